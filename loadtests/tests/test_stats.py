@@ -1,0 +1,134 @@
+"""The statistics are checked by properties, and the interval by how often it holds the truth."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtests import stats
+from loadtests.stats import Bar, Interval, Verdict, judge_bar, judge_direction
+
+positive = st.floats(min_value=1e-3, max_value=1e6)
+samples = st.lists(positive, min_size=1, max_size=40)
+repeats = st.lists(positive, min_size=2, max_size=12)
+
+
+@given(samples, st.floats(min_value=0, max_value=1))
+def test_a_percentile_lies_between_the_smallest_and_the_largest(values: list[float], share: float) -> None:
+    slack = 1e-9 * max(values)
+    assert min(values) - slack <= stats.percentile(values, share) <= max(values) + slack
+
+
+@given(samples, st.floats(min_value=0, max_value=1), st.floats(min_value=0, max_value=1))
+def test_percentiles_rise_with_their_share(values: list[float], one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert stats.percentile(values, low) <= stats.percentile(values, high) * (1 + 1e-12)
+
+
+def test_a_percentile_between_two_values_is_interpolated() -> None:
+    assert stats.percentile([10, 20, 30, 40], 0.5) == 25
+    assert stats.percentile([10, 20], 0.95) == pytest.approx(19.5)
+
+
+def test_a_percentile_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        stats.percentile([], 0.5)
+
+
+@given(repeats)
+def test_an_interval_holds_its_own_value(values: list[float]) -> None:
+    result = stats.interval(values)
+    assert result.low is not None
+    assert result.high is not None
+    assert result.low <= result.value <= result.high
+
+
+@given(repeats)
+def test_turning_a_ratio_over_turns_its_interval_over(values: list[float]) -> None:
+    ones = [1.0] * len(values)
+    there, back = stats.ratio(values, ones), stats.ratio(ones, values)
+    assert there.value == pytest.approx(1 / back.value)
+    if len(values) < stats.ENOUGH_FOR_BOOTSTRAP and back.high is not None:
+        assert there.low == pytest.approx(1 / back.high, rel=1e-6)
+
+
+@given(repeats, st.floats(min_value=0.01, max_value=100))
+def test_the_unit_does_not_change_a_ratio(values: list[float], factor: float) -> None:
+    other = list(reversed(values))
+    plain = stats.ratio(values, other)
+    scaled = stats.ratio([v * factor for v in values], [v * factor for v in other])
+    assert plain.value == pytest.approx(scaled.value)
+
+
+@given(positive, st.integers(min_value=2, max_value=12))
+def test_equal_repeats_have_an_interval_without_width(value: float, count: int) -> None:
+    result = stats.interval([value] * count)
+    assert result.low == pytest.approx(value)
+    assert result.high == pytest.approx(value)
+
+
+def test_one_repeat_has_a_value_and_no_interval() -> None:
+    assert stats.interval([4.0]) == Interval(pytest.approx(4.0), None, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [[], [0.0], [-1.0], [math.nan], [math.inf]])
+def test_numbers_that_have_no_logarithm_are_refused(bad: list[float]) -> None:
+    with pytest.raises(ValueError, match="positive number"):
+        stats.interval(bad)
+
+
+@pytest.mark.parametrize("count", [3, 5, 10, 20])
+def test_the_interval_holds_the_truth_about_nineteen_times_in_twenty(count: int) -> None:
+    rng = random.Random(f"coverage {count}")
+    tries = 400
+    hits = sum(
+        stats.interval([2.0 * math.exp(rng.gauss(0, 0.2)) for _ in range(count)], seed=n).covers(2.0)
+        for n in range(tries)
+    )
+    # The bootstrap at ten repeats is known to be a little narrow; three standard errors of 400 tries are 3 %.
+    assert hits / tries > (0.92 if count < stats.ENOUGH_FOR_BOOTSTRAP else 0.87)
+
+
+def test_a_plain_bootstrap_of_three_repeats_would_not() -> None:
+    rng = random.Random("too narrow")
+    hits = 0
+    for n in range(200):
+        values = [2.0 * math.exp(rng.gauss(0, 0.2)) for _ in range(3)]
+        hits += stats._bootstrap(values, stats.geometric_mean(values), n).covers(2.0)
+    assert hits / 200 < 0.85
+
+
+@given(st.floats(min_value=0.1, max_value=10), st.floats(min_value=1.0, max_value=3.0))
+def test_an_interval_that_covers_one_has_no_winner(value: float, reach: float) -> None:
+    result = Interval(value, value / reach, value * reach)
+    winner = judge_direction(result, claims_more=True) is not Verdict.NO_WINNER
+    assert winner == (not result.covers(1.0))
+
+
+def test_the_direction_decides_who_wins() -> None:
+    faster = Interval(2.0, 1.5, 2.5)
+    assert judge_direction(faster, claims_more=True) is Verdict.SUPPORTED
+    assert judge_direction(faster, claims_more=False) is Verdict.NOT_SUPPORTED
+    assert judge_direction(Interval(2.0, None, None), claims_more=True) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("result", "verdict"),
+    [
+        (Interval(1.05, 1.00, 1.10), Verdict.SUPPORTED),
+        (Interval(1.60, 1.30, 1.90), Verdict.NOT_SUPPORTED),
+        (Interval(1.20, 1.00, 1.40), Verdict.INCONCLUSIVE),
+        (Interval(1.05, None, None), Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_bar_is_kept_only_by_the_whole_interval(result: Interval, verdict: Verdict) -> None:
+    assert judge_bar(result, Bar(at_most=1.25)) is verdict
+
+
+def test_a_bar_reads_as_it_is_written() -> None:
+    assert str(Bar(at_least=3.6)) == "≥ 3.6"
+    assert str(Bar(at_most=1.25)) == "≤ 1.25"
+    assert Bar(at_least=3.6).holds(3.6)
+    assert not Bar(at_least=3.6).holds(3.59)
