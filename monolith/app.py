@@ -1,0 +1,60 @@
+"""The application factory: config, database, errors, observability, modules, in the order things happen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flask import Flask, Response
+
+from monolith import (
+    accounts,
+    cart,
+    catalog,
+    errors,
+    inventory,
+    observability,
+    orders,
+    recommendations,
+    storefront,
+)
+from monolith.auth import TokenVerifier
+from monolith.config import Config
+from monolith.database import Database
+
+CONTRACT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """The whole shop as one WSGI application."""
+    config = config or Config.from_env(os.environ)
+    app = Flask("monolith", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # answers read in the order the contract lists
+    app.url_map.strict_slashes = True
+
+    database = Database(config.database_url, pool_size=config.threads)
+    database.create_tables()
+    accounts.ensure_signing_key(database)
+    app.extensions.update(config=config, database=database)
+    app.extensions["token_verifier"] = TokenVerifier(accounts.KeyFinder(database))
+
+    errors.init_app(app)
+    observability.init_app(app, config, database)
+
+    for module in (accounts, catalog, recommendations, cart, inventory, orders):
+        app.register_blueprint(module.api)
+    app.register_blueprint(storefront.pages)
+
+    @app.get("/api/openapi.yaml")
+    def openapi() -> Response:
+        """The contract that this shop keeps."""
+        return Response(CONTRACT.read_bytes(), content_type="application/yaml")
+
+    return app
+
+
+def serving_app() -> Flask:
+    """The application of a serving process, which also learns from new orders in the background."""
+    app = create_app()
+    recommendations.start_learning(app.extensions["database"], app.extensions["config"].feed_interval)
+    return app

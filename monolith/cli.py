@@ -1,0 +1,120 @@
+"""The `monolith` command: serve, seed, routes, dataset.
+
+Imports happen inside the commands: `serve` must not load the shop in the process that only watches over the worker.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from monolith.config import Config, ConfigError
+
+
+def main() -> None:
+    """Run the command; a mistake of the user's ends in one sentence and exit status 1."""
+    try:
+        cli(prog_name="monolith")
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """The shop as one block: one process, one database, one checkout transaction."""
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on (default: SHOP_PORT or 8000).")
+def serve(host: str, port: int | None) -> None:
+    """Serve the shop until Ctrl-C."""
+    config = Config.from_env(os.environ if port is None else {**os.environ, "SHOP_PORT": str(port)})
+    _require_a_shop(config)
+    _require_free_port(host, config.port)
+
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    from monolith.wsgi import load
+
+    print(f"The monolith listens on http://{host}:{config.port} (Ctrl-C ends it).", flush=True)
+    Server(
+        "monolith.app:serving_app",
+        address=host,
+        port=config.port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=config.threads,
+        websockets=False,
+        log_level=LogLevels.error,
+    ).serve(target_loader=load, wrap_loader=False)
+
+
+@cli.command()
+def seed() -> None:
+    """Fill the database with the shop's data (made once, then copied)."""
+    from monolith.dataset import Sizes
+    from monolith.seed import seed as fill
+
+    config = Config.from_env(os.environ)
+    started = time.perf_counter()
+    fill(config, Sizes.from_env(os.environ))
+    print(f"Seeded {config.database_url} in {time.perf_counter() - started:.1f} s.")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def dataset(folder: Path) -> None:
+    """Write the data set as JSON lines into FOLDER, for the services of the split shop."""
+    from monolith.dataset import Sizes
+    from monolith.seed import export
+
+    export(folder, Sizes.from_env(os.environ))
+
+
+@cli.command()
+def routes() -> None:
+    """List every route, the module that answers it and what it does."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from monolith.app import create_app
+
+    app = create_app(Config.from_env({**os.environ, "SHOP_DATABASE_URL": "sqlite://"}))
+    table = Table("method", "path", "module", "what it does")
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, sorted(rule.methods or ()))):
+        methods = " ".join(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
+        what = (app.view_functions[rule.endpoint].__doc__ or "").strip().split("\n")[0]
+        module = rule.endpoint.partition(".")[0] if "." in rule.endpoint else "-"
+        table.add_row(methods, rule.rule, module, what)
+    Console().print(table)
+
+
+def _require_a_shop(config: Config) -> None:
+    file = config.database_url.removeprefix("sqlite:///")
+    if file != config.database_url and not Path(file).exists():
+        raise ConfigError(f"There is no shop in {file} yet; run `monolith seed` first.")
+
+
+def _require_free_port(host: str, port: int) -> None:
+    # The server shares its port (SO_REUSEPORT), so a second one would start and take half of the requests.
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigError(
+                f"Cannot listen on {host}:{port} ({error.strerror}); choose another with --port."
+            ) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Errors as RFC 9457 problem details: each module declares its own, one handler renders them all."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any, ClassVar
+
+from flask import Flask, Response, request
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+log = logging.getLogger(__name__)
+
+
+class ShopError(Exception):
+    """Something the shop refuses; a subclass says status, slug and title, its fields become extensions."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Something went wrong"
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, detail: str, **facts: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+    def to_dict(self) -> dict[str, Any]:
+        """The problem as a JSON-ready dict."""
+        return {
+            "type": f"/problems/{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.facts,
+        }
+
+
+class NotAuthenticated(ShopError):
+    status, slug, title = 401, "not-authenticated", "Sign in first"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(ShopError):
+    status, slug, title = 403, "forbidden", "Not allowed"
+
+
+class BodyTooLarge(ShopError):
+    status, slug, title = 413, "body-too-large", "The body is too large"
+
+
+class UnsupportedMediaType(ShopError):
+    status, slug, title = 415, "unsupported-media-type", "The body must be JSON"
+
+
+class MalformedJson(ShopError):
+    status, slug, title = 400, "malformed-json", "The body is not valid JSON"
+
+
+class InvalidRequest(ShopError):
+    status, slug, title = 422, "invalid-request", "The request is not valid"
+
+
+class Unavailable(ShopError):
+    status, slug, title = 503, "unavailable", "The shop cannot answer just now"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+
+
+class NotFoundProblem(ShopError):
+    status, slug, title = 404, "not-found", "There is nothing here"
+
+
+class MethodNotAllowedProblem(ShopError):
+    status, slug, title = 405, "method-not-allowed", "This cannot be done here"
+
+
+def problem_response(problem: ShopError) -> Response:
+    """Render a problem as application/problem+json."""
+    response = Response(
+        json.dumps(problem.to_dict()), status=problem.status, content_type="application/problem+json"
+    )
+    response.headers.update(problem.headers)
+    return response
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error of the API with a problem; the storefront renders its own for pages."""
+    app.before_request(_refuse_nul)
+    app.register_error_handler(ShopError, _shop_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(OperationalError, _database_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _refuse_nul() -> None:
+    # PostgreSQL cannot hold a NUL in a text, so no path that carries one names anything.
+    if "\x00" in request.path:
+        raise NotFoundProblem("No route of the shop has this path.")
+
+
+def _shop_error(problem: ShopError) -> Response:
+    return problem_response(problem)
+
+
+def _http_error(error: HTTPException) -> Response:
+    if isinstance(error, NotFound):
+        return problem_response(NotFoundProblem("No route of the shop has this path."))
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        response = problem_response(MethodNotAllowedProblem(f"Use {allowed} on this path."))
+        response.headers["Allow"] = allowed
+        return response
+    if error.response is not None or (error.code or 500) < 400:
+        return error.get_response()  # type: ignore[return-value]  # a redirect, such as a doubled slash
+    return problem_response(InvalidRequest(error.description or "The request is not valid.", errors=[]))
+
+
+def _database_error(error: OperationalError) -> Response:
+    log.error("database unavailable: %s", error.orig)
+    return problem_response(Unavailable("The database did not answer in time; try again in a moment."))
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("unexpected error on %s %s", request.method, request.path, exc_info=error)
+    return problem_response(ShopError("The shop made a mistake; it has been logged with the request id."))

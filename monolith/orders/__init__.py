@@ -1,0 +1,7 @@
+"""Orders: checkout, the customer's history."""
+
+from monolith.orders.checkout import Answer, checkout
+from monolith.orders.routes import api
+from monolith.orders.service import UnknownOrder, history, show
+
+__all__ = ["Answer", "UnknownOrder", "api", "checkout", "history", "show"]

@@ -1,0 +1,19 @@
+"""The table that payments owns."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from monolith.database import Base
+
+
+class Payment(Base):
+    """Money taken for an order; at most one for each."""
+
+    __tablename__ = "payments"
+    __table_args__ = (CheckConstraint("captured_cents >= refunded_cents", name="payment_not_overpaid_back"),)
+
+    order_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    captured_cents: Mapped[int]
+    refunded_cents: Mapped[int] = mapped_column(default=0)

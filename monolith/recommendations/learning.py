@@ -1,0 +1,126 @@
+"""Learns from orders: counts what is bought, what is bought together, and by whom.
+
+It reads the orders' tables by a join: the first of the three couplings that keep this shop in one piece. The
+position is stored in the same transaction as the counts, so that each order counts once whichever replica looks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby, permutations
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from monolith.database import Database, upsert
+from monolith.orders.models import Order, OrderLine
+from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
+
+MOST_ORDERS = 200
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """One order, as far as recommendations cares: its position, who, and each product with its category."""
+
+    position: int
+    customer_id: str
+    products: dict[str, str]
+
+
+def catch_up(database: Database) -> int:
+    """Learn from the next orders, if there are any; returns from how many."""
+    with database.reading() as db:
+        if not _next_orders(db, _position(db)):
+            return 0
+    with database.writing() as db:
+        orders = _next_orders(db, _position(db, lock=True))
+        if orders:
+            learn(db, orders)
+        return len(orders)
+
+
+def learn(db: Session, orders: list[Bought]) -> None:
+    """Count these orders, and remember the position of the last one."""
+    categories = {sku: category for order in orders for sku, category in order.products.items()}
+    popular = Counter(sku for order in orders for sku in order.products)
+    pairs = Counter(pair for order in orders for pair in permutations(sorted(order.products), 2))
+    bought = {(order.customer_id, sku): order.position for order in orders for sku in order.products}
+    _count(
+        db,
+        Popularity,
+        [{"sku": sku, "category": categories[sku], "orders": number} for sku, number in popular.items()],
+    )
+    _count(
+        db,
+        CoPurchase,
+        [{"sku": sku, "other": other, "orders": number} for (sku, other), number in pairs.items()],
+    )
+    newest = upsert(db, Purchase)
+    newest = newest.on_conflict_do_update(
+        index_elements=["customer_id", "sku"], set_={"position": newest.excluded.position}
+    )
+    db.execute(
+        newest,
+        [
+            {"customer_id": customer_id, "sku": sku, "position": position}
+            for (customer_id, sku), position in bought.items()
+        ],
+    )
+    db.merge(FeedPosition(id=1, position=orders[-1].position))
+
+
+def start_learning(database: Database, interval: float) -> None:
+    """Catch up in the background every `interval` seconds for as long as this process serves."""
+
+    def run() -> None:
+        pause = threading.Event()
+        while not pause.wait(interval):
+            try:
+                while catch_up(database) == MOST_ORDERS:
+                    pass
+            except SQLAlchemyError as error:
+                log.warning("could not learn from new orders, will try again: %s", error)
+
+    threading.Thread(target=run, name="learning", daemon=True).start()
+
+
+def _position(db: Session, *, lock: bool = False) -> int:
+    query = select(FeedPosition.position)
+    return db.scalars(query.with_for_update() if lock else query).first() or 0
+
+
+def _next_orders(db: Session, after: int) -> list[Bought]:
+    numbers = select(Order.number).where(Order.number > after).order_by(Order.number).limit(MOST_ORDERS)
+    rows = db.execute(
+        select(Order.number, Order.customer_id, OrderLine.sku, OrderLine.category)
+        .join(OrderLine, OrderLine.order_number == Order.number)
+        .where(Order.number.in_(numbers))
+        .order_by(Order.number, OrderLine.sku)
+    )
+    return list(
+        _by_order((number, customer_id, sku, category) for number, customer_id, sku, category in rows)
+    )
+
+
+def _by_order(rows: Iterable[tuple[int, str, str, str]]) -> Iterable[Bought]:
+    for (number, customer_id), lines in groupby(rows, key=lambda row: (row[0], row[1])):
+        yield Bought(number, customer_id, {sku: category for _, _, sku, category in lines})
+
+
+def _count(db: Session, model: type[Popularity | CoPurchase], rows: list[dict[str, Any]]) -> None:
+    """Add the rows' `orders` to those counted already; an order with one product has no pairs to count."""
+    if rows:
+        adding = upsert(db, model)
+        keys = [column.name for column in model.__table__.primary_key]
+        adding = adding.on_conflict_do_update(
+            index_elements=keys, set_={"orders": model.orders + adding.excluded.orders}
+        )
+        db.execute(adding, rows)

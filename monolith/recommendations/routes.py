@@ -1,0 +1,28 @@
+"""The API of recommendations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+
+from monolith.auth import current_identity
+from monolith.catalog import UnknownProduct
+from monolith.database import reading
+from monolith.recommendations import service
+from monolith.validation import is_sku, query_number, query_skus
+
+api = Blueprint("recommendations", __name__)
+
+MOST_CART_SKUS = 50
+
+
+@api.get("/api/products/<sku>/recommendations")
+def suggest(sku: str) -> dict[str, Any]:
+    """Show what goes well with a product."""
+    identity = current_identity()
+    cart, limit = query_skus("cart", MOST_CART_SKUS), query_number("limit", 8, 1, 20)
+    if not is_sku(sku):
+        raise UnknownProduct(sku)
+    with reading() as db:
+        return service.suggest(db, sku, cart, identity.customer_id if identity else None, limit)
