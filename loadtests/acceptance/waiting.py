@@ -1,0 +1,34 @@
+"""Time in tests: doing things at once, and waiting for what a shop may do a moment later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+T = TypeVar("T")
+POLL_SECONDS = 0.1
+
+
+def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Make all calls at the same moment, each in its own thread; their results in the order given."""
+    start = Barrier(len(calls))
+
+    def run(call: Callable[[], T]) -> T:
+        start.wait(timeout=30)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether it holds within the time: split shops learn of some things a moment later."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
