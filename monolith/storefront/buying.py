@@ -1,0 +1,129 @@
+"""The pages for buying: the cart, the checkout and the orders. All of them are for a signed-in customer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, redirect, request
+from werkzeug.wrappers import Response
+
+from monolith import cart, catalog, orders
+from monolith.database import reading, writing
+from monolith.errors import ShopError
+from monolith.storefront import forms, session
+from monolith.storefront.rendering import last_page, page
+from monolith.storefront.routes import kinds_of, pages
+
+ORDERS_PAGE_SIZE = 20
+
+
+@pages.get("/cart")
+def show_cart() -> str:
+    """Show the cart."""
+    return _cart_page(session.customer().customer_id)
+
+
+@pages.post("/cart/items")
+def change_cart() -> Response | tuple[str, int]:
+    """Put a product into the cart, change how many, or take it out."""
+    sku, wanted = request.form.get("sku", ""), forms.quantity(request.form)
+    if not forms.is_sku(sku):
+        abort(400)
+    customer_id = session.customer(f"/products/{sku}").customer_id
+    if wanted is None:
+        return _cart_page(customer_id, f"A quantity is a number from 0 to {forms.MOST_PIECES}."), 422
+    try:
+        with writing() as db:
+            if wanted:
+                cart.put(db, customer_id, sku, wanted)
+            else:
+                cart.remove(db, customer_id, sku)
+    except ShopError as refusal:
+        if refusal.slug != "cart-full":
+            raise
+        return _cart_page(customer_id, refusal.detail), refusal.status
+    return redirect("/cart", 303)
+
+
+@pages.get("/cart/items")
+def not_a_page() -> Response:
+    """Lead on whoever reloads the address that the form was sent to."""
+    return redirect("/cart", 303)
+
+
+@pages.get("/checkout")
+def show_checkout() -> str:
+    """Show what is about to be bought, and ask for a card."""
+    customer_id = session.customer().customer_id
+    with reading() as db:
+        bill = cart.read(db, customer_id)
+    return page("checkout.html", "cart", cart=bill, key=forms.new_key())
+
+
+@pages.post("/checkout")
+def check_out() -> Response | tuple[str, int]:
+    """Buy what is in the cart."""
+    customer_id = session.customer("/checkout").customer_id
+    card_number = request.form.get("card_number", "").replace(" ", "")
+    key = forms.key(request.form)
+    wrong = forms.card_problem(card_number)
+    if wrong:
+        return _checkout_page(customer_id, 422, key, card_problem=wrong)
+    if key is None:
+        return _checkout_page(customer_id, 400, None, slug="idempotency-key-required")
+    try:
+        answer = orders.checkout(customer_id, key, card_number)
+    except ShopError as refusal:
+        return _checkout_page(customer_id, refusal.status, key, slug=refusal.slug)
+    if answer.status != 201:
+        slug = answer.body["type"].rpartition("/")[2]
+        return _checkout_page(customer_id, answer.status, key, slug=slug, facts=answer.body)
+    return redirect(f"/orders/{answer.body['id']}?thanks=1", 303)
+
+
+@pages.get("/orders")
+def history() -> str:
+    """List the customer's orders."""
+    customer_id = session.customer().customer_id
+    with reading() as db:
+        found = orders.history(db, customer_id, forms.page_number(request.args), ORDERS_PAGE_SIZE)
+    return page("orders.html", "orders", found=found, last=last_page(found))
+
+
+@pages.get("/orders/<order_id>")
+def show_order(order_id: str) -> str:
+    """Show one order."""
+    customer_id = session.customer().customer_id
+    with reading() as db:
+        order = orders.show(db, customer_id, order_id)
+        kinds = kinds_of(catalog.batch(db, [item["sku"] for item in order["items"]]))
+    return page("order.html", "orders", order=order, kinds=kinds, thanks="thanks" in request.args)
+
+
+def _cart_page(customer_id: str, problem: str = "") -> str:
+    with reading() as db:
+        bill = cart.read(db, customer_id)
+        kinds = kinds_of(catalog.batch(db, [item["sku"] for item in bill["items"]]))
+    return page("cart.html", "cart", cart=bill, kinds=kinds, problem=problem)
+
+
+def _checkout_page(
+    customer_id: str,
+    status: int,
+    key: str | None,
+    *,
+    card_problem: str = "",
+    slug: str = "",
+    facts: dict[str, Any] | None = None,
+) -> tuple[str, int]:
+    """The checkout page again, with the reason. A refused attempt is over and gets a new key; one that is not
+    known to be over keeps its key, so that trying again cannot pay twice.
+    """
+    with reading() as db:
+        bill = cart.read(db, customer_id)
+    problem = forms.refused_checkout(slug, facts or {}, bill) if slug else None
+    if key is None or (problem and not problem.same_attempt):
+        key = forms.new_key()
+    return page(
+        "checkout.html", "cart", cart=bill, key=key, card_problem=card_problem, problem=problem
+    ), status
