@@ -46,7 +46,7 @@ def change_cart() -> Response | tuple[str, int]:
 
 
 @pages.get("/cart/items")
-def not_a_page() -> Response:
+def to_cart() -> Response:
     """Lead on whoever reloads the address that the form was sent to."""
     return redirect("/cart", 303)
 

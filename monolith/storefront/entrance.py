@@ -68,7 +68,7 @@ def sign_out() -> Response:
 
 @pages.get("/register")
 @pages.get("/sign-out")
-def not_a_page() -> Response:
+def to_sign_in() -> Response:
     """Lead on whoever reloads the address that a form was sent to."""
     return redirect("/sign-in", 303)
 
