@@ -123,7 +123,7 @@ class Mount:
     own: Path
 
     def candidates(self) -> Iterator[Path]:
-        """Directories that could hold our groups, nearest first: a user may write only in a delegated part."""
+        """Directories that could hold our groups, nearest first: users may write in a delegated part."""
         own = self.own
         while own != self.root and self.root in own.parents:
             yield own

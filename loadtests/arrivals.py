@@ -1,0 +1,61 @@
+"""When visits begin: open arrivals, planned before the first request and kept whatever the shop does.
+
+A closed user waits for an answer before the next visit, so a stalled shop is asked less and looks better
+than it is (coordinated omission). Here the times are fixed beforehand and latency counts from them.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
+
+Shape = Literal["poisson", "fixed"]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of constant rates: `rates` are visits per second by persona."""
+
+    name: str
+    seconds: float
+    rates: Mapping[str, float]
+    shape: Shape = "poisson"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One intended visit: `at` seconds after the start, the `number`-th of its persona in its phase."""
+
+    at: float
+    phase: int
+    persona: str
+    number: int
+
+
+def offsets(rate: float, seconds: float, shape: Shape, rng: random.Random) -> Iterator[float]:
+    """Seconds after a phase's start at which visits begin, `rate` per second on average."""
+    if rate <= 0:
+        return
+    at = rng.random() / rate if shape == "fixed" else rng.expovariate(rate)
+    while at < seconds:
+        yield at
+        at += 1 / rate if shape == "fixed" else rng.expovariate(rate)
+
+
+def schedule(phases: Sequence[Phase], seed: str) -> list[Arrival]:
+    """All visits of all phases in order of time.
+
+    The generator restarts from the seed in every phase: a persona whose rate stays the same arrives at the
+    same offsets in the quiet phase as in the spike, so that the two differ by the spike and not by luck.
+    """
+    begins = accumulate((phase.seconds for phase in phases), initial=0.0)
+    planned = [
+        Arrival(begin + offset, index, persona, number)
+        for index, (phase, begin) in enumerate(zip(phases, begins, strict=False))
+        for persona, rate in phase.rates.items()
+        for number, offset in enumerate(
+            offsets(rate, phase.seconds, phase.shape, random.Random(f"{seed}:{persona}"))
+        )
+    ]
+    return sorted(planned, key=lambda arrival: (arrival.at, arrival.persona))

@@ -1,0 +1,74 @@
+"""What a shopper can know about a shop: its products, categories and words, learnt from the public API."""
+
+import json
+import random
+import re
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+PAGES = 5
+PAGE_SIZE = 100
+SHORTEST_WORD = 4
+TIMEOUT_SECONDS = 10
+
+
+class ShopNotThereError(Exception):
+    """The shop cannot be read; the sentence says how."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The first products in bestseller order, all category slugs, and words that products are named with."""
+
+    skus: tuple[str, ...]
+    categories: tuple[str, ...]
+    words: tuple[str, ...]
+
+    def popular(self, rng: random.Random) -> str:
+        """A product as shoppers look at them: the n-th bestseller is viewed about 1/n as often (Zipf)."""
+        return self.skus[int(len(self.skus) ** rng.random()) - 1]
+
+    def any(self, rng: random.Random) -> str:
+        """Any product alike: buyers use this, so that no bestseller runs out during a measurement."""
+        return rng.choice(self.skus)
+
+    def some(self, rng: random.Random, count: int) -> list[str]:
+        """Different products, as they might lie in a cart."""
+        return rng.sample(self.skus, min(count, len(self.skus)))
+
+
+def learn(host: str) -> Shelf:
+    """Read the shelf of the shop at `host`. These requests are the test's own and are not measured."""
+    categories = _get(host, "/api/categories")["items"]
+    products: list[dict[str, Any]] = []
+    for page in range(1, PAGES + 1):
+        found = _get(host, f"/api/products?page={page}&page_size={PAGE_SIZE}")
+        products += found["items"]
+        if len(products) >= found["total"]:
+            break
+    if not products:
+        raise ShopNotThereError(f"The shop at {host} sells no products; seed it first.")
+    words = {
+        word for each in products for word in re.findall(r"\w+", each["name"]) if len(word) >= SHORTEST_WORD
+    }
+    return Shelf(
+        skus=tuple(each["sku"] for each in products),
+        categories=tuple(each["slug"] for each in categories),
+        words=tuple(sorted(words)),
+    )
+
+
+def _get(host: str, path: str) -> dict[str, Any]:
+    url = host.rstrip("/") + path
+    try:
+        # Only the --host that the person running the test gave; never a proxy between us and the shop.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(url, timeout=TIMEOUT_SECONDS) as response:
+            body = json.load(response)
+    except (OSError, ValueError) as error:
+        raise ShopNotThereError(f"No shop answers at {url} ({error}); start one first.") from error
+    if not isinstance(body, dict):
+        raise ShopNotThereError(f"{url} answered something that is not a shop's.")
+    return body

@@ -1,0 +1,78 @@
+"""A tiny shop for the generator's tests, run as a process: prints its URL, answers as the contract says.
+
+`stub_shop.py DELAY` answers every recommendation after DELAY seconds, one at a time, like a saturated
+replica. Tokens are refused once, so that signing in again is exercised.
+"""
+
+import json
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+DELAY = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
+ONE_AT_A_TIME = threading.Lock()
+refused: set[str] = set()
+orders: set[str] = set()
+
+
+class Shop(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body in one packet
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        path = self.path.split("?")[0]
+        if path == "/api/categories":
+            self.answer(200, {"items": [{"slug": "tea", "name": "Tea", "products": 3}]})
+        elif path == "/api/products":
+            items = [{"sku": f"P{n}", "name": f"Green kettle {n}"} for n in range(3)]
+            self.answer(200, {"items": items, "page": 1, "page_size": 100, "total": 3})
+        elif path.endswith("/recommendations"):
+            with ONE_AT_A_TIME:
+                time.sleep(DELAY)
+            self.answer(200, {"sku": "P1", "items": []})
+        else:
+            self.answer(200, {"items": []})
+
+    def do_PUT(self) -> None:
+        self.answer(200, {"items": []})
+
+    def do_DELETE(self) -> None:
+        self.answer(204, None)
+
+    def do_POST(self) -> None:
+        if self.path == "/api/sessions":
+            self.answer(200, {"token": f"token-{len(refused)}-{time.monotonic_ns()}"})
+        elif self.headers["Idempotency-Key"] in orders:
+            self.answer(500, {})
+        else:
+            orders.add(self.headers["Idempotency-Key"])
+            sold_out = len(orders) % 3 == 0
+            problem = {"type": "/problems/out-of-stock", "status": 409}
+            self.answer(409 if sold_out else 201, problem if sold_out else {"id": "O1"})
+
+    def answer(self, status: int, body: dict[str, Any] | None) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        self.rfile.read(length)
+        who = self.headers.get("Authorization")
+        if who and len(refused) < 1:
+            refused.add(who)
+            status, body = 401, {"type": "/problems/not-authenticated", "status": 401}
+        data = b"" if body is None else json.dumps(body).encode()
+        kind = "application/problem+json" if status >= 400 else "application/json"
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+if __name__ == "__main__":
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201 - how the test learns it
+    server.serve_forever()

@@ -1,0 +1,104 @@
+"""The generator is tested as it runs: a process that drives a stub shop over loopback."""
+
+import csv
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.processes
+STUB = Path(__file__).with_name("stub_shop.py")
+LOCUSTFILE = Path(__file__).parents[1] / "locustfile.py"
+
+
+@pytest.fixture
+def shop() -> Iterator[Callable[[float], str]]:
+    started = []
+
+    def start(delay: float = 0.0) -> str:
+        command = [sys.executable, str(STUB), str(delay)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        return process.stdout.readline().strip()
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def generate(tmp_path: Path, spec: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    out = tmp_path / "requests.csv.gz"
+    file = tmp_path / "spec.json"
+    file.write_text(json.dumps({"seed": "1:0", "out": str(out), **spec}))
+    command = [sys.executable, "-m", "loadtests.generate", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    with gzip.open(out, "rt", newline="") as rows:
+        return json.loads(done.stdout), list(csv.DictReader(rows))
+
+
+def test_every_persona_visits_on_schedule_and_every_request_is_a_row(
+    shop: Callable[..., str], tmp_path: Path
+) -> None:
+    rates = {"window-shopper": 10, "searcher": 10, "buyer": 20, "recommendation-widget": 20}
+    phases = [{"name": "quiet", "seconds": 1.0, "rates": rates}]
+    users = dict.fromkeys(rates, 4)
+    summary, rows = generate(tmp_path, {"host": shop(), "phases": phases, "users": users})
+    assert summary["trust"] == "ok"
+    assert summary["not_started"] == summary["errors"] == 0
+    assert {row["persona"] for row in rows} == set(rates)
+    routes = {row["route"] for row in rows}
+    assert "POST /api/orders (out-of-stock)" in routes
+    assert "GET /api/products/{sku}/recommendations" in routes
+    assert all(float(row["intended"]) <= float(row["start"]) + 1e-3 for row in rows)
+
+
+def test_a_token_that_ended_is_renewed(shop: Callable[..., str], tmp_path: Path) -> None:
+    phases = [{"name": "quiet", "seconds": 0.5, "rates": {"buyer": 20}}]
+    summary, rows = generate(tmp_path, {"host": shop(), "phases": phases, "users": {"buyer": 2}})
+    renewed = [row["route"] for row in rows if row["status"] == "401"]
+    assert len(renewed) == 1
+    assert renewed[0].endswith("(not-authenticated)")
+    assert summary["errors"] == 0
+
+
+def test_a_stalled_shop_makes_latency_grow_from_the_intended_start(
+    shop: Callable[..., str], tmp_path: Path
+) -> None:
+    phases = [{"name": "spike", "seconds": 1.0, "rates": {"recommendation-widget": 20}, "shape": "fixed"}]
+    users = {"recommendation-widget": 8}
+    spec = {"host": shop(0.2), "phases": phases, "users": users, "drain_seconds": 0.3}
+    summary, rows = generate(tmp_path, spec)
+    assert summary["not_started"] > 0
+    assert len([row for row in rows if "recommendations" in row["route"] and row["status"] != "401"]) == 20
+    answered = [float(row["end"]) - float(row["intended"]) for row in rows if row["ok"] == "1"]
+    assert max(answered) > 0.6
+    unfinished = [row for row in rows if row["start"] and row["ok"] == "0"]
+    assert unfinished
+    assert all(float(row["end"]) >= 1.3 for row in unfinished)
+
+
+def test_a_shop_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    spec = {
+        "host": "http://127.0.0.1:9",
+        "phases": [{"name": "quiet", "seconds": 1, "rates": {"searcher": 1}}],
+        "users": {"searcher": 1},
+    }
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        generate(tmp_path, spec)
+    assert caught.value.stderr.splitlines()[-1].startswith("No shop answers at http://127.0.0.1:9/")
+    assert "Traceback" not in caught.value.stderr
+
+
+def test_the_locustfile_works_as_locust_users_expect(shop: Callable[..., str]) -> None:
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--host", shop()]
+    options = ["--headless", "--users", "8", "--spawn-rate", "8", "--run-time", "2s", "--json"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {entry["name"] for entry in json.loads(done.stdout)} >= {"/", "/api/sessions"}
