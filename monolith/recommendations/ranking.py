@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import NamedTuple
 
 VIEWED, IN_CART, BOUGHT = 1.0, 0.5, 0.25
 CATEGORY_BONUS = 0.5
-CANDIDATES = 60
+CANDIDATES = 40
 RELEVANCE = 0.7
 SAME_CATEGORY = 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(NamedTuple):
     """A product that was bought together with a seed."""
 
     seed: str

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from monolith.recommendations.models import CoPurchase, Popularity, Purchase
 from monolith.recommendations.ranking import Neighbour, diversify, score, weigh_seeds
 
-HISTORY = 10
+HISTORY = 5
 
 
 def suggest(
