@@ -1,0 +1,32 @@
+"""Starts a topology as plain processes on this machine; `Fleet` is all that the lab and the commands need."""
+
+from microservices.launcher.errors import (
+    AlreadyRunning,
+    LauncherError,
+    MissingProgram,
+    NotRunning,
+    NotStarted,
+    PortTaken,
+    WrongScale,
+)
+from microservices.launcher.fleet import Fleet, check_scale, default_home
+from microservices.launcher.replica import Death, Phase, Replica
+from microservices.topology import MONOLITH, SPLIT
+
+__all__ = [
+    "MONOLITH",
+    "SPLIT",
+    "AlreadyRunning",
+    "Death",
+    "Fleet",
+    "LauncherError",
+    "MissingProgram",
+    "NotRunning",
+    "NotStarted",
+    "Phase",
+    "PortTaken",
+    "Replica",
+    "WrongScale",
+    "check_scale",
+    "default_home",
+]

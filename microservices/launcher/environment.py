@@ -1,0 +1,91 @@
+"""What a replica is told through its environment: who it is, whom it may call, whom it may believe."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from microservices.gateway import HOST, Addresses
+from microservices.launcher.errors import LauncherError
+from microservices.topology import Service, Topology
+
+MARK = "SHOP_FLEET"
+"""Every process of a fleet carries the fleet's id under this name, by which leftovers are known without doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """Raw Ed25519 keys in base64."""
+
+    private: str
+    public: str
+
+
+def make_keys(topology: Topology) -> dict[str, KeyPair]:
+    """A fresh pair per service; they live as long as the fleet, so that a restarted replica is still believed."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # 60 ms, only for `up`
+
+    keys = {}
+    for service in topology.services:
+        private = Ed25519PrivateKey.generate()
+        keys[service.name] = KeyPair(
+            base64.b64encode(private.private_bytes_raw()).decode(),
+            base64.b64encode(private.public_key().public_bytes_raw()).decode(),
+        )
+    return keys
+
+
+def database_url(topology: Topology, service: Service, data_dir: Path, pattern: str | None) -> str:
+    """The URL of the service's own database: one SQLite file each, or `pattern` with {service} filled in."""
+    if not pattern:
+        return f"sqlite:///{data_dir.absolute()}/{service.name}.sqlite3"
+    if "{service}" not in pattern and len(topology.services) > 1:
+        raise LauncherError(
+            "SHOP_DATABASE_URL names one database for all services; each owns its own, so write {service} in it."
+        )
+    return pattern.replace("{service}", service.name)
+
+
+def inherited(env: Mapping[str, str]) -> dict[str, str]:
+    """What a child takes over from the launcher's own environment: all but addresses and keys of another fleet."""
+    foreign = {"SHOP_SERVICE", "SHOP_SERVICE_KEY", "SHOP_TRUSTED_KEYS", "SHOP_DRAIN_FILE", "SHOP_PORT", MARK}
+    return {
+        name: value
+        for name, value in env.items()
+        if name not in foreign and not (name.startswith("SHOP_") and name.endswith("_URL"))
+    }
+
+
+def service_environment(
+    topology: Topology,
+    service: Service,
+    *,
+    addresses: Addresses,
+    keys: Mapping[str, KeyPair],
+    home: Path,
+    data_dir: Path,
+    extra: Mapping[str, str],
+) -> dict[str, str]:
+    """The environment that all replicas of `service` share; `extra` wins over everything but the database."""
+    settings = dict(extra)
+    pattern = settings.pop("SHOP_DATABASE_URL", os.environ.get("SHOP_DATABASE_URL"))
+    env = inherited(os.environ) | {
+        "SHOP_HOME": str(home.absolute()),
+        "SHOP_SERVICE": service.name,
+        "SHOP_HOST": HOST,
+        "SHOP_THREADS": str(service.threads),
+        "SHOP_SERVICE_KEY": keys[service.name].private,
+        "SHOP_TRUSTED_KEYS": json.dumps(
+            {caller: keys[caller].public for caller in topology.callers_of(service.name)}
+        ),
+    }
+    for name in topology.addresses_for(service):
+        env[f"SHOP_{name.upper()}_URL"] = f"http://{HOST}:{addresses.internal[name]}"
+    env |= settings
+    if service.has_database:
+        env["SHOP_DATABASE_URL"] = database_url(topology, service, data_dir, pattern)
+    return env
