@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
+from loadtests.acceptance.browser import Browser
 from loadtests.acceptance.contract import CONTRACT_FILE
 from loadtests.acceptance.visitors import Customer, Visitor, new_key
 
 JSON = {"Content-Type": "application/json"}
 UNKNOWN_ROUTES = [
     "/api/nothing",
-    "/api",
     "/api/products/P00001/nothing",
     "/api/orders/a/b",
     "/.well-known/nothing",
 ]
 INTERNAL_ROUTES = [
     "/internal/carts/C00001",
-    "/internal/events",
+    "/internal/events?after=0",
     "/internal/payments",
     "/internal/reservations",
 ]
@@ -33,10 +33,19 @@ def test_an_unknown_route_answers_404(visitor: Visitor, path: str) -> None:
     assert answer.json()["type"] == "/problems/not-found"
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/products/P%00", "/api/inventory/P1%00", "/api/orders/%00", "/api/%00"]
+)
+def test_a_path_with_a_nul_character_names_nothing(regular: Customer, path: str) -> None:
+    answer = regular.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["type"] == "/problems/not-found"
+
+
 @pytest.mark.parametrize("path", INTERNAL_ROUTES)
-def test_what_services_tell_each_other_is_not_public(visitor: Visitor, path: str) -> None:
-    assert visitor.call("GET", path).status_code == 404
-    assert visitor.call("POST", path, json={}).status_code == 404
+def test_what_services_tell_each_other_is_not_public(browser: Browser, path: str) -> None:
+    assert browser.get(path).status == 404
+    assert browser.post(path, {}, {"Origin": browser.base_url}).status == 404
 
 
 @pytest.mark.parametrize(
