@@ -1,0 +1,70 @@
+"""Loops beside the requests: reading an event feed, finishing what a crash left undone.
+
+They start in the process that serves, not when the module is imported or the application is made: the server
+forks its worker, and a thread does not survive a fork.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flask import Flask
+
+from microservices.chassis import context
+from microservices.chassis.errors import UpstreamError
+
+log = logging.getLogger(__name__)
+
+SLOWEST_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Loop:
+    """A step that is taken again and again; it returns whether there may be more to do at once."""
+
+    app: Flask
+    name: str
+    step: Callable[[], bool]
+    pause: float
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Run in a thread of its own, until the process ends."""
+        threading.Thread(target=self.run, name=self.name, daemon=True).start()
+
+    def run(self) -> None:
+        """Take steps until `stop`; after failures the pauses grow, up to 10 s."""
+        wait = 0.0
+        while not self._stopping.wait(wait):
+            try:
+                wait = 0.0 if self.turn() else self.pause
+            except Exception as error:  # a loop that died of one would do nothing ever after
+                known = isinstance(error, UpstreamError)
+                log.warning("%s: %s", self.name, error, exc_info=None if known else error)
+                wait = min(SLOWEST_SECONDS, max(self.pause, wait * 2)) * random.uniform(0.5, 1)  # noqa: S311
+
+    def turn(self) -> bool:
+        """Take one step, with an application and a request context's worth of time around it."""
+        with self.app.app_context(), context.work(self.app.extensions["config"].timeout):
+            return self.step()
+
+    def stop(self) -> None:
+        """End after the current step."""
+        self._stopping.set()
+
+
+def add_loop(app: Flask, name: str, step: Callable[[], bool], pause: float) -> Loop:
+    """Have `step` taken every `pause` seconds in each serving process, at once again when it returns True."""
+    loop = Loop(app, name, step, pause)
+    app.extensions["loops"].append(loop)
+    return loop
+
+
+def start_loops(app: Flask) -> None:
+    """Start the loops of an application; whoever serves it calls this once."""
+    for loop in app.extensions["loops"]:
+        loop.start()

@@ -1,0 +1,261 @@
+"""Calls to another service: always with a timeout, repeated only where that is safe, and broken off early.
+
+What can go wrong comes out as one family of errors (UpstreamError), and what the other service refuses comes out
+as the class that says so. Repeats are a loop of our own instead of urllib3's Retry: that one gives every attempt
+the full timeout again, so it outlives the deadline, and its first pause has no jitter.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import current_app
+
+from microservices.chassis import context
+from microservices.chassis.breaker import Breaker, RetryBudget
+from microservices.chassis.errors import (
+    BadUpstream,
+    Problem,
+    UnexpectedRefusal,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from microservices.chassis.observability import Metrics
+from microservices.chassis.tokens import ServiceTokens
+from microservices.chassis.wire import Answer, Exchanges, Lost, TooSlow, Wire
+
+log = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 3
+PAUSE_SECONDS = 0.05
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
+
+
+class BreakerOpen(UpstreamUnavailable):
+    """The service failed so often that it is not asked for a moment."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call, the same for every attempt."""
+
+    method: str
+    path: str
+    body: bytes | None
+    headers: dict[str, str]
+    raises: Sequence[type[Problem]]
+    repeatable: bool
+    deadline: float
+    """On the clock of time.monotonic()."""
+    fair: float
+    """A timeout after at least so many seconds is held against the service, an earlier one is not."""
+    attempts: int = 0
+
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return self.deadline - time.monotonic()
+
+
+class Upstream:
+    """Another service, as this one sees it."""
+
+    def __init__(
+        self,
+        name: str,
+        wire: Exchanges,
+        *,
+        timeout: float,
+        tokens: ServiceTokens,
+        metrics: Metrics,
+    ) -> None:
+        self.name, self.timeout = name, timeout
+        self.breaker, self.budget = Breaker(name), RetryBudget()
+        self._wire, self._tokens, self._metrics = wire, tokens, metrics
+
+    def get(self, path: str, params: Mapping[str, object] | None = None, **options: Any) -> Any:
+        """Ask for something; see `call` for the options."""
+        return self.call("GET", f"{path}?{urlencode(params)}" if params else path, **options)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """Have something done; say `idempotent=True` when doing it twice is the same as once."""
+        return self.call("POST", path, body, **options)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        raises: Sequence[type[Problem]] = (),
+        idempotent: bool | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The JSON that the other service answers, None when it answers without a body.
+
+        Raises one of `raises` when the service refuses with its slug, UpstreamError for everything else.
+        `idempotent` is what allows repeats (default: every method but POST). `timeout` in seconds is for the
+        whole call with all its attempts; a nearer deadline of the request that we serve wins.
+        """
+        here = context.current()
+        timeout = timeout or self.timeout
+        deadline = time.monotonic() + timeout
+        call = Call(
+            method,
+            path,
+            None if body is None else json.dumps(body).encode(),
+            self._headers(path, here, headers),
+            raises,
+            method != "POST" if idempotent is None else idempotent,
+            deadline if here is None else min(deadline, here.deadline),
+            timeout / 2,
+        )
+        return self._observed(call)
+
+    def _headers(
+        self, path: str, here: context.Context | None, extra: Mapping[str, str] | None
+    ) -> dict[str, str]:
+        headers = HEADERS.copy()
+        if here is not None:
+            headers.update(here.headers())
+        if path.startswith("/internal/"):
+            token = self._tokens.issue(self.name)
+            if token is not None:
+                headers["Authorization"] = f"Service {token}"
+        if extra is not None:
+            headers.update(extra)
+        return headers
+
+    def _observed(self, call: Call) -> Any:
+        """Make the call; leave a count, and a line in the log when it did not work out."""
+        started, outcome = time.perf_counter(), "ok"
+        try:
+            return self._repeated(call)
+        except BreakerOpen:
+            outcome = (
+                "refused-by-breaker"  # no line: there may be thousands, and the breaker logged its opening
+            )
+            raise
+        except Problem as problem:
+            outcome = problem.slug
+            if isinstance(problem, UpstreamError):
+                ms = round((time.perf_counter() - started) * 1000)
+                where = f"{self.name} {call.method} {call.path}"
+                log.warning("%s: %s (%d ms, %d attempts)", where, problem, ms, call.attempts)
+            raise
+        finally:
+            self._metrics.called(self.name, outcome, call.attempts)
+
+    def _repeated(self, call: Call) -> Any:
+        """Attempt the call, again after failures that may pass, as long as time and budget last."""
+        self.budget.earn()
+        while True:
+            try:
+                return self._admitted(call)
+            except UpstreamError as error:
+                # Full jitter: those who failed together must not come back together.
+                pause = random.uniform(0, PAUSE_SECONDS * 2**call.attempts)  # noqa: S311 - hides nothing
+                if not (error.passing and call.repeatable and call.attempts < MOST_ATTEMPTS):
+                    raise
+                if pause >= call.left() or not self.budget.spend():
+                    raise
+            time.sleep(pause)
+
+    def _admitted(self, call: Call) -> Any:
+        """One attempt, if time is left and the breaker lets it pass; the breaker learns what came of it."""
+        left = call.left()
+        if left <= 0:
+            raise UpstreamTimeout(f"The time was up before the {self.name} service could be asked.")
+        ticket = self.breaker.admit()
+        if ticket is None:
+            raise BreakerOpen(f"The {self.name} service is not answering just now.")
+        report = self.breaker.undecided
+        try:
+            answer = self._attempt(call)
+            report = self.breaker.succeeded
+        except UpstreamTimeout:
+            if left >= call.fair:  # whoever asks with little time left learns nothing about the service
+                report = self.breaker.failed
+            raise
+        except UpstreamError as error:
+            report = self.breaker.succeeded if isinstance(error, UnexpectedRefusal) else self.breaker.failed
+            raise
+        except Problem:
+            report = self.breaker.succeeded
+            raise
+        finally:
+            report(ticket)
+        return answer
+
+    def _attempt(self, call: Call) -> Any:
+        call.attempts += 1
+        call.headers[context.DEADLINE_HEADER] = str(int(call.left() * 1000))
+        try:
+            answer = self._wire.exchange(call.method, call.path, call.headers, call.body, call.deadline)
+        except TooSlow as error:
+            raise UpstreamTimeout(f"The {self.name} service did not answer in time.") from error
+        except Lost as error:
+            lost = UpstreamUnavailable(f"The {self.name} service cannot be reached just now.")
+            lost.passing = True
+            raise lost from error
+        return understand(self.name, answer, call.raises)
+
+
+def understand(name: str, answer: Answer, raises: Sequence[type[Problem]]) -> Any:
+    """The meaning of an answer: a value to return or a problem to raise."""
+    document: Any = None
+    if answer.body and answer.content_type.startswith(("application/json", "application/problem+json")):
+        try:
+            document = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            raise BadUpstream(f"The {name} service answered with broken JSON.") from None
+    if 200 <= answer.status < 300:
+        if answer.body and document is None:
+            raise BadUpstream(f"The {name} service answered with something that is not JSON.")
+        return document
+    if isinstance(document, dict):
+        slug = str(document.get("type", "")).removeprefix("/problems/")
+        for problem in raises:
+            if problem.slug == slug:
+                raise problem.from_dict(document)
+    raise _failure(name, answer.status, from_a_proxy=document is None)
+
+
+def _failure(name: str, status: int, *, from_a_proxy: bool) -> UpstreamError:
+    failure: UpstreamError
+    if status in {429, 503}:
+        failure = UpstreamUnavailable(f"The {name} service cannot answer just now.")
+    elif status == 504:
+        failure = UpstreamTimeout(f"The {name} service did not answer in time.")
+    elif 400 <= status < 500:
+        failure = UnexpectedRefusal(f"The {name} service refused what it was asked ({status}).")
+    else:
+        failure = BadUpstream(f"The {name} service failed ({status}).")
+    # A problem comes from the service itself, which repeated what could be repeated already.
+    failure.passing = from_a_proxy and status in {502, 503}
+    return failure
+
+
+def upstream(name: str) -> Upstream:
+    """The other service `name`, for the service that handles this request; set up at its first call."""
+    upstreams: dict[str, Upstream] = current_app.extensions["upstreams"]
+    found = upstreams.get(name)
+    if found is None:
+        config = current_app.extensions["config"]
+        made = Upstream(
+            name,
+            Wire(config.urls[name], config.threads),
+            timeout=config.timeout,
+            tokens=current_app.extensions["service_tokens"],
+            metrics=current_app.extensions["metrics"],
+        )
+        found = upstreams.setdefault(name, made)
+    return found

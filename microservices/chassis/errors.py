@@ -1,0 +1,165 @@
+"""Errors as RFC 9457 problem details: each service declares its own, one handler renders them all.
+
+The client of another service builds the same class back from the answer, so that `except OutOfStock` works on
+both sides of the wire.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any, ClassVar, Self
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+log = logging.getLogger(__name__)
+
+MEMBERS = frozenset({"type", "title", "status", "detail", "instance"})
+
+
+class Problem(Exception):  # RFC 9457's word for it
+    """Something a service refuses; a subclass says status, slug and title, its facts become extensions."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Something went wrong"
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, detail: str, **facts: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+    def to_dict(self) -> dict[str, Any]:
+        """The problem as a JSON-ready dict."""
+        return {
+            "type": f"/problems/{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.facts,
+        }
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Self:
+        """The problem that another service sent; a subclass's own constructor is not asked again."""
+        problem = cls.__new__(cls)
+        facts = {name: value for name, value in document.items() if name not in MEMBERS}
+        Problem.__init__(problem, str(document.get("detail", cls.title)), **facts)
+        return problem
+
+
+class NotAuthenticated(Problem):
+    status, slug, title = 401, "not-authenticated", "Sign in first"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(Problem):
+    status, slug, title = 403, "forbidden", "Not allowed"
+
+
+class BodyTooLarge(Problem):
+    status, slug, title = 413, "body-too-large", "The body is too large"
+
+
+class UnsupportedMediaType(Problem):
+    status, slug, title = 415, "unsupported-media-type", "The body must be JSON"
+
+
+class MalformedJson(Problem):
+    status, slug, title = 400, "malformed-json", "The body is not valid JSON"
+
+
+class InvalidRequest(Problem):
+    status, slug, title = 422, "invalid-request", "The request is not valid"
+
+
+class Unavailable(Problem):
+    status, slug, title = 503, "unavailable", "The shop cannot answer just now"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+
+
+class NotFoundProblem(Problem):
+    status, slug, title = 404, "not-found", "There is nothing here"
+
+
+class MethodNotAllowedProblem(Problem):
+    status, slug, title = 405, "method-not-allowed", "This cannot be done here"
+
+
+class UpstreamError(Problem):
+    """A call to another service did not work out; which way says the subclass."""
+
+    status, slug, title = 502, "bad-upstream", "A part of the shop gave no usable answer"
+    passing: bool = False
+    """The connection failed, or a proxy answered in the service's stead: asking again may help."""
+
+
+class UpstreamUnavailable(UpstreamError):
+    """Nobody answered, or it said itself that it cannot just now; asking again later may help."""
+
+    status, slug, title = Unavailable.status, Unavailable.slug, Unavailable.title
+    headers: ClassVar[dict[str, str]] = Unavailable.headers
+
+
+class UpstreamTimeout(UpstreamError):
+    """It did not answer in time; whether it did the work is unknown."""
+
+    status, slug, title = 504, "upstream-timeout", "A part of the shop did not answer in time"
+
+
+class BadUpstream(UpstreamError):
+    """It answered, but not with anything that was agreed upon."""
+
+
+class UnexpectedRefusal(BadUpstream):
+    """It refused what we asked (4xx) for a reason that we did not expect: the mistake is more likely ours."""
+
+
+def problem_response(problem: Problem) -> Response:
+    """Render a problem as application/problem+json."""
+    response = Response(
+        json.dumps(problem.to_dict()), status=problem.status, content_type="application/problem+json"
+    )
+    response.headers.update(problem.headers)
+    return response
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error with a problem; a service with a database adds `database_errors`."""
+    app.register_error_handler(Problem, problem_response)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def database_errors(app: Flask) -> None:
+    """Answer 503 while the service's own database is locked, full or away: it may be back in a moment."""
+    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+    app.register_error_handler(OperationalError, _database_error)
+    app.register_error_handler(PoolTimeoutError, _database_error)
+
+
+def _http_error(error: HTTPException) -> Response:
+    if isinstance(error, NotFound):
+        return problem_response(NotFoundProblem("No route of the shop has this path."))
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        response = problem_response(MethodNotAllowedProblem(f"Use {allowed} on this path."))
+        response.headers["Allow"] = allowed
+        return response
+    if error.response is not None or (error.code or 500) < 400:
+        return error.get_response()  # type: ignore[return-value]  # a redirect, such as a doubled slash
+    return problem_response(InvalidRequest(error.description or "The request is not valid.", errors=[]))
+
+
+def _database_error(error: Exception) -> Response:
+    log.error("database unavailable: %s", getattr(error, "orig", error))
+    return problem_response(Unavailable("The database did not answer in time; try again in a moment."))
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("unexpected error on %s %s", request.method, request.path, exc_info=error)
+    return problem_response(Problem("The shop made a mistake; it has been logged with the request id."))

@@ -1,0 +1,90 @@
+"""Events between services: an outbox read as an ordered feed, and a reader that counts each event once.
+
+The writer stores an event in the transaction of what happened, the reader stores its position in the transaction
+of the effect. So an event is neither lost nor counted twice, whoever crashes when and however many replicas read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import JSON, String, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from microservices.chassis.client import upstream
+from microservices.chassis.database import reading, writing
+
+FEED_PATH = "/internal/events"
+MOST_EVENTS = 500
+OUTBOX_LOCK = 7_301_002
+
+
+class OutboxMixin:
+    """The columns of a service's outbox; positions grow in the order of the commits."""
+
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy reads it; never reuse a position
+
+    position: Mapped[int] = mapped_column(primary_key=True)
+    type: Mapped[str] = mapped_column(String(40))
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class FeedPositionMixin:
+    """The columns of a reader's bookmark, one row for each feed."""
+
+    feed: Mapped[str] = mapped_column(String(40), primary_key=True)
+    position: Mapped[int] = mapped_column(default=0)
+
+
+def publish(db: Session, outbox: type[Any], kind: str, data: dict[str, Any]) -> None:
+    """Store an event in the transaction `db`.
+
+    PostgreSQL hands out positions before the commit, so that a reader could see 8 before 7 is there and never
+    come back for it: writers of one outbox take turns. On SQLite they do anyway.
+    """
+    if db.get_bind().dialect.name == "postgresql":
+        db.execute(text(f"SELECT pg_advisory_xact_lock({OUTBOX_LOCK})"))
+    db.add(outbox(type=kind, data=data))
+
+
+def feed(db: Session, outbox: type[Any], after: int, limit: int) -> dict[str, Any]:
+    """The events that follow the position `after`, in order, at most `limit` of them."""
+    rows = db.scalars(select(outbox).where(outbox.position > after).order_by(outbox.position).limit(limit))
+    return {"events": [{"position": row.position, "type": row.type, "data": row.data} for row in rows]}
+
+
+class Reader:
+    """Reads another service's feed and applies each event once."""
+
+    def __init__(
+        self,
+        source: str,
+        bookmark: type[Any],
+        apply: Callable[[Session, str, dict[str, Any]], None],
+        limit: int = MOST_EVENTS,
+    ) -> None:
+        self.source, self._bookmark, self._apply, self._limit = source, bookmark, apply, limit
+
+    def step(self) -> bool:
+        """Fetch what is new and apply it; returns whether there may be more."""
+        with reading() as db:
+            row = db.get(self._bookmark, self.source)
+            after = row.position if row else 0
+        answer = upstream(self.source).get(FEED_PATH, {"after": after, "limit": self._limit})
+        events = answer["events"]
+        if events:
+            with writing() as db:
+                self.apply(db, events)
+        return len(events) >= self._limit
+
+    def apply(self, db: Session, events: list[dict[str, Any]]) -> None:
+        """Apply the events beyond the bookmark and move it; another replica may have been here meanwhile."""
+        bookmark = db.get(self._bookmark, self.source, with_for_update=True)
+        if bookmark is None:
+            bookmark = self._bookmark(feed=self.source, position=0)
+            db.add(bookmark)
+        for event in sorted(events, key=lambda event: int(event["position"])):
+            if event["position"] > bookmark.position:
+                self._apply(db, event["type"], event["data"])
+                bookmark.position = event["position"]
