@@ -120,6 +120,12 @@ def test_a_malformed_key_is_no_key(regular: Customer, key: str) -> None:
     assert answer.json()["type"] == "/problems/idempotency-key-required"
 
 
+def test_the_key_is_looked_at_before_the_body(regular: Customer) -> None:
+    answer = regular.post("/api/orders", data=b"{", headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "/problems/idempotency-key-required"
+
+
 @pytest.mark.parametrize("length", [8, 64])
 def test_the_shortest_and_the_longest_key_are_keys(customer: Customer, length: int) -> None:
     key = (new_key() + new_key())[:length]

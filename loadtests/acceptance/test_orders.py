@@ -179,7 +179,7 @@ def test_an_order_id_that_is_none_answers_404(regular: Customer, order_id: str) 
 
 
 def test_orders_come_newest_first_and_in_pages(customer: Customer, product: dict[str, Any]) -> None:
-    bought = []
+    bought: list[str] = []
     for _ in range(3):
         customer.put_in_cart(product["sku"])
         bought.insert(0, customer.checkout().json()["id"])
