@@ -32,7 +32,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # answers read in the order the contract lists
     app.url_map.strict_slashes = True
 
-    database = Database(config.database_url, pool_size=config.threads)
+    database = Database(config.database_url, threads=config.threads)
     database.create_tables()
     accounts.ensure_signing_key(database)
     app.extensions.update(config=config, database=database)

@@ -83,12 +83,16 @@ def dataset(folder: Path) -> None:
 @cli.command()
 def routes() -> None:
     """List every route, the module that answers it and what it does."""
+    from tempfile import TemporaryDirectory
+
     from rich.console import Console
     from rich.table import Table
 
     from monolith.app import create_app
 
-    app = create_app(Config.from_env({**os.environ, "SHOP_DATABASE_URL": "sqlite://"}))
+    with TemporaryDirectory() as home:
+        app = create_app(Config.from_env({"SHOP_HOME": home}))
+        app.extensions["database"].dispose()
     table = Table("method", "path", "module", "what it does")
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, sorted(rule.methods or ()))):
         methods = " ".join(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))

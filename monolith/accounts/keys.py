@@ -18,24 +18,25 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from monolith.accounts.models import SigningKey
 from monolith.auth import AUDIENCE, ISSUER
-from monolith.database import Database
+from monolith.database import Database, Reader
+
+KEYS = select(SigningKey.kid, SigningKey.private_pem).order_by(SigningKey.kid)
 
 
 def ensure_signing_key(database: Database) -> None:
     """Make the shop's signing key unless there is one."""
     with database.reading() as db:
-        if db.scalars(select(SigningKey.kid)).first() is not None:
+        if _private_keys(db):
             return
     with database.writing() as db:
-        if db.scalars(select(SigningKey.kid)).first() is None:
+        if not _private_keys(db):
             db.add(_new_key())
 
 
-def issue_token(db: Session, customer_id: str, role: str, minutes: int) -> str:
+def issue_token(db: Reader, customer_id: str, role: str, minutes: int) -> str:
     """A token that proves who the customer is, good for `minutes`."""
     kid, private = next(iter(_private_keys(db).items()))
     now = int(time.time())
@@ -50,7 +51,7 @@ def issue_token(db: Session, customer_id: str, role: str, minutes: int) -> str:
     return jwt.encode(claims, private, algorithm="EdDSA", headers={"kid": kid})
 
 
-def public_keys(db: Session) -> dict[str, Any]:
+def public_keys(db: Reader) -> dict[str, Any]:
     """The public keys as a JSON Web Key Set."""
     keys = [
         {
@@ -87,12 +88,12 @@ def _new_key() -> SigningKey:
     return SigningKey(kid=kid, private_pem=pem)
 
 
-def _private_keys(db: Session) -> dict[str, Ed25519PrivateKey]:
+def _private_keys(db: Reader) -> dict[str, Ed25519PrivateKey]:
     found: dict[str, Ed25519PrivateKey] = {}
-    for row in db.scalars(select(SigningKey).order_by(SigningKey.kid)):
-        key = load_pem_private_key(row.private_pem.encode(), password=None)
+    for kid, pem in db.execute(KEYS):
+        key = load_pem_private_key(pem.encode(), password=None)
         assert isinstance(key, Ed25519PrivateKey)
-        found[row.kid] = key
+        found[kid] = key
     return found
 
 

@@ -9,29 +9,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import and_, bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from monolith.cart.models import CartLine
 from monolith.catalog.models import Product
 from monolith.catalog.service import UnknownProduct
+from monolith.database import Reader
 from monolith.errors import ShopError
 
 MOST_LINES = 50
+CART = (
+    select(CartLine.sku, Product.name, Product.price_cents, CartLine.quantity)
+    .join(Product, Product.sku == CartLine.sku)
+    .where(CartLine.customer_id == bindparam("customer_id"))
+    .order_by(CartLine.sku)
+)
 
 
 class CartFull(ShopError):
     status, slug, title = 409, "cart-full", "The cart is full"
 
 
-def read(db: Session, customer_id: str) -> dict[str, Any]:
+def read(db: Reader, customer_id: str) -> dict[str, Any]:
     """The cart with today's names and prices."""
-    rows = db.execute(
-        select(CartLine.sku, Product.name, Product.price_cents, CartLine.quantity)
-        .join(Product, Product.sku == CartLine.sku)
-        .where(CartLine.customer_id == customer_id)
-        .order_by(CartLine.sku)
-    )
+    rows = db.execute(CART, {"customer_id": customer_id})
     items = [
         {
             "sku": sku,

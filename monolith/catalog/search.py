@@ -9,21 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import and_, func, select
-from sqlalchemy.orm import Session
 
 from monolith.cart.models import CartLine
 from monolith.catalog.models import Product
 from monolith.catalog.service import SHOWN, as_dict, matching
+from monolith.database import Reader
 
 
 def search(
-    db: Session, q: str, category: str, page: int, page_size: int, customer_id: str | None
+    db: Reader, q: str, category: str, page: int, page_size: int, customer_id: str | None
 ) -> dict[str, Any]:
     """One page of matching products, each with `in_cart`, the quantity in this customer's cart."""
     wanted = matching(category, q)
     in_cart = func.coalesce(CartLine.quantity, 0).label("in_cart")
     mine = and_(CartLine.sku == Product.sku, CartLine.customer_id == (customer_id or ""))
-    total = db.scalars(select(func.count(Product.sku)).where(*wanted)).one()
+    total = db.execute(select(func.count(Product.sku)).where(*wanted)).scalar_one()
     rows = db.execute(
         select(*SHOWN, in_cart)
         .join(CartLine, mine, isouter=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from monolith.catalog import UnknownProduct
+from monolith.database import Reader
 from monolith.errors import ShopError
 from monolith.inventory.models import Stock
+
+AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
 
 
 class OutOfStock(ShopError):
@@ -25,9 +28,9 @@ class OutOfStock(ShopError):
         )
 
 
-def availability(db: Session, sku: str) -> dict[str, Any]:
+def availability(db: Reader, sku: str) -> dict[str, Any]:
     """How many of a product can be bought now; raises UnknownProduct."""
-    available = db.scalars(select(Stock.available).where(Stock.sku == sku)).first()
+    available = db.execute(AVAILABLE, {"sku": sku}).scalar()
     if available is None:
         raise UnknownProduct(sku)
     return {"sku": sku, "available": available}

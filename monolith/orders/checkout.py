@@ -24,7 +24,7 @@ from monolith.database import writing
 from monolith.errors import ShopError
 from monolith.inventory import service as inventory
 from monolith.orders.models import IdempotencyKey, Order, OrderCounter, OrderLine, Status
-from monolith.orders.service import as_dict
+from monolith.orders.service import show
 from monolith.payments import service as payments
 
 
@@ -91,7 +91,7 @@ def _place_order(db: Session, customer_id: str, card_number: str) -> dict[str, A
     order.number = _next_number(db)
     db.add(order)
     db.flush()
-    return as_dict(order)
+    return show(db, customer_id, order.id)
 
 
 def _price(db: Session, customer_id: str, wanted: dict[str, int]) -> Order:

@@ -28,7 +28,7 @@ class Order(Base):
     status: Mapped[str] = mapped_column(String(16))
     total_cents: Mapped[int]
     created_at: Mapped[str] = mapped_column(String(20))
-    lines: Mapped[list[OrderLine]] = relationship(order_by="OrderLine.sku", lazy="raise")
+    lines: Mapped[list[OrderLine]] = relationship(lazy="raise")
 
 
 class OrderLine(Base):

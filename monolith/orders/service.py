@@ -2,61 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import bindparam, func, select
 
+from monolith.database import Reader
 from monolith.errors import ShopError
-from monolith.orders.models import Order
+from monolith.orders.models import Order, OrderLine
+
+MINE = Order.customer_id == bindparam("customer_id")
+SHOWN = select(Order.number, Order.id, Order.status, Order.total_cents, Order.created_at).where(MINE)
+ONE = SHOWN.where(Order.id == bindparam("id"))
+PAGE = SHOWN.order_by(Order.number.desc()).limit(bindparam("limit")).offset(bindparam("offset"))
+COUNT = select(func.count()).where(MINE)
+LINES = (
+    select(
+        OrderLine.order_number, OrderLine.sku, OrderLine.name, OrderLine.unit_price_cents, OrderLine.quantity
+    )
+    .where(OrderLine.order_number.in_(bindparam("numbers", expanding=True)))
+    .order_by(OrderLine.sku)
+)
 
 
 class UnknownOrder(ShopError):
     status, slug, title = 404, "unknown-order", "There is no such order"
 
 
-def history(db: Session, customer_id: str, page: int, page_size: int) -> dict[str, Any]:
+def history(db: Reader, customer_id: str, page: int, page_size: int) -> dict[str, Any]:
     """One page of the customer's orders, newest first."""
-    total = db.scalars(select(func.count()).where(Order.customer_id == customer_id)).one()
-    orders = db.scalars(
-        select(Order)
-        .where(Order.customer_id == customer_id)
-        .options(selectinload(Order.lines))
-        .order_by(Order.number.desc())
-        .limit(page_size)
-        .offset((page - 1) * page_size)
-    )
-    items = [as_dict(order) for order in orders]
+    total = db.execute(COUNT, {"customer_id": customer_id}).scalar_one()
+    asked = {"customer_id": customer_id, "limit": page_size, "offset": (page - 1) * page_size}
+    items = _with_lines(db, db.execute(PAGE, asked).all())
     return {"items": items, "page": page, "page_size": page_size, "total": total}
 
 
-def show(db: Session, customer_id: str, order_id: str) -> dict[str, Any]:
+def show(db: Reader, customer_id: str, order_id: str) -> dict[str, Any]:
     """One order; raises UnknownOrder, also for somebody else's, so that nobody learns that it exists."""
-    order = db.scalars(
-        select(Order)
-        .where(Order.id == order_id, Order.customer_id == customer_id)
-        .options(selectinload(Order.lines))
-    ).first()
-    if order is None:
+    found = _with_lines(db, db.execute(ONE, {"id": order_id, "customer_id": customer_id}).all())
+    if not found:
         raise UnknownOrder("You have no order with this id.")
-    return as_dict(order)
+    return found[0]
 
 
-def as_dict(order: Order) -> dict[str, Any]:
-    """The order as the API shows it."""
-    return {
-        "id": order.id,
-        "status": order.status,
-        "items": [
+def _with_lines(db: Reader, orders: Sequence[Any]) -> list[dict[str, Any]]:
+    lines: dict[int, list[dict[str, Any]]] = {order.number: [] for order in orders}
+    for number, sku, name, unit_price_cents, quantity in db.execute(LINES, {"numbers": list(lines)}):
+        lines[number].append(
             {
-                "sku": line.sku,
-                "name": line.name,
-                "unit_price_cents": line.unit_price_cents,
-                "quantity": line.quantity,
-                "line_total_cents": line.unit_price_cents * line.quantity,
+                "sku": sku,
+                "name": name,
+                "unit_price_cents": unit_price_cents,
+                "quantity": quantity,
+                "line_total_cents": unit_price_cents * quantity,
             }
-            for line in order.lines
-        ],
-        "total_cents": order.total_cents,
-        "created_at": order.created_at,
-    }
+        )
+    return [
+        {
+            "id": order.id,
+            "status": order.status,
+            "items": lines[order.number],
+            "total_cents": order.total_cents,
+            "created_at": order.created_at,
+        }
+        for order in orders
+    ]

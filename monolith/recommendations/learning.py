@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from monolith.database import Database, upsert
+from monolith.database import Database, Reader, upsert
 from monolith.orders.models import Order, OrderLine
 from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
 
@@ -92,12 +92,12 @@ def start_learning(database: Database, interval: float) -> None:
     threading.Thread(target=run, name="learning", daemon=True).start()
 
 
-def _position(db: Session, *, lock: bool = False) -> int:
+def _position(db: Reader, *, lock: bool = False) -> int:
     query = select(FeedPosition.position)
-    return db.scalars(query.with_for_update() if lock else query).first() or 0
+    return db.execute(query.with_for_update() if lock else query).scalar() or 0
 
 
-def _next_orders(db: Session, after: int) -> list[Bought]:
+def _next_orders(db: Reader, after: int) -> list[Bought]:
     numbers = select(Order.number).where(Order.number > after).order_by(Order.number).limit(MOST_ORDERS)
     rows = db.execute(
         select(Order.number, Order.customer_id, OrderLine.sku, OrderLine.category)

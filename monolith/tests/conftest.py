@@ -63,7 +63,7 @@ class Shopper:
     def __init__(self, client: FlaskClient, email: str) -> None:
         self.client = client
         answer = client.post("/api/sessions", json={"email": email, "password": DEMO_PASSWORD})
-        self.headers = {"Authorization": f"Bearer {answer.json['token']}"}
+        self.headers = {"Authorization": f"Bearer {answer.get_json()['token']}"}
 
     def get(self, path):
         return self.client.get(path, headers=self.headers)
