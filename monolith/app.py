@@ -1,4 +1,4 @@
-"""The application factory: config, database, errors, observability, modules, in the order things happen."""
+"""The application factory: config, database, observability, errors, modules, in the order things happen."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions.update(config=config, database=database)
     app.extensions["token_verifier"] = TokenVerifier(accounts.KeyFinder(database))
 
-    errors.init_app(app)
     observability.init_app(app, config, database)
+    errors.init_app(app)
 
     for module in (accounts, catalog, recommendations, cart, inventory, orders):
         app.register_blueprint(module.api)

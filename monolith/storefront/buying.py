@@ -20,7 +20,7 @@ ORDERS_PAGE_SIZE = 20
 @pages.get("/cart")
 def show_cart() -> str:
     """Show the cart."""
-    return _cart_page(session.customer().customer_id)
+    return _cart_page(session.customer())
 
 
 @pages.post("/cart/items")
@@ -29,7 +29,7 @@ def change_cart() -> Response | tuple[str, int]:
     sku, wanted = request.form.get("sku", ""), forms.quantity(request.form)
     if not forms.is_sku(sku):
         abort(400)
-    customer_id = session.customer(f"/products/{sku}").customer_id
+    customer_id = session.customer(f"/products/{sku}")
     if wanted is None:
         return _cart_page(customer_id, f"A quantity is a number from 0 to {forms.MOST_PIECES}."), 422
     try:
@@ -54,7 +54,7 @@ def to_cart() -> Response:
 @pages.get("/checkout")
 def show_checkout() -> str:
     """Show what is about to be bought, and ask for a card."""
-    customer_id = session.customer().customer_id
+    customer_id = session.customer()
     with reading() as db:
         bill = cart.read(db, customer_id)
     return page("checkout.html", "cart", cart=bill, key=forms.new_key())
@@ -63,7 +63,7 @@ def show_checkout() -> str:
 @pages.post("/checkout")
 def check_out() -> Response | tuple[str, int]:
     """Buy what is in the cart."""
-    customer_id = session.customer("/checkout").customer_id
+    customer_id = session.customer("/checkout")
     card_number = request.form.get("card_number", "").replace(" ", "")
     key = forms.key(request.form)
     wrong = forms.card_problem(card_number)
@@ -84,7 +84,7 @@ def check_out() -> Response | tuple[str, int]:
 @pages.get("/orders")
 def history() -> str:
     """List the customer's orders."""
-    customer_id = session.customer().customer_id
+    customer_id = session.customer()
     with reading() as db:
         found = orders.history(db, customer_id, forms.page_number(request.args), ORDERS_PAGE_SIZE)
     return page("orders.html", "orders", found=found, last=last_page(found))
@@ -93,7 +93,9 @@ def history() -> str:
 @pages.get("/orders/<order_id>")
 def show_order(order_id: str) -> str:
     """Show one order."""
-    customer_id = session.customer().customer_id
+    customer_id = session.customer()
+    if not forms.is_order_id(order_id):
+        abort(404)
     with reading() as db:
         order = orders.show(db, customer_id, order_id)
         kinds = kinds_of(catalog.batch(db, [item["sku"] for item in order["items"]]))

@@ -19,6 +19,7 @@ LONGEST_CATEGORY = 40
 
 _SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{1,19}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_ORDER_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _EMAIL = re.compile(r"[^\s@\x00]{1,64}@[^\s@\x00]{1,185}\.[^\s@.\x00]{1,63}")
 # Browsers read a backslash as a slash and drop tabs and newlines, so `/\host` and `/<tab>/host` lead elsewhere.
 _LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
@@ -36,6 +37,11 @@ class Sentence:
 def is_sku(text: str) -> bool:
     """Whether the text has the form of a SKU."""
     return _SKU.fullmatch(text) is not None
+
+
+def is_order_id(text: str) -> bool:
+    """Whether the text has the form of an order's number; anything else does not go into an address."""
+    return _ORDER_ID.fullmatch(text) is not None
 
 
 def local_path(text: str) -> str:

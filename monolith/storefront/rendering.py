@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 from flask import Blueprint, render_template, request
@@ -31,6 +31,9 @@ _HEADERS = {
 }
 
 
+ErrorPage: TypeAlias = tuple[str, int, dict[str, str]]
+
+
 def init_pages(pages: Blueprint) -> None:
     """Give the templates their filters, and every answer of these pages its headers."""
     for name, function in _FILTERS.items():
@@ -45,7 +48,7 @@ def page(template: str, section: str = "", **facts: Any) -> str:
     )
 
 
-def error_page(status: int, slug: str = "", request_id: str = "") -> tuple[str, int]:
+def error_page(status: int, slug: str = "", request_id: str = "") -> ErrorPage:
     """The page for an error that no other page could explain."""
     title, sentence, shape = _ERRORS.get(slug) or _ERRORS.get(status) or _ERRORS[status // 100 * 100]
     html = page(
@@ -56,7 +59,7 @@ def error_page(status: int, slug: str = "", request_id: str = "") -> tuple[str, 
         retry=request.full_path.rstrip("?") if status >= 500 and request.method == "GET" else "",
         request_id=request_id if status >= 500 else "",
     )
-    return html, status
+    return html, status, {"Retry-After": "1"} if status == 503 else {}
 
 
 def money(cents: int) -> str:

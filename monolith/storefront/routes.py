@@ -17,7 +17,7 @@ from monolith import cart, catalog, inventory, recommendations
 from monolith.database import reading
 from monolith.errors import NotAuthenticated, NotFoundProblem, ShopError, problem_response
 from monolith.storefront import forms, session
-from monolith.storefront.rendering import error_page, init_pages, last_page, page, search_link
+from monolith.storefront.rendering import ErrorPage, error_page, init_pages, last_page, page, search_link
 
 BESTSELLERS = 12
 PAGE_SIZE = 20
@@ -48,10 +48,10 @@ def search() -> str:
         forms.category(request.args),
         forms.page_number(request.args),
     )
-    visitor = session.visitor()
+    customer_id = session.visitor()
     with reading() as db:
         # The catalog joins the cart's table to this: one query for what takes two services otherwise.
-        found = catalog.search(db, q, category, number, PAGE_SIZE, visitor.customer_id if visitor else None)
+        found = catalog.search(db, q, category, number, PAGE_SIZE, customer_id)
         categories = catalog.categories(db)["items"]
     return page(
         "search.html",
@@ -70,13 +70,11 @@ def product(sku: str) -> str:
     """Show a product and what goes well with it."""
     if not forms.is_sku(sku):
         abort(404)
-    visitor = session.visitor()
+    customer_id = session.visitor()
     with reading() as db:
-        in_cart = forms.quantities(cart.read(db, visitor.customer_id)) if visitor else {}
-        suggested = recommendations.suggest(
-            db, sku, list(in_cart), visitor.customer_id if visitor else None, BESIDE
-        )
-        found = catalog.batch(db, [sku, *(item["sku"] for item in suggested["items"])])["items"]
+        in_cart = forms.quantities(cart.read(db, customer_id)) if customer_id else {}
+        suggested = recommendations.suggest(db, sku, list(in_cart), customer_id, BESIDE)["items"]
+        found = catalog.batch(db, [sku, *(item["sku"] for item in suggested)])["items"]
         if not found or found[0]["sku"] != sku:
             raise catalog.UnknownProduct(sku)
         available = inventory.availability(db, sku)["available"]
@@ -91,7 +89,7 @@ def product(sku: str) -> str:
 
 
 @pages.app_errorhandler(NotFound)
-def nowhere(_error: NotFound) -> tuple[str, int] | Response:
+def nowhere(_error: NotFound) -> ErrorPage | Response:
     """No route has this path: a person gets a page, a program a problem."""
     if request.path.startswith(("/api/", "/.well-known/")):
         return problem_response(NotFoundProblem("No route of the shop has this path."))
@@ -99,13 +97,13 @@ def nowhere(_error: NotFound) -> tuple[str, int] | Response:
 
 
 @pages.errorhandler(HTTPException)
-def unusable(error: HTTPException) -> tuple[str, int]:
+def unusable(error: HTTPException) -> ErrorPage:
     """The request itself was no good, such as a form from elsewhere."""
     return error_page(error.code or 500)
 
 
 @pages.errorhandler(ShopError)
-def refused(problem: ShopError) -> Response | tuple[str, int]:
+def refused(problem: ShopError) -> Response | ErrorPage:
     """A module refused, and the page had nothing better to say about it."""
     if isinstance(problem, NotAuthenticated):
         return session.sign_in_first()
@@ -113,7 +111,7 @@ def refused(problem: ShopError) -> Response | tuple[str, int]:
 
 
 @pages.errorhandler(Exception)
-def unexpected(error: Exception) -> tuple[str, int]:
+def unexpected(error: Exception) -> ErrorPage:
     """The shop's own mistake, or a database that does not answer."""
     log.error("no page for %s %s", request.method, request.path, exc_info=error)
     return error_page(503 if isinstance(error, OperationalError) else 500, "", g.request_id)

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from flask import abort, g, redirect, request
 from werkzeug.wrappers import Response
 
-from monolith.auth import Identity, verify_token
+from monolith.auth import verify_token
 from monolith.errors import NotAuthenticated
 
 COOKIE = "shop_session"
@@ -20,20 +20,20 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LARGEST_FORM = 65_536
 
 
-def visitor() -> Identity | None:
-    """The signed-in customer; None for anybody else, also when the sign-in has expired."""
+def visitor() -> str | None:
+    """The id of the signed-in customer; None for anybody else, also when the sign-in has expired."""
     if "visitor" not in g:
         g.visitor = None
         token = request.cookies.get(COOKIE)
         if token:
             with suppress(NotAuthenticated):
-                g.visitor = verify_token(token)
-    found: Identity | None = g.visitor
+                g.visitor = verify_token(token).customer_id
+    found: str | None = g.visitor
     return found
 
 
-def customer(back_to: str = "") -> Identity:
-    """The signed-in customer; sends anybody else to the sign-in page, which leads back here or to `back_to`."""
+def customer(back_to: str = "") -> str:
+    """The id of the signed-in customer; sends anybody else to the sign-in page, which leads back here or to `back_to`."""
     found = visitor()
     if found is None:
         abort(sign_in_first(back_to))
