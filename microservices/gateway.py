@@ -261,7 +261,7 @@ def _page(status: int, _slug: str, title: str, detail: str) -> Json:
 
 def _answer(status: int, content_type: str, body: str) -> Json:
     headers = {"Content-Type": [content_type], "X-Request-Id": ["{http.request.header.X-Request-Id}"]}
-    if status == 503:  # noqa: PLR2004 -- the one status that says when to come back
+    if status == 503:
         headers["Retry-After"] = ["1"]
     return {"handler": "static_response", "status_code": status, "headers": headers, "body": body}
 

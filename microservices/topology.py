@@ -48,6 +48,16 @@ class Topology:
         """The service of that name; KeyError when there is none."""
         return {service.name: service for service in self.services}[name]
 
+    def refusal(self, name: str, count: int) -> str | None:
+        """Why the service `name` cannot have `count` replicas, as a sentence; None when it can."""
+        names = [service.name for service in self.services]
+        if name not in names:
+            return f"There is no service {name!r}; the services are {', '.join(names)}."
+        slots = self.service(name).slots
+        if not 0 <= count <= slots:
+            return f"{name} cannot have {count} replicas; choose a number from 0 to {slots}, its slots."
+        return None
+
     def addresses_for(self, service: Service) -> tuple[str, ...]:
         """Names of the services whose addresses `service` gets."""
         jwks = ("accounts",) if service.reads_jwks and "accounts" not in service.needs else ()

@@ -9,7 +9,8 @@ from microservices.launcher.errors import (
     PortTaken,
     WrongScale,
 )
-from microservices.launcher.fleet import Fleet, check_scale, default_home
+from microservices.launcher.fleet import Fleet
+from microservices.launcher.folder import RunFolder, default_home
 from microservices.launcher.replica import Death, Phase, Replica
 from microservices.topology import MONOLITH, SPLIT
 
@@ -26,7 +27,7 @@ __all__ = [
     "Phase",
     "PortTaken",
     "Replica",
+    "RunFolder",
     "WrongScale",
-    "check_scale",
     "default_home",
 ]

@@ -11,7 +11,6 @@ after a restart.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import threading
@@ -25,7 +24,8 @@ from typing import Self
 from microservices import gateway
 from microservices.launcher import readiness, state
 from microservices.launcher.blueprint import GATEWAY, Blueprint
-from microservices.launcher.errors import AlreadyRunning, NotStarted, WrongScale
+from microservices.launcher.errors import NotStarted, WrongScale
+from microservices.launcher.folder import RunFolder, default_home
 from microservices.launcher.process import Child, created, end_all
 from microservices.launcher.replica import Death, Phase, Replica
 from microservices.launcher.supervisor import Supervisor
@@ -36,11 +36,6 @@ REPLICA_PATIENCE = 8.0  # longer than any request may take
 DRAIN_MARGIN = 0.25
 OK = 200
 log = logging.getLogger(__name__)
-
-
-def default_home() -> Path:
-    """SHOP_HOME, or .shop below the working directory."""
-    return Path(os.environ.get("SHOP_HOME", ".shop")).absolute()
 
 
 class Fleet:
@@ -63,12 +58,11 @@ class Fleet:
         ready_seconds: float = 60.0,
     ) -> None:
         self.topology = topology
-        self.home = (home or default_home()).absolute()
-        self.folder = self.home / "run" / topology.name
+        self.folder = RunFolder((home or default_home()).absolute(), topology.name)
         self.stopped = threading.Event()
         self._wanted = {service.name: 1 for service in topology.services} | dict(replicas or {})
         for name, count in self._wanted.items():
-            check_scale(topology, name, count)
+            _check(topology, name, count)
         self._data_dir = data_dir.absolute()
         self._port = port
         self._env = env or {}
@@ -81,7 +75,6 @@ class Fleet:
         self._supervisor = Supervisor(self._launch, self._became_ready, say, restart=restart)
         self._scaling = threading.Lock()
         self._stopping = threading.Lock()
-        self._lock_fd: int | None = None
         self._blueprint: Blueprint | None = None
 
     def __enter__(self) -> Self:
@@ -119,9 +112,8 @@ class Fleet:
 
     def start(self) -> None:
         """Start everything; on any failure nothing is left running."""
-        self._lock()
+        self.folder.claim(self._say)
         try:
-            self._sweep_leftovers()
             self._plan_everything()
             self._supervisor.start()
             for service in self.topology.services:
@@ -135,7 +127,7 @@ class Fleet:
 
     def scale(self, name: str, count: int) -> list[Replica]:
         """Have `count` replicas of the service; returns them once the gateway knows. No request is lost."""
-        check_scale(self.topology, name, count)
+        _check(self.topology, name, count)
         with self._scaling:
             present = self._supervisor.of(name)
             if len(present) < count:
@@ -147,7 +139,7 @@ class Fleet:
     def stop(self) -> None:
         """End everything, the gateway first: what it took on still finds its replicas, and nothing new comes."""
         with self._stopping:
-            if self.stopped.is_set() or self._lock_fd is None:
+            if self.stopped.is_set() or not self.folder.claimed:
                 return
             self._supervisor.stop()
             children = {member.label: member.child for member in self.members() if member.child}
@@ -158,8 +150,7 @@ class Fleet:
                 state.sweep(self._state)  # whatever left its process group
                 self._state.path.unlink(missing_ok=True)
                 self._blueprint.release()
-            os.close(self._lock_fd)
-            self._lock_fd = None
+            self.folder.release()
             self.stopped.set()
 
     def listens_at(self, control: str) -> None:
@@ -174,31 +165,12 @@ class Fleet:
             raise NotStarted("The shop is not started yet; call start() or use it as a context manager.")
         return self._blueprint
 
-    def _lock(self) -> None:
-        (self.folder / "logs").mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise AlreadyRunning(
-                f"The {self.topology.name} shop of {self.home} is already running; stop it first: microservices down"
-            ) from None
-        self._lock_fd = descriptor
-
-    def _sweep_leftovers(self) -> None:
-        left = state.read(self.folder / "state.json")
-        if left and (ended := state.sweep(left)):
-            self._say(f"Ended {len(ended)} processes that a killed launcher had left behind.")
-        for old in (*self.folder.glob("*.drain"), *self.folder.glob("logs/*.log")):
-            old.unlink()
-
     def _plan_everything(self) -> None:
         self._blueprint = Blueprint(
             self.topology,
             self._id,
-            folder=self.folder,
-            home=self.home,
+            folder=self.folder.path,
+            home=self.folder.home,
             data_dir=self._data_dir,
             port=self._port,
             env=self._env,
@@ -206,7 +178,7 @@ class Fleet:
             settings=self._settings,
         )
         pid = os.getpid()
-        self._state = state.State(self.folder / "state.json", self._id, pid, created(pid), self.url)
+        self._state = state.State(self.folder.state_file, self._id, pid, created(pid), self.url)
         self._state.save()
 
     def _launch(self, member: Replica) -> None:
@@ -245,7 +217,7 @@ class Fleet:
                     )
             if time.monotonic() > deadline or self._supervisor.is_stopped():
                 names = ", ".join(member.label for member in late)
-                raise NotStarted(f"Not ready in time: {names}; their logs are in {self.folder / 'logs'}.")
+                raise NotStarted(f"Not ready in time: {names}; their logs are in {self.folder.logs}.")
             time.sleep(0.01)
 
     def _scale_up(self, service: Service, present: list[Replica], count: int) -> None:
@@ -288,13 +260,6 @@ class Fleet:
             self._state.save()
 
 
-def check_scale(topology: Topology, name: str, count: int) -> None:
-    """Raise WrongScale when the topology cannot have so many replicas of that."""
-    names = [service.name for service in topology.services]
-    if name not in names:
-        raise WrongScale(f"There is no service {name!r}; the services are {', '.join(names)}.")
-    slots = topology.service(name).slots
-    if not 0 <= count <= slots:
-        raise WrongScale(
-            f"{name} cannot have {count} replicas; choose a number from 0 to {slots}, its slots."
-        )
+def _check(topology: Topology, name: str, count: int) -> None:
+    if refusal := topology.refusal(name, count):
+        raise WrongScale(refusal)

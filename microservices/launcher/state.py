@@ -106,9 +106,9 @@ def _leftovers(state: State) -> Iterator[psutil.Process]:
     written = {entry.pid: entry.created for entry in state.entries.values()}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and process.uids().real == os.getuid() and _runs(process):
-                if _belongs(process, state.fleet, written.get(process.pid)):
-                    yield process
+            mine = process.pid != os.getpid() and process.uids().real == os.getuid() and _runs(process)
+            if mine and _belongs(process, state.fleet, written.get(process.pid)):
+                yield process
 
 
 def _belongs(process: psutil.Process, fleet: str, written: float | None) -> bool:

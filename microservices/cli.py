@@ -1,0 +1,246 @@
+"""The `microservices` command: up, status, scale, logs, down, routes, seed.
+
+`up` is the launcher itself and stays in the foreground; the others talk to it over its socket. Imports happen
+inside the commands, so that `--help` and the quick ones do not wait for what only `up` needs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from microservices.launcher.errors import LauncherError, NotRunning, WrongScale
+from microservices.launcher.folder import RunFolder, default_home
+from microservices.topology import SPLIT
+
+FAILURE, USAGE = 1, 2
+FOLLOW_SECONDS = 0.1
+MEGABYTE = 1_000_000
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in one sentence and exit status 1, or 2 for a wrong argument."""
+    try:
+        cli(prog_name="microservices")
+    except LauncherError as error:
+        click.echo(str(error), err=True)
+        sys.exit(USAGE if isinstance(error, WrongScale) else FAILURE)
+
+
+class Scale(click.ParamType[tuple[str, int]]):
+    """NAME=N, with a service of the topology and a number that it can have."""
+
+    name = "NAME=N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """The pair; ends the command with a usage error."""
+        name, _, number = str(value).partition("=")
+        if not number.isascii() or not number.isdigit():
+            self.fail(f"{value!r} is not NAME=N, such as recommendations=4.", param, ctx)
+        if problem := SPLIT.refusal(name, int(number)):
+            self.fail(problem, param, ctx)
+        return name, int(number)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """The shop as independent services behind a gateway."""
+
+
+@cli.command()
+@click.option(
+    "--scale", "scales", type=Scale(), multiple=True, help="Replicas of a service (default: 1 each)."
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Public port.")
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the databases.")
+@click.option(
+    "--seed/--no-seed", "fresh", default=None, help="Replace the data (default: only when there is none)."
+)
+def up(scales: tuple[tuple[str, int], ...], port: int, data: Path | None, fresh: bool | None) -> None:
+    """Start the shop and stay with it until Ctrl-C or `microservices down`."""
+    from microservices.launcher import Fleet
+    from microservices.launcher.control import ControlServer
+    from microservices.launcher.logs import LogEcho, LogTail
+    from microservices.launcher.ports import require_free
+
+    _interrupt_once()
+    started = time.perf_counter()
+    data = data or _default_data()
+    fleet = Fleet(SPLIT, dict(scales), data_dir=data, port=port, say=click.echo)
+    try:
+        fleet.folder.claim(click.echo)
+        require_free(port)
+        _seed_if_wanted(data, fresh=fresh)
+        with LogEcho(LogTail(fleet.folder.logs), _writer()), fleet, ControlServer(fleet):
+            seconds = time.perf_counter() - started
+            click.echo(f"The shop is open at {fleet.url} after {seconds:.1f} s; Ctrl-C closes it.")
+            fleet.stopped.wait()
+    except KeyboardInterrupt:
+        pass
+    click.echo("The shop is closed.")
+
+
+@cli.command()
+def status() -> None:
+    """Show every process of the running shop."""
+    from rich.console import Console
+    from rich.table import Table
+
+    report = _ask({"command": "status"})
+    table = Table("replica", "state", "pid", "port", "up", "restarts", "USS MB", "CPU %")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for member in report["members"]:
+        table.add_row(
+            member["label"],
+            member["phase"],
+            str(member["pid"]),
+            str(member["port"]),
+            f"{member['uptime']:.0f} s",
+            str(member["restarts"]),
+            f"{member['uss_bytes'] / MEGABYTE:.0f}",
+            f"{member['cpu_percent']:.1f}",
+        )
+    memory = sum(member["uss_bytes"] for member in report["members"]) / MEGABYTE
+    cpu = sum(member["cpu_percent"] for member in report["members"])
+    table.add_section()
+    table.add_row(f"{len(report['members'])} in all", "", "", "", "", "", f"{memory:.0f}", f"{cpu:.1f}")
+    console = Console()
+    console.print(table)
+    console.print(f"The shop is at {report['url']}", highlight=False)
+
+
+@cli.command()
+@click.argument("scale", type=Scale())
+def scale(scale: tuple[str, int]) -> None:
+    """Have N replicas of service NAME, without losing a request."""
+    name, count = scale
+    labels = _ask({"command": "scale", "name": name, "count": count})
+    click.echo(f"{name} now has {count} replica{'' if count == 1 else 's'}: {', '.join(labels) or 'none'}.")
+
+
+@cli.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("-f", "--follow", is_flag=True, help="Keep on showing new lines until Ctrl-C.")
+@click.option("-n", "--lines", default=50, show_default=True, help="Lines of each log to begin with.")
+def logs(names: tuple[str, ...], follow: bool, lines: int) -> None:
+    """Show what the processes write: all of them, or those of a service (catalog) or replica (catalog-1)."""
+    from microservices.launcher.logs import LogTail
+
+    folder = RunFolder(default_home(), SPLIT.name).logs
+    written = {log.stem for log in folder.glob("*.log")}
+    known = written | {label.rpartition("-")[0] for label in written}
+    if unknown := [name for name in names if name not in known]:
+        choices = ", ".join(sorted(written)) or "none: start the shop with microservices up"
+        raise LauncherError(f"There is no log of {', '.join(unknown)}; the logs are {choices}.")
+    tail, write = LogTail(folder, names), _writer()
+    tail.skip_to_last(lines)
+    try:
+        while True:
+            for label, line in tail.lines():
+                write(label, line)
+            if not follow:
+                return
+            time.sleep(FOLLOW_SECONDS)
+    except KeyboardInterrupt:
+        return
+
+
+@cli.command()
+def down() -> None:
+    """Stop the running shop, or end what a killed launcher left behind."""
+    try:
+        _ask({"command": "down"})
+        click.echo("The shop is closed.")
+    except NotRunning:
+        folder = RunFolder(default_home(), SPLIT.name)
+        if not folder.state_file.exists():
+            raise
+        folder.claim(click.echo)
+        folder.release()
+
+
+@cli.command()
+def routes() -> None:
+    """List which service answers which public path, and whom it calls in turn."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from microservices.gateway import public_paths
+
+    table = Table("public path", "answered by", "which calls")
+    for path, _ in SPLIT.files:
+        table.add_row(path, "the gateway (a file)", "")
+    named = set()
+    for patterns, owner in public_paths(SPLIT):
+        calls = ", ".join(SPLIT.service(owner).needs) if owner else ""
+        table.add_row(patterns[0], owner or "the gateway (404)", calls)
+        named.add(owner)
+    for service in SPLIT.services:
+        if service.name not in named:
+            table.add_row("(none)", service.name, ", ".join(service.needs))
+    Console().print(table)
+
+
+@cli.command()
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the databases.")
+def seed(data: Path | None) -> None:
+    """Fill every service's database with the shop's data (made once, then copied)."""
+    folder = RunFolder(default_home(), SPLIT.name)
+    folder.claim(click.echo)  # a running shop would lose its databases under its feet
+    _seed_if_wanted(data or _default_data(), fresh=True)
+
+
+def _default_data() -> Path:
+    return default_home() / "data" / "microservices"
+
+
+def _seed_if_wanted(data: Path, *, fresh: bool | None) -> None:
+    from microservices.seed import is_seeded
+    from microservices.seed import seed as fill
+
+    if fresh or (fresh is None and not is_seeded(data)):
+        started = time.perf_counter()
+        fill(data, say=click.echo)
+        click.echo(f"Seeded {data} in {time.perf_counter() - started:.1f} s.")
+
+
+def _ask(request: dict[str, Any]) -> Any:
+    from microservices.launcher.control import ask
+
+    return ask(default_home(), SPLIT.name, request)
+
+
+def _writer() -> Callable[[str, str], None]:
+    from microservices.launcher.logs import Prefix
+
+    width = max(len(service.name) for service in SPLIT.services) + 2
+    prefix = Prefix(width, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+    return lambda label, line: click.echo(prefix(label, line))
+
+
+def _interrupt_once() -> None:
+    """Let the first Ctrl-C, SIGTERM or SIGHUP stop the shop; further ones must not stop the stopping."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        signal.signal(number, interrupt)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""How the commands talk to a running launcher: one JSON line each way over a unix-domain socket."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from microservices.launcher import state
+from microservices.launcher.errors import LauncherError, NotRunning, WrongScale
+from microservices.launcher.fleet import Fleet
+from microservices.launcher.folder import RunFolder
+from microservices.launcher.process import created
+from microservices.launcher.replica import Replica
+
+LONGEST_PATH = 100  # bytes; macOS allows 104 with the closing zero, Linux 108
+CPU_SAMPLE_SECONDS = 0.3
+ACCEPT_SECONDS = 0.2
+Json = dict[str, Any]
+
+
+class ControlServer:
+    """Takes commands for a fleet; a context manager."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._path = fleet.folder.path / "control.sock"
+        self._temporary: str | None = None
+        if len(os.fsencode(self._path)) > LONGEST_PATH:
+            self._temporary = tempfile.mkdtemp(prefix="shop-")
+            self._path = Path(self._temporary) / "control.sock"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
+
+    def __enter__(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._socket.bind(str(self._path))
+        self._path.chmod(0o600)
+        self._socket.listen()
+        self._socket.settimeout(ACCEPT_SECONDS)
+        self._fleet.listens_at(str(self._path))
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _serve(self) -> None:
+        while not self._ending.is_set():
+            with contextlib.suppress(TimeoutError):  # closing a socket does not wake accept() everywhere
+                connection, _ = self._socket.accept()
+                # Not a daemon: the answer to `down` still has to leave when the launcher ends.
+                threading.Thread(target=self._answer, args=(connection,), name="command").start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rwb") as stream, contextlib.suppress(OSError):
+            connection.settimeout(5.0)
+            try:
+                reply: Json = {"result": self._do(json.loads(stream.readline()))}
+            except LauncherError as error:
+                reply = {"error": str(error), "wrong_scale": isinstance(error, WrongScale)}
+            except (ValueError, KeyError, TypeError) as error:
+                reply = {"error": f"The launcher does not understand this command ({error})."}
+            stream.write(json.dumps(reply).encode() + b"\n")
+
+    def _do(self, request: Json) -> Any:
+        match request["command"]:
+            case "status":
+                return {"url": self._fleet.url, "members": describe(self._fleet.members())}
+            case "scale":
+                return [replica.label for replica in self._fleet.scale(request["name"], request["count"])]
+            case "down":
+                self._fleet.stop()
+                return None
+            case command:
+                raise ValueError(command)
+
+
+def ask(home: Path, topology: str, request: Json, timeout: float = 120.0) -> Any:
+    """Send a command to the launcher of `home`; raises NotRunning when none is there."""
+    written = state.read(RunFolder(home, topology).state_file)
+    if written is None:
+        raise NotRunning(f"No shop is running from {home}; start one with: microservices up")
+    try:
+        reply = _exchange(written.control, request, timeout)
+    except (OSError, ValueError) as error:
+        if written.launcher_created != created(written.launcher_pid):
+            raise NotRunning(
+                f"The launcher of {home} was killed; end what it left behind with: microservices down"
+            ) from error
+        raise LauncherError(
+            f"The launcher (pid {written.launcher_pid}) does not answer: the shop is starting or stopping."
+        ) from error
+    if "error" in reply:
+        raise WrongScale(reply["error"]) if reply.get("wrong_scale") else LauncherError(reply["error"])
+    return reply["result"]
+
+
+def _exchange(path: str, request: Json, timeout: float) -> Json:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout)
+        connection.connect(path)
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        with connection.makefile("rb") as stream:
+            reply: Json = json.loads(stream.readline())
+    return reply
+
+
+def describe(members: list[Replica]) -> list[Json]:
+    """What `status` shows of each process group; CPU is measured over a third of a second."""
+    before = {member.label: _cpu_seconds(member) for member in members}
+    started = time.monotonic()
+    time.sleep(CPU_SAMPLE_SECONDS)
+    took = time.monotonic() - started
+    return [
+        {
+            "label": member.label,
+            "phase": member.phase,
+            "pid": member.pid,
+            "port": member.port,
+            "uptime": round(member.uptime(), 1),
+            "restarts": member.restarts,
+            "uss_bytes": sum(_memory(pid) for pid in member.pids()),
+            "cpu_percent": round(max(0.0, _cpu_seconds(member) - before[member.label]) / took * 100, 1),
+        }
+        for member in members
+    ]
+
+
+def _cpu_seconds(member: Replica) -> float:
+    total = 0.0
+    for pid in member.pids():
+        with contextlib.suppress(psutil.Error):
+            times = psutil.Process(pid).cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def _memory(pid: int) -> int:
+    """Memory that ending the process would free (USS); the resident size where the system does not tell."""
+    try:
+        process = psutil.Process(pid)
+        with contextlib.suppress(psutil.AccessDenied):
+            return int(process.memory_full_info().uss)
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
