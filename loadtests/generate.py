@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,11 @@ MOST_CPU = 0.8
 class Spec:
     """What to generate. `users` bounds the visits under way per persona; `seed` fixes times and choices."""
 
-    host: str
     seed: str
     phases: tuple[Phase, ...]
     users: Mapping[str, int]
     out: Path
+    host: str = ""
     timeout_seconds: float = 10.0
     drain_seconds: float = 10.0
     controlled: bool = False
@@ -165,6 +165,14 @@ def summary(generator: Generator, cpu_cores: float) -> dict[str, Any]:
     }
 
 
+def _order(expected: str) -> str:
+    """The argument of the next order from the lab; ends quietly when the lab is gone."""
+    verb, _, argument = sys.stdin.readline().strip().partition(" ")
+    if verb != expected:
+        sys.exit(f'Expected the order "{expected}", not "{verb}".' if verb else 0)
+    return argument
+
+
 def main() -> None:
     """Run one specification and print a summary as JSON; exit status 1 with a sentence when it cannot."""
     if len(sys.argv) != 2:
@@ -173,6 +181,8 @@ def main() -> None:
         spec = Spec.read(Path(sys.argv[1]))
     except (OSError, ValueError, TypeError, KeyError) as error:
         sys.exit(f"{sys.argv[1]} is not a specification of load: {error}")
+    if spec.controlled:
+        spec = replace(spec, host=_order("prepare"))
     generator = Generator(spec)
     try:
         generator.prepare()
@@ -181,10 +191,7 @@ def main() -> None:
     epoch = time.time() + LEAD_SECONDS
     if spec.controlled:
         print("ready", flush=True)  # noqa: T201 - the protocol
-        order = sys.stdin.readline().split()
-        if not order:
-            return  # the lab is gone
-        epoch = float(order[1])
+        epoch = float(_order("start"))
     gc.freeze()
     gc.disable()  # a collection in mid-run would be measured as the shop's latency
     cpu, since = time.process_time(), time.perf_counter()

@@ -1,0 +1,217 @@
+"""Experiments are data: a question, what is expected and why, systems, phases, claims. Read from TOML, checked.
+
+A wrong file is refused with the file, the key and what was expected there; nothing is guessed.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from loadtests.arrivals import Shape
+from loadtests.stats import Bar
+
+FOLDER = Path(__file__).with_name("experiments")
+
+Persona = Literal["window-shopper", "searcher", "buyer", "recommendation-widget"]
+Kind = Literal["monolith", "microservices"]
+Metric = Literal["throughput_rps", "p50_ms", "p95_ms", "p99_ms", "cpu_us_per_request", "uss_bytes"]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Rate = Annotated[float, Field(ge=0, le=5000)]
+Count = Annotated[int, Field(ge=1, le=64)]
+Cores = Annotated[float, Field(ge=0.02, le=64)]
+
+
+class ExperimentError(Exception):
+    """An experiment that cannot be used; the sentence names file, key and what was expected."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class System(_Part):
+    """A shop in one configuration. Services that `replicas` does not name have one."""
+
+    id: str
+    label: str
+    system: Kind
+    replicas: dict[str, Count] = {}
+
+
+class PhaseText(_Part):
+    """A stretch of constant rates, in visits per second by persona.
+
+    `overload` says that the shop is asked for more than it can be expected to do: what it leaves undone is
+    the result there, and a reason to void the trial everywhere else. `saturates` names services that must
+    then use their slice.
+    """
+
+    name: str
+    seconds: Seconds
+    rates: dict[Persona, Rate]
+    shape: Shape = "poisson"
+    slice_cores: Cores | None = None
+    record: bool = True
+    overload: bool = False
+    saturates: tuple[str, ...] = ()
+
+
+class Limits(_Part):
+    """How long a request may take, and how many visits of a persona may be under way (the bounded queue)."""
+
+    timeout_seconds: Seconds = 10.0
+    drain_seconds: Seconds = 10.0
+    users: dict[Persona, Annotated[int, Field(ge=1, le=2000)]]
+
+
+class Claim(_Part):
+    """One row of the ledger: the ratio of a metric `of` some measurements `over` others, written `system/phase`.
+
+    Several names multiply, so a ratio of ratios is two names on each side. `judge = "bar"` asks whether the
+    whole interval keeps the bar, `"direction"` whether the ratio is more (or less) than 1 as `more` says.
+    """
+
+    side: Literal["claim", "price"]
+    claim: str
+    statement: str
+    metric: Metric
+    endpoint: str = "all"
+    of: tuple[str, ...]
+    over: tuple[str, ...]
+    more: bool = True
+    judge: Literal["direction", "bar"] = "direction"
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def bar(self) -> Bar | None:
+        """The number promised beforehand, if one was."""
+        if self.at_least is None and self.at_most is None:
+            return None
+        return Bar(self.at_least, self.at_most)
+
+    @model_validator(mode="after")
+    def _bar_is_one(self) -> Self:
+        if self.at_least is not None and self.at_most is not None:
+            raise ValueError("expected at_least or at_most, not both")
+        if self.judge == "bar" and self.bar is None:
+            raise ValueError('judge = "bar" expects at_least or at_most')
+        return self
+
+
+class Chart(_Part):
+    """A picture: `bars` of a metric by system and phase, or `scaling` of it over the number of replicas."""
+
+    kind: Literal["bars", "scaling"]
+    title: str
+    metric: Metric
+    endpoint: str = "all"
+    phases: tuple[str, ...]
+
+
+class DemoForm(_Part):
+    """The short form: fewer repeats, shorter phases, fewer systems; everything else stays."""
+
+    repeats: Annotated[int, Field(ge=1, le=50)]
+    seconds: dict[str, Seconds]
+    systems: tuple[str, ...] = ()
+    timeout_seconds: Seconds | None = None
+    drain_seconds: Seconds | None = None
+
+
+class Experiment(_Part):
+    """One experiment as its file says it."""
+
+    name: str
+    question: str
+    expect: str
+    because: str
+    doubts: tuple[str, ...] = ()
+    seed: int
+    repeats: Annotated[int, Field(ge=1, le=100)]
+    slice_cores: Cores
+    limits: Limits
+    systems: Annotated[tuple[System, ...], Field(min_length=1)]
+    phases: Annotated[tuple[PhaseText, ...], Field(min_length=1)]
+    claims: tuple[Claim, ...]
+    charts: tuple[Chart, ...] = ()
+    demo: DemoForm
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        systems, phases = {each.id for each in self.systems}, {each.name for each in self.phases}
+        if len(systems) < len(self.systems) or len(phases) < len(self.phases):
+            raise ValueError("expected every system id and phase name once")
+        for claim in self.claims:
+            for name in (*claim.of, *claim.over):
+                system, _, phase = name.partition("/")
+                if system not in systems or phase not in phases:
+                    raise ValueError(f'claims: expected "system/phase" of this file, not "{name}"')
+        unknown = {*self.demo.seconds, *(name for chart in self.charts for name in chart.phases)} - phases
+        unknown |= set(self.demo.systems) - systems
+        if unknown:
+            raise ValueError(
+                f"demo and charts: expected names of this file, not {', '.join(sorted(unknown))}"
+            )
+        uninvited = {who for phase in self.phases for who in phase.rates} - set(self.limits.users)
+        if uninvited:
+            raise ValueError(f"limits.users: expected a number for {', '.join(sorted(uninvited))}")
+        return self
+
+    def slice_of(self, phase: PhaseText) -> float:
+        """The cores each replica has in that phase."""
+        return self.slice_cores if phase.slice_cores is None else phase.slice_cores
+
+    def short(self) -> "Experiment":
+        """The demo's form of this experiment."""
+        demo = self.demo
+        phases = tuple(
+            each.model_copy(update={"seconds": demo.seconds.get(each.name, each.seconds)})
+            for each in self.phases
+        )
+        limits = {
+            "timeout_seconds": demo.timeout_seconds or self.limits.timeout_seconds,
+            "drain_seconds": demo.drain_seconds or self.limits.drain_seconds,
+        }
+        systems = tuple(each for each in self.systems if not demo.systems or each.id in demo.systems)
+        return self.model_copy(
+            update={
+                "repeats": demo.repeats,
+                "phases": phases,
+                "systems": systems,
+                "limits": self.limits.model_copy(update=limits),
+            }
+        )
+
+
+def parse(text: str, file: str) -> Experiment:
+    """An experiment from TOML text; `file` is what its errors call it."""
+    try:
+        data: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ExperimentError(f"{file}: not TOML: {error}") from error
+    try:
+        return Experiment.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        expected = first["msg"].removeprefix("Value error, ")
+        raise ExperimentError(f"{file}: {key}: {expected[0].lower()}{expected[1:]}") from error
+
+
+def load(name: str, folder: Path = FOLDER) -> Experiment:
+    """The experiment of that name; ExperimentError names those that there are."""
+    file = folder / f"{name}.toml"
+    if not file.is_file():
+        raise ExperimentError(f'There is no experiment "{name}"; there are {", ".join(names(folder))}.')
+    experiment = parse(file.read_text(encoding="utf-8"), file.name)
+    if experiment.name != name:
+        raise ExperimentError(f'{file.name}: name: expected "{name}", as the file is called')
+    return experiment
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """All experiments that there are."""
+    return sorted(file.stem for file in folder.glob("*.toml"))

