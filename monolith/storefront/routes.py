@@ -48,10 +48,10 @@ def search() -> str:
         forms.category(request.args),
         forms.page_number(request.args),
     )
-    customer_id = session.visitor()
+    customer = session.visitor()
     with reading() as db:
         # The catalog joins the cart's table to this: one query for what takes two services otherwise.
-        found = catalog.search(db, q, category, number, PAGE_SIZE, customer_id)
+        found = catalog.search(db, q, category, number, PAGE_SIZE, customer)
         categories = catalog.categories(db)["items"]
     return page(
         "search.html",
@@ -70,10 +70,10 @@ def product(sku: str) -> str:
     """Show a product and what goes well with it."""
     if not forms.is_sku(sku):
         abort(404)
-    customer_id = session.visitor()
+    customer = session.visitor()
     with reading() as db:
-        in_cart = forms.quantities(cart.read(db, customer_id)) if customer_id else {}
-        suggested = recommendations.suggest(db, sku, list(in_cart), customer_id, BESIDE)["items"]
+        in_cart = forms.quantities(cart.read(db, customer)) if customer else {}
+        suggested = recommendations.suggest(db, sku, list(in_cart), customer, BESIDE)["items"]
         found = catalog.batch(db, [sku, *(item["sku"] for item in suggested)])["items"]
         if not found or found[0]["sku"] != sku:
             raise catalog.UnknownProduct(sku)

@@ -33,7 +33,7 @@ def visitor() -> str | None:
 
 
 def customer(back_to: str = "") -> str:
-    """The id of the signed-in customer; sends anybody else to the sign-in page, which leads back here or to `back_to`."""
+    """The id of the signed-in customer; sends anybody else to sign in and then back here or to `back_to`."""
     found = visitor()
     if found is None:
         abort(sign_in_first(back_to))

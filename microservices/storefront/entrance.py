@@ -1,0 +1,87 @@
+"""The way in and out: sign in, register, sign out."""
+
+from __future__ import annotations
+
+from flask import redirect, request
+from werkzeug.wrappers import Response
+
+from microservices.chassis.errors import Problem
+from microservices.storefront import forms, session
+from microservices.storefront.clients import accounts
+from microservices.storefront.rendering import page
+from microservices.storefront.routes import pages
+
+DEMO_ACCOUNTS = (
+    ("Ada", "ada@example.com", "a customer"),
+    ("Grace", "grace@example.com", "another customer"),
+    ("Admin", "admin@example.com", "who may set prices and stock"),
+)
+
+
+@pages.get("/sign-in")
+def show_sign_in() -> str | Response:
+    """Show the ways in; who is in already goes on."""
+    way = forms.local_path(request.args.get("next", "/"))
+    return redirect(way, 303) if session.visitor() else _entrance(way)
+
+
+@pages.post("/sign-in")
+def sign_in() -> Response | tuple[str, int]:
+    """Sign in."""
+    way = forms.local_path(request.form.get("next", "/"))
+    email, password = forms.typed(request.form, "email").lower(), request.form.get("password", "")
+    try:
+        return _enter(way, email, password)
+    except Problem as refusal:
+        sentence = forms.refused_sign_in(refusal.slug)
+        if not sentence:
+            raise
+        return _entrance(way, sign_in_problem=sentence, email=email), refusal.status
+
+
+@pages.post("/register")
+def register() -> Response | tuple[str, int]:
+    """Register, and sign in at once."""
+    way = forms.local_path(request.form.get("next", "/"))
+    name, email = forms.typed(request.form, "name"), forms.typed(request.form, "email").lower()
+    password = request.form.get("password", "")
+    problems = forms.registration_problems(name, email, password)
+    status = 422
+    if not problems:
+        try:
+            accounts.register(email, password, name)
+            return _enter(way, email, password)
+        except Problem as refusal:
+            if refusal.slug != "email-taken":
+                raise
+            problems, status = {"email": "Somebody registered with this email already. Sign in instead."}, 409
+    return _entrance(way, register_problems=problems, new_name=name, new_email=email), status
+
+
+@pages.post("/sign-out")
+def sign_out() -> Response:
+    """Sign out."""
+    return session.forget(redirect("/", 303))
+
+
+@pages.get("/register")
+@pages.get("/sign-out")
+def to_sign_in() -> Response:
+    """Lead on whoever reloads the address that a form was sent to."""
+    return redirect("/sign-in", 303)
+
+
+def _enter(way: str, email: str, password: str) -> Response:
+    ticket = accounts.sign_in(email, password)
+    return session.remember(redirect(way, 303), ticket["token"], ticket["expires_in"])
+
+
+def _entrance(way: str, *, register_problems: dict[str, str] | None = None, **facts: str) -> str:
+    return page(
+        "sign_in.html",
+        "sign-in",
+        next=way,
+        demo_accounts=DEMO_ACCOUNTS,
+        register_problems=register_problems or {},
+        **facts,
+    )

@@ -1,0 +1,139 @@
+"""The pages for looking around, and what every page of the shop has in common: its guard and its errors.
+
+Buying is in `buying`, signing in and out in `entrance`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Blueprint, abort, g, request
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.wrappers import Response
+
+from microservices.chassis.errors import (
+    NotAuthenticated,
+    NotFoundProblem,
+    Problem,
+    UnexpectedRefusal,
+    UpstreamError,
+    problem_response,
+)
+from microservices.storefront import forms, session
+from microservices.storefront.clients import attempt, cart, catalog, inventory, recommendations
+from microservices.storefront.problems import UnknownProduct
+from microservices.storefront.rendering import ErrorPage, error_page, init_pages, last_page, page, search_link
+
+BESTSELLERS = 12
+PAGE_SIZE = 20
+BESIDE = 8
+NOTHING: dict[str, Any] = {"items": []}
+
+log = logging.getLogger(__name__)
+pages = Blueprint(
+    "storefront", __name__, static_folder="static", static_url_path="/static", template_folder="templates"
+)
+pages.before_request(session.refuse_foreign_forms)
+init_pages(pages)
+
+
+@pages.get("/")
+def home() -> str:
+    """Show what sells best and what kinds of things there are."""
+    best = catalog.products("", "", 1, BESTSELLERS)
+    categories = items_of(attempt(catalog.categories))
+    return page("home.html", "home", bestsellers=best["items"], total=best["total"], categories=categories)
+
+
+@pages.get("/search")
+def search() -> str:
+    """Search the products, or list those of one category."""
+    q, category, number = (
+        forms.words(request.args),
+        forms.category(request.args),
+        forms.page_number(request.args),
+    )
+    customer = session.visitor()
+    found = catalog.products(category, q, number, PAGE_SIZE)
+    in_cart = forms.quantities(attempt(cart.read, customer) or NOTHING) if customer else {}
+    for item in found["items"]:
+        item["in_cart"] = in_cart.get(item["sku"], 0)
+    categories = items_of(attempt(catalog.categories))
+    return page(
+        "search.html",
+        "search",
+        q=q,
+        category=category,
+        categories=categories,
+        found=found,
+        last=last_page(found),
+        link=search_link(q, category),
+    )
+
+
+@pages.get("/products/<sku>")
+def product(sku: str) -> str:
+    """Show a product and what goes well with it."""
+    if not forms.is_sku(sku):
+        abort(404)
+    customer = session.visitor()
+    in_cart = forms.quantities(attempt(cart.read, customer) or NOTHING) if customer else {}
+    suggestion = attempt(recommendations.suggest, sku, list(in_cart), customer, BESIDE)
+    found = catalog.batch([sku, *(item["sku"] for item in items_of(suggestion))])["items"]
+    if not found or found[0]["sku"] != sku:
+        raise UnknownProduct(f"The shop has no product {sku}.")
+    beside = found[1:]
+    if suggestion is None:
+        beside = [
+            item for item in items_of(attempt(catalog.products, "", "", 1, BESIDE)) if item["sku"] != sku
+        ]
+    stock = attempt(inventory.availability, sku)
+    return page(
+        "product.html",
+        product=found[0],
+        beside=beside,
+        degraded=suggestion is None,
+        available=stock["available"] if stock else None,
+        in_cart=in_cart.get(sku, 0),
+    )
+
+
+@pages.app_errorhandler(NotFound)
+def nowhere(_error: NotFound) -> ErrorPage | Response:
+    """No route has this path: a person gets a page, a program a problem."""
+    if request.path.startswith(("/api/", "/.well-known/")):
+        return problem_response(NotFoundProblem("No route of the shop has this path."))
+    return error_page(404)
+
+
+@pages.errorhandler(HTTPException)
+def unusable(error: HTTPException) -> ErrorPage:
+    """The request itself was no good, such as a form from elsewhere."""
+    return error_page(error.code or 500)
+
+
+@pages.errorhandler(Problem)
+def refused(problem: Problem) -> Response | ErrorPage:
+    """A service refused or is away, and the page had nothing better to say about it."""
+    if isinstance(problem, NotAuthenticated):
+        return session.sign_in_first()
+    away = isinstance(problem, UpstreamError) and not isinstance(problem, UnexpectedRefusal)
+    return error_page(503 if away else problem.status, problem.slug, g.context.request_id)
+
+
+@pages.errorhandler(Exception)
+def unexpected(error: Exception) -> ErrorPage:
+    """The shop's own mistake."""
+    log.error("no page for %s %s", request.method, request.path, exc_info=error)
+    return error_page(500, "", g.context.request_id)
+
+
+def items_of(found: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The items of a list; none when it could not be had."""
+    return found["items"] if found else []
+
+
+def kinds_of(found: dict[str, Any] | None) -> dict[str, str]:
+    """The category of each product of a list, by SKU: what its picture needs."""
+    return {item["sku"]: item["category"] for item in items_of(found)}

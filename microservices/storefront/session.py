@@ -1,0 +1,84 @@
+"""Who is looking at the pages: the token of a sign-in, kept in a cookie, and the guard that a cookie needs.
+
+A browser sends the cookie with every request to this shop, also with those that another website made it send.
+SameSite=Lax stops most of these; the check of where a form came from stops the rest.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit
+
+from flask import abort, g, redirect, request
+from werkzeug.wrappers import Response
+
+from microservices.chassis.auth import verify_token
+from microservices.chassis.errors import NotAuthenticated, UpstreamError
+
+COOKIE = "shop_session"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_LARGEST_FORM = 65_536
+
+
+def visitor() -> str | None:
+    """The token of the signed-in customer; None for anybody else, also when the sign-in has expired."""
+    if "visitor" not in g:
+        token = request.cookies.get(COOKIE) or None
+        g.visitor = token if token and _may_be_good(token) else None
+    found: str | None = g.visitor
+    return found
+
+
+def customer(back_to: str = "") -> str:
+    """The token of the signed-in customer; sends anybody else to sign in and then back here or to `back_to`."""
+    found = visitor()
+    if found is None:
+        abort(sign_in_first(back_to))
+    return found
+
+
+def _may_be_good(token: str) -> bool:
+    """Whether to go on with this token. Accounts may be away before its keys were ever read; then whoever owns
+    the data decides: each service checks the token itself, and the pages show nothing without one that does.
+    """
+    try:
+        verify_token(token)
+    except NotAuthenticated:
+        return False
+    except UpstreamError:
+        return True
+    return True
+
+
+def sign_in_first(back_to: str = "") -> Response:
+    """The way to the sign-in page and back; forgets a sign-in that is no longer good."""
+    here = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    return forget(redirect(f"/sign-in?next={quote(back_to or here, safe='/')}", 303))
+
+
+def remember(response: Response, token: str, seconds: int) -> Response:
+    """Sign in: the browser keeps the token, and no script can read it."""
+    response.set_cookie(
+        COOKIE, token, max_age=seconds, httponly=True, samesite="Lax", secure=request.is_secure, path="/"
+    )
+    return response
+
+
+def forget(response: Response) -> Response:
+    """Sign out."""
+    if COOKIE in request.cookies:
+        response.delete_cookie(COOKIE, httponly=True, samesite="Lax", secure=request.is_secure, path="/")
+    return response
+
+
+def refuse_foreign_forms() -> None:
+    """Refuse what changes something unless a page of this shop sent it; runs before every page."""
+    if request.method in _SAFE:
+        return
+    request.max_content_length = _LARGEST_FORM
+    source = request.headers.get("Origin") or request.headers.get("Referer", "")
+    try:
+        sender = urlsplit(source).netloc
+    except ValueError:
+        sender = ""
+    if not sender or sender.lower() != request.host.lower():
+        abort(403)
