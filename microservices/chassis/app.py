@@ -43,8 +43,8 @@ def service(
         app.extensions["token_verifier"] = TokenVerifier(PublishedKeys(lambda: _key_set(keys_from)))
     if base is not None:
         _open_database(app, config, base)
+    observability.init_app(app, config)  # first: a refusal of the next one is counted and logged too
     errors.init_app(app)
-    observability.init_app(app, config)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     return app
@@ -53,7 +53,7 @@ def service(
 def _open_database(app: Flask, config: Config, base: type[DeclarativeBase]) -> None:
     from microservices.chassis.database import Database
 
-    database = Database(config.database_url, base, pool_size=config.threads)
+    database = Database(config.database_url, base, threads=config.threads)
     database.create_tables()
     app.extensions["database"] = database
     errors.database_errors(app)

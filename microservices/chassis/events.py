@@ -13,7 +13,7 @@ from sqlalchemy import JSON, String, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from microservices.chassis.client import upstream
-from microservices.chassis.database import reading, writing
+from microservices.chassis.database import Reader, reading, writing
 
 FEED_PATH = "/internal/events"
 MOST_EVENTS = 500
@@ -48,13 +48,14 @@ def publish(db: Session, outbox: type[Any], kind: str, data: dict[str, Any]) -> 
     db.add(outbox(type=kind, data=data))
 
 
-def feed(db: Session, outbox: type[Any], after: int, limit: int) -> dict[str, Any]:
+def feed(db: Reader, outbox: type[Any], after: int, limit: int) -> dict[str, Any]:
     """The events that follow the position `after`, in order, at most `limit` of them."""
-    rows = db.scalars(select(outbox).where(outbox.position > after).order_by(outbox.position).limit(limit))
-    return {"events": [{"position": row.position, "type": row.type, "data": row.data} for row in rows]}
+    columns = select(outbox.position, outbox.type, outbox.data)
+    rows = db.execute(columns.where(outbox.position > after).order_by(outbox.position).limit(limit))
+    return {"events": [{"position": position, "type": kind, "data": data} for position, kind, data in rows]}
 
 
-class Reader:
+class FeedReader:
     """Reads another service's feed and applies each event once."""
 
     def __init__(
@@ -69,8 +70,8 @@ class Reader:
     def step(self) -> bool:
         """Fetch what is new and apply it; returns whether there may be more."""
         with reading() as db:
-            row = db.get(self._bookmark, self.source)
-            after = row.position if row else 0
+            found = select(self._bookmark.position).where(self._bookmark.feed == self.source)
+            after = db.execute(found).scalar() or 0
         answer = upstream(self.source).get(FEED_PATH, {"after": after, "limit": self._limit})
         events = answer["events"]
         if events:

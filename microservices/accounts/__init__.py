@@ -1,0 +1,1 @@
+"""Accounts: customers, password hashes and the signing key."""

@@ -1,0 +1,61 @@
+"""The API of accounts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from flask import Blueprint
+from pydantic import AfterValidator, Field
+
+from microservices.accounts import keys, service
+from microservices.chassis.auth import require_customer
+from microservices.chassis.database import reading, writing
+from microservices.chassis.validation import Body, body
+
+api = Blueprint("accounts", __name__)
+
+EMAIL = r"^[^\s@\x00]{1,64}@[^\s@\x00]{1,185}\.[^\s@.\x00]{1,63}$"
+Email = Annotated[str, Field(max_length=254, pattern=EMAIL), AfterValidator(str.lower)]
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+
+
+class Registration(Body):
+    email: Email
+    password: Annotated[Text, Field(min_length=8, max_length=128)]
+    name: Annotated[Text, Field(min_length=1, max_length=80)]
+
+
+class Credentials(Body):
+    email: Annotated[Text, Field(max_length=254), AfterValidator(str.lower)]
+    password: Annotated[Text, Field(max_length=128)]
+
+
+@api.post("/api/customers")
+def register() -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Register a customer."""
+    new = body(Registration)
+    with writing() as db:
+        customer = service.register(db, new.email, new.password, new.name)
+    return customer, 201, {"Location": "/api/customers/me"}
+
+
+@api.get("/api/customers/me")
+def profile() -> dict[str, Any]:
+    """Show the signed-in customer."""
+    customer_id = require_customer().customer_id
+    with reading() as db:
+        return service.profile(db, customer_id)
+
+
+@api.post("/api/sessions")
+def sign_in() -> tuple[dict[str, Any], int]:
+    """Sign in: a token for email and password."""
+    given = body(Credentials)
+    return service.sign_in(given.email, given.password), 201
+
+
+@api.get("/.well-known/jwks.json")
+def jwks() -> dict[str, Any]:
+    """Publish the keys that tokens can be checked with."""
+    with reading() as db:
+        return keys.public_keys(db)

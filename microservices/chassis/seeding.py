@@ -1,0 +1,67 @@
+"""Fills a service's own database from its part of a data set: JSON lines, one file for each table.
+
+`python -m microservices.<name>.seed FOLDER` replaces whatever the service had; no replica may run meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.orm import DeclarativeBase
+
+from microservices.chassis.config import Config, ConfigError
+from microservices.chassis.database import Database
+
+ROWS_AT_A_TIME = 5_000
+
+Tables = Iterable[tuple[type[DeclarativeBase], Iterable[dict[str, Any]]]]
+"""What to fill, parents first: a model and its rows."""
+
+
+def rows(folder: Path, table: str) -> Iterator[dict[str, Any]]:
+    """The rows of one table of the data set."""
+    with (folder / f"{table}.jsonl").open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def seed(
+    name: str, base: type[DeclarativeBase], tables: Callable[[Path], Tables], arguments: list[str]
+) -> int:
+    """Replace the data of the service `name`, as its seed.py is asked to on the command line; the exit status."""
+    if len(arguments) != 1:
+        print(f"Say where the data set is: python -m microservices.{name}.seed FOLDER", file=sys.stderr)  # noqa: T201
+        return 2
+    try:
+        fill(Config.from_env(name, os.environ).database_url, base, tables(Path(arguments[0])))
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
+        return 2
+    except FileNotFoundError as error:
+        print(f"There is no {error.filename}; make a data set with: monolith dataset FOLDER", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def fill(url: str, base: type[DeclarativeBase], tables: Tables) -> None:
+    """Replace what the database at `url` holds, all or nothing."""
+    database = Database(url, base)
+    try:
+        with database.writing() as db:
+            connection = db.connection()
+            base.metadata.drop_all(connection)
+            base.metadata.create_all(connection)
+            for model, model_rows in tables:
+                remaining = iter(model_rows)
+                while chunk := list(islice(remaining, ROWS_AT_A_TIME)):
+                    db.execute(insert(model.__table__), chunk)  # type: ignore[arg-type]
+        database.checkpoint()
+    finally:
+        database.dispose()

@@ -1,0 +1,1 @@
+"""Payments: money captured for orders and given back, through a stand-in provider."""

@@ -1,0 +1,34 @@
+"""The table that payments owns."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """The tables of this service, in its own database."""
+
+
+class Status(StrEnum):
+    """Where a payment stands."""
+
+    CAPTURED = "captured"
+    REFUNDED = "refunded"
+
+
+class Payment(Base):
+    """Money taken for an order; at most one for each.
+
+    One that was refunded before anything was taken stays on record, so that a late request to capture is refused.
+    """
+
+    __tablename__ = "payments"
+    __table_args__ = (CheckConstraint("captured_cents >= refunded_cents", name="payment_not_overpaid_back"),)
+
+    order_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    status: Mapped[str] = mapped_column(String(16))
+    captured_cents: Mapped[int]
+    refunded_cents: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,26 @@
+"""The stand-in for a payment provider: test cards decide what it does, as real providers' test modes do."""
+
+from __future__ import annotations
+
+import time
+
+APPROVED_CARD = "4242424242424242"
+DECLINED_CARD = "4000000000000002"
+SILENT_CARD = "4000000000000119"
+
+
+class Declined(Exception):
+    """The provider refuses the card."""
+
+
+class TimedOut(Exception):
+    """The provider did not answer in time; the charge was voided."""
+
+
+def charge(card_number: str, timeout: float) -> None:
+    """Charge a card; raises Declined, or TimedOut after `timeout` seconds."""
+    if card_number == SILENT_CARD:
+        time.sleep(timeout)
+        raise TimedOut
+    if card_number != APPROVED_CARD:
+        raise Declined

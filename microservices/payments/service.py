@@ -1,0 +1,88 @@
+"""Payments: capture the money for an order, give it back.
+
+Both may come twice, late or out of order, and come to the same end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from microservices.chassis.database import reading, upsert, writing
+from microservices.chassis.errors import Problem
+from microservices.payments import provider
+from microservices.payments.models import Payment, Status
+
+STATUS_AND_AMOUNT = select(Payment.status, Payment.captured_cents).where(
+    Payment.order_id == bindparam("order_id")
+)
+
+
+class PaymentDeclined(Problem):
+    status, slug, title = 402, "payment-declined", "The card was declined"
+
+
+class PaymentTimedOut(Problem):
+    status, slug, title = 504, "payment-timed-out", "The payment provider did not answer"
+
+
+class PaymentClosed(Problem):
+    status, slug, title = 409, "payment-closed", "This payment is decided"
+
+    def __init__(self, order_id: str, state: str) -> None:
+        super().__init__(
+            f"The payment for order {order_id} was {state} before.", order_id=order_id, state=state
+        )
+
+
+def capture(order_id: str, amount_cents: int, card_number: str) -> dict[str, Any]:
+    """Take the money for an order; raises PaymentDeclined or PaymentTimedOut, and then no money was taken.
+
+    Opens its own sessions: the provider may take a second, and no transaction waits for it. An order that was
+    refunded meanwhile, or before, gets nothing: PaymentClosed.
+    """
+    with reading() as db:
+        stored = db.execute(STATUS_AND_AMOUNT, {"order_id": order_id}).first()
+    if stored is None:
+        _charge(card_number)
+        with writing() as transaction:
+            _remember(transaction, order_id, Status.CAPTURED, amount_cents)
+            # The same request again, or its refund, may have been faster than the provider.
+            stored = transaction.execute(STATUS_AND_AMOUNT, {"order_id": order_id}).one()
+    status, captured_cents = stored
+    if status != Status.CAPTURED or captured_cents != amount_cents:
+        raise PaymentClosed(order_id, status)
+    return {"order_id": order_id, "status": status, "amount_cents": captured_cents}
+
+
+def refund(db: Session, order_id: str) -> dict[str, Any]:
+    """Give back what was taken for an order.
+
+    Nothing taken yet is remembered as refunded: the request to capture may still be on its way.
+    """
+    _remember(db, order_id, Status.REFUNDED, 0)
+    payment = db.get_one(Payment, order_id, with_for_update=True)
+    payment.status = Status.REFUNDED
+    payment.refunded_cents = payment.captured_cents
+    return {"order_id": order_id, "status": payment.status, "amount_cents": payment.refunded_cents}
+
+
+def _charge(card_number: str) -> None:
+    timeout: float = current_app.extensions["payment_timeout"]
+    try:
+        provider.charge(card_number, timeout)
+    except provider.Declined:
+        raise PaymentDeclined("The card was declined; try another one.") from None
+    except provider.TimedOut:
+        raise PaymentTimedOut("The payment provider did not answer in time; nothing was charged.") from None
+
+
+def _remember(db: Session, order_id: str, status: Status, captured_cents: int) -> None:
+    """Store the payment unless there is one; a request for the same order at the same time waits here."""
+    new = upsert(db, Payment).values(
+        order_id=order_id, status=status, captured_cents=captured_cents, refunded_cents=0
+    )
+    db.execute(new.on_conflict_do_nothing())
