@@ -6,7 +6,7 @@ than it is (coordinated omission). Here the times are fixed beforehand and laten
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Literal
 
@@ -15,12 +15,13 @@ Shape = Literal["poisson", "fixed"]
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of constant rates: `rates` are visits per second by persona."""
+    """A stretch of constant rates: `rates` are visits per second by persona, `most` those under way at a time."""
 
     name: str
     seconds: float
     rates: Mapping[str, float]
     shape: Shape = "poisson"
+    most: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

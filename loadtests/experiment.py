@@ -53,6 +53,7 @@ class PhaseText(_Part):
     rates: dict[Persona, Rate]
     shape: Shape = "poisson"
     slice_cores: Cores | None = None
+    in_flight_per_replica: dict[Persona, Annotated[int, Field(ge=1, le=500)]] = {}
     record: bool = True
     overload: bool = False
     saturates: tuple[str, ...] = ()

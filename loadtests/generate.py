@@ -13,6 +13,7 @@ import json
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -75,6 +76,7 @@ class Generator:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     free: dict[str, list[Persona]] = field(default_factory=dict)
     busy: set[Persona] = field(default_factory=set)
+    under_way: Counter[str] = field(default_factory=Counter)
 
     def prepare(self) -> None:
         """Make every user and let it enter the shop; ShopNotThereError when there is none."""
@@ -103,7 +105,8 @@ class Generator:
                 gevent.sleep(delay)
             rng = random.Random(f"{self.spec.seed}:{arrival.persona}:{arrival.phase}:{arrival.number}")
             visit: Any = rng.choice(PERSONAS[arrival.persona].tasks)
-            if self.free[arrival.persona]:
+            most = self.spec.phases[arrival.phase].most.get(arrival.persona, self.spec.users[arrival.persona])
+            if self.free[arrival.persona] and self.under_way[arrival.persona] < most:
                 # A fresh generator per arrival: the n-th visit is the same whichever user is free for it.
                 user = self.free[arrival.persona].pop()
                 user.rng = rng
@@ -119,10 +122,12 @@ class Generator:
         """Let `user` make one visit; its first request counts from the intended time."""
         user.visit = Visit(arrival, intended=arrival.at)
         self.busy.add(user)
+        self.under_way[user.persona] += 1
         try:
             visit(user)
         finally:
             self.busy.discard(user)
+            self.under_way[user.persona] -= 1
             self.free[arrival.persona].append(user)
 
     def log(self, request_type: str, name: str, start_time: float, response_time: float, **more: Any) -> None:

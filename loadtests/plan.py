@@ -24,6 +24,7 @@ class PlannedPhase:
     seconds: float
     rates: Mapping[str, float]
     shape: Shape
+    most: Mapping[str, int]
     slice_cores: float
     record: bool
     overload: bool
@@ -101,6 +102,7 @@ def _add(trial: Trial, experiment: Experiment) -> None:
     trial.drain_seconds = max(trial.drain_seconds, limits.drain_seconds)
     for persona, count in limits.users.items():
         trial.users[persona] = max(trial.users.get(persona, 0), count)
+    replicas = max(trial.replicas.values(), default=1)
     trial.phases += [
         PlannedPhase(
             experiment.name,
@@ -108,6 +110,7 @@ def _add(trial: Trial, experiment: Experiment) -> None:
             phase.seconds,
             {str(persona): rate for persona, rate in phase.rates.items()},
             phase.shape,
+            {str(persona): count * replicas for persona, count in phase.in_flight_per_replica.items()},
             experiment.slice_of(phase),
             phase.record,
             phase.overload,

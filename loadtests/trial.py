@@ -145,7 +145,13 @@ def _generator(trial: Trial, folder: Path) -> Iterator[GeneratorProcess]:
         "drain_seconds": trial.drain_seconds,
         "controlled": True,
         "phases": [
-            {"name": f"{p.experiment}/{p.name}", "seconds": p.seconds, "rates": p.rates, "shape": p.shape}
+            {
+                "name": f"{p.experiment}/{p.name}",
+                "seconds": p.seconds,
+                "rates": p.rates,
+                "shape": p.shape,
+                "most": p.most,
+            }
             for p in trial.phases
         ],
     }
