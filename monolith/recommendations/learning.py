@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby, permutations
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,11 +28,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """One order, as far as recommendations cares: its position, who, and each product with its category."""
+    """One order, as far as recommendations cares: its number, who, and each product with its category."""
 
-    position: int
+    number: int
     customer_id: str
     products: dict[str, str]
+
+
+class Counted(NamedTuple):
+    """What some orders teach, as rows of the three tables."""
+
+    popularity: list[dict[str, Any]]
+    co_purchases: list[dict[str, Any]]
+    purchases: list[dict[str, Any]]
 
 
 def catch_up(database: Database) -> int:
@@ -47,34 +55,31 @@ def catch_up(database: Database) -> int:
         return len(orders)
 
 
-def learn(db: Session, orders: list[Bought]) -> None:
-    """Count these orders, and remember the position of the last one."""
+def count(orders: Iterable[Bought]) -> Counted:
+    """What these orders add to each table, as rows."""
+    orders = list(orders)
     categories = {sku: category for order in orders for sku, category in order.products.items()}
     popular = Counter(sku for order in orders for sku in order.products)
     pairs = Counter(pair for order in orders for pair in permutations(sorted(order.products), 2))
-    bought = {(order.customer_id, sku): order.position for order in orders for sku in order.products}
-    _count(
-        db,
-        Popularity,
+    bought = {(order.customer_id, sku): order.number for order in orders for sku in order.products}
+    return Counted(
         [{"sku": sku, "category": categories[sku], "orders": number} for sku, number in popular.items()],
-    )
-    _count(
-        db,
-        CoPurchase,
         [{"sku": sku, "other": other, "orders": number} for (sku, other), number in pairs.items()],
+        [{"customer_id": who, "sku": sku, "position": number} for (who, sku), number in bought.items()],
     )
+
+
+def learn(db: Session, orders: list[Bought]) -> None:
+    """Count these orders, and remember the number of the last one."""
+    counted = count(orders)
+    _add(db, Popularity, counted.popularity)
+    _add(db, CoPurchase, counted.co_purchases)
     newest = upsert(db, Purchase)
-    newest = newest.on_conflict_do_update(
-        index_elements=["customer_id", "sku"], set_={"position": newest.excluded.position}
-    )
+    position = {"position": newest.excluded.position}
     db.execute(
-        newest,
-        [
-            {"customer_id": customer_id, "sku": sku, "position": position}
-            for (customer_id, sku), position in bought.items()
-        ],
+        newest.on_conflict_do_update(index_elements=["customer_id", "sku"], set_=position), counted.purchases
     )
-    db.merge(FeedPosition(id=1, position=orders[-1].position))
+    db.merge(FeedPosition(id=1, position=orders[-1].number))
 
 
 def start_learning(database: Database, interval: float) -> None:
@@ -115,12 +120,10 @@ def _by_order(rows: Iterable[tuple[int, str, str, str]]) -> Iterable[Bought]:
         yield Bought(number, customer_id, {sku: category for _, _, sku, category in lines})
 
 
-def _count(db: Session, model: type[Popularity | CoPurchase], rows: list[dict[str, Any]]) -> None:
+def _add(db: Session, model: type[Popularity | CoPurchase], rows: list[dict[str, Any]]) -> None:
     """Add the rows' `orders` to those counted already; an order with one product has no pairs to count."""
     if rows:
         adding = upsert(db, model)
         keys = [column.name for column in model.__table__.primary_key]
-        adding = adding.on_conflict_do_update(
-            index_elements=keys, set_={"orders": model.orders + adding.excluded.orders}
-        )
-        db.execute(adding, rows)
+        orders = {"orders": model.orders + adding.excluded.orders}
+        db.execute(adding.on_conflict_do_update(index_elements=keys, set_=orders), rows)

@@ -1,0 +1,1 @@
+"""Cart: what each customer means to buy."""

@@ -1,0 +1,21 @@
+"""The table that the cart owns."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """The tables of this service, in its own database."""
+
+
+class CartLine(Base):
+    """A product that a customer means to buy; no foreign key, for the product lives in another database."""
+
+    __tablename__ = "cart_lines"
+    __table_args__ = (CheckConstraint("quantity BETWEEN 1 AND 99", name="cart_line_quantity"),)
+
+    customer_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    sku: Mapped[str] = mapped_column(String(20), primary_key=True)
+    quantity: Mapped[int]

@@ -1,0 +1,18 @@
+"""Empties the cart service: `python -m microservices.cart.seed FOLDER`. Nobody has anything in the cart yet."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from microservices.cart.models import Base
+from microservices.chassis.seeding import Tables, seed
+
+
+def tables(_folder: Path) -> Tables:
+    """What to fill, and with what."""
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(seed("cart", Base, tables, sys.argv[1:]))

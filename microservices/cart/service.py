@@ -1,0 +1,112 @@
+"""The cart: read, put, remove, clear.
+
+Prices are not kept here: a cart shows today's prices, which the catalog is asked for. No transaction waits for that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import and_, bindparam, delete, func, select
+from sqlalchemy.orm import Session
+
+from microservices.cart import clients
+from microservices.cart.models import CartLine
+from microservices.chassis.database import Reader, reading, writing
+from microservices.chassis.errors import Problem
+
+MOST_LINES = 50
+SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{1,19}")
+LINES = (
+    select(CartLine.sku, CartLine.quantity)
+    .where(CartLine.customer_id == bindparam("customer_id"))
+    .order_by(CartLine.sku)
+)
+
+
+class UnknownProduct(Problem):
+    status, slug, title = 404, "unknown-product", "There is no such product"
+
+    def __init__(self, sku: str) -> None:
+        super().__init__(f"The shop has no product {sku}.", sku=sku)
+
+
+class CartFull(Problem):
+    status, slug, title = 409, "cart-full", "The cart is full"
+
+
+def read(customer_id: str) -> dict[str, Any]:
+    """The cart with today's names and prices."""
+    with reading() as db:
+        quantities = lines(db, customer_id)
+    return _priced(quantities, clients.products(quantities))
+
+
+def put(customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
+    """Set how many of a product are in the cart; raises UnknownProduct or CartFull."""
+    if not SKU.fullmatch(sku):
+        raise UnknownProduct(sku)
+    with reading() as db:
+        quantities = lines(db, customer_id)
+    products = clients.products({*quantities, sku})
+    if sku not in products:
+        raise UnknownProduct(sku)
+    with writing() as db:
+        _set(db, customer_id, sku, quantity)
+        quantities = lines(db, customer_id)
+    if (
+        not products.keys() >= quantities.keys()
+    ):  # another request of this customer put something in meanwhile
+        products = clients.products(quantities)
+    return _priced(quantities, products)
+
+
+def remove(db: Session, customer_id: str, sku: str) -> None:
+    """Take a product out of the cart; taking out what is not there is fine."""
+    db.execute(delete(CartLine).where(CartLine.customer_id == customer_id, CartLine.sku == sku))
+
+
+def clear(db: Session, customer_id: str) -> None:
+    """Empty the cart."""
+    db.execute(delete(CartLine).where(CartLine.customer_id == customer_id))
+
+
+def lines(db: Reader, customer_id: str) -> dict[str, int]:
+    """How many of which product are in the cart."""
+    return {line.sku: line.quantity for line in db.execute(LINES, {"customer_id": customer_id})}
+
+
+def check_out(db: Session, customer_id: str, ordered: Mapping[str, int]) -> None:
+    """Take the ordered lines out, but leave a line whose quantity was changed meanwhile."""
+    for sku, quantity in ordered.items():
+        same = and_(CartLine.sku == sku, CartLine.quantity == quantity)
+        db.execute(delete(CartLine).where(CartLine.customer_id == customer_id, same))
+
+
+def _set(db: Session, customer_id: str, sku: str, quantity: int) -> None:
+    line = db.get(CartLine, (customer_id, sku))
+    if line is None:
+        number = db.execute(select(func.count()).where(CartLine.customer_id == customer_id)).scalar_one()
+        if number >= MOST_LINES:
+            raise CartFull(f"A cart holds at most {MOST_LINES} different products; remove one first.")
+        line = CartLine(customer_id=customer_id, sku=sku)
+        db.add(line)
+    line.quantity = quantity
+    db.flush()
+
+
+def _priced(quantities: Mapping[str, int], products: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    items = [
+        {
+            "sku": sku,
+            "name": products[sku]["name"],
+            "unit_price_cents": products[sku]["price_cents"],
+            "quantity": quantity,
+            "line_total_cents": products[sku]["price_cents"] * quantity,
+        }
+        for sku, quantity in quantities.items()
+        if sku in products
+    ]
+    return {"items": items, "total_cents": sum(item["line_total_cents"] for item in items)}

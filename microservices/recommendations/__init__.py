@@ -1,0 +1,1 @@
+"""Recommendations: what goes well with a product."""

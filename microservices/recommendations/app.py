@@ -1,0 +1,22 @@
+"""The recommendations service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Flask
+
+from microservices.chassis.app import service
+from microservices.chassis.background import add_loop
+from microservices.chassis.events import FeedReader
+from microservices.recommendations.learning import learn_from_event
+from microservices.recommendations.models import Base, FeedPosition
+from microservices.recommendations.routes import api
+
+
+def create_app(env: Mapping[str, str]) -> Flask:
+    """The service as a WSGI application, which follows the orders' feed while it is served."""
+    app = service("recommendations", env, api, base=Base, calls=["orders"], keys_from="accounts")
+    feed = FeedReader("orders", FeedPosition, learn_from_event)
+    add_loop(app, "learning", feed.step, app.extensions["config"].feed_interval)
+    return app

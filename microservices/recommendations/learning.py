@@ -1,0 +1,77 @@
+"""Learns from orders: counts what is bought, what is bought together, and by whom.
+
+It reads the orders' event feed. The position is stored in the same transaction as the counts, so that each order
+counts once whichever replica looks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from microservices.chassis.database import upsert
+from microservices.recommendations.models import CoPurchase, Popularity, Purchase
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """One order, as far as recommendations cares: its number, who, and each product with its category."""
+
+    number: int
+    customer_id: str
+    products: dict[str, str]
+
+
+class Counted(NamedTuple):
+    """What some orders teach, as rows of the three tables."""
+
+    popularity: list[dict[str, Any]]
+    co_purchases: list[dict[str, Any]]
+    purchases: list[dict[str, Any]]
+
+
+def learn_from_event(db: Session, kind: str, data: dict[str, Any]) -> None:
+    """Count the order that an event tells of; other kinds of events are none of our business."""
+    if kind == "order-confirmed":
+        products = {item["sku"]: item["category"] for item in data["items"]}
+        learn(db, [Bought(data["number"], data["customer_id"], products)])
+
+
+def count(orders: Iterable[Bought]) -> Counted:
+    """What these orders add to each table, as rows."""
+    orders = list(orders)
+    categories = {sku: category for order in orders for sku, category in order.products.items()}
+    popular = Counter(sku for order in orders for sku in order.products)
+    pairs = Counter(pair for order in orders for pair in permutations(sorted(order.products), 2))
+    bought = {(order.customer_id, sku): order.number for order in orders for sku in order.products}
+    return Counted(
+        [{"sku": sku, "category": categories[sku], "orders": number} for sku, number in popular.items()],
+        [{"sku": sku, "other": other, "orders": number} for (sku, other), number in pairs.items()],
+        [{"customer_id": who, "sku": sku, "position": number} for (who, sku), number in bought.items()],
+    )
+
+
+def learn(db: Session, orders: list[Bought]) -> None:
+    """Count these orders."""
+    counted = count(orders)
+    _add(db, Popularity, counted.popularity)
+    _add(db, CoPurchase, counted.co_purchases)
+    newest = upsert(db, Purchase)
+    position = {"position": newest.excluded.position}
+    db.execute(
+        newest.on_conflict_do_update(index_elements=["customer_id", "sku"], set_=position), counted.purchases
+    )
+
+
+def _add(db: Session, model: type[Popularity | CoPurchase], rows: list[dict[str, Any]]) -> None:
+    """Add the rows' `orders` to those counted already; an order with one product has no pairs to count."""
+    if rows:
+        adding = upsert(db, model)
+        keys = [column.name for column in model.__table__.primary_key]
+        orders = {"orders": model.orders + adding.excluded.orders}
+        db.execute(adding.on_conflict_do_update(index_elements=keys, set_=orders), rows)
