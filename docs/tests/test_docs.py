@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SKIPPED = {"runs", "workspace", "build", "dist", "node_modules"}
+NO_SETTINGS = {"SHOP_FLEET"}  # a mark on the launcher's own processes
 COMMANDS = ("monolith", "microservices", "loadtests", "exercises")
 
 
@@ -93,17 +94,26 @@ def wrong_commands(page: Path) -> list[str]:
 
 
 def is_right(line: str) -> bool:
+    lexer = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
     try:
-        words = shlex.split(line.removeprefix("$ "), comments=True)
+        words = list(lexer)
     except ValueError:
         return True  # a piece of a longer script: no command of ours spans lines in quotes
-    if not words:
-        return True
-    program, *rest = words
+    commands: list[list[str]] = [[]]
+    for word in words:
+        if set(word) <= set("|&;()<>"):
+            commands.append([])
+        elif commands[-1] or not re.match(r"[A-Z_]+=", word):  # settings may stand before a command
+            commands[-1].append(word)
+    return all(exists(command) for command in commands if command)
+
+
+def exists(command: list[str]) -> bool:
+    program = command[0].rpartition("/")[2]
     if program == "make":
-        return all(word in make_targets() for word in rest if "=" not in word and not word.startswith("-"))
-    program = program.rpartition("/")[2]
-    return program not in COMMANDS or command_exists([program, *rest])
+        return all(word in make_targets() for word in command[1:] if "=" not in word)
+    return program not in COMMANDS or command_exists([program, *command[1:]])
 
 
 def command_exists(words: list[str]) -> bool:
@@ -152,13 +162,13 @@ def test_every_setting_that_the_code_reads_has_a_row() -> None:
         for path in (ROOT / part).rglob("*.py"):
             if not {"tests", "acceptance"} & set(path.parts):
                 used |= set(re.findall(r"[\"'](SHOP_[A-Z_]+[A-Z])[\"']", path.read_text(encoding="utf-8")))
-    assert used - told == set()
+    assert used - told - NO_SETTINGS == set()
 
 
 def test_a_dead_link_and_a_wrong_command_are_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "# A page\n[here](#a-page) [gone](gone.md) [lost](#lost)\n```sh\nmake nothing\nmake test\n```\n"
+        "# A page\n[here](#a-page) [gone](gone.md) [lost](#lost)\n```sh\nX=1 make nothing | cat\nmake test # all\n```\n"
     )
     assert dead_links(page) == ["gone.md", "#lost"]
-    assert wrong_commands(page) == ["make nothing"]
+    assert wrong_commands(page) == ["X=1 make nothing | cat"]
