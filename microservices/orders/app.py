@@ -1,0 +1,23 @@
+"""The orders service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Flask
+
+from microservices.chassis.app import service
+from microservices.chassis.background import add_loop
+from microservices.orders.checkout import recover
+from microservices.orders.clients import CALLS
+from microservices.orders.models import Base
+from microservices.orders.routes import api
+
+RECOVERY_SECONDS = 1.0
+
+
+def create_app(env: Mapping[str, str]) -> Flask:
+    """The service as a WSGI application, which takes up unfinished checkouts while it is served."""
+    app = service("orders", env, api, base=Base, calls=CALLS, keys_from="accounts")
+    add_loop(app, "recovery", recover, RECOVERY_SECONDS)
+    return app

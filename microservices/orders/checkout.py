@@ -1,0 +1,169 @@
+"""Checkout: a saga over the cart, the catalog, the inventory and the payments, each with a database of its own.
+
+No transaction spans them. Each step is idempotent by the order's id and has its undo; where a checkout stands is
+stored before the next call leaves, so that any replica can take it up after a crash:
+
+    price            nothing to undo
+    reserve          release
+    capture          refund
+    confirm          the point of no return: from here on it only goes forward, to sell the stock and empty the cart
+
+The answer belongs to the customer's idempotency key, refusals too, so that whoever repeats a request learns what
+became of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from sqlalchemy.exc import IntegrityError
+
+from microservices.chassis import context
+from microservices.chassis.database import reading
+from microservices.chassis.errors import Problem, Unavailable, UpstreamError
+from microservices.orders import clients, saga
+from microservices.orders.models import STATUS, Status, Step
+from microservices.orders.saga import Claim, Draft, Found
+from microservices.orders.service import show
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.05
+KEEP_SECONDS = 0.3
+"""Of the request's time, kept for the answer that a checkout is still in progress."""
+
+
+class CartEmpty(Problem):
+    status, slug, title = 409, "cart-empty", "The cart is empty"
+
+
+class KeyReused(Problem):
+    status, slug, title = 422, "idempotency-key-reused", "This key belongs to another request"
+
+
+class CheckoutInProgress(Problem):
+    status, slug, title = 409, "checkout-in-progress", "This checkout is still in progress"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a checkout was answered: an order (201) or a problem."""
+
+    status: int
+    body: dict[str, Any]
+    replayed: bool = False
+
+
+def checkout(customer_id: str, key: str, card_number: str) -> Answer:
+    """Buy what is in the cart, once for each key; raises KeyReused when the key came with another body."""
+    claim = Claim(customer_id, key, hashlib.sha256(card_number.encode()).hexdigest())
+    earlier = saga.find(claim)
+    if earlier is not None:
+        return _repeat(claim, earlier)
+    try:
+        order = _price(claim)
+    except IntegrityError:  # the same request is here a second time, and was faster
+        return _repeat(claim, saga.find(claim))
+    if order.lines:
+        _buy(order, card_number)
+    return _answer(saga.find(claim))
+
+
+def recover() -> bool:
+    """Finish a checkout that was left unfinished; returns whether there was one.
+
+    One that was not paid for sure is undone: both undos are remembered by the other side, so that a capture or a
+    reservation that is still on its way comes to nothing.
+    """
+    found = saga.take_over()
+    if found is None:
+        return False
+    order, step = found
+    log.warning("taking up order %s, which was left %s", order.id, step)
+    if step is Step.PAID:
+        _settle(order)
+    elif step is Step.UNDOING or saga.refuse(order.id, _interrupted(), Step.UNDOING):
+        _undo(order)
+    return True
+
+
+def _price(claim: Claim) -> Draft:
+    wanted = clients.cart_lines(claim.customer_id)
+    products = clients.products(sorted(wanted)) if wanted else []
+    order = saga.draft(claim.customer_id, wanted, products)
+    if wanted:
+        saga.store(order, claim, Step.PRICED)
+    else:
+        empty = CartEmpty("There is nothing in the cart; put something in first.")
+        saga.store(order, claim, Step.UNDONE, empty)
+    return order
+
+
+def _buy(order: Draft, card_number: str) -> None:
+    try:
+        clients.reserve(order.id, order.wanted)
+        clients.capture(order.id, order.total_cents, card_number)
+    except clients.OutOfStock as refusal:
+        saga.refuse(order.id, refusal, Step.UNDONE)
+    except Problem as refusal:
+        # Also when it is unknown what came of a call: deciding against the order is always safe, see recover().
+        if saga.refuse(order.id, refusal, Step.UNDOING):
+            _undo(order)
+    else:
+        if saga.confirm(order):
+            _settle(order)
+
+
+def _settle(order: Draft) -> None:
+    try:
+        clients.commit_reservation(order.id)
+        clients.empty_cart(order.customer_id, order.wanted)
+    except UpstreamError as error:
+        log.warning("order %s is confirmed, but not settled yet: %s", order.id, error)
+    else:
+        saga.finish(order.id, Step.PAID, Step.SETTLED)
+
+
+def _undo(order: Draft) -> None:
+    try:
+        clients.refund(order.id)
+        clients.release_reservation(order.id)
+    except UpstreamError as error:
+        log.warning("order %s is refused, but not undone yet: %s", order.id, error)
+    else:
+        saga.finish(order.id, Step.UNDOING, Step.UNDONE)
+
+
+def _repeat(claim: Claim, earlier: Found | None) -> Answer:
+    """The answer of the first request with this key, waited for as long as this request may take."""
+    assert earlier is not None
+    if earlier.fingerprint != claim.fingerprint:
+        raise KeyReused("This Idempotency-Key was used with another body; send a new key for a new checkout.")
+    here = context.current()
+    until = (here.deadline if here else time.monotonic()) - KEEP_SECONDS
+    found: Found | None = earlier
+    while found is not None and found.step == Step.PRICED and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+        found = saga.find(claim)
+    return replace(_answer(found), replayed=True)
+
+
+def _answer(order: Found | None) -> Answer:
+    assert order is not None
+    status = STATUS[Step(order.step)]
+    if status is Status.PENDING:
+        raise CheckoutInProgress("The checkout with this key is still in progress; repeat it in a second.")
+    if status is Status.REJECTED:
+        assert order.problem is not None
+        return Answer(order.problem["status"], order.problem)
+    with reading() as db:
+        return Answer(201, show(db, order.customer_id, order.id))
+
+
+def _interrupted() -> Problem:
+    return Unavailable("The checkout was interrupted; nothing was ordered and nothing was charged.")

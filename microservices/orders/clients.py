@@ -1,0 +1,73 @@
+"""The other services, as checkout sees them. Whatever has an effect is idempotent by the order's id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from microservices.chassis.client import upstream
+from microservices.chassis.errors import Problem
+
+CALLS = ("cart", "catalog", "inventory", "payments")
+
+
+class OutOfStock(Problem):
+    status, slug, title = 409, "out-of-stock", "Not enough in stock"
+
+
+class PaymentDeclined(Problem):
+    status, slug, title = 402, "payment-declined", "The card was declined"
+
+
+class PaymentTimedOut(Problem):
+    status, slug, title = 504, "payment-timed-out", "The payment provider did not answer"
+
+
+def cart_lines(customer_id: str) -> dict[str, int]:
+    """How many of which product the customer has in the cart."""
+    answer = upstream("cart").get(f"/internal/carts/{customer_id}")
+    return {item["sku"]: item["quantity"] for item in answer["items"]}
+
+
+def products(skus: Iterable[str]) -> list[dict[str, Any]]:
+    """The products with these SKUs, at today's prices."""
+    items: list[dict[str, Any]] = upstream("catalog").get("/api/products", {"sku": ",".join(skus)})["items"]
+    return items
+
+
+def reserve(order_id: str, wanted: Mapping[str, int]) -> None:
+    """Have stock put aside for the order; raises OutOfStock, and then nothing was."""
+    body = {"order_id": order_id, "items": _items(wanted)}
+    upstream("inventory").post("/internal/reservations", body, idempotent=True, raises=[OutOfStock])
+
+
+def commit_reservation(order_id: str) -> None:
+    """Have the reserved stock counted as sold."""
+    upstream("inventory").post(f"/internal/reservations/{order_id}/commit", idempotent=True)
+
+
+def release_reservation(order_id: str) -> None:
+    """Have the reserved stock given back; also refuses a reservation that is still on its way."""
+    upstream("inventory").post(f"/internal/reservations/{order_id}/release", idempotent=True)
+
+
+def capture(order_id: str, amount_cents: int, card_number: str) -> None:
+    """Have the money taken; raises PaymentDeclined or PaymentTimedOut, and then none was."""
+    body = {"order_id": order_id, "amount_cents": amount_cents, "card_number": card_number}
+    raises = [PaymentDeclined, PaymentTimedOut]
+    upstream("payments").post("/internal/payments", body, idempotent=True, raises=raises)
+
+
+def refund(order_id: str) -> None:
+    """Have the money given back, if any was taken; also refuses a capture that is still on its way."""
+    upstream("payments").post(f"/internal/payments/{order_id}/refund", idempotent=True)
+
+
+def empty_cart(customer_id: str, ordered: Mapping[str, int]) -> None:
+    """Have the ordered lines taken out of the cart."""
+    body = {"items": _items(ordered)}
+    upstream("cart").post(f"/internal/carts/{customer_id}/checked-out", body, idempotent=True)
+
+
+def _items(quantities: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"sku": sku, "quantity": quantity} for sku, quantity in sorted(quantities.items())]

@@ -1,0 +1,94 @@
+"""Tables that orders owns: orders with the state of their checkout, and the outbox."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, Float, ForeignKey, Identity, Index, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from microservices.chassis.events import OutboxMixin
+
+FIRST_NEW_NUMBER = 1_000_001  # PostgreSQL counts from here; past orders are seeded with the numbers below
+
+
+class Base(DeclarativeBase):
+    """The tables of this service, in its own database."""
+
+
+class Step(StrEnum):
+    """How far a checkout is; each step is stored before the next call leaves."""
+
+    PRICED = "priced"
+    """What will be ordered is written down; stock and money may be asked for."""
+    PAID = "paid"
+    """The point of no return: the order is confirmed, its event is in the outbox."""
+    SETTLED = "settled"
+    """Stock is sold and the cart is empty: nothing left to do."""
+    UNDOING = "undoing"
+    """The order is refused; stock and money have to be given back."""
+    UNDONE = "undone"
+    """Everything was given back: nothing left to do."""
+
+
+class Status(StrEnum):
+    """Where an order stands, as its customer sees it; a rejected one is not shown."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+
+
+STATUS = {
+    Step.PRICED: Status.PENDING,
+    Step.PAID: Status.CONFIRMED,
+    Step.SETTLED: Status.CONFIRMED,
+    Step.UNDOING: Status.REJECTED,
+    Step.UNDONE: Status.REJECTED,
+}
+
+
+class Order(Base):
+    """A purchase, and the checkout that makes it one."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        UniqueConstraint("customer_id", "key", name="one_order_for_each_key"),
+        Index("unfinished_orders", "step", "lease_until"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(Identity(start=FIRST_NEW_NUMBER), primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    customer_id: Mapped[str] = mapped_column(String(32), index=True)
+    total_cents: Mapped[int]
+    created_at: Mapped[str] = mapped_column(String(20))
+    step: Mapped[str] = mapped_column(String(16))
+    key: Mapped[str | None] = mapped_column(String(64))
+    """The idempotency key; past orders from the data set have none."""
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    """Of the request's body, to tell a repeat from another request with the same key."""
+    problem: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Why the order was refused, as it was answered."""
+    lease_until: Mapped[float] = mapped_column(Float, default=0.0)
+    """Until then (seconds since the epoch) somebody works on it; later any replica may take it up."""
+
+
+class OrderLine(Base):
+    """A product as it was when it was bought: later changes of name or price do not reach it."""
+
+    __tablename__ = "order_lines"
+
+    order_number: Mapped[int] = mapped_column(ForeignKey("orders.number"), primary_key=True)
+    sku: Mapped[str] = mapped_column(String(20), primary_key=True)
+    name: Mapped[str] = mapped_column(String(120))
+    category: Mapped[str] = mapped_column(String(40))
+    unit_price_cents: Mapped[int]
+    quantity: Mapped[int]
+
+
+class Outbox(OutboxMixin, Base):
+    """Events that other services read as a feed."""
+
+    __tablename__ = "outbox"

@@ -1,0 +1,89 @@
+"""The API of orders."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any
+
+from flask import Blueprint, Response, request
+from pydantic import AfterValidator, Field
+
+from microservices.chassis.auth import require_customer, require_service
+from microservices.chassis.database import reading
+from microservices.chassis.errors import Problem
+from microservices.chassis.events import FEED_PATH, MOST_EVENTS, feed
+from microservices.chassis.validation import Body, body, query_number
+from microservices.orders import service
+from microservices.orders.checkout import Answer, checkout
+from microservices.orders.models import Outbox
+
+api = Blueprint("orders", __name__)
+
+KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+class KeyRequired(Problem):
+    status, slug, title = 400, "idempotency-key-required", "An Idempotency-Key is needed"
+
+
+def without_spaces(card_number: str) -> str:
+    """The card number as its digits alone."""
+    return card_number.replace(" ", "")
+
+
+class Checkout(Body):
+    card_number: Annotated[
+        str, Field(pattern=r"^ *([0-9] *){12,19}$", max_length=40), AfterValidator(without_spaces)
+    ]
+
+
+@api.post("/api/orders")
+def place() -> Response:
+    """Buy what is in the cart."""
+    customer_id = require_customer().customer_id
+    key = request.headers.get("Idempotency-Key", "")
+    if not KEY.fullmatch(key):
+        raise KeyRequired("Send an Idempotency-Key header of 8 to 64 letters, digits, - or _.")
+    given = body(Checkout)
+    return _as_response(checkout(customer_id, key, given.card_number))
+
+
+@api.get("/api/orders")
+def history() -> dict[str, Any]:
+    """List the customer's orders."""
+    customer_id = require_customer().customer_id
+    page, page_size = query_number("page", 1, 1, 10_000), query_number("page_size", 20, 1, 100)
+    with reading() as db:
+        return service.history(db, customer_id, page, page_size)
+
+
+@api.get("/api/orders/<order_id>")
+def show(order_id: str) -> dict[str, Any]:
+    """Show one of the customer's orders."""
+    customer_id = require_customer().customer_id
+    with reading() as db:
+        return service.show(db, customer_id, order_id)
+
+
+@api.get(FEED_PATH)
+def events() -> dict[str, Any]:
+    """Tell what was ordered since a position."""
+    require_service("recommendations")
+    after, limit = (
+        query_number("after", 0, 0, 999_999_999),
+        query_number("limit", MOST_EVENTS, 1, MOST_EVENTS),
+    )
+    with reading() as db:
+        return feed(db, Outbox, after, limit)
+
+
+def _as_response(answer: Answer) -> Response:
+    placed = answer.status == 201
+    content_type = "application/json" if placed else "application/problem+json"
+    response = Response(json.dumps(answer.body), answer.status, content_type=content_type)
+    if placed:
+        response.headers["Location"] = f"/api/orders/{answer.body['id']}"
+    if answer.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response

@@ -1,0 +1,181 @@
+"""The states of a checkout in the database, and the steps between them.
+
+A step is taken only from the state that was expected, so of two that try one does it: a request that was slow and the
+recovery that took over from it never both decide an order.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from microservices.chassis.database import reading, writing
+from microservices.chassis.errors import Problem
+from microservices.chassis.events import publish
+from microservices.orders.models import Order, OrderLine, Outbox, Step
+
+LEASE_SECONDS = 10.0
+"""Longer than any request may take: who has not finished by then has crashed."""
+UNFINISHED = (Step.PRICED, Step.PAID, Step.UNDOING)
+
+BY_KEY = select(Order.id, Order.customer_id, Order.fingerprint, Order.step, Order.problem).where(
+    Order.customer_id == bindparam("customer_id"), Order.key == bindparam("key")
+)
+LINES = (
+    select(OrderLine.sku, OrderLine.name, OrderLine.category, OrderLine.unit_price_cents, OrderLine.quantity)
+    .where(OrderLine.order_number == bindparam("number"))
+    .order_by(OrderLine.sku)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who wants to order under which idempotency key, with which body."""
+
+    customer_id: str
+    key: str
+    fingerprint: str
+
+
+class Found(NamedTuple):
+    """An order that was made before, as far as its answer goes."""
+
+    id: str
+    customer_id: str
+    fingerprint: str | None
+    step: str
+    problem: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An order in the making: its lines are as the catalog's products were when it was priced."""
+
+    id: str
+    customer_id: str
+    lines: Sequence[dict[str, Any]]
+
+    @property
+    def wanted(self) -> dict[str, int]:
+        """How many of which product."""
+        return {line["sku"]: line["quantity"] for line in self.lines}
+
+    @property
+    def total_cents(self) -> int:
+        """What it costs."""
+        return sum(line["unit_price_cents"] * line["quantity"] for line in self.lines)
+
+
+def draft(customer_id: str, wanted: dict[str, int], products: Sequence[dict[str, Any]]) -> Draft:
+    """An order of these products at their present prices."""
+    lines = [
+        {
+            "sku": product["sku"],
+            "name": product["name"],
+            "category": product["category"],
+            "unit_price_cents": product["price_cents"],
+            "quantity": wanted[product["sku"]],
+        }
+        for product in products
+    ]
+    return Draft(uuid.uuid4().hex, customer_id, lines)
+
+
+def find(claim: Claim) -> Found | None:
+    """The order that was made of this claim, if there is one."""
+    with reading() as db:
+        row = db.execute(BY_KEY, {"customer_id": claim.customer_id, "key": claim.key}).first()
+    return Found(*row) if row else None
+
+
+def store(order: Draft, claim: Claim, step: Step, refusal: Problem | None = None) -> None:
+    """Write the order down at its first step; raises IntegrityError when the key is taken."""
+    row = {
+        "id": order.id,
+        "customer_id": claim.customer_id,
+        "key": claim.key,
+        "fingerprint": claim.fingerprint,
+        "step": step,
+        "total_cents": order.total_cents,
+        "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "problem": refusal.to_dict() if refusal else None,
+        "lease_until": time.time() + LEASE_SECONDS,
+    }
+    with writing() as db:
+        number = db.execute(insert(Order).values(row).returning(Order.number)).scalar_one()
+        if order.lines:
+            db.execute(insert(OrderLine), [{"order_number": number, **line} for line in order.lines])
+
+
+def confirm(order: Draft) -> bool:
+    """The order stands: say so, and put its event into the outbox, in one transaction."""
+    with writing() as db:
+        number = _advance(db, order.id, Step.PRICED, Step.PAID)
+        if number is not None:
+            publish(db, Outbox, "order-confirmed", _event(order, number))
+    return number is not None
+
+
+def refuse(order_id: str, refusal: Problem, step: Step) -> bool:
+    """The order does not stand: remember why, and whether something has to be given back."""
+    with writing() as db:
+        return _advance(db, order_id, Step.PRICED, step, problem=refusal.to_dict()) is not None
+
+
+def finish(order_id: str, before: Step, step: Step) -> None:
+    """Nothing is left to do for the order."""
+    with writing() as db:
+        _advance(db, order_id, before, step)
+
+
+def take_over() -> tuple[Draft, Step] | None:
+    """Take up an order whose checkout was left unfinished; None when there is none, or somebody was faster."""
+    now = time.time()
+    left = or_(*(Order.step == step for step in UNFINISHED))
+    abandoned = select(Order.id).where(left, Order.lease_until < now).order_by(Order.number).limit(1)
+    with reading() as db:
+        if db.execute(abandoned).first() is None:
+            return None
+    with writing() as db:
+        taken = db.execute(
+            update(Order)
+            .where(Order.id == abandoned.scalar_subquery(), Order.lease_until < now)
+            .values(lease_until=now + LEASE_SECONDS)
+            .returning(Order.id, Order.customer_id, Order.number, Order.step)
+        ).first()
+        if taken is None:
+            return None
+        return Draft(taken.id, taken.customer_id, _lines(db, taken.number)), Step(taken.step)
+
+
+def _advance(db: Session, order_id: str, before: Step, after: Step, **values: Any) -> int | None:
+    return db.execute(
+        update(Order)
+        .where(Order.id == order_id, Order.step == before)
+        .values(step=after, **values)
+        .returning(Order.number)
+    ).scalar()
+
+
+def _lines(db: Session, number: int) -> list[dict[str, Any]]:
+    return [row._asdict() for row in db.execute(LINES, {"number": number})]
+
+
+def _event(order: Draft, number: int) -> dict[str, Any]:
+    return {
+        "order_id": order.id,
+        "number": number,
+        "customer_id": order.customer_id,
+        "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "items": [
+            {"sku": line["sku"], "quantity": line["quantity"], "category": line["category"]}
+            for line in order.lines
+        ],
+    }
