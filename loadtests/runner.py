@@ -70,6 +70,7 @@ def run(experiments: Sequence[Experiment], folder: Path, options: Options, show:
         "started": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "planned_trials": len(trials),
         "experiments": [each.name for each in experiments],
+        "repeats": {each.name: each.repeats for each in experiments},
         "gate": None,
         "stopped_early": False,
     }
@@ -191,6 +192,7 @@ def read_run(folder: Path) -> Finished:
         full = [parse(text.read_text(encoding="utf-8"), text.name) for text in texts]
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{folder} holds no run (run.json and its experiments are needed): {error}") from error
-    experiments = tuple(each.short() if notes["form"] == "demo" else each for each in full)
+    forms = (each.short() if notes["form"] == "demo" else each for each in full)
+    experiments = tuple(each.model_copy(update={"repeats": notes["repeats"][each.name]}) for each in forms)
     results = analyse(notes["machine"], experiments, read_trials(folder))
     return Finished(folder, notes, experiments, results)

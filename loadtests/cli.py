@@ -1,0 +1,155 @@
+"""The `loadtests` command: list, run, demo, report."""
+
+import json
+import sys
+import webbrowser
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from loadtests import experiment as experiments
+from loadtests.experiment import Experiment, ExperimentError
+from loadtests.plan import plan
+
+if TYPE_CHECKING:
+    from loadtests.runner import Options, Step
+
+DEMO = ("tax", "scale-hot", "spike")
+DEMO_ATTEMPTS = 2
+RUNS = Path("runs")
+MINUTE = 60
+
+
+def main() -> None:
+    """Run the command; a mistake of the user's ends in one sentence and exit status 1."""
+    from loadtests.runner import RunError
+    from loadtests.trial import TrialError
+    from microservices.launcher import LauncherError
+
+    try:
+        cli(prog_name="loadtests")
+    except (ExperimentError, RunError, TrialError, LauncherError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """The lab: boots either shop, drives it, measures it, compares."""
+
+
+@cli.command("list")
+def list_command() -> None:
+    """Show the experiments and the question that each answers."""
+    table = Table("name", "question", "repeats", "about")
+    for name in experiments.names():
+        each = experiments.load(name)
+        table.add_row(name, each.question, str(each.repeats), _minutes(_seconds([each])))
+    Console().print(table)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.option(
+    "--repeats", type=click.IntRange(1, 100), help="Repeats instead of the experiment's own number."
+)
+@click.option(
+    "--slices", type=click.Choice(["cgroup2", "cgroup1", "governor", "none"]), help="How CPU is sliced."
+)
+def run(names: tuple[str, ...], repeats: int | None, slices: str | None) -> None:
+    """Run experiments in full and write the report."""
+    from loadtests.runner import Options
+
+    chosen = _repeated([experiments.load(name) for name in names], repeats)
+    command = f"loadtests run {' '.join(names)}" + (f" --repeats {repeats}" if repeats else "")
+    _run(chosen, Options("full", command, backend=slices))
+
+
+@cli.command()
+@click.option("--repeats", type=click.IntRange(1, 100), help="Repeats instead of the demo's own number.")
+@click.option("--open", "show", is_flag=True, help="Open the report in a browser afterwards.")
+def demo(show: bool, repeats: int | None) -> None:
+    """Seed and boot both shops, compare them in about three minutes, write the report."""
+    from loadtests.runner import Options
+
+    chosen = _repeated([experiments.load(name).short() for name in DEMO], repeats)
+    command = "loadtests demo" + (f" --repeats {repeats}" if repeats else "")
+    report = _run(chosen, Options("demo", command, share=True, attempts=DEMO_ATTEMPTS))
+    if show:
+        webbrowser.open(report.absolute().as_uri())
+
+
+@cli.command()
+@click.argument("folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def report(folder: Path) -> None:
+    """Make the report again from the raw files of RUN."""
+    _report(folder, Console())
+
+
+def _repeated(chosen: list[Experiment], repeats: int | None) -> list[Experiment]:
+    if repeats is None:
+        return chosen
+    return [each.model_copy(update={"repeats": repeats}) for each in chosen]
+
+
+def _run(chosen: Sequence[Experiment], options: "Options") -> Path:
+    """Run with progress on the terminal; the ledger and the report's place at the end."""
+    from loadtests import runner
+
+    console = Console()
+    folder = RUNS / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.form}"
+    console.print(
+        f"{', '.join(each.name for each in chosen)}: about {_minutes(_seconds(chosen, options.share))}."
+    )
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        runner.run(chosen, folder, options, _shower(bar))
+    return _report(folder, console)
+
+
+def _shower(bar: Progress) -> "Callable[[Step], None]":
+    task = bar.add_task("starting")
+
+    def show(step: "Step") -> None:
+        bar.update(task, description=f"{step.text} (about {_minutes(step.left)} left)")
+
+    return show
+
+
+def _report(folder: Path, console: Console) -> Path:
+    """Write results.json, report.html and summary.md from the raw files, and show the ledger."""
+    from loadtests import ledger
+    from loadtests.report import html, summary
+    from loadtests.runner import RunError, read_run
+
+    done = read_run(folder)
+    if not any(each["trials"] for each in done.results["experiments"]):
+        raise RunError(f"No trial in {folder} was finished, so there is nothing to report.")
+    (folder / "results.json").write_text(json.dumps(done.results, indent=1) + "\n", encoding="utf-8")
+    parts = (done.results, done.experiments, done.notes)
+    (folder / "summary.md").write_text(summary(*parts), encoding="utf-8")
+    file = folder / "report.html"
+    file.write_text(html(*parts), encoding="utf-8")
+    rows = ledger.ledger(done.results, done.experiments)
+    console.print(ledger.table(rows, "Claims and prices"))
+    if done.notes["stopped_early"]:
+        console.print("[yellow]Stopped early: this is what was measured until then.[/]")
+    missed = [row for row in rows if row.missed]
+    if missed:
+        console.print(f"[bold red]{len(missed)} of the promised bars missed.[/]")
+    console.print(f"The report is {file}", soft_wrap=True)
+    return file
+
+
+def _seconds(chosen: Sequence[Experiment], share: bool = False) -> float:
+    return sum(trial.seconds for trial in plan(chosen, share=share))
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < MINUTE else f"{seconds / MINUTE:.0f} min"

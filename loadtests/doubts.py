@@ -1,0 +1,47 @@
+"""Reasons to doubt an experiment's numbers, printed before the numbers. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from loadtests.experiment import Experiment
+
+ENOUGH_REPEATS = 5
+
+
+def doubts(experiment: Experiment, measured: Mapping[str, Any], notes: Mapping[str, Any]) -> list[str]:
+    """Of this run first, then those that the experiment's own text admits."""
+    return [*_of_run(experiment, measured, notes), *experiment.doubts]
+
+
+def _of_run(experiment: Experiment, measured: Mapping[str, Any], notes: Mapping[str, Any]) -> Iterable[str]:
+    backend = notes["machine"]["slice_backend"]
+    if backend == "none":
+        yield "CPU slices could not be set up on this machine: replicas competed for all of it."
+    if backend == "governor":
+        yield "CPU slices were kept by pausing processes, which adds stalls of some milliseconds to latency."
+    if notes["stopped_early"]:
+        yield "The run was stopped before its end: some repeats are missing."
+    if notes["form"] == "demo":
+        yield (
+            f"This is the short form: {experiment.repeats} repeats of a few seconds. "
+            f"`loadtests run {experiment.name}` takes longer and narrows the intervals."
+        )
+    elif experiment.repeats < ENOUGH_REPEATS:
+        yield f"Only {experiment.repeats} repeats: the intervals are wide."
+    yield from _of_trials(measured)
+
+
+def _of_trials(measured: Mapping[str, Any]) -> Iterable[str]:
+    void = [trial for trial in measured["trials"] if not trial["valid"]]
+    if void:
+        reasons = dict.fromkeys(reason for trial in void for reason in trial["doubts"])
+        shown = "; ".join(list(reasons)[:3]) + ("; …" if len(reasons) > 3 else "")
+        yield f"{len(void)} of {len(measured['trials'])} measurements were void and are left out: {shown}."
+    refused = {
+        (trial["system"], trial["phase"], route)
+        for trial in measured["trials"]
+        for route, metric in trial["metrics"].items()
+        if route != "all" and trial["valid"] and metric["errors"] > max(2, 0.02 * metric["count"])
+    }
+    for system, phase, route in sorted(refused):
+        yield f"{system}, {phase}: {route} also failed or ran out of time; its latency includes those requests."
