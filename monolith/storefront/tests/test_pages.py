@@ -1,0 +1,209 @@
+import pytest
+
+from monolith.storefront.tests.conftest import checkout_key
+
+
+@pytest.fixture
+def ada(browser):
+    browser.sign_in()
+    browser.send("/cart/items", sku="P00002", quantity="2")
+    return browser
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/search", "/search?q=cup&category=coffee", "/products/P00001", "/sign-in"]
+)
+def test_anybody_may_look_around(browser, path):
+    page = browser.get(path)
+    assert page.status_code == 200
+    assert "<h1>" in page.text
+
+
+@pytest.mark.parametrize("path", ["/cart", "/checkout", "/orders", "/orders/O000001"])
+def test_what_is_private_leads_to_the_sign_in_page_and_back(browser, path):
+    assert browser.get(path).location == f"/sign-in?next={path}"
+    assert browser.sign_in(next=path).location == path
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["//evil.example", "/\\evil.example", "https://evil.example/", "/\t/evil.example", "javascript:x", ""],
+)
+def test_signing_in_never_leads_out_of_the_shop(browser, elsewhere):
+    assert browser.sign_in(next=elsewhere).location == "/"
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "http://evil.example", "null", "http://localhost.evil.example", "http://["]
+)
+def test_a_form_from_elsewhere_changes_nothing(ada, origin):
+    assert ada.send("/cart/items", origin=origin, sku="P00002", quantity="9").status_code == 403
+    assert 'value="2"' in ada.get("/cart").text
+
+
+def test_the_cookie_is_kept_from_scripts_and_from_other_sites(browser):
+    cookie = browser.sign_in().headers["Set-Cookie"]
+    assert cookie.startswith("shop_session=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+def test_signing_out_forgets_the_customer(ada):
+    ada.send("/sign-out")
+    assert ada.get("/cart").status_code == 303
+
+
+def test_a_cookie_that_is_no_token_is_nobody(browser):
+    browser.client.set_cookie("shop_session", "nonsense")
+    assert "Sign in" in browser.get("/").text
+    assert browser.get("/orders").location == "/sign-in?next=/orders"
+
+
+def test_a_wrong_password_is_said_beside_the_form(browser):
+    page = browser.send("/sign-in", email="ada@example.com", password="wrong")
+    assert page.status_code == 401
+    assert 'id="sign-in-problem"' in page.text
+    assert 'value="ada@example.com"' in page.text
+
+
+def test_registering_signs_in_at_once(browser):
+    new = {"email": "New@Example.com", "name": "<b>New</b>", "password": "long enough"}
+    assert browser.send("/register", next="/cart", **new).location == "/cart"
+    assert browser.get("/cart").status_code == 200
+
+
+def test_registering_names_the_field_that_is_wrong(browser):
+    page = browser.send("/register", email="no address", name="New", password="short")
+    assert page.status_code == 422
+    assert 'id="new-email-problem"' in page.text
+    assert 'id="new-password-problem"' in page.text
+    assert 'id="new-name-problem"' not in page.text
+
+
+def test_an_email_that_is_taken_is_said_at_the_field(browser):
+    page = browser.send("/register", email="ada@example.com", name="Ada", password="long enough")
+    assert page.status_code == 409
+    assert 'aria-describedby="new-email-problem"' in page.text
+
+
+def test_what_somebody_typed_stays_text(browser):
+    page = browser.get("/search", query_string={"q": "<script>alert(1)</script>"})
+    assert "<script" not in page.text
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+def test_search_marks_what_is_in_the_cart(ada):
+    name = ada.get("/products/P00002").text.split("<h1>")[1].split("</h1>")[0]
+    page = ada.get("/search", query_string={"q": name})
+    assert "2 in your cart" in page.text
+
+
+def test_quantity_zero_removes(ada):
+    ada.send("/cart/items", sku="P00002", quantity="0")
+    assert "Your cart is empty" in ada.get("/cart").text
+
+
+@pytest.mark.parametrize("quantity", ["100", "-1", "many", "", "1.5", "٣"])
+def test_a_quantity_that_is_none_is_refused_with_a_sentence(ada, quantity):
+    page = ada.send("/cart/items", sku="P00002", quantity=quantity)
+    assert page.status_code == 422
+    assert "A quantity is a number from 0 to 99." in page.text
+
+
+def test_a_full_cart_says_so(ada):
+    for number in range(3, 52):
+        ada.send("/cart/items", sku=f"P{number:05d}", quantity="1")
+    page = ada.send("/cart/items", sku="P00100", quantity="1")
+    assert page.status_code == 409
+    assert "at most 50" in page.text
+
+
+def test_paying_leads_to_the_order(ada):
+    answer = ada.pay("4242 4242 4242 4242")
+    assert answer.status_code == 303
+    assert "Thank you" in ada.get(answer.location).text
+    assert "Your cart is empty" in ada.get("/cart").text
+
+
+def test_sending_the_checkout_form_twice_buys_once(ada):
+    key = checkout_key(ada.get("/checkout"))
+    assert ada.pay("4242424242424242", key).location == ada.pay("4242424242424242", key).location
+
+
+@pytest.mark.parametrize(
+    ("card", "sentence"),
+    [("4000000000000002", "The card was declined."), ("4000000000000119", "did not answer in time")],
+)
+def test_a_refused_payment_is_explained_and_may_be_tried_anew(ada, card, sentence):
+    page = ada.pay(card, "the-first-key")
+    assert sentence in page.text
+    assert checkout_key(page) != "the-first-key"
+    assert ada.pay("4242424242424242", checkout_key(page)).status_code == 303
+
+
+def test_too_little_stock_is_explained_with_the_name(ada, app):
+    from monolith import inventory
+
+    with app.app_context():
+        from monolith.database import writing
+
+        with writing() as db:
+            inventory.set_available(db, "P00002", 1)
+    page = ada.pay("4242424242424242")
+    assert page.status_code == 409
+    assert "You want 2, and 1 of it is left." in page.text
+
+
+def test_a_card_number_with_a_slip_is_marked_at_the_field(ada):
+    page = ada.pay("4242 4242")
+    assert page.status_code == 422
+    assert 'aria-describedby="card-number-hint card-number-problem"' in page.text
+    assert '4242 4242"' not in page.text
+
+
+def test_somebody_elses_order_is_not_shown(browser, app):
+    browser.sign_in("grace@example.com")
+    theirs = browser.get("/orders").text.split('href="/orders/')[1].split('"')[0]
+    browser.send("/sign-out")
+    browser.sign_in("ada@example.com")
+    page = browser.get(f"/orders/{theirs}")
+    assert page.status_code == 404
+    assert "No such order" in page.text
+
+
+def test_people_get_pages_and_programs_get_problems(browser):
+    assert browser.get("/nothing").mimetype == "text/html"
+    assert browser.get("/products/P99999").mimetype == "text/html"
+    assert browser.get("/api/nothing").mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/register", "/sign-out", "/cart/items"])
+def test_reloading_the_address_of_a_form_leads_on(browser, path):
+    assert browser.get(path).status_code == 303
+
+
+def test_a_mistake_of_the_shop_is_a_page_with_a_number_to_tell(browser, monkeypatch):
+    monkeypatch.setattr("monolith.catalog.products", lambda *_: 1 / 0)
+    page = browser.get("/", headers={"X-Request-Id": "tell-me"})
+    assert page.status_code == 500
+    assert "tell-me" in page.text
+    assert "ZeroDivisionError" not in page.text
+
+
+def test_the_stylesheet_is_served_and_kept_by_the_browser(browser):
+    address = browser.get("/").text.split('rel="stylesheet" href="')[1].split('"')[0]
+    styles = browser.get(address)
+    assert styles.mimetype == "text/css"
+    assert "immutable" in styles.headers["Cache-Control"]
+    styles.close()
+
+
+@pytest.mark.parametrize("page", ["abc", "0", "-1", "99999999999", "1.5", ""])
+def test_a_page_number_that_is_none_is_the_first(browser, page):
+    assert browser.get("/search", query_string={"page": page}).text == browser.get("/search").text
+
+
+def test_pages_lead_on_with_the_search_kept(browser):
+    page = browser.get("/search?q=a&page=2").text
+    assert 'href="/search?q=a&amp;page=3"' in page
+    assert 'aria-current="page"><span class="hidden">Page </span>2' in page
