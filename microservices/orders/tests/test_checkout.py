@@ -1,0 +1,224 @@
+"""Checkout as a saga: what is called in which order, what is undone, and what happens after a crash."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from microservices.chassis.errors import Problem
+from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
+from microservices.chassis.wire import TooSlow
+from microservices.orders import checkout, clients, saga
+from microservices.orders.app import create_app
+from microservices.orders.models import Order, Outbox, Step
+
+ADA = as_customer("C00001")
+PRODUCT = {"sku": "P00001", "name": "Teapot", "description": "", "category": "tea", "price_cents": 500}
+
+
+class Shop:
+    """Stands in for the four services that checkout calls; `fails` says which call ends how."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.cart: list[dict[str, Any]] = [{"sku": "P00001", "quantity": 2}]
+        self.fails: dict[str, Problem | Exception] = {}
+
+    def answer(self, path: str, document: Any, status: int = 200) -> tuple[int, Any]:
+        verb = path.split("?", maxsplit=1)[0].rsplit("/", 1)[-1]
+        verb = {"C00001": "cart", "products": "price", "reservations": "reserve", "payments": "capture"}.get(
+            verb, verb
+        )
+        self.calls.append(verb)
+        failure = self.fails.get(verb)
+        if isinstance(failure, Problem):
+            return failure.status, failure.to_dict()
+        if failure is not None:
+            raise failure
+        return status, document
+
+    def callees(self) -> dict[str, Any]:
+        def cart(_method: str, path: str, _body: Any) -> tuple[int, Any]:
+            return self.answer(path, {"items": self.cart})
+
+        def catalog(_method: str, path: str, _body: Any) -> tuple[int, Any]:
+            return self.answer(path, {"items": [PRODUCT]})
+
+        def anything(_method: str, path: str, _body: Any) -> tuple[int, Any]:
+            return self.answer(path, {"status": "fine"})
+
+        return {
+            "accounts": publish_keys,
+            "cart": cart,
+            "catalog": catalog,
+            "inventory": anything,
+            "payments": anything,
+        }
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+@pytest.fixture
+def orders(shop: Shop, tmp_path: Path) -> Iterator[ServiceUnderTest]:
+    service = ServiceUnderTest(create_app, tmp_path, callees=shop.callees(), callers=["recommendations"])
+    yield service
+    service.close()
+
+
+def check_out(orders: ServiceUnderTest, card: str = "4242424242424242", key: str = "key-00000001") -> Any:
+    headers = {**ADA, "Idempotency-Key": key}
+    return orders.http.post("/api/orders", json={"card_number": card}, headers=headers)
+
+
+def steps(orders: ServiceUnderTest) -> list[str]:
+    with orders.app.app_context(), saga.reading() as db:
+        return [row.step for row in db.execute(select(Order.step).order_by(Order.number))]
+
+
+def recover(orders: ServiceUnderTest) -> bool:
+    """Take a turn of the recovery, as if every lease had run out."""
+    with orders.app.app_context():
+        with saga.writing() as db:
+            db.execute(update(Order).values(lease_until=time.time() - 1))
+        return checkout.recover()
+
+
+def test_a_checkout_prices_reserves_captures_and_then_settles(orders, shop):
+    answer = check_out(orders)
+    assert (answer.status_code, answer.json["total_cents"]) == (201, 1000)
+    assert shop.calls == ["cart", "price", "reserve", "capture", "commit", "checked-out"]
+    assert steps(orders) == [Step.SETTLED]
+
+
+def test_a_confirmed_order_is_in_the_feed_with_everything_that_recommendations_needs(orders):
+    order = check_out(orders).json
+    feed = orders.http.get("/internal/events?after=0", headers=orders.as_service("recommendations")).json
+    (event,) = feed["events"]
+    assert (event["position"], event["type"]) == (1, "order-confirmed")
+    assert event["data"]["order_id"] == order["id"]
+    assert event["data"]["items"] == [{"sku": "P00001", "quantity": 2, "category": "tea"}]
+
+
+def test_the_feed_is_for_recommendations_only(orders):
+    assert orders.http.get("/internal/events").status_code == 401
+    assert orders.http.get("/internal/events", headers=ADA).status_code == 401
+    assert orders.http.get("/internal/events", headers=orders.as_service("stranger")).status_code == 401
+
+
+def test_too_little_stock_ends_the_checkout_with_nothing_to_undo(orders, shop):
+    shop.fails["reserve"] = clients.OutOfStock("There is 1 left.", sku="P00001", wanted=2, available=1)
+    answer = check_out(orders)
+    assert (answer.status_code, answer.json["available"]) == (409, 1)
+    assert shop.calls == ["cart", "price", "reserve"]
+    assert steps(orders) == [Step.UNDONE]
+
+
+def test_a_declined_card_gives_the_stock_back(orders, shop):
+    shop.fails["capture"] = clients.PaymentDeclined("The card was declined; try another one.")
+    assert check_out(orders).status_code == 402
+    assert shop.calls[-2:] == ["refund", "release"]
+    assert orders.http.get("/api/orders", headers=ADA).json["total"] == 0
+
+
+def test_a_payment_that_nobody_knows_about_is_refused_refunded_and_never_confirmed(orders, shop):
+    shop.fails["capture"] = TooSlow()
+    assert check_out(orders).status_code == 504
+    assert {"refund", "release"} <= set(shop.calls)
+    assert steps(orders) == [Step.UNDONE]
+
+
+def test_an_undo_that_fails_is_taken_up_later(orders, shop):
+    shop.fails = {"capture": clients.PaymentDeclined("No."), "release": TooSlow()}
+    assert check_out(orders).status_code == 402
+    assert steps(orders) == [Step.UNDOING]
+    shop.fails = {}
+    assert recover(orders)
+    assert steps(orders) == [Step.UNDONE]
+    assert not recover(orders), "nothing is left to do"
+
+
+def test_a_confirmed_order_that_could_not_be_settled_is_settled_later(orders, shop):
+    shop.fails["commit"] = TooSlow()
+    assert check_out(orders).status_code == 201
+    assert steps(orders) == [Step.PAID]
+    shop.fails = {}
+    recover(orders)
+    assert shop.calls[-2:] == ["commit", "checked-out"]
+    assert steps(orders) == [Step.SETTLED]
+
+
+@pytest.mark.parametrize("crash_at", ["reserve", "capture"])
+def test_a_crash_before_the_order_was_confirmed_ends_in_a_refusal_that_the_repeat_learns(
+    orders, shop, crash_at
+):
+    shop.fails[crash_at] = KeyboardInterrupt()  # like a kill: no handler runs, the step stays as it was
+    with pytest.raises(KeyboardInterrupt):
+        check_out(orders)
+    assert steps(orders) == [Step.PRICED]
+    shop.fails = {}
+    recover(orders)
+    assert shop.calls[-2:] == ["refund", "release"]
+    repeated = check_out(orders)
+    assert (repeated.status_code, repeated.json["type"]) == (503, "/problems/unavailable")
+    assert repeated.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_request_that_was_slower_than_the_recovery_does_not_confirm_what_was_refused(orders, shop):
+    decide = clients.capture
+
+    def slow_capture(*arguments: Any) -> None:
+        decide(*arguments)
+        recover(orders)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clients, "capture", slow_capture)
+        answer = check_out(orders)
+    assert answer.status_code == 503
+    assert steps(orders) == [Step.UNDONE]
+    with orders.app.app_context(), saga.reading() as db:
+        assert db.execute(select(Outbox.position)).all() == []
+
+
+def test_a_repeat_is_answered_from_the_database_without_any_call(orders, shop):
+    first = check_out(orders)
+    calls = list(shop.calls)
+    again = check_out(orders)
+    assert (again.json, again.headers["Idempotency-Replayed"]) == (first.json, "true")
+    assert shop.calls == calls
+
+
+def test_a_repeat_while_the_first_is_under_way_is_told_to_come_back(orders, shop):
+    shop.fails["capture"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        check_out(orders)
+    headers = {**ADA, "Idempotency-Key": "key-00000001", "X-Deadline-Ms": "400"}
+    again = orders.http.post("/api/orders", json={"card_number": "4242424242424242"}, headers=headers)
+    assert (again.status_code, again.json["type"]) == (409, "/problems/checkout-in-progress")
+    assert again.headers["Retry-After"] == "1"
+
+
+def test_the_same_key_with_another_card_is_refused(orders):
+    check_out(orders)
+    assert check_out(orders, card="4000000000000002").json["type"] == "/problems/idempotency-key-reused"
+
+
+def test_an_empty_cart_is_a_refusal_that_stays(orders, shop):
+    shop.cart = []
+    assert check_out(orders).json["type"] == "/problems/cart-empty"
+    shop.cart = [{"sku": "P00001", "quantity": 1}]
+    assert check_out(orders).json["type"] == "/problems/cart-empty"
+
+
+def test_a_cart_that_cannot_be_read_leaves_the_key_free_for_another_try(orders, shop):
+    shop.fails["cart"] = TooSlow()
+    assert check_out(orders).status_code == 504
+    shop.fails = {}
+    assert check_out(orders).status_code == 201
