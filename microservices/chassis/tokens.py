@@ -105,7 +105,7 @@ class PublishedKeys:
                 jwk.key_id: jwk.key for jwk in jwt.PyJWKSet.from_dict(dict(self._fetch())).keys if jwk.key_id
             }
             self._failure = None
-        except (jwt.PyJWTError, AttributeError, TypeError):
+        except (jwt.PyJWTError, AttributeError, LookupError, TypeError, ValueError):
             self._failure = UpstreamError("The key set that tokens are checked with makes no sense.")
         except UpstreamError as failure:
             self._failure = failure

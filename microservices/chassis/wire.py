@@ -51,12 +51,12 @@ class Wire:
 
     def __init__(self, url: str, pool_size: int) -> None:
         self._url = url.rstrip("/")
-        session = requests.Session()
-        session.trust_env = False
-        session.mount(self._url, HTTPAdapter(pool_connections=1, pool_maxsize=pool_size))
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.mount(self._url, HTTPAdapter(pool_connections=1, pool_maxsize=pool_size))
         # The adapter is what pools. Session.request() would look for cookies, redirects and proxies besides,
         # which made a call cost 0.61 ms of CPU on the laptop that this was measured on, instead of 0.41.
-        self._adapter = session.get_adapter(self._url)
+        self._adapter = self._session.get_adapter(self._url)
 
     def exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
@@ -77,6 +77,10 @@ class Wire:
             raise TooSlow from error
         except (requests.RequestException, HTTPError) as error:
             raise Lost from error
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
 
 
 def _read(raw: Any, deadline: float) -> bytes:

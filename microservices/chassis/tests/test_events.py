@@ -1,0 +1,155 @@
+"""Events: a service that publishes, and one that reads, of the same events, what happened once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask
+from sqlalchemy import select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from microservices.chassis.app import service
+from microservices.chassis.database import Database
+from microservices.chassis.errors import UpstreamError
+from microservices.chassis.events import FEED_PATH, FeedPositionMixin, FeedReader, OutboxMixin, feed, publish
+from microservices.chassis.testing import ServiceUnderTest
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Outbox(OutboxMixin, Base):
+    __tablename__ = "outbox"
+
+
+class Bookmark(FeedPositionMixin, Base):
+    __tablename__ = "bookmarks"
+
+
+class Total(Base):
+    __tablename__ = "totals"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    amount: Mapped[int] = mapped_column(default=0)
+
+
+class Crash(Exception):
+    pass
+
+
+def count(db: Session, kind: str, data: dict[str, Any]) -> None:
+    assert kind == "counted"
+    if data["amount"] < 0:
+        raise Crash
+    total = db.get(Total, "all") or Total(name="all", amount=0)
+    total.amount += data["amount"]
+    db.add(total)
+
+
+def event(position: int, amount: int = 1) -> dict[str, Any]:
+    return {"position": position, "type": "counted", "data": {"amount": amount}}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path}/events.sqlite3", Base)
+    database.create_tables()
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def reader() -> FeedReader:
+    return FeedReader("source", Bookmark, count, limit=3)
+
+
+def deliver(database: Database, reader: FeedReader, *events: dict[str, Any]) -> None:
+    with database.writing() as db:
+        reader.apply(db, list(events))
+
+
+def total(database: Database) -> tuple[int | None, int | None]:
+    with database.reading() as db:
+        return db.execute(select(Total.amount)).scalar(), db.execute(select(Bookmark.position)).scalar()
+
+
+def test_the_feed_shows_events_in_order_after_a_position(database: Database) -> None:
+    for amount in (5, 6, 7):
+        with database.writing() as db:
+            publish(db, Outbox, "counted", {"amount": amount})
+    with database.reading() as reader:
+        everything = feed(reader, Outbox, 0, 10)["events"]
+        assert [one["data"]["amount"] for one in everything] == [5, 6, 7]
+        assert feed(reader, Outbox, everything[0]["position"], 1)["events"] == everything[1:2]
+        assert feed(reader, Outbox, everything[2]["position"], 10) == {"events": []}
+
+
+def happen(database: Database) -> None:
+    with database.writing() as db:
+        publish(db, Outbox, "counted", {"amount": 1})
+        raise Crash
+
+
+def test_an_event_is_published_only_with_what_happened(database: Database) -> None:
+    with pytest.raises(Crash):
+        happen(database)
+    with database.reading() as reader:
+        assert feed(reader, Outbox, 0, 10) == {"events": []}
+
+
+def test_events_that_come_three_times_and_out_of_order_count_once(
+    database: Database, reader: FeedReader
+) -> None:
+    for _ in range(3):
+        deliver(database, reader, event(2, 10), event(1, 1))
+    deliver(database, reader, event(3, 100), event(2, 10), event(1, 1))
+    assert total(database) == (111, 3)
+
+
+def test_an_event_that_cannot_be_applied_takes_the_bookmark_back_with_it(
+    database: Database, reader: FeedReader
+) -> None:
+    deliver(database, reader, event(1))
+    with pytest.raises(Crash):
+        deliver(database, reader, event(2), event(3, -1))
+    assert total(database) == (1, 1)
+    deliver(database, reader, event(2), event(3))
+    assert total(database) == (3, 3)
+
+
+def reading_service(tmp_path: Path, answers: Mapping[int, list[dict[str, Any]]]) -> ServiceUnderTest:
+    """A service whose source answers by the position that it is asked for."""
+
+    def respond(_method: str, path: str, _body: Any) -> tuple[int, Any]:
+        after = int(path.split("after=")[1].split("&", maxsplit=1)[0])
+        return (200, {"events": answers[after]}) if after in answers else (503, None)
+
+    def create_app(env: Mapping[str, str]) -> Flask:
+        return service("reader", env, Blueprint("none", __name__), base=Base, calls=["source"])
+
+    return ServiceUnderTest(create_app, tmp_path, callees={"source": respond})
+
+
+def test_a_reader_continues_where_it_stopped(tmp_path: Path, reader: FeedReader) -> None:
+    under_test = reading_service(tmp_path, {0: [event(1), event(2), event(3)], 3: [event(4)], 4: []})
+    with under_test.app.app_context():
+        assert reader.step() is True  # a full page: there may be more
+        assert reader.step() is False
+        assert reader.step() is False
+    assert total(under_test.app.extensions["database"]) == (4, 4)
+    asked = under_test.stand_ins["source"].asked
+    assert [call.path for call in asked] == [f"{FEED_PATH}?after={after}&limit=3" for after in (0, 3, 4)]
+    assert asked[0].headers["Authorization"].startswith("Service ")
+    under_test.close()
+
+
+def test_a_source_that_is_away_changes_nothing(tmp_path: Path, reader: FeedReader) -> None:
+    under_test = reading_service(tmp_path, {})
+    with under_test.app.app_context(), pytest.raises(UpstreamError):
+        reader.step()
+    assert total(under_test.app.extensions["database"]) == (None, None)
+    under_test.close()

@@ -1,0 +1,169 @@
+"""A replica as a real process: served, stopped, refused."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+APP = """
+import os, pathlib
+from flask import Blueprint, current_app
+from microservices.chassis.app import service
+from microservices.chassis.background import add_loop
+
+pathlib.Path("imported-by").write_text(str(os.getpid()))
+api = Blueprint("tiny", __name__)
+
+@api.get("/pid")
+def pid():
+    return {"pid": os.getpid()}
+
+def create_app(env):
+    app = service("tiny", env, api)
+    def step():
+        pathlib.Path("loop-of").write_text(str(os.getpid()))
+        return False
+    add_loop(app, "loop", step, 0.01)
+    return app
+"""
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    package = tmp_path / "tiny"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "app.py").write_text(APP)
+    return tmp_path
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def environment(folder: Path, port: int, **settings: str) -> dict[str, str]:
+    root = Path(__file__).resolve().parents[3]
+    own = {"SHOP_PORT": str(port), "SHOP_THREADS": "2", "PYTHONPATH": f"{folder}:{root}"}
+    return (
+        {name: value for name, value in os.environ.items() if not name.startswith("SHOP_")} | own | settings
+    )
+
+
+def start(folder: Path, env: dict[str, str], target: str = "tiny.app") -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "microservices.chassis.serve", target]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, cwd=folder, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
+
+
+@pytest.fixture
+def replica(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    process = start(folder, environment(folder, port))
+    yield process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def wait_until_ready(port: int, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if get(port, "/readyz")[0] == 200:
+                return
+        except OSError:
+            time.sleep(0.02)
+    pytest.fail(f"not ready within {seconds} s")
+
+
+def wait_for(file: Path, seconds: float = 10) -> str:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if file.exists() and (content := file.read_text()):
+            return content
+        time.sleep(0.02)
+    return pytest.fail(f"{file.name} did not appear within {seconds} s")
+
+
+def test_the_worker_alone_imports_the_service_and_runs_its_loops(
+    replica: subprocess.Popen[str], folder: Path, port: int
+) -> None:
+    wait_until_ready(port)
+    worker = json.loads(get(port, "/pid")[1])["pid"]
+    assert worker != replica.pid
+    assert (folder / "imported-by").read_text() == str(worker)
+    assert wait_for(folder / "loop-of") == str(worker)
+
+
+def test_a_replica_that_is_told_to_stop_leaves_nothing_behind_and_says_nothing(
+    replica: subprocess.Popen[str], port: int
+) -> None:
+    wait_until_ready(port)
+    worker = json.loads(get(port, "/pid")[1])["pid"]
+    replica.terminate()
+    output, errors = replica.communicate(timeout=15)
+    assert (replica.returncode, output, errors) == (0, "", "")
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+    with pytest.raises(OSError, match="refused"):
+        get(port, "/healthz")
+
+
+def refusal(process: subprocess.Popen[str]) -> str:
+    output, errors = process.communicate(timeout=20)
+    assert process.returncode in {1, 2}
+    assert output == ""
+    assert errors.count("\n") == 1, errors
+    return errors.strip()
+
+
+def test_a_port_that_is_taken_is_refused(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert "set SHOP_PORT to a free one." in refusal(start(folder, environment(folder, port)))
+
+
+def test_a_wrong_setting_is_refused(folder: Path, port: int) -> None:
+    assert "SHOP_THREADS is '0'" in refusal(start(folder, environment(folder, port, SHOP_THREADS="0")))
+
+
+@pytest.mark.parametrize("target", ["tiny.nothing", "nothing.app", "tiny"])
+def test_a_module_that_is_not_there_is_refused(folder: Path, port: int, target: str) -> None:
+    assert "python -m microservices.chassis.serve" in refusal(
+        start(folder, environment(folder, port), target)
+    )
+
+
+def test_a_setting_that_only_the_service_knows_is_refused_in_one_sentence_too(
+    folder: Path, port: int
+) -> None:
+    app = folder / "tiny" / "app.py"
+    app.write_text(app.read_text().replace("env, api)", 'env, api, calls=["friend"])'))
+    assert "SHOP_FRIEND_URL is not set" in refusal(start(folder, environment(folder, port)))
