@@ -12,6 +12,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 log = logging.getLogger(__name__)
 
+MOST_UNREAD_BYTES = 1 << 20
+
 
 class ShopError(Exception):
     """Something the shop refuses; a subclass says status, slug and title, its fields become extensions."""
@@ -87,6 +89,7 @@ def problem_response(problem: ShopError) -> Response:
 def init_app(app: Flask) -> None:
     """Answer every error of the API with a problem; the storefront renders its own for pages."""
     app.before_request(_refuse_nul)
+    app.after_request(_read_the_rest)
     app.register_error_handler(ShopError, _shop_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_error)
@@ -101,6 +104,13 @@ def _refuse_nul() -> None:
 
 def _shop_error(problem: ShopError) -> Response:
     return problem_response(problem)
+
+
+def _read_the_rest(response: Response) -> Response:
+    # Granian drops a connection on which a body was left unread, and with it the client's next request there.
+    if request.content_length:
+        request.stream.read(MOST_UNREAD_BYTES)
+    return response
 
 
 def _http_error(error: HTTPException) -> Response:
