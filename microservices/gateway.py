@@ -66,14 +66,17 @@ class Settings:
     probe_interval: float = 0.5
     probe_timeout: float = 4.0
     """Longer than a full queue of a replica on a tenth of a core (64 requests of 5 ms CPU take 3.2 s): a busy replica
-    must not look dead. Shorter than `header_timeout`: a paused one is out before the requests it holds are retried."""
+    must not look dead. With the interval still shorter than `header_timeout`: a paused one is out before the requests
+    that it holds are retried."""
     dial_timeout: float = 0.5
     header_timeout: float = 5.0
     retries: int = 4
     max_in_flight: int = 64
     """Requests that one replica is given at a time; beyond that clients get a 503 at once instead of a long wait."""
+    fails: int = 2
     fail_seconds: float = 0.5
-    """How long a replica is left alone after a lost connection: one round of probes, which then decide."""
+    """A replica that lost `fails` requests is left alone for one round of probes, which then decide. Not one: a single
+    request that takes too long must not close a service that has only one replica."""
     max_body_bytes: int = 1_000_000
 
 
@@ -163,7 +166,7 @@ def _proxy(slots: tuple[int, ...], settings: Settings) -> Json:
     The replica with the fewest requests in flight is chosen. A replica on a slice of CPU stands still for most of a
     period once its slice is used up, and requests differ in cost by a factor of a hundred: round robin would queue
     behind the one that stands still. The danger of this choice is that a dead replica looks idle and attracts
-    everything; a lost connection therefore puts it out (`passive`) until the probes have seen it.
+    everything; lost connections therefore put it out (`passive`) until the probes have seen it.
     """
     return {
         "handler": "reverse_proxy",
@@ -186,7 +189,7 @@ def _proxy(slots: tuple[int, ...], settings: Settings) -> Json:
                 "timeout": _seconds(settings.probe_timeout),
                 "expect_status": 200,
             },
-            "passive": {"fail_duration": _seconds(settings.fail_seconds), "max_fails": 1},
+            "passive": {"fail_duration": _seconds(settings.fail_seconds), "max_fails": settings.fails},
         },
         # Without a buffer a retry would send an empty body. Services refuse more than 64 KiB, so this holds all.
         "request_buffers": 128 * 1024,

@@ -144,7 +144,7 @@ class Fleet:
             self._supervisor.stop()
             children = {member.label: member.child for member in self.members() if member.child}
             edge = children.pop(GATEWAY, None)
-            end_all([edge] if edge else [], GATEWAY_PATIENCE)
+            end_all([edge] if edge else [], GATEWAY_PATIENCE, ask_again=False)
             end_all(children.values(), REPLICA_PATIENCE)
             if self._blueprint:
                 state.sweep(self._state)  # whatever left its process group

@@ -16,8 +16,8 @@ def app(environ, start_response):
         return _answer(start_response, 503 if drained else 200, {})
     query = {name: values[0] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
     time.sleep(float(query.get("sleep", "0")))
-    if "exit" in query and not Path(os.environ["SHOP_HOME"], "exited").exists():
-        Path(os.environ["SHOP_HOME"], "exited").touch()
+    if "exit" in query and not Path(os.environ["SHOP_HOME"], query["exit"]).exists():
+        Path(os.environ["SHOP_HOME"], query["exit"]).touch()
         os._exit(1)
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     headers = {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")}

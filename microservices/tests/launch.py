@@ -1,0 +1,30 @@
+"""A launcher of its own: `python launch.py HOME CONTRACT fleet`, or `... command ARGUMENTS` for the commands.
+
+The commands run on the stub topology instead of the shop's, so that they are tested without any service.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from microservices import cli
+from microservices.launcher import Fleet
+from microservices.tests.conftest import stub_topology
+
+
+def main() -> None:
+    home, contract, what, *arguments = sys.argv[1:]
+    topology = stub_topology(Path(contract))
+    if what == "command":
+        cli.SPLIT = topology
+        sys.argv[1:] = arguments
+        cli.main()
+    with Fleet(topology, data_dir=Path(home), home=Path(home)) as fleet:
+        print(*(pid for member in fleet.members() for pid in member.pids()), flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""Fleets of stubs behind a real gateway: scaled, killed, stopped."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import psutil
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from microservices.gateway import Settings
+from microservices.launcher import AlreadyRunning, Fleet, NotStarted, PortTaken
+from microservices.launcher.environment import MARK
+from microservices.tests.conftest import (
+    PYTHON,
+    Traffic,
+    call,
+    is_gone,
+    processes_marked,
+    public_port,
+    wait_until,
+)
+from microservices.tests.launch import __file__ as LAUNCH
+from microservices.topology import Service, Topology
+
+pytestmark = pytest.mark.processes
+
+
+def settings_of(fleet, path):
+    return call(public_port(fleet), "GET", path).json()["env"]
+
+
+def test_scaling_up_and_down_under_traffic_loses_no_request(start):
+    fleet = start()
+    traffic = Traffic(public_port(fleet))
+    with traffic.flowing():
+        assert [replica.slot for replica in fleet.scale("alpha", 4)] == [1, 2, 3, 4]
+        wait_until(lambda: len(traffic.served_by) == 4)
+        assert [replica.slot for replica in fleet.scale("alpha", 1)] == [1]
+    assert traffic.failures == []
+    assert traffic.sent > 200
+
+
+def test_a_killed_replica_is_started_again_on_its_port(start):
+    sentences = []
+    fleet = start(say=sentences.append)
+    replica = fleet.replicas("beta")[0]
+    before = replica.pids()
+    os.kill(replica.pid, signal.SIGKILL)
+    wait_until(lambda: replica.restarts == 1 and replica.phase == "ready")
+    assert "beta-1 died (SIGKILL); starting it again in 0.2 s." in sentences
+    assert [(death.name, death.slot, death.exit_status) for death in fleet.died] == [("beta", 1, -9)]
+    assert all(is_gone(pid) for pid in before), "the killed server's worker lives on and shares the port"
+    wait_until(lambda: call(public_port(fleet), "GET", "/api/things").status == 200)
+
+
+def test_a_replica_whose_worker_is_killed_is_started_again(start):
+    fleet = start()
+    replica = fleet.replicas("beta")[0]
+    os.kill(replica.pids()[-1], signal.SIGKILL)
+    wait_until(lambda: replica.restarts == 1 and replica.phase == "ready")
+
+
+def test_a_killed_gateway_is_started_again(start):
+    fleet = start()
+    killed = fleet.gateway
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: fleet.gateway != killed and fleet.members()[0].phase == "ready")
+    wait_until(lambda: call(public_port(fleet), "GET", "/").status == 200)
+
+
+def test_one_of_several_replicas_dies_and_no_get_fails(start):
+    fleet = start(replicas={"alpha": 3})
+    answers = []
+    end = threading.Event()
+
+    def ask():
+        while not end.wait(0.002):
+            answers.append(call(public_port(fleet), "GET", "/api/alpha").status)
+
+    client = threading.Thread(target=ask)
+    client.start()
+    os.kill(fleet.replicas("alpha")[1].pid, signal.SIGKILL)
+    wait_until(lambda: fleet.replicas("alpha")[1].restarts == 1)
+    end.set()
+    client.join()
+    assert set(answers) == {200}
+
+
+def test_stop_leaves_no_process_and_no_state(start, tmp_path):
+    fleet = start(replicas={"alpha": 2})
+    fleet_id = settings_of(fleet, "/")[MARK]
+    assert len(processes_marked(fleet_id)) >= 9
+    fleet.stop()
+    assert processes_marked(fleet_id) == []
+    assert not (tmp_path / "run" / "stub" / "state.json").exists()
+
+
+def test_stop_ends_a_paused_replica_too(start):
+    fleet = start()
+    pids = fleet.replicas("alpha")[0].pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    fleet.stop()
+    assert all(is_gone(pid) for pid in pids)
+
+
+def test_a_killed_launcher_is_swept_at_the_next_start(start, topology, tmp_path):
+    contract = str(topology.files[0][1])
+    launcher = subprocess.Popen(
+        [PYTHON, LAUNCH, str(tmp_path), contract, "fleet"], stdout=subprocess.PIPE, text=True
+    )
+    with launcher:
+        pids = [int(pid) for pid in launcher.stdout.readline().split()]
+        launcher.kill()
+    assert len(pids) >= 7
+    assert all(psutil.pid_exists(pid) for pid in pids)
+    sentences = []
+    start(say=sentences.append)
+    assert sentences[0] == f"Ended {len(pids)} processes that a killed launcher had left behind."
+    assert all(is_gone(pid) for pid in pids)
+
+
+def test_two_launchers_do_not_share_a_home(start, topology, tmp_path):
+    start()
+    with pytest.raises(AlreadyRunning, match="is already running; stop it first: microservices down"):
+        Fleet(topology, data_dir=tmp_path, home=tmp_path).start()
+
+
+def test_a_taken_port_is_said_before_anything_is_started(topology, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"Port {port} is taken"):
+            Fleet(topology, data_dir=tmp_path, home=tmp_path, port=port).start()
+    assert not list(tmp_path.glob("run/stub/logs/*.log"))
+
+
+def test_a_replica_that_cannot_start_is_shown_with_the_end_of_its_log(tmp_path):
+    broken = Topology(
+        "broken", (Service("alpha", ("-c", "raise SystemExit('no luck today')"), paths=("/",)),)
+    )
+    with pytest.raises(NotStarted, match=r"(?s)alpha-1 ended while it was started.*no luck today"):
+        Fleet(broken, data_dir=tmp_path, home=tmp_path).start()
+
+
+def test_a_failed_scale_leaves_the_others_serving(start):
+    fleet = start()
+    fleet._supervisor._launch = _launch_a_failure(fleet._supervisor._launch)
+    with pytest.raises(NotStarted):
+        fleet.scale("alpha", 2)
+    assert [replica.slot for replica in fleet.replicas("alpha")] == [1]
+    assert call(public_port(fleet), "GET", "/api/alpha").status == 200
+
+
+def _launch_a_failure(launch):
+    def fail(replica):
+        launch(replica)
+        os.kill(replica.pid, signal.SIGKILL)
+
+    return fail
+
+
+def test_each_replica_is_told_who_it_is_and_whom_it_may_call(start, tmp_path):
+    fleet = start(env={"SHOP_LOG_LEVEL": "info"}, env_for={"beta": {"SHOP_THREADS": "7"}})
+    alpha, beta, accounts = (settings_of(fleet, path) for path in ("/api/alpha", "/api/things", "/"))
+    assert {name for name in alpha if name.endswith("_URL")} == {"SHOP_BETA_URL", "SHOP_DATABASE_URL"}
+    assert {name for name in beta if name.endswith("_URL")} == {"SHOP_ACCOUNTS_URL", "SHOP_DATABASE_URL"}
+    assert alpha["SHOP_DATABASE_URL"] == f"sqlite:///{tmp_path}/alpha.sqlite3"
+    assert (alpha["SHOP_THREADS"], beta["SHOP_THREADS"], accounts["SHOP_THREADS"]) == ("4", "7", "2")
+    assert {alpha["SHOP_LOG_LEVEL"], beta["SHOP_LOG_LEVEL"]} == {"info"}
+
+
+def test_a_service_trusts_the_keys_of_its_callers_only(start):
+    fleet = start()
+    alpha, beta = (settings_of(fleet, path) for path in ("/api/alpha", "/api/things"))
+    private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(alpha["SHOP_SERVICE_KEY"]))
+    public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
+    assert json.loads(beta["SHOP_TRUSTED_KEYS"]) == {"alpha": public}
+    assert json.loads(alpha["SHOP_TRUSTED_KEYS"]) == {}
+
+
+def test_a_database_url_with_a_place_for_the_service_is_filled_in(start):
+    fleet = start(env={"SHOP_DATABASE_URL": "postgresql://shop@db/{service}"})
+    assert settings_of(fleet, "/api/alpha")["SHOP_DATABASE_URL"] == "postgresql://shop@db/alpha"
+    assert "SHOP_DATABASE_URL" not in settings_of(fleet, "/")
+
+
+def test_on_ready_is_called_for_every_replica_and_again_after_a_restart(start):
+    ready = []
+    fleet = start(on_ready=lambda replica: ready.append(replica.label))
+    assert sorted(ready) == ["accounts-1", "alpha-1", "beta-1"]
+    os.kill(fleet.replicas("beta")[0].pid, signal.SIGKILL)
+    wait_until(lambda: len(ready) == 4)
+    fleet.scale("alpha", 2)
+    assert ready[3:] == ["beta-1", "alpha-2"]
+
+
+def test_two_fleets_at_a_time_use_different_ports(start, tmp_path):
+    one, two = start(home=tmp_path / "one"), start(home=tmp_path / "two")
+    ports = [{replica.port for replica in fleet.members()} for fleet in (one, two)]
+    assert not ports[0] & ports[1]
+
+
+def test_a_drained_replica_finishes_what_it_works_on(start):
+    fleet = start(replicas={"beta": 2}, settings=Settings())
+    answers = []
+
+    def ask():
+        answers.append(call(public_port(fleet), "POST", "/api/things?sleep=1.2", "body").status)
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    for client in clients:
+        client.start()
+    time.sleep(0.05)  # they are on their way; how far does not matter
+    fleet.scale("beta", 1)
+    for client in clients:
+        client.join()
+    assert answers == [200] * 4
