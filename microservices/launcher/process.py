@@ -16,7 +16,6 @@ from pathlib import Path
 
 import psutil
 
-
 ASK_AGAIN_SECONDS = 0.5
 
 

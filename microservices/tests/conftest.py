@@ -19,6 +19,8 @@ from microservices.launcher import Fleet
 from microservices.launcher.environment import MARK
 from microservices.topology import Service, Topology
 
+PYTHON = sys.executable
+LAUNCH = str(Path(__file__).with_name("launch.py"))
 STUB = (str(Path(__file__).with_name("stub.py")),)
 IMPATIENT = Settings(header_timeout=1.0, probe_timeout=0.4)
 
@@ -48,8 +50,8 @@ def start(topology: Topology, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
     fleets: list[Fleet] = []
 
     def start(**options: Any) -> Fleet:
-        options = {"data_dir": tmp_path, "home": tmp_path, "settings": IMPATIENT} | options
-        fleet = Fleet(topology, **options)
+        chosen: dict[str, Any] = {"data_dir": tmp_path, "home": tmp_path, "settings": IMPATIENT, **options}
+        fleet = Fleet(topology, **chosen)
         fleets.append(fleet)
         fleet.start()
         return fleet
@@ -147,6 +149,3 @@ class Traffic:
                 self.failures.append(f"{method} {error!r}")
                 connection.close()
         connection.close()
-
-
-PYTHON = sys.executable

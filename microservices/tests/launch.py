@@ -18,11 +18,12 @@ def main() -> None:
     home, contract, what, *arguments = sys.argv[1:]
     topology = stub_topology(Path(contract))
     if what == "command":
-        cli.SPLIT = topology
+        vars(cli)["SPLIT"] = topology
         sys.argv[1:] = arguments
         cli.main()
     with Fleet(topology, data_dir=Path(home), home=Path(home)) as fleet:
-        print(*(pid for member in fleet.members() for pid in member.pids()), flush=True)
+        sys.stdout.write(" ".join(str(pid) for member in fleet.members() for pid in member.pids()) + "\n")
+        sys.stdout.flush()
         threading.Event().wait()
 
 

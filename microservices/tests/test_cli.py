@@ -12,8 +12,7 @@ import tempfile
 import pytest
 
 from microservices.launcher.ports import Ports
-from microservices.tests.conftest import PYTHON, call, is_gone, processes_marked
-from microservices.tests.launch import __file__ as LAUNCH
+from microservices.tests.conftest import LAUNCH, PYTHON, call, is_gone, processes_marked
 
 pytestmark = pytest.mark.processes
 

@@ -19,6 +19,7 @@ from microservices.gateway import Settings
 from microservices.launcher import AlreadyRunning, Fleet, NotStarted, PortTaken
 from microservices.launcher.environment import MARK
 from microservices.tests.conftest import (
+    LAUNCH,
     PYTHON,
     Traffic,
     call,
@@ -27,7 +28,6 @@ from microservices.tests.conftest import (
     public_port,
     wait_until,
 )
-from microservices.tests.launch import __file__ as LAUNCH
 from microservices.topology import Service, Topology
 
 pytestmark = pytest.mark.processes
