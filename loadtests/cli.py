@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DEMO = ("tax", "scale-hot", "spike")
 DEMO_ATTEMPTS = 2
+DEMO_SECONDS = 200.0
 RUNS = Path("runs")
 MINUTE = 60
 
@@ -80,7 +81,9 @@ def demo(show: bool, repeats: int | None) -> None:
 
     chosen = _repeated([experiments.load(name).short() for name in DEMO], repeats)
     command = "loadtests demo" + (f" --repeats {repeats}" if repeats else "")
-    report = _run(chosen, Options("demo", command, share=True, attempts=DEMO_ATTEMPTS))
+    report = _run(
+        chosen, Options("demo", command, share=True, attempts=DEMO_ATTEMPTS, budget_seconds=DEMO_SECONDS)
+    )
     if show:
         webbrowser.open(report.absolute().as_uri())
 

@@ -4,6 +4,7 @@ The folder of the run is complete after every trial, so an interrupted run keeps
 """
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from loadtests import machine, slices
@@ -45,6 +47,8 @@ class Options:
     attempts: int = 3
     gate_requests: int = GATE_REQUESTS
     backend: str | None = None
+    budget_seconds: float = math.inf
+    """No void trial is repeated once this time could be exceeded: the demo promises its length."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def run(experiments: Sequence[Experiment], folder: Path, options: Options, show:
 
 
 def _run_all(trials: Sequence[Trial], folder: Path, bench: Bench, options: Options, show: Show) -> None:
-    waiting = list(trials)
+    waiting, began = list(trials), time.monotonic()
     done, count, order = 0, len(trials), len(trials)
     while waiting:
         trial = waiting.pop(0)
@@ -113,7 +117,9 @@ def _run_all(trials: Sequence[Trial], folder: Path, bench: Bench, options: Optio
             _write(place / "failed.json", {"why": str(error)})
             valid = False
         done += 1
-        if not valid and trial.attempt < options.attempts:
+        left = trial.seconds + sum(each.seconds for each in waiting)
+        in_time = time.monotonic() - began + left < options.budget_seconds
+        if not valid and trial.attempt < options.attempts and in_time:
             # At the end of the run, when whatever disturbed it may be over.
             order += 1
             count += 1
@@ -163,8 +169,9 @@ def _gate(bench: Bench, requests: int, seed: int) -> dict[str, int]:
     if result.differences:
         first = result.differences[0]
         raise RunError(
-            f"The shops do not answer alike, so they are not compared. First of {len(result.differences)} "
-            f"differences in {result.asked} requests: {first}"
+            f"The shops do not answer alike, so they are not compared ({len(result.differences)} differences in "
+            f"{result.asked} requests). First, at step {first.step}: the monolith answers {first.a}; "
+            f"the microservices answer {first.b}. The request: {shorten(first.request, 300)}"
         )
     return {"asked": result.asked, "differences": len(result.differences)}
 
