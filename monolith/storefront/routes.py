@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Blueprint, abort, g, request
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
@@ -114,7 +115,9 @@ def refused(problem: ShopError) -> Response | ErrorPage:
 def unexpected(error: Exception) -> ErrorPage:
     """The shop's own mistake, or a database that does not answer."""
     log.error("no page for %s %s", request.method, request.path, exc_info=error)
-    return error_page(503 if isinstance(error, OperationalError) else 500, "", g.request_id)
+    return error_page(
+        503 if isinstance(error, (OperationalError, PoolTimeoutError)) else 500, "", g.request_id
+    )
 
 
 def kinds_of(found: dict[str, Any]) -> dict[str, str]:

@@ -48,6 +48,12 @@ def test_the_cookie_is_kept_from_scripts_and_from_other_sites(browser):
     assert "SameSite=Lax" in cookie
 
 
+def test_a_form_that_is_too_large_is_refused_before_it_is_read(ada):
+    page = ada.send("/cart/items", sku="P00002", quantity="9" * 70_000)
+    assert page.status_code == 413
+    assert "That is too large" in page.text
+
+
 def test_signing_out_forgets_the_customer(ada):
     ada.send("/sign-out")
     assert ada.get("/cart").status_code == 303
