@@ -74,8 +74,8 @@ def refuse_foreign_forms() -> None:
     """Refuse what changes something unless a page of this shop sent it; runs before every page."""
     if request.method in _SAFE:
         return
-    size = request.content_length
-    if size is None or size > _LARGEST_FORM:  # every browser says how long its form is
+    # Browsers say how long a form is; one that comes in chunks is not from a browser and could be endless.
+    if (request.content_length or 0) > _LARGEST_FORM or "Transfer-Encoding" in request.headers:
         abort(413)
     source = request.headers.get("Origin") or request.headers.get("Referer", "")
     try:

@@ -139,6 +139,7 @@ _ERRORS: dict[int | str, tuple[str, str, str]] = {
         "empty",
     ),
     405: ("Not by this door", "This address takes what a form sends; it is no page to look at.", "closed"),
+    413: ("That is too large", "A form of this shop is never that large. Go back and try again.", "broken"),
     500: (
         "Something went wrong",
         "This is our mistake, and it has been written down. You can try again.",
