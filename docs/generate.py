@@ -56,16 +56,23 @@ def settings_page() -> str:
         "Settings are environment variables. Each program reads them once, when it starts, and refuses a\n"
         "value that it cannot use with a sentence. Behind the gateway the launcher sets those of replicas.\n"
     )
-    for file in sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py")):
-        rows = [f"| `{name}` | {default} | {text} |" for name, text, default in settings_of(file)]
+    files = sorted(
+        path for part in PARTS for path in (ROOT / part).rglob("*.py") if "tests" not in path.parts
+    )
+    told = {file: list(documented(file)) for file in files}
+    meanings = {name: text for rows in told.values() for name, text, _ in rows}
+    for file, rows in told.items():
+        names = {name for name, _, _ in rows}
+        rows += [
+            (name, meanings.get(name, ""), value) for name, value in read_alone(file) if name not in names
+        ]
         if rows:
-            name = file.relative_to(ROOT)
-            page += f"\n## {name.as_posix()}\n\n| setting | default | what it is |\n|---|---|---|\n"
-            page += "\n".join(rows) + "\n"
+            page += f"\n## {file.relative_to(ROOT).as_posix()}\n\n| setting | default | what it is |\n|---|---|---|\n"
+            page += "".join(f"| `{name}` | {default} | {text} |\n" for name, text, default in rows)
     return page
 
 
-def settings_of(file: Path) -> Iterator[tuple[str, str, str]]:
+def documented(file: Path) -> Iterator[tuple[str, str, str]]:
     """Name, meaning and default, from strings below dataclass fields: "SHOP_X: meaning (default 1)."."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         for statement in node.body if isinstance(node, ast.ClassDef) else ():
@@ -76,6 +83,15 @@ def settings_of(file: Path) -> Iterator[tuple[str, str, str]]:
                     yield name, text + note, default
                 elif named := re.search(r"SHOP_[A-Z_]+", told):
                     yield named[0], told.rstrip("."), ""
+
+
+def read_alone(file: Path) -> Iterator[tuple[str, str]]:
+    """Name and default of settings that a service reads beside its Config: `seconds(env, "SHOP_X", 1.0)`."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and len(node.args) > 2:
+            name, default = node.args[1:3]
+            if isinstance(name, ast.Constant) and str(name.value).startswith("SHOP_"):
+                yield str(name.value), ast.unparse(default)
 
 
 def topology_page() -> str:
