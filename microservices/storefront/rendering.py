@@ -138,7 +138,6 @@ _ERRORS: dict[int | str, tuple[str, str, str]] = {
         "There is no page here. The link may be old, or have a typing mistake.",
         "empty",
     ),
-    405: ("Not by this door", "This address takes what a form sends; it is no page to look at.", "closed"),
     413: ("That is too large", "A form of this shop is never that large. Go back and try again.", "broken"),
     500: (
         "Something went wrong",
