@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,14 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Topology:
     contract = tmp_path_factory.mktemp("docs") / "openapi.yaml"
     contract.write_text("openapi: 3.1.0\n")
     return stub_topology(contract)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No process of any fleet that a test started outlives the tests."""
+    yield
+    homes = str(tmp_path_factory.getbasetemp())
+    assert [pid for pid, env in environments() if env.get("SHOP_HOME", "").startswith(homes)] == []
 
 
 @pytest.fixture
@@ -94,16 +102,16 @@ def wait_until(happened: Callable[[], bool], seconds: float = 10.0) -> None:
         time.sleep(0.02)
 
 
-def processes_marked(fleet_id: str) -> list[int]:
-    """Pids that carry the fleet's id and are no zombies."""
-    found = []
+def environments() -> Iterator[tuple[int, dict[str, str]]]:
+    """Pid and environment of every process that runs and shows it."""
     for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == fleet_id and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except (psutil.Error, OSError):
-            continue
-    return found
+        with suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                yield process.pid, process.environ()
+
+
+def processes_marked(fleet_id: str) -> list[int]:
+    return [pid for pid, env in environments() if env.get(MARK) == fleet_id]
 
 
 def is_gone(pid: int) -> bool:

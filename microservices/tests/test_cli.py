@@ -71,9 +71,8 @@ def up(command, home, port):
 
     yield up
     for process in started:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        process.terminate()  # not killed: a killed launcher leaves its fleet behind
+        process.communicate(timeout=20)
 
 
 def test_up_status_scale_logs_and_down(up, run, port):
@@ -110,7 +109,9 @@ def test_a_signal_closes_the_shop_and_leaves_nothing(up, run, port, number):
 
 
 def test_down_ends_what_a_killed_launcher_left_behind(up, run, home):
-    up().kill()
+    killed = up()
+    killed.kill()
+    killed.wait()
     state = json.loads((home / "run" / "stub" / "state.json").read_text())
     pids = [entry["pid"] for entry in state["processes"]]
     told = run("status")
