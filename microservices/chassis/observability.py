@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -17,6 +17,8 @@ from microservices.chassis.config import Config
 from microservices.chassis.errors import Unavailable
 
 log = logging.getLogger("shop.requests")
+
+REQUEST = "chassis.request"  # where a request's start and context are kept; `g` belongs to the service
 
 
 class JsonLines(logging.Formatter):
@@ -103,16 +105,16 @@ def init_app(app: Flask, config: Config) -> None:
 
     @app.before_request
     def start() -> None:
-        g.started = time.perf_counter()
-        g.context = context.Context.begin(request.environ, timeout)
-        g.entered = context.enter(g.context)
+        here = context.Context.begin(request.environ, timeout)
+        request.environ[REQUEST] = (time.perf_counter(), here, context.enter(here))
 
     @app.after_request
     def finish(response: Response) -> Response:
-        seconds = time.perf_counter() - g.started
+        started, here, _ = request.environ[REQUEST]
+        seconds = time.perf_counter() - started
         route = request.url_rule.rule if request.url_rule else "(none)"
         metrics.record(request.method, route, response.status_code, seconds)
-        response.headers["X-Request-Id"] = g.context.request_id
+        response.headers["X-Request-Id"] = here.request_id
         if log.isEnabledFor(logging.INFO):
             facts = {"status": response.status_code, "ms": round(seconds * 1000, 1)}
             log.info("%s %s", request.method, request.path, extra={"facts": facts})
@@ -120,8 +122,8 @@ def init_app(app: Flask, config: Config) -> None:
 
     @app.teardown_request
     def end(_error: BaseException | None) -> None:
-        if "entered" in g:
-            context.leave(g.entered)
+        if REQUEST in request.environ:
+            context.leave(request.environ[REQUEST][2])
 
     _add_operator_routes(app, config, metrics)
 
