@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -18,7 +18,7 @@ from microservices.chassis.errors import Unavailable
 
 log = logging.getLogger("shop.requests")
 
-REQUEST = "chassis.request"  # where a request's start and context are kept; `g` belongs to the service
+REQUEST = "chassis.request"  # where a request's start and context are kept; services may look at `g.context`
 
 
 class JsonLines(logging.Formatter):
@@ -105,7 +105,7 @@ def init_app(app: Flask, config: Config) -> None:
 
     @app.before_request
     def start() -> None:
-        here = context.Context.begin(request.environ, timeout)
+        here = g.context = context.Context.begin(request.environ, timeout)
         request.environ[REQUEST] = (time.perf_counter(), here, context.enter(here))
 
     @app.after_request
