@@ -271,7 +271,7 @@ def main(seconds: float) -> None:
     console = Console()
     try:
         with console.status("starting") as status:
-            measured, seeding = run(seconds, lambda text: status.update(text))
+            measured, seeding = run(seconds, status.update)
     except (BadAnswerError, LauncherError) as error:
         raise click.ClickException(str(error)) from error
     found = checks(measured, seeding)

@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -37,6 +38,9 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "loadtests",
     "font.family": "sans-serif",
     "font.size": 10,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "axes.prop_cycle": cycler(color=[INK]),
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
     "axes.spines.top": False,
@@ -159,8 +163,9 @@ def _render(figure: Figure) -> str:
     canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    # Ids of several charts share one page, and a metadata block says nothing to a reader.
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Inside a page its style block would hold for the whole page, and its metadata says nothing to a reader.
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = svg.replace("<svg", '<svg style="stroke-linejoin: round; stroke-linecap: butt"', 1)
     for placeholder, variable in VARIABLES.items():
         svg = svg.replace(placeholder, variable)
     return re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)

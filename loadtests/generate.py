@@ -25,9 +25,9 @@ from locust.env import Environment
 
 from loadtests.arrivals import Arrival, Phase, schedule
 from loadtests.personas import PERSONAS, Persona
+from loadtests.raw import COLUMNS
 from loadtests.shelf import ShopNotThereError
 
-COLUMNS = ("intended", "start", "end", "phase", "persona", "route", "status", "ok", "bytes")
 SIGN_INS_AT_ONCE = 4
 LEAD_SECONDS = 0.2
 MOST_CPU = 0.8

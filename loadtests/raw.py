@@ -14,6 +14,9 @@ import numpy as np
 from loadtests.plan import PlannedPhase
 from loadtests.processes import MACHINE_BUSY, MACHINE_STOLEN
 
+COLUMNS = ("intended", "start", "end", "phase", "persona", "route", "status", "ok", "bytes")
+"""Of requests.csv.gz; times in seconds after the trial's start."""
+
 GATEWAY, GENERATOR = "gateway", "generator"
 NOT_REPLICAS = {GATEWAY, GENERATOR, MACHINE_BUSY, MACHINE_STOLEN}
 

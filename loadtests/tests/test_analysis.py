@@ -1,0 +1,63 @@
+"""From trials to estimates and verdicts."""
+
+import pytest
+
+from loadtests.analysis import analyse, is_valid
+from loadtests.tests.made_up import MACHINE, three_repeats, toy, trial
+
+
+def test_results_have_the_documented_shape() -> None:
+    results = analyse(MACHINE, [toy()], three_repeats())
+    assert set(results) == {"schema", "machine", "experiments"}
+    assert results["schema"] == 1
+    assert set(results["machine"]) == {
+        *("cpu_model", "cores", "memory_bytes", "os", "python", "versions", "slice_backend")
+    }
+    (experiment,) = results["experiments"]
+    assert set(experiment) == {"name", "question", "seed", "trials", "estimates", "verdicts"}
+    assert set(experiment["estimates"][0]) == {"metric", "system", "replicas", "value", "low", "high", "unit"}
+    assert set(experiment["verdicts"][0]) == {"claim", "statement", "ratio", "low", "high", "verdict"}
+
+
+def test_a_shop_made_twice_as_slow_is_found_twice_as_slow() -> None:
+    latency, cpu = analyse(MACHINE, [toy()], three_repeats())["experiments"][0]["verdicts"]
+    assert latency["ratio"] == pytest.approx(2.1, rel=0.05)
+    assert latency["low"] < 2.1 < latency["high"]
+    assert latency["verdict"] == "supported"
+    assert "2.1" in latency["statement"]
+    assert cpu["verdict"] == "supported"
+
+
+def test_the_same_shop_twice_has_no_winner() -> None:
+    trials = [
+        trial(system, repeat, latency_ms=20 * luck)
+        for repeat, (one, other) in enumerate([(1.0, 1.02), (1.05, 0.98), (0.97, 1.0)], start=1)
+        for system, luck in (("monolith", one), ("microservices", other))
+    ]
+    assert analyse(MACHINE, [toy()], trials)["experiments"][0]["verdicts"][0]["verdict"] == "no winner"
+
+
+def test_a_void_trial_is_kept_and_not_counted() -> None:
+    trials = three_repeats()
+    results = analyse(MACHINE, [toy()], trials)["experiments"][0]
+    assert [each["valid"] for each in results["trials"]] == [True] * 6 + [False]
+    assert results == analyse(MACHINE, [toy()], trials[:-1])["experiments"][0] | {"trials": results["trials"]}
+
+
+def test_a_repeat_that_lacks_one_side_is_left_out() -> None:
+    trials = three_repeats()[:5]
+    verdict = analyse(MACHINE, [toy()], trials)["experiments"][0]["verdicts"][0]
+    two = analyse(MACHINE, [toy()], trials[:4])["experiments"][0]["verdicts"][0]
+    assert verdict == two
+
+
+def test_without_valid_trials_everything_is_inconclusive() -> None:
+    results = analyse(MACHINE, [toy()], [trial(died=["monolith-1: SIGKILL"])])["experiments"][0]
+    assert results["estimates"] == []
+    assert {each["verdict"] for each in results["verdicts"]} == {"inconclusive"}
+    assert results["verdicts"][0]["statement"] == "A search takes ? times as long."
+
+
+def test_a_trial_is_valid_when_nothing_speaks_against_it() -> None:
+    assert is_valid(trial())
+    assert not is_valid(trial(died=["monolith-1: exit status 1"]))

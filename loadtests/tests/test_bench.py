@@ -1,0 +1,95 @@
+"""The bench's parts that need no shop: the cheap client, the bars, the floor."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loadtests.bench import HELLO, MEBIBYTE, Cost, Measured, checks
+from loadtests.client import BadAnswerError, Connection
+from loadtests.journeys import ENDPOINTS, MIXED, Shopper
+from loadtests.processes import cpu_seconds, moments
+
+STUB = Path(__file__).with_name("stub_shop.py")
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    process = subprocess.Popen([sys.executable, str(STUB)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield process.stdout.readline().strip()
+    process.kill()
+    process.communicate()
+
+
+def measured(name: str, cpu: float, memory: float, ready: float = 3.0) -> Measured:
+    costs = {journey.name: Cost(cpu, 100.0) for journey in (*ENDPOINTS, MIXED, HELLO)}
+    return Measured(name, ready, round(memory * MEBIBYTE), 0.01, costs)
+
+
+def shops(split_cpu: float = 1200.0, split_memory: float = 500.0) -> list[Measured]:
+    return [
+        measured("floor", 400, 30),
+        measured("monolith", 900, 80),
+        measured("monolith + gateway", 1000, 100),
+        measured("microservices + gateway", split_cpu, split_memory),
+    ]
+
+
+@pytest.mark.processes
+def test_one_connection_is_kept_for_many_requests(url: str) -> None:
+    with Connection(url) as connection:
+        for _ in range(3):
+            assert b"kettle" in connection.ask("GET", "/api/products")
+        assert connection.ask("DELETE", "/api/cart") == b""
+
+
+@pytest.mark.processes
+def test_a_refusal_is_no_measurement(url: str) -> None:
+    headers = {"Authorization": "Bearer ended"}
+    with Connection(url) as connection, pytest.raises(BadAnswerError, match="was answered 401"):
+        connection.ask("GET", "/api/orders", headers=headers)
+
+
+def test_all_bars_are_met_by_a_good_run() -> None:
+    assert all(check.met for check in checks(shops(), seeding=12.0))
+
+
+def test_a_bar_that_is_missed_says_so() -> None:
+    missed = {
+        check.what for check in checks(shops(split_cpu=2100, split_memory=700), seeding=25) if not check.met
+    }
+    assert missed == {
+        "CPU of the mixed journey, split : monolith",
+        "CPU of single-owner endpoints, split : monolith (mean)",
+        "CPU of single-owner endpoints, split : monolith (worst)",
+        "split at rest, gateway included",
+        "seeding both shops from nothing",
+    }
+
+
+def test_a_shopper_goes_through_the_shelf_before_taking_anything_twice() -> None:
+    shopper = Shopper(tuple(f"P{n}" for n in range(10)), "")
+    assert len({shopper.next_sku() for _ in range(10)}) == 10
+
+
+def test_cpu_of_a_process_counts_up_while_it_works() -> None:
+    import os
+
+    before = cpu_seconds(os.getpid())
+    sum(range(300_000))
+    assert cpu_seconds(os.getpid()) > before
+
+
+def test_cpu_of_a_process_that_is_gone_is_an_error() -> None:
+    gone = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    gone.wait()
+    with pytest.raises(ProcessLookupError):
+        cpu_seconds(gone.pid)
+
+
+def test_samples_fall_on_every_second_and_on_the_ends_of_phases() -> None:
+    assert moments([100.0, 102.5, 104.0]) == [100.0, 101.0, 102.0, 102.5, 103.0, 104.0]
+    assert moments([100.0, 101.1, 102.0]) == [100.0, 101.1, 102.0]

@@ -1,0 +1,85 @@
+"""Experiments are checked when they are read; a mistake is named by file, key and expectation."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from loadtests import experiment
+from loadtests.experiment import ExperimentError, Persona, load, names, parse
+from loadtests.tests.made_up import TEXT, toy
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_shipped_experiment_can_be_read(name: str) -> None:
+    loaded = load(name)
+    assert loaded.question.endswith("?")
+    assert loaded.claims
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_demo_keeps_the_rates_and_shortens_the_rest(name: str) -> None:
+    full, short = load(name), load(name).short()
+    assert [phase.rates for phase in short.phases] == [phase.rates for phase in full.phases]
+    assert sum(phase.seconds for phase in short.phases) < sum(phase.seconds for phase in full.phases)
+    assert 3 <= short.repeats < full.repeats
+
+
+def test_the_personas_of_experiments_are_those_that_exist() -> None:
+    # In a process of its own: Locust patches the standard library when it is imported.
+    code = "import json; from loadtests.personas import PERSONAS; print(json.dumps(list(PERSONAS)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(json.loads(done.stdout)) == set(get_args(Persona))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("repeats = 3", "repeats = 0", "toy.toml: repeats: input should be greater than or equal to 1"),
+        ("repeats = 3", 'repeats = "many"', "toy.toml: repeats: input should be a valid integer"),
+        ("seconds = 10", "minutes = 10", "toy.toml: phases.1.seconds: field required"),
+        ("{ searcher = 10 }", "{ thief = 10 }", "toy.toml: phases.0.rates.thief"),
+        (
+            'system = "monolith"',
+            'system = "mainframe"',
+            "toy.toml: systems.0.system: input should be 'monolith'",
+        ),
+        ('of = ["two/quiet"]', 'of = ["two/loud"]', 'expected "system/phase" of this file, not "two/loud"'),
+        ("users = { searcher = 2 }", "users = { buyer = 2 }", "limits.users: expected a number for searcher"),
+        ('judge = "bar"\nat_most = 1.25', 'judge = "bar"', "expects at_least or at_most"),
+        ("{ quiet = 2 }", "{ silence = 2 }", "expected names of this file, not silence"),
+        ('id = "two"', 'id = "one"', "expected every system id and phase name once"),
+        ("seed = 1", "seed = ", "toy.toml: not TOML"),
+    ],
+)
+def test_a_mistake_is_named_by_file_key_and_expectation(old: str, new: str, complaint: str) -> None:
+    assert old in TEXT
+    with pytest.raises(ExperimentError) as caught:
+        parse(TEXT.replace(old, new, 1), "toy.toml")
+    assert str(caught.value).startswith("toy.toml: ")
+    assert complaint in str(caught.value)
+
+
+def test_an_unknown_experiment_is_answered_by_those_that_exist() -> None:
+    with pytest.raises(ExperimentError, match=r'no experiment "taxes"; there are .*tax'):
+        load("taxes")
+
+
+def test_a_file_must_be_called_as_its_experiment(tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text(TEXT)
+    with pytest.raises(ExperimentError, match='name: expected "other"'):
+        load("other", tmp_path)
+
+
+def test_a_phase_without_a_slice_has_the_experiments() -> None:
+    text = TEXT.replace("record = false", "record = false\nslice_cores = 1.0")
+    changed = parse(text, "toy.toml")
+    assert [changed.slice_of(phase) for phase in changed.phases] == [1.0, 0.5]
+    assert [toy().slice_of(phase) for phase in toy().phases] == [0.5, 0.5]
+
+
+def test_the_folder_of_experiments_travels_with_the_package() -> None:
+    assert experiment.FOLDER.is_dir()

@@ -1,0 +1,118 @@
+"""Numbers of a phase, and what voids it."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from loadtests.measure import PhaseResult, measure
+from loadtests.processes import MACHINE_BUSY, MACHINE_STOLEN
+from loadtests.raw import RawTrial
+from loadtests.tests.made_up import request, steady, trial
+
+
+def only(raw: RawTrial) -> PhaseResult:
+    (result,) = measure(raw)
+    return result
+
+
+def with_phase(raw: RawTrial, **changes: object) -> RawTrial:
+    raw.phases[1] = replace(raw.phases[1], **changes)  # type: ignore[arg-type]
+    return raw
+
+
+def test_a_quiet_trial_has_numbers_and_no_doubts() -> None:
+    result = only(trial(latency_ms=20, cores=0.2))
+    assert result.doubts == []
+    assert result.metrics["GET /search"] == result.metrics["all"]
+    assert result.metrics["all"] == {
+        "asked_rps": 9.9,
+        "achieved_rps": 9.9,
+        "errors": 0,
+        "p50_ms": 20.0,
+        "p95_ms": 20.0,
+        "p99_ms": 20.0,
+        "count": 99,
+    }
+
+
+def test_cpu_per_request_adds_replicas_and_gateway_but_not_the_generator() -> None:
+    result = only(trial(cores=0.2))
+    assert result.cpu_us_per_request == pytest.approx((0.2 + 0.05) * 10 / 99 * 1e6)
+    assert result.uss_bytes == 2 * 50 * 2**20
+
+
+def test_the_warm_up_does_not_count() -> None:
+    slow = [request(n / 10, 900, phase=0) for n in range(10)]
+    result = only(trial(requests=slow + [request(1.05 + n / 10, 20) for n in range(99)]))
+    assert result.metrics["all"]["p99_ms"] == pytest.approx(20)
+
+
+def test_latency_counts_from_the_intended_start() -> None:
+    late = [request(1.05 + n / 10, 500, start=1.05 + n / 10 + 0.4) for n in range(99)]
+    assert only(trial(requests=late)).metrics["all"]["p50_ms"] == pytest.approx(500)
+
+
+def test_in_an_overload_the_answers_within_the_phase_count() -> None:
+    quick = [request(1.0 + n / 100, 20) for n in range(900)]
+    dropped = [request(5.0, math.nan, start=None, status=0, ok=False) for _ in range(100)]
+    early = [request(0.5, 600, phase=0)]
+    after = [request(10.9, 600)]
+    result = only(with_phase(trial(requests=quick + dropped + early + after), overload=True))
+    assert result.metrics["all"]["achieved_rps"] == pytest.approx(90.0, abs=0.2)
+    assert result.value("throughput_rps", "all") == pytest.approx(90.1, abs=0.2)
+    assert result.metrics["all"]["asked_rps"] == pytest.approx(100.1)
+    assert result.doubts == []
+
+
+def test_a_number_that_is_missing_or_zero_is_no_number() -> None:
+    result = only(trial())
+    assert result.value("p50_ms", "GET /nothing") is None
+    assert result.value("uss_bytes", "all") == 2 * 50 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("broken", "complaint"),
+    [
+        (lambda: trial(died=["orders-1: SIGKILL"]), "a process ended"),
+        (lambda: trial(usage={"generator": steady(0.85)}), "the generator used 0.85 cores"),
+        (
+            lambda: trial(requests=[request(1 + n / 10, 90, start=1.08 + n / 10) for n in range(99)]),
+            "80 ms late",
+        ),
+        (
+            lambda: trial(requests=[request(1 + n / 10, 9, ok=n > 3, status=500) for n in range(99)]),
+            "only 96.0% of what was asked",
+        ),
+        (
+            lambda: trial(requests=[request(1 + n / 10, 90 if n < 49 else 20) for n in range(99)]),
+            "still warming up",
+        ),
+        (lambda: trial(cores=0.56), "more than its slice of 0.5"),
+        (lambda: with_phase(trial(), saturates=("monolith",)), "was to be saturated"),
+        (lambda: trial(usage={MACHINE_STOLEN: steady(0.2)}), "the hypervisor took 0.20 cores"),
+        (lambda: trial(usage={MACHINE_BUSY: steady(3.95)}), "the whole machine was busy"),
+    ],
+)
+def test_what_cannot_be_trusted_says_why(broken: object, complaint: str) -> None:
+    assert callable(broken)
+    doubts = only(broken()).doubts
+    assert len(doubts) == 1
+    assert complaint in doubts[0]
+
+
+def test_without_slices_none_can_be_broken() -> None:
+    assert only(trial(cores=0.9, slice_backend="none")).doubts == []
+
+
+def test_a_trial_in_the_documented_shape() -> None:
+    shape = only(trial("microservices")).as_trial()
+    assert set(shape) == {
+        *("system", "replicas", "repeat", "order", "phase", "metrics", "processes", "valid", "doubts")
+    }
+    assert shape["processes"][0] == {
+        "name": "recommendations-1",
+        "slice": 0.5,
+        "cpu_cores": pytest.approx(0.2),
+        "uss_bytes": 50 * 2**20,
+    }

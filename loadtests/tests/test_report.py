@@ -1,0 +1,108 @@
+"""The report is a pure function of a result: compared with files that a person has looked at.
+
+`UPDATE_GOLDEN=1 pytest loadtests/tests/test_report.py` writes them again; look at the difference before committing it.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from rich.console import Console
+
+from loadtests import ledger
+from loadtests.analysis import analyse
+from loadtests.charts import draw
+from loadtests.doubts import doubts
+from loadtests.experiment import Chart
+from loadtests.report import html, summary
+from loadtests.tests.made_up import MACHINE, NOTES, three_repeats, toy
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    return analyse(MACHINE, [toy()], three_repeats())
+
+
+def same_as_golden(name: str, text: str) -> bool:
+    file = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.write_text(text, encoding="utf-8")
+    return text == file.read_text(encoding="utf-8")
+
+
+def test_the_summary_reads_as_it_was_approved(results: dict[str, Any]) -> None:
+    assert same_as_golden("summary.md", summary(results, [toy()], NOTES))
+
+
+def test_the_terminal_ledger_reads_as_it_was_approved(results: dict[str, Any]) -> None:
+    console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    console.print(ledger.table(ledger.ledger(results, [toy()]), "Claims and prices"))
+    assert same_as_golden("ledger.txt", console.export_text())
+    console.file.close()
+
+
+def test_the_report_reads_as_it_was_approved(results: dict[str, Any]) -> None:
+    page = html(results, [toy()], NOTES)
+    # Pictures come from a library that draws a little differently in each version; they have tests of their own.
+    without = re.sub(r"<svg.*?</svg>", "<svg/>", page, flags=re.DOTALL)
+    assert same_as_golden("report.html", without[without.index("<body>") :])
+
+
+def test_the_report_needs_nothing_from_outside(results: dict[str, Any]) -> None:
+    page = html(results, [toy()], NOTES)
+    links = re.findall(r'(?:src|href)="([^"#][^"]*)"', page)
+    assert links == []
+    assert "@import" not in page
+    assert not re.search(r"url\((?!#)", page)
+
+
+def test_all_forms_show_the_same_rows(results: dict[str, Any]) -> None:
+    rows = ledger.ledger(results, [toy()])
+    for text in (summary(results, [toy()], NOTES), html(results, [toy()], NOTES)):
+        for row in rows:
+            assert row.ratio in text
+            assert row.interval in text
+            assert row.verdict.value in text
+
+
+def test_a_missed_bar_reads_missed(results: dict[str, Any]) -> None:
+    price = next(row for row in ledger.ledger(results, [toy()]) if row.side == "price")
+    assert price.missed
+    assert price.bar == "≤ 1.5: missed"
+
+
+def test_a_bar_of_something_unmeasured_is_not_met() -> None:
+    empty = analyse(MACHINE, [toy()], [])
+    assert all(row.missed and "not measured" in row.bar for row in ledger.ledger(empty, [toy()]))
+
+
+def test_doubts_of_the_run_come_before_those_of_the_experiment(results: dict[str, Any]) -> None:
+    found = doubts(toy(), results["experiments"][0], {**NOTES, "stopped_early": True})
+    assert found[0].startswith("The run was stopped")
+    assert "1 of 7 measurements were void" in found[2]
+    assert found[-1] == "All of this is made up."
+
+
+@pytest.mark.parametrize("chart", toy().charts, ids=lambda chart: chart.kind)
+def test_a_chart_is_accessible_and_takes_its_colours_from_the_page(
+    chart: Chart, results: dict[str, Any]
+) -> None:
+    svg = draw(chart, toy(), results["experiments"][0]["estimates"])
+    root = ET.fromstring(svg)
+    assert root.get("role") == "img"
+    assert chart.title in (root.get("aria-label") or "")
+    assert "microservices" in (root.get("aria-label") or "")
+    words = " ".join(root.itertext())
+    assert "monolith" in words
+    colours = set(re.findall(r"#[0-9a-f]{6}\b", svg))
+    assert not colours
+    assert "var(--microservices)" in svg
+
+
+def test_a_chart_of_nothing_is_no_chart() -> None:
+    assert draw(toy().charts[0], toy(), []) == ""

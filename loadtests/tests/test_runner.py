@@ -1,0 +1,197 @@
+"""The runner's decisions, with trials that are made up instead of run."""
+
+import csv
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from loadtests import cli, runner, slices
+from loadtests.experiment import Experiment
+from loadtests.plan import Trial, plan
+from loadtests.raw import COLUMNS
+from loadtests.runner import Options, RunError, Step
+from loadtests.tests.made_up import TEXT, steady, toy
+from loadtests.trial import Bench, TrialError
+
+OPTIONS = Options("full", "loadtests run toy", backend="none")
+
+
+def write_trial(trial: Trial, folder: Path, died: list[str]) -> None:
+    """What a real trial leaves behind: ten quick answers per second."""
+    folder.mkdir(parents=True)
+    facts = {
+        **asdict(trial),
+        "died": died,
+        "cores": 2,
+        "slice_backend": "none",
+        "epoch": 0.0,
+        "ready_seconds": 1.0,
+    }
+    (folder / "trial.json").write_text(json.dumps(facts))
+    with gzip.open(folder / "requests.csv.gz", "wt", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(COLUMNS)
+        for n in range(110):
+            phase = 0 if n < 10 else 1
+            rows.writerow((n / 10, n / 10, n / 10 + 0.01, phase, "searcher", "GET /search", 200, 1, 100))
+    with gzip.open(folder / "processes.csv.gz", "wt", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("at", "name", "cpu_seconds", "uss_bytes"))
+        for name in ("monolith-1", "gateway", "generator", "(machine busy)", "(machine stolen)"):
+            usage = steady(0.0 if "stolen" in name else 0.1)
+            rows.writerows(zip(usage.at, [name] * 3, usage.cpu, usage.uss, strict=True))
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Path, list[Trial]]]:
+    """Runs the toy experiment with `happens(trial)` in place of each trial; returns the folder and what was run."""
+
+    def make(happens: Callable[[Trial], list[str]], options: Options = OPTIONS) -> tuple[Path, list[Trial]]:
+        ran: list[Trial] = []
+
+        def run_trial(trial: Trial, folder: Path, _bench: Bench) -> None:
+            ran.append(trial)
+            write_trial(trial, folder, happens(trial))
+
+        texts = tmp_path / "texts"
+        texts.mkdir()
+        (texts / "toy.toml").write_text(TEXT)
+        monkeypatch.setattr(runner, "FOLDER", texts)
+        monkeypatch.setattr(runner, "run_trial", run_trial)
+        monkeypatch.setattr(runner, "_seed", lambda system, home: tmp_path)
+        monkeypatch.setattr(
+            runner, "_gate", lambda bench, requests, seed: {"asked": requests, "differences": 0}
+        )
+        monkeypatch.setenv("SHOP_HOME", str(tmp_path / "home"))
+        folder = tmp_path / "runs" / "one"
+        runner.run([toy()], folder, options, lambda _step: None)
+        return folder, ran
+
+    return make
+
+
+def test_every_planned_trial_is_run_once_when_all_is_well(lab: Callable[..., Any]) -> None:
+    folder, ran = lab(lambda _trial: [])
+    assert [trial.order for trial in ran] == [1, 2, 3, 4, 5, 6]
+    notes = json.loads((folder / "run.json").read_text())
+    assert notes["gate"] == {"asked": 200, "differences": 0}
+    assert not notes["stopped_early"]
+
+
+def test_a_void_trial_is_repeated_twice_at_the_end_and_then_given_up(lab: Callable[..., Any]) -> None:
+    def second_dies(trial: Trial) -> list[str]:
+        return ["monolith-1: SIGKILL"] if (trial.system, trial.repeat) == ("monolith", 2) else []
+
+    folder, ran = lab(second_dies)
+    assert len(ran) == 8
+    assert [(trial.repeat, trial.attempt) for trial in ran[6:]] == [(2, 2), (2, 3)]
+    assert len(list((folder / "trials").iterdir())) == 8
+
+
+def test_a_trial_that_succeeds_at_the_second_attempt_counts(lab: Callable[..., Any]) -> None:
+    folder, ran = lab(lambda trial: ["orders-1: SIGKILL"] if trial.order == 1 else [])
+    assert len(ran) == 7
+    trials = runner.read_run(folder).results["experiments"][0]["trials"]
+    assert sum(each["valid"] for each in trials) == 6
+
+
+def test_the_demo_does_not_repeat_past_its_time(lab: Callable[..., Any]) -> None:
+    _, ran = lab(
+        lambda _trial: ["monolith-1: SIGKILL"], Options("full", "", backend="none", budget_seconds=1)
+    )
+    assert len(ran) == 6
+
+
+def test_ctrl_c_keeps_what_is_done(lab: Callable[..., Any]) -> None:
+    def interrupted(trial: Trial) -> list[str]:
+        if trial.order == 4:
+            raise KeyboardInterrupt
+        return []
+
+    folder, _ = lab(interrupted)
+    done = runner.read_run(folder)
+    assert done.notes["stopped_early"]
+    assert len(done.results["experiments"][0]["trials"]) == 3
+
+
+def test_a_trial_that_could_not_run_is_repeated_and_its_reason_kept(lab: Callable[..., Any]) -> None:
+    def fails_once(trial: Trial) -> list[str]:
+        if trial.order == 2:
+            raise TrialError("The load generator ended early: no shop")
+        return []
+
+    folder, ran = lab(fails_once)
+    assert len(ran) == 7
+    failed = list((folder / "trials").glob("*/failed.json"))
+    assert json.loads(failed[0].read_text())["why"].endswith("no shop")
+
+
+def test_the_report_command_makes_the_report_again(lab: Callable[..., Any]) -> None:
+    folder, _ = lab(lambda _trial: [])
+    answer = CliRunner().invoke(cli.cli, ["report", str(folder)])
+    assert answer.exit_code == 0, answer.output
+    assert "report.html" in answer.output
+    assert json.loads((folder / "results.json").read_text())["schema"] == 1
+    first = (folder / "report.html").read_text()
+    CliRunner().invoke(cli.cli, ["report", str(folder)])
+    assert (folder / "report.html").read_text() == first
+
+
+def test_a_folder_that_is_no_run_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="holds no run"):
+        runner.read_run(tmp_path)
+
+
+def test_shops_that_differ_are_not_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stopped = RunError("The shops do not answer alike")
+
+    def differ(*_: object) -> None:
+        raise stopped
+
+    monkeypatch.setattr(runner, "_gate", differ)
+    monkeypatch.setattr(runner, "_seed", lambda system, home: tmp_path)
+    monkeypatch.setattr(runner, "_copy_texts", lambda experiments, folder: None)
+    with pytest.raises(RunError):
+        runner.run([toy()], tmp_path / "run", OPTIONS, lambda _step: None)
+    assert not (tmp_path / "run" / "trials").exists()
+
+
+def test_progress_names_the_trial_and_the_time_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shown: list[Step] = []
+    monkeypatch.setattr(runner, "run_trial", lambda trial, folder, bench: write_trial(trial, folder, []))
+    bench = Bench(tmp_path, {}, slices.NoSlices())
+    trials = plan([toy()], share=False)
+    runner._run_all(trials, tmp_path, bench, OPTIONS, shown.append)
+    assert shown[0].text.startswith("trial 1 of 6: ")
+    assert shown[0].left > shown[-1].left > 0
+
+
+def test_the_list_names_every_experiment() -> None:
+    answer = CliRunner().invoke(cli.cli, ["list"], env={"COLUMNS": "140"})
+    assert answer.exit_code == 0
+    for name in ("tax", "spike", "scale-hot"):
+        assert name in answer.output
+
+
+def test_a_mistake_of_the_user_is_one_sentence_and_a_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["loadtests", "run", "taxes"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith('There is no experiment "taxes"')
+    assert said.count("\n") == 1
+
+
+def test_repeats_that_were_asked_for_are_remembered_with_the_run(tmp_path: Path) -> None:
+    changed: list[Experiment] = cli._repeated([toy()], 1)
+    assert [each.repeats for each in changed] == [1]
+    assert cli._repeated([toy()], None) == [toy()]
