@@ -112,6 +112,14 @@ def browser(shop_url: str) -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="session")
+def regular_browser(shop_url: str, regular: Customer) -> Iterator[Browser]:
+    """A browser in which `regular` is signed in, shared by tests whose forms are all refused."""
+    with closing(Browser(shop_url)) as browser:
+        browser.sign_in(regular.email, regular.password)
+        yield browser
+
+
 @pytest.fixture
 def signed_in(browser: Browser, customer: Customer) -> Browser:
     """A browser in which `customer` is signed in."""

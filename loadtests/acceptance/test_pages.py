@@ -187,10 +187,10 @@ def test_a_cookie_that_is_no_token_is_a_strangers(browser: Browser, shop_url: st
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null", ""])
 @pytest.mark.parametrize("path", ["/sign-in", "/register", "/sign-out", "/cart/items", "/checkout"])
-def test_a_form_on_another_site_is_refused(signed_in: Browser, path: str, origin: str) -> None:
-    page = signed_in.post(path, {}, {"Origin": origin} if origin else {})
+def test_a_form_on_another_site_is_refused(regular_browser: Browser, path: str, origin: str) -> None:
+    page = regular_browser.post(path, {}, {"Origin": origin} if origin else {})
     assert page.status == 403
-    assert signed_in.cookie
+    assert regular_browser.cookie
 
 
 def test_a_referer_is_as_good_as_an_origin(
@@ -231,12 +231,12 @@ def test_the_cart_page_changes_and_removes_lines(
     ],
 )
 def test_a_bad_form_is_answered_with_a_page_and_changes_nothing(
-    signed_in: Browser, customer: Customer, fields: dict[str, str]
+    regular_browser: Browser, regular: Customer, fields: dict[str, str]
 ) -> None:
-    page = signed_in.post("/cart/items", fields, {"Origin": signed_in.base_url})
+    page = regular_browser.post("/cart/items", fields, {"Origin": regular_browser.base_url})
     assert 300 <= page.status < 500
     assert page.status == 303 or page.response.headers["Content-Type"].startswith("text/html")
-    assert customer.cart() == {}
+    assert regular.cart() == {}
 
 
 @pytest.mark.parametrize("card", [DECLINED, TIMES_OUT, "no card", ""])
