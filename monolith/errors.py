@@ -12,8 +12,6 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 log = logging.getLogger(__name__)
 
-MOST_UNREAD_BYTES = 1 << 20
-
 
 class ShopError(Exception):
     """Something the shop refuses; a subclass says status, slug and title, its fields become extensions."""
@@ -88,29 +86,21 @@ def problem_response(problem: ShopError) -> Response:
 
 def init_app(app: Flask) -> None:
     """Answer every error of the API with a problem; the storefront renders its own for pages."""
-    app.before_request(_refuse_nul)
-    app.after_request(_read_the_rest)
+    app.url_value_preprocessor(_refuse_nul)
     app.register_error_handler(ShopError, _shop_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_error)
     app.register_error_handler(Exception, _unexpected)
 
 
-def _refuse_nul() -> None:
+def _refuse_nul(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     # PostgreSQL cannot hold a NUL in a text, so no path that carries one names anything.
-    if "\x00" in request.path:
+    if values and any("\x00" in str(value) for value in values.values()):
         raise NotFoundProblem("No route of the shop has this path.")
 
 
 def _shop_error(problem: ShopError) -> Response:
     return problem_response(problem)
-
-
-def _read_the_rest(response: Response) -> Response:
-    # Granian drops a connection on which a body was left unread, and with it the client's next request there.
-    if request.content_length:
-        request.stream.read(MOST_UNREAD_BYTES)
-    return response
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -15,7 +15,6 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 log = logging.getLogger(__name__)
 
-MOST_UNREAD_BYTES = 1 << 20
 
 MEMBERS = frozenset({"type", "title", "status", "detail", "instance"})
 
@@ -130,8 +129,7 @@ def problem_response(problem: Problem) -> Response:
 
 def init_app(app: Flask) -> None:
     """Answer every error with a problem; a service with a database adds `database_errors`."""
-    app.before_request(_refuse_nul)
-    app.after_request(_read_the_rest)
+    app.url_value_preprocessor(_refuse_nul)
     app.register_error_handler(Problem, problem_response)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -146,17 +144,10 @@ def database_errors(app: Flask) -> None:
     app.register_error_handler(PoolTimeoutError, _database_error)
 
 
-def _refuse_nul() -> None:
+def _refuse_nul(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     # PostgreSQL cannot hold a NUL in a text, so no path that carries one names anything.
-    if "\x00" in request.path:
+    if values and any("\x00" in str(value) for value in values.values()):
         raise NotFoundProblem("No route of the shop has this path.")
-
-
-def _read_the_rest(response: Response) -> Response:
-    # Granian drops a connection on which a body was left unread, and with it the client's next request there.
-    if request.content_length:
-        request.stream.read(MOST_UNREAD_BYTES)
-    return response
 
 
 def _http_error(error: HTTPException) -> Response:

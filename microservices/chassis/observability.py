@@ -6,9 +6,10 @@ import json
 import logging
 import sys
 import time
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -16,6 +17,10 @@ from microservices.chassis import context
 from microservices.chassis.config import Config
 from microservices.chassis.errors import Unavailable
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+MOST_UNREAD_BYTES = 1 << 20
 log = logging.getLogger("shop.requests")
 
 REQUEST = "chassis.request"  # where a request's start and context are kept; services may look at `g.context`
@@ -97,34 +102,53 @@ class Metrics:
         return self._resolved.setdefault(key, metric.labels(*labels))
 
 
+class Observed:
+    """Middleware around the application: what it does with Flask's hooks would cost 20 µs a request more."""
+
+    def __init__(self, inner: WSGIApplication, metrics: Metrics, timeout: float) -> None:
+        self._inner, self._metrics, self._timeout = inner, metrics, timeout
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        started = time.perf_counter()
+        here = context.Context.begin(environ, self._timeout)
+
+        def respond(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+            headers.append(("X-Request-Id", here.request_id))
+            _read_the_rest(environ)
+            self._record(environ, int(status[:3]), time.perf_counter() - started)
+            return start_response(status, headers, *error)
+
+        entered = context.enter(here)
+        try:
+            return self._inner(environ, respond)
+        finally:
+            context.leave(entered)
+
+    def _record(self, environ: WSGIEnvironment, status: int, seconds: float) -> None:
+        method, rule = environ["REQUEST_METHOD"], environ["werkzeug.request"].url_rule
+        self._metrics.record(method, rule.rule if rule else "(none)", status, seconds)
+        if log.isEnabledFor(logging.INFO):
+            facts = {"status": status, "ms": round(seconds * 1000, 1)}
+            log.info("%s %s", method, environ["PATH_INFO"], extra={"facts": facts})
+
+
+def _read_the_rest(environ: WSGIEnvironment) -> None:
+    # Granian drops a connection on which a body was left unread, and with it the client's next request there.
+    if environ.get("CONTENT_LENGTH"):
+        environ["wsgi.input"].read(MOST_UNREAD_BYTES)
+
+
+def request_id() -> str:
+    """The id of the request that is being handled; empty outside of one."""
+    here = context.current()
+    return here.request_id if here else ""
+
+
 def init_app(app: Flask, config: Config) -> None:
     """Give every request a context, a metric and a log line, and add the three operator routes."""
     metrics = Metrics()
     app.extensions["metrics"] = metrics
-    timeout = config.timeout
-
-    @app.before_request
-    def start() -> None:
-        here = g.context = context.Context.begin(request.environ, timeout)
-        request.environ[REQUEST] = (time.perf_counter(), here, context.enter(here))
-
-    @app.after_request
-    def finish(response: Response) -> Response:
-        started, here, _ = request.environ[REQUEST]
-        seconds = time.perf_counter() - started
-        route = request.url_rule.rule if request.url_rule else "(none)"
-        metrics.record(request.method, route, response.status_code, seconds)
-        response.headers["X-Request-Id"] = here.request_id
-        if log.isEnabledFor(logging.INFO):
-            facts = {"status": response.status_code, "ms": round(seconds * 1000, 1)}
-            log.info("%s %s", request.method, request.path, extra={"facts": facts})
-        return response
-
-    @app.teardown_request
-    def end(_error: BaseException | None) -> None:
-        if REQUEST in request.environ:
-            context.leave(request.environ[REQUEST][2])
-
+    app.wsgi_app = Observed(app.wsgi_app, metrics, config.timeout)  # type: ignore[method-assign]  # Flask's idiom
     _add_operator_routes(app, config, metrics)
 
 

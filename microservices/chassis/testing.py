@@ -108,7 +108,7 @@ def signing_key() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.generate()
 
 
-def as_customer(customer_id: str, role: str = "customer", seconds: int = 60) -> dict[str, str]:
+def as_customer(customer_id: str, role: str = "customer", seconds: int = 3600) -> dict[str, str]:
     """The headers of a signed-in customer, for services whose keys come from `publish_keys`."""
     now = int(time.time())
     claims = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import Blueprint, abort, g, request
+from flask import Blueprint, abort, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
@@ -20,6 +20,7 @@ from microservices.chassis.errors import (
     UpstreamError,
     problem_response,
 )
+from microservices.chassis.observability import request_id
 from microservices.storefront import forms, session
 from microservices.storefront.clients import attempt, cart, catalog, inventory, recommendations
 from microservices.storefront.problems import UnknownProduct
@@ -119,14 +120,14 @@ def refused(problem: Problem) -> Response | ErrorPage:
     if isinstance(problem, NotAuthenticated):
         return session.sign_in_first()
     away = isinstance(problem, UpstreamError) and not isinstance(problem, UnexpectedRefusal)
-    return error_page(503 if away else problem.status, problem.slug, g.context.request_id)
+    return error_page(503 if away else problem.status, problem.slug, request_id())
 
 
 @pages.errorhandler(Exception)
 def unexpected(error: Exception) -> ErrorPage:
     """The shop's own mistake."""
     log.error("no page for %s %s", request.method, request.path, exc_info=error)
-    return error_page(500, "", g.context.request_id)
+    return error_page(500, "", request_id())
 
 
 def items_of(found: dict[str, Any] | None) -> list[dict[str, Any]]:

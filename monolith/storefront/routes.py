@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import Blueprint, abort, g, request
+from flask import Blueprint, abort, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, NotFound
@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response
 from monolith import cart, catalog, inventory, recommendations
 from monolith.database import reading
 from monolith.errors import NotAuthenticated, NotFoundProblem, ShopError, problem_response
+from monolith.observability import request_id
 from monolith.storefront import forms, session
 from monolith.storefront.rendering import ErrorPage, error_page, init_pages, last_page, page, search_link
 
@@ -108,7 +109,7 @@ def refused(problem: ShopError) -> Response | ErrorPage:
     """A module refused, and the page had nothing better to say about it."""
     if isinstance(problem, NotAuthenticated):
         return session.sign_in_first()
-    return error_page(problem.status, problem.slug, g.request_id)
+    return error_page(problem.status, problem.slug, request_id())
 
 
 @pages.errorhandler(Exception)
@@ -116,7 +117,7 @@ def unexpected(error: Exception) -> ErrorPage:
     """The shop's own mistake, or a database that does not answer."""
     log.error("no page for %s %s", request.method, request.path, exc_info=error)
     return error_page(
-        503 if isinstance(error, (OperationalError, PoolTimeoutError)) else 500, "", g.request_id
+        503 if isinstance(error, (OperationalError, PoolTimeoutError)) else 500, "", request_id()
     )
 
 

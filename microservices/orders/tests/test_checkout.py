@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from microservices.chassis.database import reading, writing
 from microservices.chassis.errors import Problem
 from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
 from microservices.chassis.wire import TooSlow
-from microservices.orders import checkout, clients, saga
+from microservices.orders import checkout, clients
 from microservices.orders.app import create_app
 from microservices.orders.models import Order, Outbox, Step
 
@@ -79,14 +80,14 @@ def check_out(orders: ServiceUnderTest, card: str = "4242424242424242", key: str
 
 
 def steps(orders: ServiceUnderTest) -> list[str]:
-    with orders.app.app_context(), saga.reading() as db:
+    with orders.app.app_context(), reading() as db:
         return [row.step for row in db.execute(select(Order.step).order_by(Order.number))]
 
 
 def recover(orders: ServiceUnderTest) -> bool:
     """Take a turn of the recovery, as if every lease had run out."""
     with orders.app.app_context():
-        with saga.writing() as db:
+        with writing() as db:
             db.execute(update(Order).values(lease_until=time.time() - 1))
         return checkout.recover()
 
@@ -183,7 +184,7 @@ def test_a_request_that_was_slower_than_the_recovery_does_not_confirm_what_was_r
         answer = check_out(orders)
     assert answer.status_code == 503
     assert steps(orders) == [Step.UNDONE]
-    with orders.app.app_context(), saga.reading() as db:
+    with orders.app.app_context(), reading() as db:
         assert db.execute(select(Outbox.position)).all() == []
 
 

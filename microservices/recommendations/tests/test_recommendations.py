@@ -52,7 +52,7 @@ def catch_up(service: ServiceUnderTest) -> None:
 
 def suggestions(service: ServiceUnderTest, sku: str, **headers: str) -> list[dict[str, Any]]:
     answer = service.http.get(f"/api/products/{sku}/recommendations", headers=headers)
-    items: list[dict[str, Any]] = answer.json["items"]
+    items: list[dict[str, Any]] = answer.get_json()["items"]
     return items
 
 
