@@ -4,9 +4,9 @@
         requests.get(fleet.url + "/api/products")
         fleet.scale("recommendations", 2)
 
-Entering returns once the gateway routes to every service. Slices of CPU are put on replicas by `on_ready`, which
-is called from the supervisor's thread for every replica that becomes ready: at the start, after `scale`, and
-after a restart.
+Entering returns once the gateway routes to every service. `on_ready` is called, from another thread, for every
+replica that answers for the first time: at the start, in `scale`, and after a restart. The replica counts as ready
+when it returns, so this is where the lab puts it on its slice of CPU; what it raises, `start` and `scale` raise.
 """
 
 from __future__ import annotations
@@ -210,6 +210,8 @@ class Fleet:
         deadline = time.monotonic() + self._ready_seconds
         while late := [member for member in members if member.phase is not Phase.READY]:
             for member in late:
+                if member.problem:
+                    raise member.problem
                 if member.phase is Phase.FAILED:
                     raise NotStarted(
                         f"{member.label} ended while it was started; its log, {member.log}, ends with:\n"

@@ -25,7 +25,7 @@ class Phase(StrEnum):
     DOWN = "down"
     """Died, and waits to be started again."""
     FAILED = "failed"
-    """Died before it was ever ready: starting it again would hide a mistake."""
+    """Died before it was ever ready, where starting it again would hide a mistake; or `on_ready` failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ class Replica:
         self.phase = Phase.DOWN
         self.served = False
         """Whether it was ever ready."""
+        self.problem: Exception | None = None
+        """What `on_ready` raised."""
         self.restarts = 0
         self.child: Child | None = None
         self._ready_status = ready_status

