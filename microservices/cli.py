@@ -179,12 +179,13 @@ def routes() -> None:
     from microservices.gateway import public_paths
 
     table = Table("public path", "answered by", "which calls")
+    table.columns[0].no_wrap = True
     for path, _ in SPLIT.files:
         table.add_row(path, "the gateway (a file)", "")
     named = set()
     for patterns, owner in public_paths(SPLIT):
         calls = ", ".join(SPLIT.service(owner).needs) if owner else ""
-        table.add_row(patterns[0], owner or "the gateway (404)", calls)
+        table.add_row(patterns[0] if owner else patterns[-1], owner or "the gateway (404)", calls)
         named.add(owner)
     for service in SPLIT.services:
         if service.name not in named:
