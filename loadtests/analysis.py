@@ -113,11 +113,12 @@ def _verdict(claim: Claim, values: Values, seed: int) -> dict[str, Any]:
         number, verdict = result.value, judge_bar(result, claim.bar)
     else:
         number, verdict = result.value, judge_direction(result, claims_more=claim.more)
+    number = _rounded(number)
     shown = "?" if number is None else f"{number:.2f}"
     return {
         "claim": claim.claim,
         "statement": claim.statement.replace("{ratio}", shown),
-        "ratio": _rounded(number),
+        "ratio": number,
         "low": _rounded(result.low if result else None),
         "high": _rounded(result.high if result else None),
         "verdict": verdict.value,

@@ -77,6 +77,11 @@ def draw(chart: Chart, experiment: Experiment, estimates: Sequence[Estimate]) ->
     return _describe(svg, _words(chart, experiment, found))
 
 
+def number(value: float) -> str:
+    """Three digits, or all of them before the point, with thousands apart."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def _bars(axes: Axes, found: Sequence[Estimate], wanted: Sequence[str], chart: Chart) -> None:
     """One bar per system in each phase, its value on top."""
     systems = list(dict.fromkeys(_label(each) for each in found))
@@ -97,7 +102,7 @@ def _bars(axes: Axes, found: Sequence[Estimate], wanted: Sequence[str], chart: C
             capsize=4,
         )
         top = _scaled(each, "high") if each["high"] is not None else value
-        text = f"{_label(each)}\n{value:.3g}"
+        text = f"{_label(each)}\n{number(value)}"
         axes.annotate(
             text, (place, top), (0, 4), textcoords="offset points", ha="center", va="bottom", fontsize=9
         )
@@ -108,6 +113,8 @@ def _bars(axes: Axes, found: Sequence[Estimate], wanted: Sequence[str], chart: C
 
 def _scaling(axes: Axes, found: Sequence[Estimate]) -> None:
     """Value over replicas, with the line that a perfect doubling would follow."""
+    most = max(_count(each) for each in found)
+    highest = max(found, key=lambda each: (_count(each) == most, each["value"]))["system"]
     for system in dict.fromkeys(each["system"] for each in found):
         points = sorted((_count(each), each) for each in found if each["system"] == system)
         xs, ys = [count for count, _ in points], [_scaled(each, "value") for _, each in points]
@@ -123,16 +130,17 @@ def _scaling(axes: Axes, found: Sequence[Estimate]) -> None:
         )
         axes.plot(xs, [ys[0] / xs[0] * x for x in xs], color=COLOURS[system], linestyle=":", linewidth=1)
         name = f"recommendations {TIMES} N" if system == "microservices" else f"monolith {TIMES} N"
-        above = system == "microservices"
+        # Beside the last point; where both end close together, one label goes up and the other down.
         axes.annotate(
-            f"{name}: {ys[-1]:.3g}",
+            f"{name}: {number(ys[-1])}",
             (xs[-1], ys[-1]),
-            (-8, 10 if above else -14),
+            (8, 4 if system == highest else -4),
             textcoords="offset points",
-            ha="right",
+            va="bottom" if system == highest else "top",
         )
     axes.set_xticks(sorted({_count(each) for each in found}))
     axes.set_xlabel("replicas (dotted: N times one replica)")
+    axes.set_xlim(0.5, most * 1.5)
     axes.margins(y=0.15)
 
 
@@ -180,7 +188,7 @@ def _words(chart: Chart, experiment: Experiment, found: Sequence[Estimate]) -> s
     phase = {metric_name(chart.metric, chart.endpoint, phase): phase for phase in chart.phases}
     several = len(experiment.phases) > 1 and len(chart.phases) > 1
     parts = [
-        f"{_label(each)}{', ' + phase[each['metric']] if several else ''}: {_scaled(each, 'value'):.3g}"
+        f"{_label(each)}{', ' + phase[each['metric']] if several else ''}: {number(_scaled(each, 'value'))}"
         for each in found
     ]
     unit = found[0]["unit"]

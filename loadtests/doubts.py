@@ -1,5 +1,6 @@
 """Reasons to doubt an experiment's numbers, printed before the numbers. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,19 +24,24 @@ def _of_run(experiment: Experiment, measured: Mapping[str, Any], notes: Mapping[
         yield "The run was stopped before its end: some repeats are missing."
     if notes["form"] == "demo":
         yield (
-            f"This is the short form: {experiment.repeats} repeats of a few seconds. "
+            f"This is the short form: {_times(experiment.repeats)} of a few seconds. "
             f"`loadtests run {experiment.name}` takes longer and narrows the intervals."
         )
     elif experiment.repeats < ENOUGH_REPEATS:
-        yield f"Only {experiment.repeats} repeats: the intervals are wide."
+        yield f"Only {_times(experiment.repeats)}: the intervals are wide."
     yield from _of_trials(measured)
+
+
+def _times(repeats: int) -> str:
+    return "1 repeat" if repeats == 1 else f"{repeats} repeats"
 
 
 def _of_trials(measured: Mapping[str, Any]) -> Iterable[str]:
     void = [trial for trial in measured["trials"] if not trial["valid"]]
     if void:
-        reasons = dict.fromkeys(reason for trial in void for reason in trial["doubts"])
-        shown = "; ".join(list(reasons)[:3]) + ("; …" if len(reasons) > 3 else "")
+        # One example of each kind: the same sentence with other numbers tells nothing new.
+        kinds = {re.sub(r"[\d.]+", "", reason): reason for trial in void for reason in trial["doubts"]}
+        shown = "; ".join(kinds.values())
         yield f"{len(void)} of {len(measured['trials'])} measurements were void and are left out: {shown}."
     refused = {
         (trial["system"], trial["phase"], route)

@@ -4,6 +4,7 @@ The ledger comes first; then, for each experiment, the question, the doubts, the
 and how to repeat it. Doubts stand before numbers on purpose.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -11,7 +12,7 @@ from string import Template
 from typing import Any
 
 from loadtests import ledger
-from loadtests.charts import draw
+from loadtests.charts import draw, number
 from loadtests.doubts import doubts
 from loadtests.experiment import Experiment
 from loadtests.ledger import Row
@@ -78,8 +79,8 @@ def about(results: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
 def answer(rows: Iterable[Row]) -> list[str]:
     """The claims of one experiment as sentences with their numbers."""
     return [
-        f"{row.statement} (95 %: {row.interval}) {row.claim}: {row.verdict.value}."
-        + (f" The bar {row.bar}." if row.bar else "")
+        f"{row.statement} 95 % interval {row.interval}: {row.verdict.value}."
+        + (f" Promised beforehand {row.bar}." if row.bar else "")
         for row in rows
     ]
 
@@ -105,7 +106,7 @@ def _section(
                 for title, svg in pictures
                 if svg
             ),
-            _ledger(own, f"The rows of {experiment.name}"),
+            _estimates(measured["estimates"]),
             "<details><summary>Every measurement</summary>",
             _trials(measured["trials"]),
             "</details>",
@@ -125,7 +126,12 @@ def _how(experiment: Experiment) -> str:
 
 
 def _list(sentences: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+    return "<ul>" + "".join(f"<li>{_prose(sentence)}</li>" for sentence in sentences) + "</ul>"
+
+
+def _prose(sentence: str) -> str:
+    """Escaped, with `commands` set as such."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(sentence))
 
 
 def _ledger(rows: Sequence[Row], caption: str) -> str:
@@ -146,6 +152,27 @@ def _ledger_row(row: Row) -> str:
         f"<td{bar}>{escape(row.bar)}</td>"
         f'<td><span class="verdict {kind}">{row.verdict.value}</span></td></tr>'
     )
+
+
+def _estimates(estimates: Sequence[Mapping[str, Any]]) -> str:
+    numeric = ' class="number"'
+    columns = {"what": "", "system": "", "value": numeric, "95 % interval": numeric, "unit": ""}
+    head = "".join(f'<th scope="col"{kind}>{name}</th>' for name, kind in columns.items())
+    body = "\n".join(
+        f"<tr><td>{escape(each['metric'])}</td><td>{escape(_system(each))}</td>"
+        f'<td class="number">{_amount(each, "value")}</td>'
+        f'<td class="number">{_amount(each, "low")} {ledger.DASH} {_amount(each, "high")}</td>'
+        f"<td>{'MB' if each['unit'] == 'bytes' else escape(each['unit'])}</td></tr>"
+        for each in estimates
+    )
+    return _table("Measured: the geometric mean over repeats", head, body)
+
+
+def _amount(estimate: Mapping[str, Any], key: str) -> str:
+    value = estimate[key]
+    if value is None:
+        return "?"
+    return number(value / 1e6 if estimate["unit"] == "bytes" else value)
 
 
 def _trials(trials: Sequence[Mapping[str, Any]]) -> str:
