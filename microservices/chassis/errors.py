@@ -15,7 +15,6 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 log = logging.getLogger(__name__)
 
-
 MEMBERS = frozenset({"type", "title", "status", "detail", "instance"})
 
 

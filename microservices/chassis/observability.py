@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 MOST_UNREAD_BYTES = 1 << 20
 log = logging.getLogger("shop.requests")
 
-REQUEST = "chassis.request"  # where a request's start and context are kept; services may look at `g.context`
-
 
 class JsonLines(logging.Formatter):
     """One JSON object a line, so that logs of many processes can be read together."""

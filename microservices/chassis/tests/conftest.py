@@ -64,10 +64,22 @@ class Connection:
         )
         self.over = True
 
+    def silent_after_the_head(self) -> None:
+        self.closing.wait(0.4)
+        self._head()
+        self.hang()
+
+    def trickle_on_a_connection_that_is_to_close(self) -> None:
+        self._head("Connection: close\r\n")
+        while not self.closing.wait(0.02):
+            self.socket.sendall(b" ")
+
+    def _head(self, more: str = "") -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n{more}\r\n"
+        self.socket.sendall(head.encode())
+
     def trickle(self) -> None:
-        self.socket.sendall(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
-        )
+        self._head()
         while not self.closing.wait(0.02):
             self.socket.sendall(b" ")
 

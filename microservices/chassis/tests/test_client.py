@@ -91,7 +91,9 @@ def test_the_callee_is_told_how_much_time_is_left(
         (Connection.reset, UpstreamUnavailable),
         (Connection.cut_off, UpstreamUnavailable),
         (Connection.hang, UpstreamTimeout),
+        (Connection.silent_after_the_head, UpstreamTimeout),
         (Connection.trickle, UpstreamTimeout),
+        (Connection.trickle_on_a_connection_that_is_to_close, UpstreamTimeout),
         (lambda connection: connection.answer(200, b"{oops"), BadUpstream),
         (lambda connection: connection.answer(200, b"[" * 100_000), BadUpstream),
         (lambda connection: connection.answer(200, b"<html>", "text/html"), BadUpstream),
@@ -167,6 +169,8 @@ def test_a_post_that_is_said_to_be_idempotent_is_repeated(upstream: Upstream, st
 def test_an_error_of_a_proxy_is_repeated_but_a_problem_of_the_service_is_not(
     upstream: Upstream, stub: Stub
 ) -> None:
+    for _ in range(100):
+        upstream.budget.earn()
     stub.then(lambda connection: connection.answer(503, b"", "text/plain"), fine)
     assert upstream.get("/things") == {"fine": True}
     stub.requests.clear()

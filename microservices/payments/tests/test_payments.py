@@ -67,13 +67,16 @@ def slug(response: Any) -> str:
 
 
 def test_an_approved_card_pays_once_however_often_it_is_asked(
-    payments: ServiceUnderTest, http: Any, orders: dict[str, str]
+    payments: ServiceUnderTest, http: Any, orders: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    charged = []
+    monkeypatch.setattr(provider, "charge", lambda card, _timeout: charged.append(card))
     for _ in range(3):
         paid = capture(http, orders)
         assert paid.status_code == 201
         assert paid.json == {"order_id": "o-1", "status": "captured", "amount_cents": 500}
     assert books(payments) == {"o-1": (500, 0)}
+    assert charged == [provider.APPROVED_CARD]
 
 
 @pytest.mark.parametrize("card", [provider.DECLINED_CARD, "4111111111111111", "123456789012"])
@@ -102,6 +105,8 @@ def test_a_refund_gives_back_all_of_it_once(
     for _ in range(3):
         assert refund(http, orders).json == {"order_id": "o-1", "status": "refunded", "amount_cents": 500}
     assert books(payments) == {"o-1": (500, 500)}
+    late = capture(http, orders)
+    assert (late.status_code, slug(late)) == (409, "payment-closed")
 
 
 def test_a_refund_before_its_capture_is_remembered(
