@@ -25,6 +25,7 @@ HOST = "127.0.0.1"
 NOT_ROUTED = ("/internal", "/internal/*", "/metrics", "/readyz", "/healthz")
 """What belongs to a process, not to the shop: from outside these look like any unknown path."""
 
+REQUEST_ID = {"X-Request-Id": ["{http.request.header.X-Request-Id}"]}
 NOT_FOUND = (404, "not-found", "There is nothing here", "No route of the shop has this path.")
 PROBLEMS = (
     (405, "method-not-allowed", "This cannot be done here", "Use GET, HEAD on this path."),
@@ -153,7 +154,10 @@ def _clean_request(settings: Settings) -> list[Json]:
         {
             "handle": [
                 # WSGI makes no difference between X-Customer-Id and X_Customer_Id, hence the last one.
-                {"handler": "headers", "request": {"delete": ["X-Customer*", "X-Internal*", "X_*"]}},
+                {
+                    "handler": "headers",
+                    "request": {"delete": ["X-Customer*", "X-Internal*", "X-Deadline*", "X_*"]},
+                },
                 {"handler": "request_body", "max_size": settings.max_body_bytes},
             ]
         },
@@ -246,7 +250,7 @@ def _file_route(path: str, file: Path) -> Json:
         "match": [{"path": [path]}],
         "handle": [
             {"handler": "rewrite", "uri": f"/{file.name}"},
-            {"handler": "headers", "response": {"set": {"Content-Type": ["application/yaml"]}}},
+            {"handler": "headers", "response": {"set": {"Content-Type": ["application/yaml"], **REQUEST_ID}}},
             {"handler": "file_server", "root": str(file.parent)},
         ],
         "terminal": True,
@@ -263,7 +267,7 @@ def _page(status: int, _slug: str, title: str, detail: str) -> Json:
 
 
 def _answer(status: int, content_type: str, body: str) -> Json:
-    headers = {"Content-Type": [content_type], "X-Request-Id": ["{http.request.header.X-Request-Id}"]}
+    headers = {"Content-Type": [content_type], **REQUEST_ID}
     if status == 503:
         headers["Retry-After"] = ["1"]
     return {"handler": "static_response", "status_code": status, "headers": headers, "body": body}

@@ -55,7 +55,7 @@ def wrong_address(writer: Writer) -> None:
     writer.add(
         get("no route", writer.some(("/api/nothing", "/api/orders/a/b", "/api/products/P1/x", "/api/"))),
         Step("no method", writer.some(("PATCH", "DELETE")), writer.some(("/api/products", "/api/sessions"))),
-        get("no page", writer.some(("/nothing", "/internal/events", "/orders/a/b"))),
+        get("no page", writer.some(("/nothing", "/nothing/at/all", "/orders/a/b"))),
         get("readProduct", f"/api/products/{sku}"),
         get("readAvailability", f"/api/inventory/{sku}"),
         get("product page", f"/products/{sku}"),
