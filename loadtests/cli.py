@@ -25,6 +25,7 @@ DEMO_ATTEMPTS = 2
 DEMO_SECONDS = 200.0
 RUNS = Path("runs")
 MINUTE = 60
+INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
 def main() -> None:
@@ -113,7 +114,11 @@ def _run(chosen: Sequence[Experiment], options: "Options") -> Path:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         runner.run(chosen, folder, options, _shower(bar))
-    return _report(folder, console)
+    report = _report(folder, console)
+    if json.loads((folder / "run.json").read_text(encoding="utf-8"))["stopped_early"]:
+        console.print("[yellow]Stopped early: this is what was measured until then.[/]")
+        sys.exit(INTERRUPTED)
+    return report
 
 
 def _shower(bar: Progress) -> "Callable[[Step], None]":
@@ -141,8 +146,6 @@ def _report(folder: Path, console: Console) -> Path:
     file.write_text(html(*parts), encoding="utf-8")
     rows = ledger.ledger(done.results, done.experiments)
     console.print(ledger.table(rows, "Claims and prices"))
-    if done.notes["stopped_early"]:
-        console.print("[yellow]Stopped early: this is what was measured until then.[/]")
     missed = [row for row in rows if row.missed]
     if missed:
         console.print(f"[bold red]{len(missed)} of the promised bars missed.[/]")

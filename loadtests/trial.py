@@ -28,6 +28,7 @@ from microservices.launcher import MONOLITH, SPLIT, Fleet, Replica
 
 TOPOLOGIES = {"monolith": MONOLITH, "microservices": SPLIT}
 LEAD_SECONDS = 0.3
+TIGHTEN_SECONDS = 0.15
 PREPARING_SECONDS = 60.0
 ENDING_SECONDS = 20.0
 
@@ -87,8 +88,10 @@ def _drive(
         sampler = Sampler(lambda: members, moments(begins))
         sampler.start()
         generator.order(f"start {epoch}")
-        for phase, begin in zip(trial.phases, begins, strict=False):
-            time.sleep(max(0.0, begin - time.time()))
+        for before, phase, begin in zip(trial.phases, trial.phases[1:], begins[1:], strict=False):
+            # A smaller slice is in force when its phase begins, a larger one not before the last has ended.
+            early = TIGHTEN_SECONDS if phase.slice_cores < before.slice_cores else 0.0
+            time.sleep(max(0.0, begin - early - time.time()))
             _slice(phase, replicas, slices)
         time.sleep(max(0.0, begins[-1] - time.time()))
         generator.expect("{", trial.drain_seconds + ENDING_SECONDS)
