@@ -71,8 +71,8 @@ class Blueprint:
         return Replica(service.name, slot, self.addresses.slots[service.name][slot - 1], self._folder)
 
     def gateway(self) -> Replica:
-        """The gateway, not started yet. From outside /readyz is no route, so its sign of life is a 404."""
-        return Replica(GATEWAY, 0, self.addresses.public, self._folder, ready_status=404)
+        """The gateway, not started yet. It has no /readyz of its own, so any answer is its sign of life."""
+        return Replica(GATEWAY, 0, self.addresses.public, self._folder, any_answer=True)
 
     def command(self, member: Replica) -> Command:
         """What to start for the member."""

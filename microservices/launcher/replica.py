@@ -11,6 +11,7 @@ from pathlib import Path
 from microservices.launcher import readiness
 from microservices.launcher.process import Child
 
+READY_STATUS = 200
 BACKOFF_FIRST, BACKOFF_MOST = 0.2, 5.0
 STEADY_SECONDS = 10.0
 """After this long, a death counts as the first again and is followed by the shortest pause."""
@@ -51,7 +52,7 @@ class Death:
 class Replica:
     """`name` is the service's, `slot` counts from 1; the fleet drives everything but `pids`."""
 
-    def __init__(self, name: str, slot: int, port: int, folder: Path, *, ready_status: int = 200) -> None:
+    def __init__(self, name: str, slot: int, port: int, folder: Path, *, any_answer: bool = False) -> None:
         self.name = name
         self.slot = slot
         self.label = f"{name}-{slot}" if slot else name
@@ -65,7 +66,7 @@ class Replica:
         """What `on_ready` raised."""
         self.restarts = 0
         self.child: Child | None = None
-        self._ready_status = ready_status
+        self._any_answer = any_answer
         self._deaths_in_a_row = 0
         self._start_at = 0.0
 
@@ -84,7 +85,8 @@ class Replica:
 
     def answers_ready(self) -> bool:
         """Whether it says, when asked now, that it takes requests."""
-        return readiness.status(self.port, timeout=0.5) == self._ready_status
+        answer = readiness.status(self.port, timeout=0.5)
+        return answer is not None if self._any_answer else answer == READY_STATUS
 
     def started(self, child: Child) -> None:
         """Remember the process that was just started."""

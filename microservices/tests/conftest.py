@@ -58,7 +58,13 @@ def start(topology: Topology, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
     fleets: list[Fleet] = []
 
     def start(**options: Any) -> Fleet:
-        chosen: dict[str, Any] = {"data_dir": tmp_path, "home": tmp_path, "settings": IMPATIENT, **options}
+        chosen: dict[str, Any] = {
+            "data_dir": tmp_path,
+            "home": tmp_path,
+            "settings": IMPATIENT,
+            "ready_seconds": 20.0,
+            **options,
+        }
         fleet = Fleet(topology, **chosen)
         fleets.append(fleet)
         fleet.start()
