@@ -118,6 +118,7 @@ class DemoForm(_Part):
     repeats: Annotated[int, Field(ge=1, le=50)]
     seconds: dict[str, Seconds]
     systems: tuple[str, ...] = ()
+    slice_cores: Cores | None = None
     timeout_seconds: Seconds | None = None
     drain_seconds: Seconds | None = None
 
@@ -180,6 +181,7 @@ class Experiment(_Part):
         return self.model_copy(
             update={
                 "repeats": demo.repeats,
+                "slice_cores": demo.slice_cores or self.slice_cores,
                 "phases": phases,
                 "systems": systems,
                 "limits": self.limits.model_copy(update=limits),

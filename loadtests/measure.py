@@ -1,8 +1,7 @@
 """Numbers of one phase of one trial, and the reasons to doubt them. Pure functions of the raw trial.
 
-Two kinds of phases, two meanings of "achieved": where the shop is to keep up, it is the share of the visits
-of that phase that were answered well; in an overload, it is what was answered well during the phase,
-whenever it was asked.
+Two kinds of phases, two meanings of "achieved": where the shop is to keep up, it is what was asked in that phase and
+answered well; in an overload, it is what was answered well during the phase, whenever it was asked.
 """
 
 from collections import defaultdict
@@ -77,7 +76,8 @@ def measure(trial: RawTrial) -> list[PhaseResult]:
 def _phase(trial: RawTrial, index: int) -> PhaseResult:
     phase, (begin, end) = trial.phases[index], trial.window(index)
     asked = [request for request in trial.requests if request.phase == index]
-    answered = [r for r in trial.requests if r.start is not None and r.status and begin <= r.end < end]
+    inside = [(request, _share(request, begin, end)) for request in trial.requests if request.status]
+    answered = sum(share for _, share in inside)
     cores = {name: usage.cores(begin, end) for name, usage in trial.usage.items()}
     memory = {name: usage.memory(begin, end) for name, usage in trial.usage.items()}
     shop = [*trial.replicas, GATEWAY]
@@ -89,7 +89,7 @@ def _phase(trial: RawTrial, index: int) -> PhaseResult:
         phase=phase.name,
         repeat=trial.facts["repeat"],
         order=trial.facts["order"],
-        metrics=_metrics(asked, answered, phase.seconds, overload=phase.overload),
+        metrics=_metrics(asked, inside, phase.seconds, overload=phase.overload),
         processes=[
             {
                 "name": name,
@@ -99,24 +99,35 @@ def _phase(trial: RawTrial, index: int) -> PhaseResult:
             }
             for name in (*shop, GENERATOR)
         ],
-        cpu_us_per_request=used / len(answered) * 1e6 if answered else None,
+        cpu_us_per_request=used / answered * 1e6 if answered else None,
         uss_bytes=sum(memory[name] for name in shop),
         doubts=list(_doubts(trial, index, asked, cores)),
     )
 
 
+def _share(request: Request, begin: float, end: float) -> float:
+    """How much of a request was worked on between two moments.
+
+    Counting whole answers would be off by up to all that are under way at both ends: at four at a time and twenty
+    answers a second that is a tenth of a short phase.
+    """
+    if request.start is None or request.end <= begin or request.start >= end:
+        return 0.0
+    return (min(request.end, end) - max(request.start, begin)) / (request.end - request.start)
+
+
 def _metrics(
-    asked: Iterable[Request], answered: Iterable[Request], seconds: float, *, overload: bool
+    asked: Iterable[Request], inside: Iterable[tuple[Request, float]], seconds: float, *, overload: bool
 ) -> dict[str, dict[str, float | int | None]]:
     """Per route, and for `all` of them."""
     of_phase: dict[str, list[Request]] = defaultdict(list)
-    in_time: dict[str, int] = defaultdict(int)
+    in_time: dict[str, float] = defaultdict(float)
     for request in asked:
         of_phase[request.route].append(request)
         of_phase[ALL].append(request)
-    for request in answered:
-        in_time[request.route] += request.ok
-        in_time[ALL] += request.ok
+    for request, share in inside:
+        in_time[request.route] += share * request.ok
+        in_time[ALL] += share * request.ok
     metrics: dict[str, dict[str, float | int | None]] = {}
     for route, requests in sorted(of_phase.items()):
         started = [request for request in requests if request.start is not None]

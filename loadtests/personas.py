@@ -22,6 +22,7 @@ DEMO_PASSWORD = "correct-horse-battery"  # noqa: S105 - every seeded account's, 
 APPROVED_CARD = "4242 4242 4242 4242"
 SEED = os.environ.get("LOADTESTS_SEED", "1")
 UNAUTHORIZED = 401
+SIGNED_IN = 0.25
 CUSTOMERS = 2000  # account numbers wrap here; the default data set has 5,000
 
 
@@ -221,9 +222,10 @@ class Buyer(Customer):
 
 
 class RecommendationWidget(Customer):
-    """A page's "goes well with" box: asks for recommendations, with a cart every other time, and nothing else.
+    """A page's "goes well with" box: asks for recommendations and nothing else, with a cart every other time.
 
-    A few accounts are enough, and signing in is not what this persona is about.
+    One visitor in four is signed in and gets personal ones, which cost the shop about twice as much. A few accounts
+    are enough for that; signing in is not what this persona is about.
     """
 
     persona = "recommendation-widget"
@@ -231,10 +233,18 @@ class RecommendationWidget(Customer):
     accounts = 4
     _numbers = itertools.count()
 
+    def headers(self) -> dict[str, str]:
+        return super().headers() if self.known else {}
+
+    def on_start(self) -> None:
+        self.known = True
+        super().on_start()
+
     @task
     @opens("GET /api/products/{sku}/recommendations")
     def ask_what_goes_well(self) -> None:
         """Recommendations for a product in view."""
+        self.known = self.rng.random() < SIGNED_IN
         sku = self.shelf.popular(self.rng)
         cart = self.shelf.some(self.rng, 2 * self.rng.randint(0, 1))
         query = f"?cart={','.join(cart)}" if cart else ""

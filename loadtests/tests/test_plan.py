@@ -42,7 +42,7 @@ def test_without_sharing_each_experiment_has_trials_of_its_own() -> None:
 def test_what_may_be_under_way_grows_with_the_replicas() -> None:
     trials = plan([load("scale-hot")], share=False)
     most = {max(t.replicas.values(), default=1): t.phases[-1].most["recommendation-widget"] for t in trials}
-    assert most == {1: 6, 2: 12, 4: 24, 8: 48}
+    assert most == {1: 2, 2: 4, 4: 8, 8: 16}
 
 
 def test_folders_sort_in_the_order_of_the_run_and_name_the_attempt() -> None:
@@ -61,4 +61,4 @@ def test_one_replica_may_be_written_or_left_out() -> None:
 
 def test_the_demo_fits_into_its_promise() -> None:
     demo = [load(name).short() for name in ("tax", "scale-hot", "spike")]
-    assert sum(trial.seconds for trial in plan(demo, share=True)) <= 200
+    assert sum(trial.seconds for trial in plan(demo, share=True)) <= 210
