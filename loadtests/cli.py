@@ -31,12 +31,13 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 def main() -> None:
     """Run the command; a mistake of the user's ends in one sentence and exit status 1."""
     from loadtests.runner import RunError
+    from loadtests.slices import SliceError
     from loadtests.trial import TrialError
     from microservices.launcher import LauncherError
 
     try:
         cli(prog_name="loadtests")
-    except (ExperimentError, RunError, TrialError, LauncherError) as error:
+    except (ExperimentError, RunError, SliceError, TrialError, LauncherError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
 

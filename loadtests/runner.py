@@ -24,7 +24,7 @@ from loadtests.experiment import FOLDER, Experiment, parse
 from loadtests.plan import Trial, plan
 from loadtests.raw import read_trial, read_trials
 from loadtests.trial import TOPOLOGIES, Bench, TrialError, run_trial
-from microservices.launcher import Fleet, default_home
+from microservices.launcher import Fleet, LauncherError, default_home
 
 GATE_REQUESTS = 200
 SEED_COMMANDS = {
@@ -113,7 +113,7 @@ def _run_all(trials: Sequence[Trial], folder: Path, bench: Bench, options: Optio
         try:
             run_trial(trial, place, bench)
             valid = is_valid(read_trial(place))
-        except TrialError as error:
+        except (TrialError, LauncherError) as error:
             _write(place / "failed.json", {"why": str(error)})
             valid = False
         done += 1

@@ -61,4 +61,4 @@ def test_one_replica_may_be_written_or_left_out() -> None:
 
 def test_the_demo_fits_into_its_promise() -> None:
     demo = [load(name).short() for name in ("tax", "scale-hot", "spike")]
-    assert sum(trial.seconds for trial in plan(demo, share=True)) <= 210
+    assert sum(trial.seconds for trial in plan(demo, share=True)) <= 200
