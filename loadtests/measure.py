@@ -192,11 +192,17 @@ def _crowded(machine: int, cores: dict[str, float]) -> Iterable[str]:
 
 
 def _cold(asked: Sequence[Request]) -> Iterable[str]:
-    """Warm-up not over: the first half of a steady phase was much slower than the second."""
-    waits = [r.latency_ms for r in sorted(asked, key=lambda r: r.intended) if r.start is not None]
-    if len(waits) < WARM_ENOUGH_FOR:
+    """Warm-up not over: the first half of a steady phase was much slower than the second, route by route."""
+    waits: dict[str, list[float]] = defaultdict(list)
+    started = sorted((r for r in asked if r.start is not None), key=lambda r: r.intended)
+    for request in started:
+        waits[request.route].append(request.latency_ms)
+    if len(started) < WARM_ENOUGH_FOR:
         return
-    middle = len(waits) // 2
-    first, second = percentile(waits[:middle], 0.5), percentile(waits[middle:], 0.5)
-    if first > second * WARM_FACTOR:
-        yield f"it was still warming up: median {first:.0f} ms in the first half, {second:.0f} ms in the second"
+    usual = {route: percentile(latencies, 0.5) for route, latencies in waits.items()}
+    # Against the route's own median: otherwise a half with more of the slow routes would look cold.
+    relative = [request.latency_ms / usual[request.route] for request in started]
+    middle = len(relative) // 2
+    times = percentile(relative[:middle], 0.5) / percentile(relative[middle:], 0.5)
+    if times > WARM_FACTOR:
+        yield f"it was still warming up: the first half took {times:.1f} times as long as the second"
