@@ -19,6 +19,8 @@ from microservices.chassis.errors import UpstreamError
 
 log = logging.getLogger(__name__)
 
+FIRST_PAUSE_SECONDS = 0.5
+"""When a whole fleet starts, the services that a loop calls are not there yet."""
 SLOWEST_SECONDS = 10.0
 
 
@@ -38,7 +40,7 @@ class Loop:
 
     def run(self) -> None:
         """Take steps until `stop`; after failures the pauses grow, up to 10 s."""
-        wait = 0.0
+        wait = min(self.pause, FIRST_PAUSE_SECONDS)
         while not self._stopping.wait(wait):
             try:
                 wait = 0.0 if self.turn() else self.pause
