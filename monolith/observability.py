@@ -118,8 +118,9 @@ class Observed:
 
 def _read_the_rest(environ: WSGIEnvironment) -> None:
     # Granian drops a connection on which a body was left unread, and with it the client's next request there.
-    if environ.get("CONTENT_LENGTH"):
-        environ["wsgi.input"].read(MOST_UNREAD_BYTES)
+    left = MOST_UNREAD_BYTES if environ.get("CONTENT_LENGTH") else 0
+    while left > 0 and (part := environ["wsgi.input"].read(min(left, 65_536))):
+        left -= len(part)
 
 
 def init_app(app: Flask, config: Config, database: Database) -> None:
