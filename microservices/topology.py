@@ -92,6 +92,9 @@ SPLIT = Topology(
             paths=("/api/products/*/recommendations",),
             needs=("orders",),
             reads_jwks=True,
+            # It never waits, it computes: four threads cost 7 % more CPU a call than two, one costs 20 % less,
+            # but then a health check waits behind a whole queue.
+            threads=2,
         ),
         Service(
             "cart",
@@ -139,7 +142,6 @@ MONOLITH = Topology(
             "monolith",
             ("-m", "monolith.cli", "serve", "--host", "{host}", "--port", "{port}"),
             paths=("/",),
-            threads=8,
         ),
     ),
 )

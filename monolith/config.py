@@ -25,7 +25,7 @@ class Config:
     port: int
     """SHOP_PORT: where `monolith serve` listens (default 8000)."""
     threads: int
-    """SHOP_THREADS: requests that one process works on at a time (default 8)."""
+    """SHOP_THREADS: requests that one process works on at a time (default 4)."""
     drain_file: Path | None
     """SHOP_DRAIN_FILE: once this file exists, /readyz answers 503 so that no new request is sent here."""
     log_level: str
@@ -46,7 +46,7 @@ class Config:
             home=home,
             database_url=env.get("SHOP_DATABASE_URL") or f"sqlite:///{home}/data/monolith.sqlite3",
             port=whole_number(env, "SHOP_PORT", 8000, 1, 65535),
-            threads=whole_number(env, "SHOP_THREADS", 8, 1, 64),
+            threads=whole_number(env, "SHOP_THREADS", 4, 1, 64),
             drain_file=Path(drain_file) if drain_file else None,
             log_level=one_of(env, "SHOP_LOG_LEVEL", "warning", ("debug", "info", "warning", "error")),
             payment_timeout=seconds(env, "SHOP_PAYMENT_TIMEOUT_SECONDS", 1.0),
