@@ -1,4 +1,4 @@
-"""One engine, and two ways to use it: `reading()` gives a connection, `writing()` a session in a transaction.
+"""One engine, and two ways to use it: `reading()` gives a connection, `writing()` one in a transaction.
 
 A writing transaction begins with BEGIN IMMEDIATE on SQLite. A deferred BEGIN takes the write lock only at the
 first write and fails at once when somebody else wrote since the first read, however long the busy timeout is.
@@ -7,24 +7,21 @@ first write and fails at once when somebody else wrote since the first read, how
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 from flask import current_app
 from sqlalchemy import Engine, create_engine, event, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
 
 BUSY_TIMEOUT_MS = 5000
-
-Reader = Connection | Session
-"""What a query needs: a connection for reading, or the session of a transaction under way."""
 
 
 class Base(DeclarativeBase):
@@ -73,9 +70,9 @@ class Database:
             raise
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """A session in one transaction: committed when the block ends, rolled back when it raises."""
-        with Session(self.engine) as db, db.begin():
+    def writing(self) -> Iterator[Connection]:
+        """A connection in one transaction: committed when the block ends, rolled back when it raises."""
+        with self.engine.begin() as db:
             yield db
 
     def create_tables(self) -> None:
@@ -94,10 +91,21 @@ class Database:
         self.engine.dispose()
 
 
-def upsert(db: Session, model: type[Base]) -> Any:
-    """An INSERT for `model` that can say ON CONFLICT; both databases write it the same, in dialects of their own."""
-    dialect = sqlite if db.get_bind().dialect.name == "sqlite" else postgresql
-    return dialect.insert(model)
+class Upsert:
+    """An INSERT that says ON CONFLICT. Both databases write it the same, SQLAlchemy in a dialect of each; it is built
+    once, at the first use, so that nobody imports the dialect of a database that is not there.
+    """
+
+    def __init__(self, build: Callable[[Any], Any]) -> None:
+        self._build = build
+        self._built: dict[str, Any] = {}
+
+    def execute(self, db: Connection, rows: Any) -> Any:
+        """Insert one row or many."""
+        name = db.dialect.name
+        if name not in self._built:
+            self._built[name] = self._build(import_module(f"sqlalchemy.dialects.{name}").insert)
+        return db.execute(self._built[name], rows)
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -124,7 +132,7 @@ def reading() -> AbstractContextManager[Connection]:
     return _current().reading()
 
 
-def writing() -> AbstractContextManager[Session]:
+def writing() -> AbstractContextManager[Connection]:
     """`Database.writing()` of the application that handles this request."""
     return _current().writing()
 

@@ -11,8 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, insert, make_url
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Table, insert, make_url
 
 from monolith import accounts, recommendations
 from monolith.accounts.models import Customer
@@ -140,7 +139,7 @@ def _bought(data: Dataset) -> Iterator[recommendations.Bought]:
         yield recommendations.Bought(number, order["customer_id"], products)
 
 
-def _insert(db: Session, model: type[Base], rows: Iterable[dict[str, Any]]) -> None:
+def _insert(db: Connection, model: type[Base], rows: Iterable[dict[str, Any]]) -> None:
     table = model.__table__
     assert isinstance(table, Table)
     remaining = iter(rows)

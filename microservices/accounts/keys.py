@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from sqlalchemy import select
+from sqlalchemy import Connection, insert, select
 
 from microservices.accounts.models import SigningKey
-from microservices.chassis.database import Database, Reader
+from microservices.chassis.database import Database
 from microservices.chassis.tokens import AUDIENCE, ISSUER
 
 KEYS = select(SigningKey.kid, SigningKey.private_pem).order_by(SigningKey.kid)
@@ -33,10 +33,10 @@ def ensure_signing_key(database: Database) -> None:
             return
     with database.writing() as db:
         if not _private_keys(db):
-            db.add(_new_key())
+            db.execute(insert(SigningKey), _new_key())
 
 
-def issue_token(db: Reader, customer_id: str, role: str, minutes: int) -> str:
+def issue_token(db: Connection, customer_id: str, role: str, minutes: int) -> str:
     """A token that proves who the customer is, good for `minutes`."""
     kid, private = next(iter(_private_keys(db).items()))
     now = int(time.time())
@@ -51,7 +51,7 @@ def issue_token(db: Reader, customer_id: str, role: str, minutes: int) -> str:
     return jwt.encode(claims, private, algorithm="EdDSA", headers={"kid": kid})
 
 
-def public_keys(db: Reader) -> dict[str, Any]:
+def public_keys(db: Connection) -> dict[str, Any]:
     """The public keys as a JSON Web Key Set."""
     keys = [
         {
@@ -81,14 +81,14 @@ class KeyFinder:
         return self._keys.get(kid)
 
 
-def _new_key() -> SigningKey:
+def _new_key() -> dict[str, str]:
     private = Ed25519PrivateKey.generate()
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     kid = hashlib.sha256(_raw(private.public_key())).hexdigest()[:16]
-    return SigningKey(kid=kid, private_pem=pem)
+    return {"kid": kid, "private_pem": pem}
 
 
-def _private_keys(db: Reader) -> dict[str, Ed25519PrivateKey]:
+def _private_keys(db: Connection) -> dict[str, Ed25519PrivateKey]:
     found: dict[str, Ed25519PrivateKey] = {}
     for kid, pem in db.execute(KEYS):
         key = load_pem_private_key(pem.encode(), password=None)

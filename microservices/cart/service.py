@@ -9,12 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from microservices.cart import clients
 from microservices.cart.models import CartLine
-from microservices.chassis.database import Reader, reading, writing
+from microservices.chassis.database import reading, writing
 from microservices.chassis.errors import Problem
 
 MOST_LINES = 50
@@ -23,6 +22,22 @@ LINES = (
     select(CartLine.sku, CartLine.quantity)
     .where(CartLine.customer_id == bindparam("customer_id"))
     .order_by(CartLine.sku)
+)
+
+QUANTITY = select(CartLine.quantity).where(
+    CartLine.customer_id == bindparam("who"), CartLine.sku == bindparam("what")
+)
+COUNT = select(func.count()).where(CartLine.customer_id == bindparam("who"))
+ADD = insert(CartLine)
+CHANGE = (
+    update(CartLine)
+    .where(CartLine.customer_id == bindparam("who"), CartLine.sku == bindparam("what"))
+    .values(quantity=bindparam("quantity"))
+)
+TAKE_OUT = delete(CartLine).where(
+    CartLine.customer_id == bindparam("who"),
+    CartLine.sku == bindparam("what"),
+    CartLine.quantity == bindparam("still"),
 )
 
 
@@ -63,38 +78,36 @@ def put(customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
     return _priced(quantities, products)
 
 
-def remove(db: Session, customer_id: str, sku: str) -> None:
+def remove(db: Connection, customer_id: str, sku: str) -> None:
     """Take a product out of the cart; taking out what is not there is fine."""
     db.execute(delete(CartLine).where(CartLine.customer_id == customer_id, CartLine.sku == sku))
 
 
-def clear(db: Session, customer_id: str) -> None:
+def clear(db: Connection, customer_id: str) -> None:
     """Empty the cart."""
     db.execute(delete(CartLine).where(CartLine.customer_id == customer_id))
 
 
-def lines(db: Reader, customer_id: str) -> dict[str, int]:
+def lines(db: Connection, customer_id: str) -> dict[str, int]:
     """How many of which product are in the cart."""
     return {line.sku: line.quantity for line in db.execute(LINES, {"customer_id": customer_id})}
 
 
-def check_out(db: Session, customer_id: str, ordered: Mapping[str, int]) -> None:
+def check_out(db: Connection, customer_id: str, ordered: Mapping[str, int]) -> None:
     """Take the ordered lines out, but leave a line whose quantity was changed meanwhile."""
-    for sku, quantity in ordered.items():
-        same = and_(CartLine.sku == sku, CartLine.quantity == quantity)
-        db.execute(delete(CartLine).where(CartLine.customer_id == customer_id, same))
+    lines = [{"who": customer_id, "what": sku, "still": quantity} for sku, quantity in ordered.items()]
+    if lines:
+        db.execute(TAKE_OUT, lines)
 
 
-def _set(db: Session, customer_id: str, sku: str, quantity: int) -> None:
-    line = db.get(CartLine, (customer_id, sku))
-    if line is None:
-        number = db.execute(select(func.count()).where(CartLine.customer_id == customer_id)).scalar_one()
-        if number >= MOST_LINES:
-            raise CartFull(f"A cart holds at most {MOST_LINES} different products; remove one first.")
-        line = CartLine(customer_id=customer_id, sku=sku)
-        db.add(line)
-    line.quantity = quantity
-    db.flush()
+def _set(db: Connection, customer_id: str, sku: str, quantity: int) -> None:
+    line = {"who": customer_id, "what": sku}
+    if db.execute(QUANTITY, line).first() is not None:
+        db.execute(CHANGE, {**line, "quantity": quantity})
+        return
+    if db.execute(COUNT, {"who": customer_id}).scalar_one() >= MOST_LINES:
+        raise CartFull(f"A cart holds at most {MOST_LINES} different products; remove one first.")
+    db.execute(ADD, {"customer_id": customer_id, "sku": sku, "quantity": quantity})
 
 
 def _priced(quantities: Mapping[str, int], products: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import JSON, String, select, text
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import JSON, Connection, String, insert, select, text, update
+from sqlalchemy.orm import Mapped, mapped_column
 
 from microservices.chassis.client import upstream
-from microservices.chassis.database import Reader, reading, writing
+from microservices.chassis.database import reading, writing
 
 FEED_PATH = "/internal/events"
 MOST_EVENTS = 500
@@ -37,18 +37,18 @@ class FeedPositionMixin:
     position: Mapped[int] = mapped_column(default=0)
 
 
-def publish(db: Session, outbox: type[Any], kind: str, data: dict[str, Any]) -> None:
+def publish(db: Connection, outbox: type[Any], kind: str, data: dict[str, Any]) -> None:
     """Store an event in the transaction `db`.
 
     PostgreSQL hands out positions before the commit, so that a reader could see 8 before 7 is there and never
     come back for it: writers of one outbox take turns. On SQLite they do anyway.
     """
-    if db.get_bind().dialect.name == "postgresql":
+    if db.dialect.name == "postgresql":
         db.execute(text(f"SELECT pg_advisory_xact_lock({OUTBOX_LOCK})"))
-    db.add(outbox(type=kind, data=data))
+    db.execute(insert(outbox), {"type": kind, "data": data})
 
 
-def feed(db: Reader, outbox: type[Any], after: int, limit: int) -> dict[str, Any]:
+def feed(db: Connection, outbox: type[Any], after: int, limit: int) -> dict[str, Any]:
     """The events that follow the position `after`, in order, at most `limit` of them."""
     columns = select(outbox.position, outbox.type, outbox.data)
     rows = db.execute(columns.where(outbox.position > after).order_by(outbox.position).limit(limit))
@@ -62,7 +62,7 @@ class FeedReader:
         self,
         source: str,
         bookmark: type[Any],
-        apply: Callable[[Session, str, dict[str, Any]], None],
+        apply: Callable[[Connection, str, dict[str, Any]], None],
         limit: int = MOST_EVENTS,
     ) -> None:
         self.source, self._bookmark, self._apply, self._limit = source, bookmark, apply, limit
@@ -79,13 +79,15 @@ class FeedReader:
                 self.apply(db, events)
         return len(events) >= self._limit
 
-    def apply(self, db: Session, events: list[dict[str, Any]]) -> None:
+    def apply(self, db: Connection, events: list[dict[str, Any]]) -> None:
         """Apply the events beyond the bookmark and move it; another replica may have been here meanwhile."""
-        bookmark = db.get(self._bookmark, self.source, with_for_update=True)
-        if bookmark is None:
-            bookmark = self._bookmark(feed=self.source, position=0)
-            db.add(bookmark)
+        mine = self._bookmark.feed == self.source
+        position = db.execute(select(self._bookmark.position).where(mine).with_for_update()).scalar()
+        if position is None:
+            position = 0
+            db.execute(insert(self._bookmark), {"feed": self.source, "position": position})
         for event in sorted(events, key=lambda event: int(event["position"])):
-            if event["position"] > bookmark.position:
+            if event["position"] > position:
                 self._apply(db, event["type"], event["data"])
-                bookmark.position = event["position"]
+                position = event["position"]
+        db.execute(update(self._bookmark).where(mine).values(position=position))

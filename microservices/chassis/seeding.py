@@ -55,9 +55,8 @@ def fill(url: str, base: type[DeclarativeBase], tables: Tables) -> None:
     database = Database(url, base)
     try:
         with database.writing() as db:
-            connection = db.connection()
-            base.metadata.drop_all(connection)
-            base.metadata.create_all(connection)
+            base.metadata.drop_all(db)
+            base.metadata.create_all(db)
             for model, model_rows in tables:
                 remaining = iter(model_rows)
                 while chunk := list(islice(remaining, ROWS_AT_A_TIME)):

@@ -8,14 +8,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import BindParameter, Connection, Update, bindparam, insert, select, update
 
-from microservices.chassis.database import Reader, upsert
+from microservices.chassis.database import Upsert
 from microservices.chassis.errors import Problem
 from microservices.inventory.models import Reservation, ReservedLine, Status, Stock
 
 AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
+
+AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
+THESE = Stock.sku == bindparam("what")
+QUANTITY: BindParameter[int] = bindparam("quantity")
+TAKE = (
+    update(Stock)
+    .where(THESE, Stock.available >= QUANTITY)
+    .values(available=Stock.available - QUANTITY, reserved=Stock.reserved + QUANTITY)
+    .returning(Stock.sku)
+)
+SELL = update(Stock).where(THESE).values(reserved=Stock.reserved - QUANTITY, sold=Stock.sold + QUANTITY)
+GIVE_BACK = (
+    update(Stock)
+    .where(THESE)
+    .values(reserved=Stock.reserved - QUANTITY, available=Stock.available + QUANTITY)
+)
+NEW = Upsert(lambda insert: insert(Reservation).on_conflict_do_nothing().returning(Reservation.order_id))
+NEW_LINES = insert(ReservedLine)
+STATUS = select(Reservation.status).where(Reservation.order_id == bindparam("order_id")).with_for_update()
+LINES = (
+    select(ReservedLine.sku, ReservedLine.quantity)
+    .where(ReservedLine.order_id == bindparam("order_id"))
+    .order_by(ReservedLine.sku)
+)
+DECIDE = (
+    update(Reservation).where(Reservation.order_id == bindparam("which")).values(status=bindparam("status"))
+)
 
 
 class UnknownProduct(Problem):
@@ -53,7 +79,7 @@ class ReservationClosed(Problem):
         )
 
 
-def availability(db: Reader, sku: str) -> dict[str, Any]:
+def availability(db: Connection, sku: str) -> dict[str, Any]:
     """How many of a product can be bought now; raises UnknownProduct."""
     available = db.execute(AVAILABLE, {"sku": sku}).scalar()
     if available is None:
@@ -61,88 +87,69 @@ def availability(db: Reader, sku: str) -> dict[str, Any]:
     return {"sku": sku, "available": available}
 
 
-def set_available(db: Session, sku: str, available: int) -> dict[str, Any]:
+def set_available(db: Connection, sku: str, available: int) -> dict[str, Any]:
     """Set how many can be bought, as after a delivery or a count; raises UnknownProduct."""
     received = available + Stock.reserved + Stock.sold
     db.execute(update(Stock).where(Stock.sku == sku).values(available=available, received=received))
     return availability(db, sku)
 
 
-def reserve(db: Session, order_id: str, wanted: Mapping[str, int]) -> dict[str, Any]:
+def reserve(db: Connection, order_id: str, wanted: Mapping[str, int]) -> dict[str, Any]:
     """Put pieces aside, all or nothing: raises OutOfStock for the first SKU there is too little of.
 
     An order that was released before, even before it could reserve, gets nothing: ReservationClosed.
     """
     is_new = _remember(db, order_id, Status.RESERVED)
-    reservation = _find(db, order_id)
-    if reservation.status == Status.RELEASED:
-        raise ReservationClosed(order_id, reservation.status)
+    status = _find(db, order_id)
+    if status == Status.RELEASED:
+        raise ReservationClosed(order_id, status)
     if is_new:
         for sku, quantity in sorted(wanted.items()):
-            _take(db, sku, quantity)
-            db.add(ReservedLine(order_id=order_id, sku=sku, quantity=quantity))
-    return _as_dict(reservation)
+            if db.execute(TAKE, {"what": sku, "quantity": quantity}).first() is None:
+                raise OutOfStock(sku, quantity, availability(db, sku)["available"])
+        lines = [{"order_id": order_id, "sku": sku, "quantity": wanted[sku]} for sku in sorted(wanted)]
+        db.execute(NEW_LINES, lines)
+    return {"order_id": order_id, "status": status}
 
 
-def commit(db: Session, order_id: str) -> dict[str, Any]:
+def commit(db: Connection, order_id: str) -> dict[str, Any]:
     """The order is confirmed: what was put aside is sold; raises UnknownReservation or ReservationClosed."""
-    reservation = _find(db, order_id)
-    if reservation.status == Status.RELEASED:
-        raise ReservationClosed(order_id, reservation.status)
-    if reservation.status == Status.RESERVED:
-        for line in _lines(db, order_id):
-            moved = {"reserved": Stock.reserved - line.quantity, "sold": Stock.sold + line.quantity}
-            db.execute(update(Stock).where(Stock.sku == line.sku).values(moved))
-        reservation.status = Status.COMMITTED
-    return _as_dict(reservation)
+    status = _find(db, order_id)
+    if status == Status.RELEASED:
+        raise ReservationClosed(order_id, status)
+    if status == Status.RESERVED:
+        _decide(db, order_id, Status.COMMITTED, SELL)
+    return {"order_id": order_id, "status": Status.COMMITTED}
 
 
-def release(db: Session, order_id: str) -> dict[str, Any]:
+def release(db: Connection, order_id: str) -> dict[str, Any]:
     """The order came to nothing: what was put aside can be bought again; raises ReservationClosed once it is sold.
 
     Nothing reserved yet is remembered as released: the request to reserve may still be on its way.
     """
     _remember(db, order_id, Status.RELEASED)
-    reservation = _find(db, order_id)
-    if reservation.status == Status.COMMITTED:
-        raise ReservationClosed(order_id, reservation.status)
-    if reservation.status == Status.RESERVED:
-        for line in _lines(db, order_id):
-            moved = {"reserved": Stock.reserved - line.quantity, "available": Stock.available + line.quantity}
-            db.execute(update(Stock).where(Stock.sku == line.sku).values(moved))
-        reservation.status = Status.RELEASED
-    return _as_dict(reservation)
+    status = _find(db, order_id)
+    if status == Status.COMMITTED:
+        raise ReservationClosed(order_id, status)
+    if status == Status.RESERVED:
+        _decide(db, order_id, Status.RELEASED, GIVE_BACK)
+    return {"order_id": order_id, "status": Status.RELEASED}
 
 
-def _take(db: Session, sku: str, quantity: int) -> None:
-    taken = db.execute(
-        update(Stock)
-        .where(Stock.sku == sku, Stock.available >= quantity)
-        .values(available=Stock.available - quantity, reserved=Stock.reserved + quantity)
-        .returning(Stock.sku)
-    ).first()
-    if taken is None:
-        raise OutOfStock(sku, quantity, availability(db, sku)["available"])
-
-
-def _remember(db: Session, order_id: str, status: Status) -> bool:
+def _remember(db: Connection, order_id: str, status: Status) -> bool:
     """Store that there is a reservation; False when there was one before, be it by a request at the same time."""
-    new = upsert(db, Reservation).values(order_id=order_id, status=status).on_conflict_do_nothing()
-    return db.execute(new.returning(Reservation.order_id)).first() is not None
+    return NEW.execute(db, {"order_id": order_id, "status": status}).first() is not None
 
 
-def _find(db: Session, order_id: str) -> Reservation:
-    reservation = db.get(Reservation, order_id, with_for_update=True)
-    if reservation is None:
+def _find(db: Connection, order_id: str) -> str:
+    status = db.execute(STATUS, {"order_id": order_id}).scalar()
+    if status is None:
         raise UnknownReservation(order_id)
-    return reservation
+    return status
 
 
-def _lines(db: Session, order_id: str) -> list[ReservedLine]:
-    return list(
-        db.scalars(select(ReservedLine).where(ReservedLine.order_id == order_id).order_by(ReservedLine.sku))
-    )
-
-
-def _as_dict(reservation: Reservation) -> dict[str, Any]:
-    return {"order_id": reservation.order_id, "status": reservation.status}
+def _decide(db: Connection, order_id: str, status: Status, move: Update) -> None:
+    lines = db.execute(LINES, {"order_id": order_id}).all()
+    if lines:
+        db.execute(move, [{"what": line.sku, "quantity": line.quantity} for line in lines])
+    db.execute(DECIDE, {"which": order_id, "status": status})

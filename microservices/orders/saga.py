@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from microservices.chassis.database import reading, writing
 from microservices.chassis.errors import Problem
@@ -27,6 +26,27 @@ UNFINISHED = (Step.PRICED, Step.PAID, Step.UNDOING)
 
 BY_KEY = select(Order.id, Order.customer_id, Order.fingerprint, Order.step, Order.problem).where(
     Order.customer_id == bindparam("customer_id"), Order.key == bindparam("key")
+)
+NEW_ORDER, NEW_LINES = insert(Order).returning(Order.number), insert(OrderLine)
+ADVANCE = (
+    update(Order)
+    .where(Order.id == bindparam("which"), Order.step == bindparam("from"))
+    .values(step=bindparam("to"))
+    .returning(Order.number)
+)
+REFUSE = (
+    update(Order)
+    .where(Order.id == bindparam("which"), Order.step == Step.PRICED)
+    .values(step=bindparam("to"), problem=bindparam("why"))
+    .returning(Order.number)
+)
+LEFT = (Order.step.in_(UNFINISHED), Order.lease_until < bindparam("now"))
+ABANDONED = select(Order.id).where(*LEFT).order_by(Order.number).limit(1)
+TAKE_OVER = (
+    update(Order)
+    .where(Order.id == ABANDONED.scalar_subquery(), *LEFT)
+    .values(lease_until=bindparam("then"))
+    .returning(Order.id, Order.customer_id, Order.number, Order.step)
 )
 LINES = (
     select(OrderLine.sku, OrderLine.name, OrderLine.category, OrderLine.unit_price_cents, OrderLine.quantity)
@@ -109,9 +129,9 @@ def store(order: Draft, claim: Claim, step: Step, refusal: Problem | None = None
         "lease_until": time.time() + LEASE_SECONDS,
     }
     with writing() as db:
-        number = db.execute(insert(Order).values(row).returning(Order.number)).scalar_one()
+        number = db.execute(NEW_ORDER, row).scalar_one()
         if order.lines:
-            db.execute(insert(OrderLine), [{"order_number": number, **line} for line in order.lines])
+            db.execute(NEW_LINES, [{"order_number": number, **line} for line in order.lines])
 
 
 def confirm(order: Draft) -> bool:
@@ -126,7 +146,8 @@ def confirm(order: Draft) -> bool:
 def refuse(order_id: str, refusal: Problem, step: Step) -> bool:
     """The order does not stand: remember why, and whether something has to be given back."""
     with writing() as db:
-        return _advance(db, order_id, Step.PRICED, step, problem=refusal.to_dict()) is not None
+        refused = {"which": order_id, "to": step, "why": refusal.to_dict()}
+        return db.execute(REFUSE, refused).first() is not None
 
 
 def finish(order_id: str, before: Step, step: Step) -> None:
@@ -138,33 +159,21 @@ def finish(order_id: str, before: Step, step: Step) -> None:
 def take_over() -> tuple[Draft, Step] | None:
     """Take up an order whose checkout was left unfinished; None when there is none, or somebody was faster."""
     now = time.time()
-    left = or_(*(Order.step == step for step in UNFINISHED))
-    abandoned = select(Order.id).where(left, Order.lease_until < now).order_by(Order.number).limit(1)
     with reading() as db:
-        if db.execute(abandoned).first() is None:
+        if db.execute(ABANDONED, {"now": now}).first() is None:
             return None
     with writing() as db:
-        taken = db.execute(
-            update(Order)
-            .where(Order.id == abandoned.scalar_subquery(), Order.lease_until < now)
-            .values(lease_until=now + LEASE_SECONDS)
-            .returning(Order.id, Order.customer_id, Order.number, Order.step)
-        ).first()
+        taken = db.execute(TAKE_OVER, {"now": now, "then": now + LEASE_SECONDS}).first()
         if taken is None:
             return None
         return Draft(taken.id, taken.customer_id, _lines(db, taken.number)), Step(taken.step)
 
 
-def _advance(db: Session, order_id: str, before: Step, after: Step, **values: Any) -> int | None:
-    return db.execute(
-        update(Order)
-        .where(Order.id == order_id, Order.step == before)
-        .values(step=after, **values)
-        .returning(Order.number)
-    ).scalar()
+def _advance(db: Connection, order_id: str, before: Step, after: Step) -> int | None:
+    return db.execute(ADVANCE, {"which": order_id, "from": before, "to": after}).scalar()
 
 
-def _lines(db: Session, number: int) -> list[dict[str, Any]]:
+def _lines(db: Connection, number: int) -> list[dict[str, Any]]:
     return [row._asdict() for row in db.execute(LINES, {"number": number})]
 
 

@@ -8,16 +8,23 @@ from __future__ import annotations
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, select, update
 
-from microservices.chassis.database import reading, upsert, writing
+from microservices.chassis.database import Upsert, reading, writing
 from microservices.chassis.errors import Problem
 from microservices.payments import provider
 from microservices.payments.models import Payment, Status
 
 STATUS_AND_AMOUNT = select(Payment.status, Payment.captured_cents).where(
     Payment.order_id == bindparam("order_id")
+)
+
+NEW = Upsert(lambda insert: insert(Payment).on_conflict_do_nothing())
+REFUND = (
+    update(Payment)
+    .where(Payment.order_id == bindparam("which"))
+    .values(status=Status.REFUNDED, refunded_cents=Payment.captured_cents)
+    .returning(Payment.refunded_cents)
 )
 
 
@@ -58,16 +65,14 @@ def capture(order_id: str, amount_cents: int, card_number: str) -> dict[str, Any
     return {"order_id": order_id, "status": status, "amount_cents": captured_cents}
 
 
-def refund(db: Session, order_id: str) -> dict[str, Any]:
+def refund(db: Connection, order_id: str) -> dict[str, Any]:
     """Give back what was taken for an order.
 
     Nothing taken yet is remembered as refunded: the request to capture may still be on its way.
     """
     _remember(db, order_id, Status.REFUNDED, 0)
-    payment = db.get_one(Payment, order_id, with_for_update=True)
-    payment.status = Status.REFUNDED
-    payment.refunded_cents = payment.captured_cents
-    return {"order_id": order_id, "status": payment.status, "amount_cents": payment.refunded_cents}
+    refunded = db.execute(REFUND, {"which": order_id}).scalar_one()
+    return {"order_id": order_id, "status": Status.REFUNDED, "amount_cents": refunded}
 
 
 def _charge(card_number: str) -> None:
@@ -80,9 +85,7 @@ def _charge(card_number: str) -> None:
         raise PaymentTimedOut("The payment provider did not answer in time; nothing was charged.") from None
 
 
-def _remember(db: Session, order_id: str, status: Status, captured_cents: int) -> None:
+def _remember(db: Connection, order_id: str, status: Status, captured_cents: int) -> None:
     """Store the payment unless there is one; a request for the same order at the same time waits here."""
-    new = upsert(db, Payment).values(
-        order_id=order_id, status=status, captured_cents=captured_cents, refunded_cents=0
-    )
-    db.execute(new.on_conflict_do_nothing())
+    payment = {"order_id": order_id, "status": status, "captured_cents": captured_cents, "refunded_cents": 0}
+    NEW.execute(db, payment)

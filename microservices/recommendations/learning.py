@@ -12,10 +12,26 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, NamedTuple
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
-from microservices.chassis.database import upsert
+from microservices.chassis.database import Upsert
 from microservices.recommendations.models import CoPurchase, Popularity, Purchase
+
+ADD_POPULARITY = Upsert(
+    lambda insert: (new := insert(Popularity)).on_conflict_do_update(
+        index_elements=["sku"], set_={"orders": Popularity.orders + new.excluded.orders}
+    )
+)
+ADD_CO_PURCHASE = Upsert(
+    lambda insert: (new := insert(CoPurchase)).on_conflict_do_update(
+        index_elements=["sku", "other"], set_={"orders": CoPurchase.orders + new.excluded.orders}
+    )
+)
+SET_PURCHASE = Upsert(
+    lambda insert: (new := insert(Purchase)).on_conflict_do_update(
+        index_elements=["customer_id", "sku"], set_={"position": new.excluded.position}
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +51,7 @@ class Counted(NamedTuple):
     purchases: list[dict[str, Any]]
 
 
-def learn_from_event(db: Session, kind: str, data: dict[str, Any]) -> None:
+def learn_from_event(db: Connection, kind: str, data: dict[str, Any]) -> None:
     """Count the order that an event tells of; other kinds of events are none of our business."""
     if kind == "order-confirmed":
         products = {item["sku"]: item["category"] for item in data["items"]}
@@ -56,22 +72,10 @@ def count(orders: Iterable[Bought]) -> Counted:
     )
 
 
-def learn(db: Session, orders: list[Bought]) -> None:
+def learn(db: Connection, orders: list[Bought]) -> None:
     """Count these orders."""
     counted = count(orders)
-    _add(db, Popularity, counted.popularity)
-    _add(db, CoPurchase, counted.co_purchases)
-    newest = upsert(db, Purchase)
-    position = {"position": newest.excluded.position}
-    db.execute(
-        newest.on_conflict_do_update(index_elements=["customer_id", "sku"], set_=position), counted.purchases
-    )
-
-
-def _add(db: Session, model: type[Popularity | CoPurchase], rows: list[dict[str, Any]]) -> None:
-    """Add the rows' `orders` to those counted already; an order with one product has no pairs to count."""
-    if rows:
-        adding = upsert(db, model)
-        keys = [column.name for column in model.__table__.primary_key]
-        orders = {"orders": model.orders + adding.excluded.orders}
-        db.execute(adding.on_conflict_do_update(index_elements=keys, set_=orders), rows)
+    ADD_POPULARITY.execute(db, counted.popularity)
+    if counted.co_purchases:  # an order with one product has no pairs to count
+        ADD_CO_PURCHASE.execute(db, counted.co_purchases)
+    SET_PURCHASE.execute(db, counted.purchases)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import String, bindparam, cast, func, select
+from sqlalchemy import Connection, String, bindparam, cast, func, select
 
-from microservices.chassis.database import Reader
 from microservices.recommendations.models import CoPurchase, Popularity, Purchase
 from microservices.recommendations.ranking import Neighbour, diversify, score, weigh_seeds
 
@@ -58,7 +57,9 @@ TOGETHER = (
 POPULAR = select(Popularity.sku).order_by(Popularity.orders.desc(), Popularity.sku).limit(bindparam("number"))
 
 
-def suggest(db: Reader, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
+def suggest(
+    db: Connection, sku: str, cart: Sequence[str], customer_id: str | None, limit: int
+) -> dict[str, Any]:
     """Up to `limit` products that go well with `sku`, given what is in the cart and was bought before.
 
     A product that was never sold, and too short a list, are filled up with what is popular (score 0).
@@ -74,20 +75,20 @@ def suggest(db: Reader, sku: str, cart: Sequence[str], customer_id: str | None, 
     return {"sku": sku, "items": items}
 
 
-def _history(db: Reader, customer_id: str | None) -> list[str]:
+def _history(db: Connection, customer_id: str | None) -> list[str]:
     if customer_id is None:
         return []
     return [sku for (sku,) in db.execute(BOUGHT, {"customer_id": customer_id})]
 
 
-def _neighbours(db: Reader, seeds: list[str]) -> Iterator[Neighbour]:
+def _neighbours(db: Connection, seeds: list[str]) -> Iterator[Neighbour]:
     for seed, packed in db.execute(NEIGHBOURS, {"skus": seeds}):
         for neighbour in packed.split(COMMA):
             together, orders, sku, category = neighbour.split(SPACE)
             yield Neighbour(seed, sku, int(together), category, int(orders))
 
 
-def _together(db: Reader, skus: list[str]) -> dict[tuple[str, str], int]:
+def _together(db: Connection, skus: list[str]) -> dict[tuple[str, str], int]:
     together = {}
     for sku, packed in db.execute(TOGETHER, {"skus": skus, "others": skus}):
         for pair in packed.split(COMMA):
@@ -96,6 +97,6 @@ def _together(db: Reader, skus: list[str]) -> dict[tuple[str, str], int]:
     return together
 
 
-def _popular(db: Reader, but_not: Collection[str], number: int) -> list[str]:
+def _popular(db: Connection, but_not: Collection[str], number: int) -> list[str]:
     best = db.execute(POPULAR, {"number": number + len(but_not)})
     return [sku for (sku,) in best if sku not in but_not][:number]

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from monolith.cart.models import CartLine
 from monolith.catalog.models import Product
 from monolith.catalog.service import UnknownProduct
-from monolith.database import Reader
 from monolith.errors import ShopError
 
 MOST_LINES = 50
@@ -26,12 +24,29 @@ CART = (
     .order_by(CartLine.sku)
 )
 
+EXISTS = select(Product.sku).where(Product.sku == bindparam("sku"))
+QUANTITY = select(CartLine.quantity).where(
+    CartLine.customer_id == bindparam("who"), CartLine.sku == bindparam("what")
+)
+COUNT = select(func.count()).where(CartLine.customer_id == bindparam("who"))
+ADD = insert(CartLine)
+CHANGE = (
+    update(CartLine)
+    .where(CartLine.customer_id == bindparam("who"), CartLine.sku == bindparam("what"))
+    .values(quantity=bindparam("quantity"))
+)
+TAKE_OUT = delete(CartLine).where(
+    CartLine.customer_id == bindparam("who"),
+    CartLine.sku == bindparam("what"),
+    CartLine.quantity == bindparam("still"),
+)
+
 
 class CartFull(ShopError):
     status, slug, title = 409, "cart-full", "The cart is full"
 
 
-def read(db: Reader, customer_id: str) -> dict[str, Any]:
+def read(db: Connection, customer_id: str) -> dict[str, Any]:
     """The cart with today's names and prices."""
     rows = db.execute(CART, {"customer_id": customer_id})
     items = [
@@ -47,34 +62,36 @@ def read(db: Reader, customer_id: str) -> dict[str, Any]:
     return {"items": items, "total_cents": sum(item["line_total_cents"] for item in items)}
 
 
-def put(db: Session, customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
+def put(db: Connection, customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
     """Set how many of a product are in the cart; raises UnknownProduct or CartFull."""
-    if db.scalars(select(Product.sku).where(Product.sku == sku)).first() is None:
+    if db.execute(EXISTS, {"sku": sku}).first() is None:
         raise UnknownProduct(sku)
-    line = db.get(CartLine, (customer_id, sku))
-    if line is None:
-        lines = db.scalars(select(func.count()).where(CartLine.customer_id == customer_id)).one()
-        if lines >= MOST_LINES:
-            raise CartFull(f"A cart holds at most {MOST_LINES} different products; remove one first.")
-        line = CartLine(customer_id=customer_id, sku=sku)
-        db.add(line)
-    line.quantity = quantity
-    db.flush()
+    _set(db, customer_id, sku, quantity)
     return read(db, customer_id)
 
 
-def remove(db: Session, customer_id: str, sku: str) -> None:
+def remove(db: Connection, customer_id: str, sku: str) -> None:
     """Take a product out of the cart; taking out what is not there is fine."""
     db.execute(delete(CartLine).where(CartLine.customer_id == customer_id, CartLine.sku == sku))
 
 
-def clear(db: Session, customer_id: str) -> None:
+def clear(db: Connection, customer_id: str) -> None:
     """Empty the cart."""
     db.execute(delete(CartLine).where(CartLine.customer_id == customer_id))
 
 
-def check_out(db: Session, customer_id: str, ordered: Mapping[str, int]) -> None:
+def check_out(db: Connection, customer_id: str, ordered: Mapping[str, int]) -> None:
     """Take the ordered lines out, but leave a line whose quantity was changed meanwhile."""
-    for sku, quantity in ordered.items():
-        same = and_(CartLine.sku == sku, CartLine.quantity == quantity)
-        db.execute(delete(CartLine).where(CartLine.customer_id == customer_id, same))
+    lines = [{"who": customer_id, "what": sku, "still": quantity} for sku, quantity in ordered.items()]
+    if lines:
+        db.execute(TAKE_OUT, lines)
+
+
+def _set(db: Connection, customer_id: str, sku: str, quantity: int) -> None:
+    line = {"who": customer_id, "what": sku}
+    if db.execute(QUANTITY, line).first() is not None:
+        db.execute(CHANGE, {**line, "quantity": quantity})
+        return
+    if db.execute(COUNT, {"who": customer_id}).scalar_one() >= MOST_LINES:
+        raise CartFull(f"A cart holds at most {MOST_LINES} different products; remove one first.")
+    db.execute(ADD, {"customer_id": customer_id, "sku": sku, "quantity": quantity})

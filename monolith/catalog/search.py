@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from monolith.cart.models import CartLine
 from monolith.catalog.models import Product
 from monolith.catalog.service import SHOWN, as_dict, matching
-from monolith.database import Reader
 
 
 def search(
-    db: Reader, q: str, category: str, page: int, page_size: int, customer_id: str | None
+    db: Connection, q: str, category: str, page: int, page_size: int, customer_id: str | None
 ) -> dict[str, Any]:
     """One page of matching products, each with `in_cart`, the quantity in this customer's cart."""
     wanted = matching(category, q)

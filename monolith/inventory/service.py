@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, select, update
 
 from monolith.catalog import UnknownProduct
-from monolith.database import Reader
 from monolith.errors import ShopError
 from monolith.inventory.models import Stock
 
 AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
+SELL = (
+    update(Stock)
+    .where(Stock.sku == bindparam("what"), Stock.available >= bindparam("quantity"))
+    .values(available=Stock.available - bindparam("quantity"), sold=Stock.sold + bindparam("quantity"))
+    .returning(Stock.sku)
+)
 
 
 class OutOfStock(ShopError):
@@ -28,7 +32,7 @@ class OutOfStock(ShopError):
         )
 
 
-def availability(db: Reader, sku: str) -> dict[str, Any]:
+def availability(db: Connection, sku: str) -> dict[str, Any]:
     """How many of a product can be bought now; raises UnknownProduct."""
     available = db.execute(AVAILABLE, {"sku": sku}).scalar()
     if available is None:
@@ -36,7 +40,7 @@ def availability(db: Reader, sku: str) -> dict[str, Any]:
     return {"sku": sku, "available": available}
 
 
-def set_available(db: Session, sku: str, available: int) -> dict[str, Any]:
+def set_available(db: Connection, sku: str, available: int) -> dict[str, Any]:
     """Set how many can be bought, as after a delivery or a count; raises UnknownProduct."""
     db.execute(
         update(Stock).where(Stock.sku == sku).values(available=available, received=available + Stock.sold)
@@ -44,14 +48,8 @@ def set_available(db: Session, sku: str, available: int) -> dict[str, Any]:
     return availability(db, sku)
 
 
-def sell(db: Session, wanted: Mapping[str, int]) -> None:
+def sell(db: Connection, wanted: Mapping[str, int]) -> None:
     """Take pieces out of the stock, all or nothing: raises OutOfStock for the first SKU there is too little of."""
     for sku, quantity in sorted(wanted.items()):
-        taken = db.execute(
-            update(Stock)
-            .where(Stock.sku == sku, Stock.available >= quantity)
-            .values(available=Stock.available - quantity, sold=Stock.sold + quantity)
-            .returning(Stock.sku)
-        ).first()
-        if taken is None:
+        if db.execute(SELL, {"what": sku, "quantity": quantity}).first() is None:
             raise OutOfStock(sku, quantity, availability(db, sku)["available"])

@@ -14,18 +14,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from monolith import catalog
 from monolith.cart import service as cart
-from monolith.database import writing
+from monolith.database import Upsert, writing
 from monolith.errors import ShopError
 from monolith.inventory import service as inventory
 from monolith.orders.models import IdempotencyKey, Order, OrderCounter, OrderLine, Status
 from monolith.orders.service import show
 from monolith.payments import service as payments
+
+THIS_KEY = (IdempotencyKey.customer_id == bindparam("who"), IdempotencyKey.key == bindparam("which"))
+EARLIER = select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(*THIS_KEY)
+CLAIM = insert(IdempotencyKey)
+REMEMBER = update(IdempotencyKey).where(*THIS_KEY).values(status=bindparam("status"), body=bindparam("body"))
+NEXT_NUMBER = Upsert(
+    lambda insert: (
+        insert(OrderCounter)
+        .on_conflict_do_update(index_elements=["id"], set_={"last": OrderCounter.last + 1})
+        .returning(OrderCounter.last)
+    )
+)
+NEW_ORDER, NEW_LINES = insert(Order), insert(OrderLine)
 
 
 class CartEmpty(ShopError):
@@ -57,70 +69,64 @@ def checkout(customer_id: str, key: str, card_number: str) -> Answer:
 
 def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: str) -> Answer:
     with writing() as db:
-        earlier = db.get(IdempotencyKey, (customer_id, key))
+        claim = {"who": customer_id, "which": key}
+        earlier = db.execute(EARLIER, claim).first()
         if earlier is not None:
             return _repeat(earlier, fingerprint)
-        claim = IdempotencyKey(customer_id=customer_id, key=key, fingerprint=fingerprint)
-        db.add(claim)
-        db.flush()
+        db.execute(CLAIM, {"customer_id": customer_id, "key": key, "fingerprint": fingerprint})
         try:
             with db.begin_nested():
                 answer = Answer(201, _place_order(db, customer_id, card_number))
         except ShopError as refusal:
             answer = Answer(refusal.status, refusal.to_dict())
-        claim.status, claim.body = answer.status, json.dumps(answer.body)
+        db.execute(REMEMBER, {**claim, "status": answer.status, "body": json.dumps(answer.body)})
     return answer
 
 
-def _repeat(earlier: IdempotencyKey, fingerprint: str) -> Answer:
+def _repeat(earlier: Any, fingerprint: str) -> Answer:
     if earlier.fingerprint != fingerprint:
         raise KeyReused("This Idempotency-Key was used with another body; send a new key for a new checkout.")
-    assert earlier.status is not None
-    assert earlier.body is not None
     return Answer(earlier.status, json.loads(earlier.body), replayed=True)
 
 
-def _place_order(db: Session, customer_id: str, card_number: str) -> dict[str, Any]:
+def _place_order(db: Connection, customer_id: str, card_number: str) -> dict[str, Any]:
     wanted = {item["sku"]: item["quantity"] for item in cart.read(db, customer_id)["items"]}
     if not wanted:
         raise CartEmpty("There is nothing in the cart; put something in first.")
-    order = _price(db, customer_id, wanted)
+    lines = _price(db, wanted)
+    total_cents = sum(line["unit_price_cents"] * line["quantity"] for line in lines)
+    order_id = uuid.uuid4().hex
     inventory.sell(db, wanted)
-    payments.capture(db, order.id, order.total_cents, card_number)
+    payments.capture(db, order_id, total_cents, card_number)
     cart.check_out(db, customer_id, wanted)
-    order.number = _next_number(db)
-    db.add(order)
-    db.flush()
-    return show(db, customer_id, order.id)
+    _write_down(db, order_id, customer_id, total_cents, lines)
+    return show(db, customer_id, order_id)
 
 
-def _price(db: Session, customer_id: str, wanted: dict[str, int]) -> Order:
-    products = catalog.batch(db, sorted(wanted))["items"]
-    lines = [
-        OrderLine(
-            sku=product["sku"],
-            name=product["name"],
-            category=product["category"],
-            unit_price_cents=product["price_cents"],
-            quantity=wanted[product["sku"]],
-        )
-        for product in products
+def _price(db: Connection, wanted: dict[str, int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "sku": product["sku"],
+            "name": product["name"],
+            "category": product["category"],
+            "unit_price_cents": product["price_cents"],
+            "quantity": wanted[product["sku"]],
+        }
+        for product in catalog.batch(db, sorted(wanted))["items"]
     ]
-    return Order(
-        id=uuid.uuid4().hex,
-        customer_id=customer_id,
-        status=Status.CONFIRMED,
-        total_cents=sum(line.unit_price_cents * line.quantity for line in lines),
-        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        lines=lines,
-    )
 
 
-def _next_number(db: Session) -> int:
-    counted = update(OrderCounter).values(last=OrderCounter.last + 1).returning(OrderCounter.last)
-    number = db.scalars(counted).first()
-    if number is None:
-        db.add(OrderCounter(id=1, last=1))
-        db.flush()
-        return db.scalars(select(OrderCounter.last)).one()
-    return number
+def _write_down(
+    db: Connection, order_id: str, customer_id: str, total_cents: int, lines: list[dict[str, Any]]
+) -> None:
+    number = NEXT_NUMBER.execute(db, {"id": 1, "last": 1}).scalar_one()
+    order = {
+        "number": number,
+        "id": order_id,
+        "customer_id": customer_id,
+        "status": Status.CONFIRMED,
+        "total_cents": total_cents,
+        "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    db.execute(NEW_ORDER, order)
+    db.execute(NEW_LINES, [{"order_number": number, **line} for line in lines])

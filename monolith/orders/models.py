@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from sqlalchemy import ForeignKey, String, Text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
 from monolith.database import Base
 
@@ -28,7 +28,6 @@ class Order(Base):
     status: Mapped[str] = mapped_column(String(16))
     total_cents: Mapped[int]
     created_at: Mapped[str] = mapped_column(String(20))
-    lines: Mapped[list[OrderLine]] = relationship(lazy="raise")
 
 
 class OrderLine(Base):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
-from monolith.database import Reader
 from monolith.errors import ShopError
 from monolith.orders.models import Order, OrderLine
 
@@ -29,7 +28,7 @@ class UnknownOrder(ShopError):
     status, slug, title = 404, "unknown-order", "There is no such order"
 
 
-def history(db: Reader, customer_id: str, page: int, page_size: int) -> dict[str, Any]:
+def history(db: Connection, customer_id: str, page: int, page_size: int) -> dict[str, Any]:
     """One page of the customer's orders, newest first."""
     total = db.execute(COUNT, {"customer_id": customer_id}).scalar_one()
     asked = {"customer_id": customer_id, "limit": page_size, "offset": (page - 1) * page_size}
@@ -37,7 +36,7 @@ def history(db: Reader, customer_id: str, page: int, page_size: int) -> dict[str
     return {"items": items, "page": page, "page_size": page_size, "total": total}
 
 
-def show(db: Reader, customer_id: str, order_id: str) -> dict[str, Any]:
+def show(db: Connection, customer_id: str, order_id: str) -> dict[str, Any]:
     """One order; raises UnknownOrder, also for somebody else's, so that nobody learns that it exists."""
     found = _with_lines(db, db.execute(ONE, {"id": order_id, "customer_id": customer_id}).all())
     if not found:
@@ -45,7 +44,7 @@ def show(db: Reader, customer_id: str, order_id: str) -> dict[str, Any]:
     return found[0]
 
 
-def _with_lines(db: Reader, orders: Sequence[Any]) -> list[dict[str, Any]]:
+def _with_lines(db: Connection, orders: Sequence[Any]) -> list[dict[str, Any]]:
     lines: dict[int, list[dict[str, Any]]] = {order.number: [] for order in orders}
     for number, sku, name, unit_price_cents, quantity in db.execute(LINES, {"numbers": list(lines)}):
         lines[number].append(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from flask import current_app
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, insert
 
 from monolith.errors import ShopError
 from monolith.payments import provider
 from monolith.payments.models import Payment
+
+CAPTURED = insert(Payment)
 
 
 class PaymentDeclined(ShopError):
@@ -18,7 +20,7 @@ class PaymentTimedOut(ShopError):
     status, slug, title = 504, "payment-timed-out", "The payment provider did not answer"
 
 
-def capture(db: Session, order_id: str, amount_cents: int, card_number: str) -> None:
+def capture(db: Connection, order_id: str, amount_cents: int, card_number: str) -> None:
     """Take the money for an order; raises PaymentDeclined or PaymentTimedOut, and then no money was taken."""
     timeout: float = current_app.extensions["config"].payment_timeout
     try:
@@ -27,4 +29,4 @@ def capture(db: Session, order_id: str, amount_cents: int, card_number: str) -> 
         raise PaymentDeclined("The card was declined; try another one.") from None
     except provider.TimedOut:
         raise PaymentTimedOut("The payment provider did not answer in time; nothing was charged.") from None
-    db.add(Payment(order_id=order_id, captured_cents=amount_cents, refunded_cents=0))
+    db.execute(CAPTURED, {"order_id": order_id, "captured_cents": amount_cents, "refunded_cents": 0})

@@ -14,16 +14,37 @@ from dataclasses import dataclass
 from itertools import groupby, permutations
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
-from monolith.database import Database, Reader, upsert
+from monolith.database import Database, Upsert
 from monolith.orders.models import Order, OrderLine
 from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
 
 MOST_ORDERS = 200
 log = logging.getLogger(__name__)
+
+
+ADD_POPULARITY = Upsert(
+    lambda insert: (new := insert(Popularity)).on_conflict_do_update(
+        index_elements=["sku"], set_={"orders": Popularity.orders + new.excluded.orders}
+    )
+)
+ADD_CO_PURCHASE = Upsert(
+    lambda insert: (new := insert(CoPurchase)).on_conflict_do_update(
+        index_elements=["sku", "other"], set_={"orders": CoPurchase.orders + new.excluded.orders}
+    )
+)
+SET_PURCHASE = Upsert(
+    lambda insert: (new := insert(Purchase)).on_conflict_do_update(
+        index_elements=["customer_id", "sku"], set_={"position": new.excluded.position}
+    )
+)
+SET_POSITION = Upsert(
+    lambda insert: (new := insert(FeedPosition)).on_conflict_do_update(
+        index_elements=["id"], set_={"position": new.excluded.position}
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +90,14 @@ def count(orders: Iterable[Bought]) -> Counted:
     )
 
 
-def learn(db: Session, orders: list[Bought]) -> None:
+def learn(db: Connection, orders: list[Bought]) -> None:
     """Count these orders, and remember the number of the last one."""
     counted = count(orders)
-    _add(db, Popularity, counted.popularity)
-    _add(db, CoPurchase, counted.co_purchases)
-    newest = upsert(db, Purchase)
-    position = {"position": newest.excluded.position}
-    db.execute(
-        newest.on_conflict_do_update(index_elements=["customer_id", "sku"], set_=position), counted.purchases
-    )
-    db.merge(FeedPosition(id=1, position=orders[-1].number))
+    ADD_POPULARITY.execute(db, counted.popularity)
+    if counted.co_purchases:  # an order with one product has no pairs to count
+        ADD_CO_PURCHASE.execute(db, counted.co_purchases)
+    SET_PURCHASE.execute(db, counted.purchases)
+    SET_POSITION.execute(db, {"id": 1, "position": orders[-1].number})
 
 
 def start_learning(database: Database, interval: float) -> None:
@@ -97,12 +115,12 @@ def start_learning(database: Database, interval: float) -> None:
     threading.Thread(target=run, name="learning", daemon=True).start()
 
 
-def _position(db: Reader, *, lock: bool = False) -> int:
+def _position(db: Connection, *, lock: bool = False) -> int:
     query = select(FeedPosition.position)
     return db.execute(query.with_for_update() if lock else query).scalar() or 0
 
 
-def _next_orders(db: Reader, after: int) -> list[Bought]:
+def _next_orders(db: Connection, after: int) -> list[Bought]:
     numbers = select(Order.number).where(Order.number > after).order_by(Order.number).limit(MOST_ORDERS)
     rows = db.execute(
         select(Order.number, Order.customer_id, OrderLine.sku, OrderLine.category)
@@ -118,12 +136,3 @@ def _next_orders(db: Reader, after: int) -> list[Bought]:
 def _by_order(rows: Iterable[tuple[int, str, str, str]]) -> Iterable[Bought]:
     for (number, customer_id), lines in groupby(rows, key=lambda row: (row[0], row[1])):
         yield Bought(number, customer_id, {sku: category for _, _, sku, category in lines})
-
-
-def _add(db: Session, model: type[Popularity | CoPurchase], rows: list[dict[str, Any]]) -> None:
-    """Add the rows' `orders` to those counted already; an order with one product has no pairs to count."""
-    if rows:
-        adding = upsert(db, model)
-        keys = [column.name for column in model.__table__.primary_key]
-        orders = {"orders": model.orders + adding.excluded.orders}
-        db.execute(adding.on_conflict_do_update(index_elements=keys, set_=orders), rows)

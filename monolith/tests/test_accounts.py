@@ -22,7 +22,7 @@ def sign_in(client, email, password):
 def test_passwords_are_kept_as_argon2id_hashes_only(client, database):
     client.post("/api/customers", json={"email": "a@b.test", "password": "long enough", "name": "A"})
     with database.reading() as db:
-        stored = db.scalars(select(Customer.password_hash).where(Customer.email == "a@b.test")).one()
+        stored = db.execute(select(Customer.password_hash).where(Customer.email == "a@b.test")).scalar_one()
     assert stored.startswith("$argon2id$")
 
 

@@ -14,7 +14,7 @@ import pytest
 from flask import Blueprint, Flask
 from flask.testing import FlaskClient
 from pydantic import Field
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -23,7 +23,7 @@ from microservices.chassis.app import service
 from microservices.chassis.auth import current_identity, require_admin, require_customer, require_service
 from microservices.chassis.client import upstream
 from microservices.chassis.config import ConfigError
-from microservices.chassis.database import Database, reading, upsert, writing
+from microservices.chassis.database import Database, Upsert, reading, writing
 from microservices.chassis.errors import Problem
 from microservices.chassis.observability import JsonLines
 from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
@@ -63,7 +63,7 @@ def show(name: str) -> dict[str, Any]:
 def add() -> dict[str, Any]:
     thing = body(Thing)
     with writing() as db:
-        db.add(Counter(name=thing.name, count=thing.number))
+        db.execute(insert(Counter), {"name": thing.name, "count": thing.number})
         if thing.name == "refused":
             raise NotToday("Come back tomorrow.", weekday="Monday")
     return thing.model_dump()
@@ -334,15 +334,15 @@ def test_transactions_that_read_before_they_write_wait_for_each_other(tmp_path: 
     shared = Database(f"sqlite:///{tmp_path}/shared.sqlite3", Base)
     shared.create_tables()
     with shared.writing() as db:
-        db.add(Counter(name="a", count=0))
+        db.execute(insert(Counter), {"name": "a", "count": 0})
     failures: list[OperationalError] = []
 
     def count() -> None:
         try:
             for _ in range(20):
                 with shared.writing() as db:
-                    counter = db.get_one(Counter, "a")
-                    counter.count += 1
+                    so_far = db.execute(select(Counter.count)).scalar_one()
+                    db.execute(update(Counter).values(count=so_far + 1))
         except OperationalError as error:
             failures.append(error)
 
@@ -381,9 +381,10 @@ def test_replicas_that_start_together_make_the_tables_once(tmp_path: Path) -> No
 def test_inserting_what_is_there_already_can_be_left_out(tmp_path: Path) -> None:
     own = Database(f"sqlite:///{tmp_path}/own.sqlite3", Base)
     own.create_tables()
+    unless_there = Upsert(lambda insert: insert(Counter).on_conflict_do_nothing())
     for count in (1, 2):
         with own.writing() as db:
-            db.execute(upsert(db, Counter).values(name="a", count=count).on_conflict_do_nothing())
+            unless_there.execute(db, {"name": "a", "count": count})
     with own.reading() as reader:
         assert reader.execute(select(Counter.count)).scalar() == 1
     own.dispose()
