@@ -24,6 +24,7 @@ DEMO = ("tax", "scale-hot", "spike")
 DEMO_ATTEMPTS = 2
 DEMO_SECONDS = 200.0
 RUNS = Path("runs")
+REPORT = "report.html"
 MINUTE = 60
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
@@ -87,7 +88,7 @@ def demo(show: bool, repeats: int | None) -> None:
         chosen, Options("demo", command, share=True, attempts=DEMO_ATTEMPTS, budget_seconds=DEMO_SECONDS)
     )
     if show:
-        webbrowser.open(report.absolute().as_uri())
+        webbrowser.open(_url(report))
 
 
 @cli.command()
@@ -112,6 +113,7 @@ def _run(chosen: Sequence[Experiment], options: "Options") -> Path:
     console.print(
         f"{', '.join(each.name for each in chosen)}: about {_minutes(_seconds(chosen, options.share))}."
     )
+    console.print(f"The report will be {_url(folder / REPORT)}", soft_wrap=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         runner.run(chosen, folder, options, _shower(bar))
@@ -143,15 +145,20 @@ def _report(folder: Path, console: Console) -> Path:
     (folder / "results.json").write_text(json.dumps(done.results, indent=1) + "\n", encoding="utf-8")
     parts = (done.results, done.experiments, done.notes)
     (folder / "summary.md").write_text(summary(*parts), encoding="utf-8")
-    file = folder / "report.html"
+    file = folder / REPORT
     file.write_text(html(*parts), encoding="utf-8")
     rows = ledger.ledger(done.results, done.experiments)
-    console.print(ledger.table(rows, "Claims and prices"))
+    console.print(ledger.terminal(rows, "Claims and prices"))
     missed = [row for row in rows if row.missed]
     if missed:
         console.print(f"[bold red]{len(missed)} of the promised bars missed.[/]")
-    console.print(f"The report is {file}", soft_wrap=True)
+    console.print(f"The report is {_url(file)}", soft_wrap=True)
     return file
+
+
+def _url(file: Path) -> str:
+    """Where a file is, as an address that a terminal makes a link of."""
+    return file.absolute().as_uri()
 
 
 def _seconds(chosen: Sequence[Experiment], share: bool = False) -> float:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Group, JustifyMethod, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -15,11 +17,20 @@ from loadtests.stats import Bar, Verdict
 
 COLUMNS = ("", "experiment", "claim or price", "ratio", "95 % interval", "bar", "verdict")
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
+SIDES = {"claim": "Claims made for microservices", "price": "Prices paid for them"}
+HEADS = ("ratio", "95 % interval", "verdict")
+ALIGNED: tuple[JustifyMethod, ...] = ("right", "right", "left")
 STYLES = {
     Verdict.SUPPORTED: "green",
     Verdict.NOT_SUPPORTED: "red",
     Verdict.NO_WINNER: "cyan",
     Verdict.INCONCLUSIVE: "yellow",
+}
+SIGNS = {
+    Verdict.SUPPORTED: "✓",
+    Verdict.NOT_SUPPORTED: "✗",
+    Verdict.NO_WINNER: "=",
+    Verdict.INCONCLUSIVE: "?",
 }
 
 
@@ -86,23 +97,48 @@ def _bar(bar: Bar | None, verdict: Mapping[str, Any]) -> tuple[str, bool]:
     return f"{bar}: {'met' if met else 'missed'}{'' if certain else ', interval reaches across'}", not met
 
 
-def table(rows: Sequence[Row], title: str) -> Table:
-    """For the terminal."""
-    shown = Table(title=title, title_justify="left", show_lines=True)
-    for name in COLUMNS:
-        shown.add_column(name, no_wrap=name in ("", "ratio"))
-    for row in rows:
-        side, experiment, what, ratio, interval, bar, verdict = row.cells
-        shown.add_row(
-            side,
-            experiment,
-            what,
-            ratio,
-            interval,
-            Text(bar, "bold red" if row.missed else ""),
-            Text(verdict, STYLES[row.verdict]),
-        )
-    return shown
+def terminal(rows: Sequence[Row], title: str) -> Group:
+    """For the terminal: a line of numbers for each row, and below it, over the whole width, what they say."""
+    widths = [
+        max(len(head), *map(len, column), 0) for head, column in zip(HEADS, _numbers(rows), strict=True)
+    ]
+    shown: list[RenderableType] = [Text(title, "bold")]
+    for side, heading in SIDES.items():
+        own = [row for row in rows if row.side == side]
+        if own:
+            shown += ["", _line([Text(heading, "bold"), *(Text(head, "dim") for head in HEADS)], widths)]
+        for row in own:
+            verdict = Text(f"{SIGNS[row.verdict]} {row.verdict.value}", STYLES[row.verdict])
+            shown += [_line([Text(row.claim), row.ratio, row.interval, verdict], widths), _below(row)]
+    return Group(*shown)
+
+
+def _numbers(rows: Sequence[Row]) -> list[list[str]]:
+    """The narrow columns; a sign and a space stand before each verdict."""
+    return [
+        [row.ratio for row in rows],
+        [row.interval for row in rows],
+        [f"? {row.verdict.value}" for row in rows],
+    ]
+
+
+def _line(cells: Sequence[RenderableType], widths: Sequence[int]) -> Table:
+    # A grid for each line: they agree because the narrow columns' widths are the same in all of them.
+    grid = Table.grid(expand=True)
+    grid.add_column(ratio=1)
+    for width, justify in zip(widths, ALIGNED, strict=True):
+        grid.add_column(width=2)
+        grid.add_column(width=width, no_wrap=True, justify=justify)
+    first, *numbers = cells
+    grid.add_row(first, *(cell for number in numbers for cell in ("", number)))
+    return grid
+
+
+def _below(row: Row) -> Padding:
+    text = Text(f"{row.experiment}: {row.statement}", "dim")
+    if row.bar:
+        text.append(" Promised ").append(row.bar, "not dim bold red" if row.missed else "").append(".")
+    return Padding(text, (0, 0, 0, 2))
 
 
 def markdown(rows: Sequence[Row]) -> str:

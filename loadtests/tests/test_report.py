@@ -3,6 +3,7 @@
 `UPDATE_GOLDEN=1 pytest loadtests/tests/test_report.py` writes them again; look at the difference before committing it.
 """
 
+import io
 import os
 import re
 from pathlib import Path
@@ -39,11 +40,34 @@ def test_the_summary_reads_as_it_was_approved(results: dict[str, Any]) -> None:
     assert same_as_golden("summary.md", summary(results, [toy()], NOTES))
 
 
-def test_the_terminal_ledger_reads_as_it_was_approved(results: dict[str, Any]) -> None:
-    console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
-    console.print(ledger.table(ledger.ledger(results, [toy()]), "Claims and prices"))
-    assert same_as_golden("ledger.txt", console.export_text())
-    console.file.close()
+def on_a_terminal(results: dict[str, Any], width: int) -> str:
+    """The ledger as a terminal of that width shows it, without colour."""
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(ledger.terminal(ledger.ledger(results, [toy()]), "Claims and prices"))
+    shown = console.file
+    assert isinstance(shown, io.StringIO)
+    return "".join(f"{line.rstrip()}\n" for line in shown.getvalue().splitlines())
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminal_ledger_reads_as_it_was_approved(width: int, results: dict[str, Any]) -> None:
+    shown = on_a_terminal(results, width)
+    assert max(map(len, shown.splitlines())) <= width
+    assert same_as_golden(f"ledger-{width}.txt", shown)
+
+
+def test_the_terminal_ledger_says_everything_without_colour(results: dict[str, Any]) -> None:
+    shown = " ".join(on_a_terminal(results, 80).split())
+    for row in ledger.ledger(results, [toy()]):
+        assert f"{row.claim} {row.ratio} {row.interval} {ledger.SIGNS[row.verdict]} {row.verdict}" in shown
+        assert f"{row.experiment}: {row.statement} Promised {row.bar}." in shown
+
+
+def test_a_ledger_without_rows_is_its_title() -> None:
+    console = Console(width=80, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(ledger.terminal([], "Claims and prices"))
+    assert capture.get() == "Claims and prices\n"
 
 
 def test_the_report_reads_as_it_was_approved(results: dict[str, Any]) -> None:
