@@ -1,4 +1,4 @@
-"""The `microservices` command: up, status, scale, logs, down, routes, seed.
+"""The `microservices` command: up, status, scale, logs, down, routes, seed, databases.
 
 `up` is the launcher itself and stays in the foreground; the others talk to it over its socket. Imports happen
 inside the commands, so that `--help` and the quick ones do not wait for what only `up` needs.
@@ -200,6 +200,37 @@ def seed(data: Path | None) -> None:
     folder = RunFolder(default_home(), SPLIT.name)
     folder.claim(click.echo)  # a running shop would lose its databases under its feet
     _seed_if_wanted(data or _default_data(), fresh=True)
+
+
+@cli.group()
+def databases() -> None:
+    """Make or drop a PostgreSQL database and a role for each service."""
+
+
+def _server_options(command: Callable[..., None]) -> Callable[..., None]:
+    prefix = click.option("--prefix", default="shop", show_default=True, help="Names are <prefix>_<service>.")
+    url = click.option("--url", required=True, help="The administrator's, postgresql://USER@HOST:PORT.")
+    return url(prefix(command))
+
+
+@databases.command("create")
+@_server_options
+def create_databases(url: str, prefix: str) -> None:
+    """Make what is missing and print the setting that the shop needs; what is there stays."""
+    from microservices.databases import Server, create
+
+    pattern = create(Server(url, prefix), default_home() / "postgresql")
+    click.echo(f"export SHOP_DATABASE_URL='{pattern}'")
+
+
+@databases.command("drop")
+@_server_options
+def drop_databases(url: str, prefix: str) -> None:
+    """Drop the databases with all that they hold, and the roles."""
+    from microservices.databases import Server, drop
+
+    drop(Server(url, prefix))
+    click.echo(f"The databases and roles {prefix}_<service> are gone.")
 
 
 def _default_data() -> Path:
