@@ -1,0 +1,149 @@
+"""Both shops on PostgreSQL, real processes: they answer alike, and what must happen once happens once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from loadtests.acceptance.contract import Contract
+from loadtests.acceptance.shelf import Shelf
+from loadtests.acceptance.visitors import DECLINED, Customer, Visitor, new_key, register
+from loadtests.acceptance.waiting import at_once, eventually
+from loadtests.parity import ParityResult, run_parity
+from loadtests.parity.script import SHORTEST
+from microservices.launcher import MONOLITH, SPLIT, Fleet
+from microservices.tests import invariants, postgresql
+
+pytestmark = pytest.mark.processes
+
+SMALL = {"SHOP_PRODUCTS": "200", "SHOP_CUSTOMERS": "30", "SHOP_ORDERS": "300"}
+SEEDS = {MONOLITH: ["monolith.cli", "seed"], SPLIT: ["microservices.cli", "seed"]}
+BUYERS = 8
+REPEATS = 10
+
+
+@dataclass(frozen=True)
+class Shops:
+    """Both shops on PostgreSQL, after they answered one script each."""
+
+    urls: dict[str, str]
+    patterns: dict[str, str]
+    parity: ParityResult
+
+
+@pytest.fixture(scope="module")
+def shops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shops]:
+    """The script comes first: both must still stand on the same fresh data."""
+    home = tmp_path_factory.mktemp("home")
+    with ExitStack() as stack:
+        patterns, urls = {}, {}
+        for topology in (MONOLITH, SPLIT):
+            _, pattern = stack.enter_context(postgresql.databases(topology))
+            _seed(SEEDS[topology], pattern, home)
+            patterns[topology.name] = pattern
+        for topology in (MONOLITH, SPLIT):
+            settings = {**SMALL, "SHOP_DATABASE_URL": patterns[topology.name]}
+            fleet = Fleet(topology, data_dir=home / "none", home=home, env=settings)
+            urls[topology.name] = stack.enter_context(fleet).url
+        yield Shops(urls, patterns, run_parity(urls["monolith"], urls["microservices"], 1, SHORTEST))
+
+
+@pytest.fixture(scope="module")
+def contract() -> Contract:
+    return Contract.load()
+
+
+@pytest.fixture(params=["monolith", "microservices"])
+def shop_url(request: pytest.FixtureRequest, shops: Shops) -> str:
+    return shops.urls[request.param]
+
+
+@pytest.fixture
+def new_customer(shop_url: str, contract: Contract) -> Iterator[Callable[[], Customer]]:
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(register(shop_url, contract)))
+
+
+@pytest.fixture
+def shelf(shop_url: str, contract: Contract) -> Iterator[Shelf]:
+    with closing(Customer(shop_url, contract, "admin@example.com")) as admin:
+        yield Shelf(admin)
+
+
+@pytest.fixture
+def visitor(shop_url: str, contract: Contract) -> Iterator[Visitor]:
+    with closing(Visitor(shop_url, contract)) as visitor:
+        yield visitor
+
+
+def test_both_shops_answer_one_script_alike(shops: Shops) -> None:
+    assert shops.parity.asked == SHORTEST
+    assert shops.parity.differences == []
+
+
+def test_the_last_piece_is_sold_once_to_many_buyers_at_once(
+    visitor: Visitor, shelf: Shelf, new_customer: Callable[[], Customer]
+) -> None:
+    sku = shelf.pick(available=1)["sku"]
+    buyers = [new_customer() for _ in range(BUYERS)]
+    for buyer in buyers:
+        buyer.put_in_cart(sku)
+    answers = Counter(answer.status_code for answer in at_once([buyer.checkout for buyer in buyers]))
+    assert answers == {201: 1, 409: BUYERS - 1}
+    assert visitor.available(sku) == 0
+
+
+def test_many_at_once_with_one_key_make_one_order_and_get_one_answer(
+    visitor: Visitor, shelf: Shelf, new_customer: Callable[[], Customer]
+) -> None:
+    sku, customer, key = shelf.pick(available=50)["sku"], new_customer(), new_key()
+    customer.put_in_cart(sku)
+    answers = at_once([lambda: customer.checkout(key=key)] * REPEATS)
+    assert Counter(answer.status_code for answer in answers) == {201: REPEATS}
+    assert len({answer.text for answer in answers}) == 1
+    assert sum("Idempotency-Replayed" not in answer.headers for answer in answers) == 1
+    assert (visitor.available(sku), len(customer.orders())) == (49, 1)
+
+
+def test_a_declined_card_gives_everything_back(
+    visitor: Visitor, shelf: Shelf, new_customer: Callable[[], Customer]
+) -> None:
+    sku, customer = shelf.pick(available=5)["sku"], new_customer()
+    customer.put_in_cart(sku, 2)
+    assert customer.checkout(DECLINED).status_code == 402
+    assert (visitor.available(sku), customer.cart(), customer.orders()) == (5, {sku: 2}, [])
+
+
+def test_a_stranger_becomes_a_customer_with_an_order_that_recommendations_learns_of(
+    visitor: Visitor, shelf: Shelf, new_customer: Callable[[], Customer]
+) -> None:
+    bought, beside = (product["sku"] for product in shelf.pick_many(2))
+    for customer in [new_customer() for _ in range(BUYERS)]:
+        customer.put_in_cart(bought, 2)
+        customer.put_in_cart(beside)
+        order = customer.checkout()
+        assert order.status_code == 201
+        assert {line["sku"]: line["quantity"] for line in order.json()["items"]} == {bought: 2, beside: 1}
+        assert (customer.orders(), customer.cart()) == ([order.json()], {})
+    path = f"/api/products/{bought}/recommendations?limit=20"
+    assert eventually(lambda: beside in {item["sku"] for item in visitor.get(path).json()["items"]})
+
+
+def test_the_databases_of_the_services_agree_with_each_other(shops: Shops) -> None:
+    databases = invariants.Databases(shops.patterns["microservices"])
+    eventually(lambda: not invariants.broken(databases))
+    assert invariants.broken(databases) == []
+
+
+def _seed(command: list[str], pattern: str, home: Path) -> None:
+    url = pattern.replace("{service}", "monolith") if command[0].startswith("monolith") else pattern
+    env = {**os.environ, **SMALL, "SHOP_HOME": str(home), "SHOP_DATABASE_URL": url}
+    subprocess.run([sys.executable, "-m", *command], env=env, check=True, capture_output=True, timeout=60)
