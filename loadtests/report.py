@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from loadtests import ledger
+from loadtests.answers import scaling_answers
 from loadtests.charts import draw, number
 from loadtests.doubts import doubts
 from loadtests.experiment import Experiment
@@ -56,6 +57,7 @@ def summary(results: Mapping[str, Any], experiments: Sequence[Experiment], notes
         experiment = texts[measured["name"]]
         parts.append(f"## {experiment.name}: {experiment.question}\n")
         parts += [f"- Doubt: {doubt}" for doubt in doubts(experiment, measured, notes)]
+        parts += [f"- {sentence}" for sentence in scaling_answers(experiment, measured)]
         parts.append("")
     parts.append(f"Repeat with `{notes['command']}`.\n")
     return "\n".join(parts)
@@ -100,7 +102,7 @@ def _section(
             _list(doubts(experiment, measured, notes)),
             "</div>",
             "<h3>Answer</h3>",
-            _list(answer(own)),
+            _list([*answer(own), *scaling_answers(experiment, measured)]),
             *(
                 f"<figure><figcaption>{escape(title)}</figcaption>\n{svg}</figure>"
                 for title, svg in pictures
