@@ -69,8 +69,8 @@ def checkout(customer_id: str, key: str, card_number: str) -> Answer:
         order = _price(claim)
     except IntegrityError:  # the same request is here a second time, and was faster
         return _repeat(claim, saga.find(claim))
-    if order.lines:
-        _buy(order, card_number)
+    if order.lines and _buy(order, card_number):
+        return Answer(201, order.to_dict(Status.CONFIRMED))
     return _answer(saga.find(claim))
 
 
@@ -104,7 +104,9 @@ def _price(claim: Claim) -> Draft:
     return order
 
 
-def _buy(order: Draft, card_number: str) -> None:
+def _buy(order: Draft, card_number: str) -> bool:
+    """Whether the order was confirmed by this request; if not, what became of it stands in the database."""
+    confirmed = False
     try:
         clients.reserve(order.id, order.wanted)
         clients.capture(order.id, order.total_cents, card_number)
@@ -115,8 +117,10 @@ def _buy(order: Draft, card_number: str) -> None:
         if saga.refuse(order.id, refusal, Step.UNDOING):
             _undo(order)
     else:
-        if saga.confirm(order):
+        confirmed = saga.confirm(order)
+        if confirmed:
             _settle(order)
+    return confirmed
 
 
 def _settle(order: Draft) -> None:

@@ -18,7 +18,8 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from microservices.chassis.database import reading, writing
 from microservices.chassis.errors import Problem
 from microservices.chassis.events import publish
-from microservices.orders.models import Order, OrderLine, Outbox, Step
+from microservices.orders.models import Order, OrderLine, Outbox, Status, Step
+from microservices.orders.service import as_dict, line_as_dict
 
 LEASE_SECONDS = 10.0
 """Longer than any request may take: who has not finished by then has crashed."""
@@ -46,7 +47,7 @@ TAKE_OVER = (
     update(Order)
     .where(Order.id == ABANDONED.scalar_subquery(), *LEFT)
     .values(lease_until=bindparam("then"))
-    .returning(Order.id, Order.customer_id, Order.number, Order.step)
+    .returning(Order.id, Order.customer_id, Order.created_at, Order.number, Order.step)
 )
 LINES = (
     select(OrderLine.sku, OrderLine.name, OrderLine.category, OrderLine.unit_price_cents, OrderLine.quantity)
@@ -80,6 +81,7 @@ class Draft:
 
     id: str
     customer_id: str
+    created_at: str
     lines: Sequence[dict[str, Any]]
 
     @property
@@ -91,6 +93,10 @@ class Draft:
     def total_cents(self) -> int:
         """What it costs."""
         return sum(line["unit_price_cents"] * line["quantity"] for line in self.lines)
+
+    def to_dict(self, status: Status) -> dict[str, Any]:
+        """The order as the API shows it."""
+        return as_dict(self.id, status, self.total_cents, self.created_at, map(line_as_dict, self.lines))
 
 
 def draft(customer_id: str, wanted: dict[str, int], products: Sequence[dict[str, Any]]) -> Draft:
@@ -105,7 +111,8 @@ def draft(customer_id: str, wanted: dict[str, int], products: Sequence[dict[str,
         }
         for product in products
     ]
-    return Draft(uuid.uuid4().hex, customer_id, lines)
+    created_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Draft(uuid.uuid4().hex, customer_id, created_at, lines)
 
 
 def find(claim: Claim) -> Found | None:
@@ -124,7 +131,7 @@ def store(order: Draft, claim: Claim, step: Step, refusal: Problem | None = None
         "fingerprint": claim.fingerprint,
         "step": step,
         "total_cents": order.total_cents,
-        "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_at": order.created_at,
         "problem": refusal.to_dict() if refusal else None,
         "lease_until": time.time() + LEASE_SECONDS,
     }
@@ -166,7 +173,8 @@ def take_over() -> tuple[Draft, Step] | None:
         taken = db.execute(TAKE_OVER, {"now": now, "then": now + LEASE_SECONDS}).first()
         if taken is None:
             return None
-        return Draft(taken.id, taken.customer_id, _lines(db, taken.number)), Step(taken.step)
+        lines = _lines(db, taken.number)
+        return Draft(taken.id, taken.customer_id, taken.created_at, lines), Step(taken.step)
 
 
 def _advance(db: Connection, order_id: str, before: Step, after: Step) -> int | None:
@@ -182,7 +190,7 @@ def _event(order: Draft, number: int) -> dict[str, Any]:
         "order_id": order.id,
         "number": number,
         "customer_id": order.customer_id,
-        "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "at": order.created_at,
         "items": [
             {"sku": line["sku"], "quantity": line["quantity"], "category": line["category"]}
             for line in order.lines
