@@ -10,18 +10,24 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Literal
 
+from loadtests import curves
+
 Shape = Literal["poisson", "fixed"]
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of constant rates: `rates` are visits per second by persona, `most` those under way at a time."""
+    """A stretch of time: `rates` are visits per second by persona, `most` those under way at a time.
+
+    Without a `curve` the rates stay; with one (see `loadtests.curves`) they are multiplied by it.
+    """
 
     name: str
     seconds: float
     rates: Mapping[str, float]
     shape: Shape = "poisson"
     most: Mapping[str, int] = field(default_factory=dict)
+    curve: Sequence[curves.Point] = ()
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,12 @@ def schedule(phases: Sequence[Phase], seed: str) -> list[Arrival]:
         Arrival(begin + offset, index, persona, number)
         for index, (phase, begin) in enumerate(zip(phases, begins, strict=False))
         for persona, rate in phase.rates.items()
-        for number, offset in enumerate(
-            offsets(rate, phase.seconds, phase.shape, random.Random(f"{seed}:{persona}"))
-        )
+        for number, offset in enumerate(_offsets(phase, rate, random.Random(f"{seed}:{persona}")))
     ]
     return sorted(planned, key=lambda arrival: (arrival.at, arrival.persona))
+
+
+def _offsets(phase: Phase, rate: float, rng: random.Random) -> Iterator[float]:
+    if not phase.curve:
+        return offsets(rate, phase.seconds, phase.shape, rng)
+    return curves.offsets(phase.curve, rate, phase.seconds, fixed=phase.shape == "fixed", rng=rng)

@@ -4,11 +4,21 @@ A wrong file is refused with the file, the key and what was expected there; noth
 """
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
+from loadtests import curves
 from loadtests.arrivals import Shape
 from loadtests.stats import Bar
 
@@ -19,6 +29,8 @@ Kind = Literal["monolith", "microservices"]
 Metric = Literal["throughput_rps", "p50_ms", "p95_ms", "p99_ms", "cpu_us_per_request", "uss_bytes"]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Rate = Annotated[float, Field(ge=0, le=5000)]
+Multiple = Annotated[float, Field(ge=0, le=curves.HIGHEST)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=64)]
 Cores = Annotated[float, Field(ge=0.02, le=64)]
 
@@ -40,8 +52,43 @@ class System(_Part):
     replicas: dict[str, Count] = {}
 
 
+class Curve(_Part):
+    """How a phase's rates move; exactly one of four, as multiples of the rates, or as a file.
+
+    `steps` are equal stretches; `spike` lasts from `begin` to `end`, shares of the phase; `double_wave` is the lowest
+    and the highest multiple of a day with two peaks; `csv` is a file beside the experiment, with the columns time
+    (seconds) and rate (visits per second of all personas), whose rates the phase's own divide among the personas.
+    """
+
+    steps: Annotated[tuple[Multiple, ...], Field(min_length=1)] | None = None
+    spike: Multiple | None = None
+    begin: Share = 0.4
+    end: Share = 0.6
+    double_wave: tuple[Multiple, Multiple] | None = None
+    csv: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_four(self) -> Self:
+        given = (self.steps, self.spike, self.double_wave, self.csv)
+        if sum(each is not None for each in given) != 1:
+            raise ValueError("expected exactly one of steps, spike, double_wave, csv")
+        if self.begin >= self.end:
+            raise ValueError("expected begin before end")
+        return self
+
+    def points(self, seconds: float, recorded: tuple[curves.Point, ...]) -> tuple[curves.Point, ...]:
+        """The curve over a phase of that length; `recorded` is what the file says."""
+        if self.steps is not None:
+            return curves.steps(seconds, self.steps)
+        if self.spike is not None:
+            return curves.spike(seconds, self.spike, self.begin, self.end)
+        if self.double_wave is not None:
+            return curves.double_wave(seconds, *self.double_wave)
+        return recorded
+
+
 class PhaseText(_Part):
-    """A stretch of constant rates, in visits per second by persona.
+    """A stretch of time with rates in visits per second by persona, constant or along a curve.
 
     `overload` says that the shop is asked for more than it can be expected to do: what it leaves undone is
     the result there, and a reason to void the trial everywhere else. `saturates` names services that must
@@ -52,11 +99,29 @@ class PhaseText(_Part):
     seconds: Seconds
     rates: dict[Persona, Rate]
     shape: Shape = "poisson"
+    curve: Curve | None = None
     slice_cores: Cores | None = None
     in_flight_per_replica: dict[Persona, Annotated[int, Field(ge=1, le=500)]] = {}
     record: bool = True
     overload: bool = False
     saturates: tuple[str, ...] = ()
+    _recorded: tuple[curves.Point, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="after")
+    def _read_curve(self, info: ValidationInfo) -> Self:
+        """Read the curve's file, which stands beside the experiment's."""
+        if self.curve and self.curve.csv:
+            total = sum(self.rates.values())
+            if total <= 0:
+                raise ValueError("expected rates above 0, which say how the curve is divided among personas")
+            lines = _beside(info.context, self.curve.csv).splitlines()
+            self._recorded = curves.read_csv(lines, self.curve.csv, total)
+        return self
+
+    @property
+    def points(self) -> tuple[curves.Point, ...]:
+        """The curve in seconds and multiples; empty when the rates stay."""
+        return self.curve.points(self.seconds, self._recorded) if self.curve else ()
 
 
 class Limits(_Part):
@@ -140,6 +205,12 @@ class Experiment(_Part):
     claims: tuple[Claim, ...]
     charts: tuple[Chart, ...] = ()
     demo: DemoForm
+    _texts: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The files that it was read from, by name: they travel with its result."""
+        return self._texts
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -189,29 +260,64 @@ class Experiment(_Part):
         )
 
 
-def parse(text: str, file: str) -> Experiment:
-    """An experiment from TOML text; `file` is what its errors call it."""
+@dataclass
+class _Reading:
+    """What the validators need to know: where files stand beside the experiment, and which were read."""
+
+    folder: Path | None
+    texts: dict[str, str]
+
+
+def _beside(reading: _Reading | None, name: str) -> str:
+    """A file beside the experiment's own, remembered with it."""
+    if Path(name).name != name:
+        raise ValueError(f'expected a file beside this one, not "{name}"')
+    if reading is None or reading.folder is None:
+        raise ValueError(f"{name} cannot be read, because this experiment is in no folder")
+    try:
+        text = (reading.folder / name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name}: expected a CSV of time and rate beside this file: {error}") from error
+    reading.texts[name] = text
+    return text
+
+
+def parse(text: str, file: str, folder: Path | None = None) -> Experiment:
+    """An experiment from TOML text; `file` is what its errors call it, `folder` where its other files are."""
     try:
         data: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ExperimentError(f"{file}: not TOML: {error}") from error
+    reading = _Reading(folder, {file: text})
     try:
-        return Experiment.model_validate(data)
+        experiment = Experiment.model_validate(data, context=reading)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
-        expected = first["msg"].removeprefix("Value error, ")
-        raise ExperimentError(f"{file}: {key}: {expected[0].lower()}{expected[1:]}") from error
+        ours = first["msg"].removeprefix("Value error, ")
+        expected = ours if ours != first["msg"] else f"{ours[0].lower()}{ours[1:]}"
+        raise ExperimentError(f"{file}: {key}: {expected}") from error
+    experiment.texts.update(reading.texts)
+    return experiment
 
 
 def load(name: str, folder: Path = FOLDER) -> Experiment:
-    """The experiment of that name; ExperimentError names those that there are."""
-    file = folder / f"{name}.toml"
-    if not file.is_file():
-        raise ExperimentError(f'There is no experiment "{name}"; there are {", ".join(names(folder))}.')
-    experiment = parse(file.read_text(encoding="utf-8"), file.name)
-    if experiment.name != name:
-        raise ExperimentError(f'{file.name}: name: expected "{name}", as the file is called')
+    """The experiment of that name, or of that TOML file; ExperimentError names those that there are."""
+    own = Path(name)
+    file = own if own.suffix == ".toml" else folder / f"{name}.toml"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        if file == own:
+            raise ExperimentError(f"{name} cannot be read: {error.strerror}.") from error
+        raise ExperimentError(
+            f'There is no experiment "{name}"; there are {", ".join(names(folder))}, and any TOML file like theirs.'
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ExperimentError(f"{file.name}: not TOML: {error}") from error
+    experiment = parse(text, file.name, file.parent)
+    if experiment.name != file.stem:
+        raise ExperimentError(f'{file.name}: name: expected "{file.stem}", as the file is called')
     return experiment
 
 

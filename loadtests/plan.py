@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadtests.arrivals import Shape
+from loadtests.curves import Point
 from loadtests.experiment import Experiment, Kind, System
 
 STARTING_SECONDS = {"monolith": 3.0, "microservices": 7.0}  # boot, sign-ins and stop; measured on two cores
@@ -29,6 +30,7 @@ class PlannedPhase:
     record: bool
     overload: bool
     saturates: tuple[str, ...]
+    curve: tuple[Point, ...] = ()
 
 
 @dataclass
@@ -115,6 +117,7 @@ def _add(trial: Trial, experiment: Experiment) -> None:
             phase.record,
             phase.overload,
             phase.saturates,
+            phase.points,
         )
         for phase in experiment.phases
     ]

@@ -86,13 +86,19 @@ class RawTrial:
 def read_trial(folder: Path) -> RawTrial:
     """Read one trial's folder."""
     facts = json.loads((folder / "trial.json").read_text(encoding="utf-8"))
-    phases = [PlannedPhase(**{**phase, "saturates": tuple(phase["saturates"])}) for phase in facts["phases"]]
+    phases = [_phase(phase) for phase in facts["phases"]]
     return RawTrial(facts, phases, _requests(folder / "requests.csv.gz"), _usage(folder / "processes.csv.gz"))
 
 
 def read_trials(run: Path) -> list[RawTrial]:
     """All finished trials of a run, in order. One that was interrupted has no trial.json and is left out."""
     return [read_trial(file.parent) for file in sorted((run / "trials").glob("*/trial.json"))]
+
+
+def _phase(facts: dict[str, Any]) -> PlannedPhase:
+    """JSON has lists where a phase has tuples; runs from before there were curves have none."""
+    curve = tuple((at, multiple) for at, multiple in facts.get("curve", ()))
+    return PlannedPhase(**{**facts, "saturates": tuple(facts["saturates"]), "curve": curve})
 
 
 def _requests(file: Path) -> list[Request]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from loadtests import machine, slices
 from loadtests.analysis import analyse, is_valid
-from loadtests.experiment import FOLDER, Experiment, parse
+from loadtests.experiment import Experiment, parse
 from loadtests.plan import Trial, plan
 from loadtests.raw import read_trial, read_trials
 from loadtests.trial import TOPOLOGIES, Bench, TrialError, run_trial
@@ -127,11 +127,12 @@ def _run_all(trials: Sequence[Trial], folder: Path, bench: Bench, options: Optio
 
 
 def _copy_texts(experiments: Sequence[Experiment], folder: Path) -> None:
-    """The experiment's text travels with its result."""
+    """The experiment's text travels with its result, and so does what it was read with."""
     texts = folder / "experiments"
     texts.mkdir(parents=True)
     for each in experiments:
-        shutil.copyfile(FOLDER / f"{each.name}.toml", texts / f"{each.name}.toml")
+        for name, text in each.texts.items():
+            (texts / name).write_text(text, encoding="utf-8")
 
 
 def _seed(system: str, home: Path) -> Path:
@@ -196,7 +197,7 @@ def read_run(folder: Path) -> Finished:
     try:
         notes = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         texts = [folder / "experiments" / f"{name}.toml" for name in notes["experiments"]]
-        full = [parse(text.read_text(encoding="utf-8"), text.name) for text in texts]
+        full = [parse(text.read_text(encoding="utf-8"), text.name, text.parent) for text in texts]
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{folder} holds no run (run.json and its experiments are needed): {error}") from error
     forms = (each.short() if notes["form"] == "demo" else each for each in full)

@@ -154,6 +154,7 @@ def _generator(trial: Trial, folder: Path) -> Iterator[GeneratorProcess]:
                 "rates": p.rates,
                 "shape": p.shape,
                 "most": p.most,
+                "curve": p.curve,
             }
             for p in trial.phases
         ],

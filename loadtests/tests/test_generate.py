@@ -102,3 +102,12 @@ def test_the_locustfile_works_as_locust_users_expect(shop: Callable[..., str]) -
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     assert {entry["name"] for entry in json.loads(done.stdout)} >= {"/", "/api/sessions"}
+
+
+def test_visits_follow_the_curve_of_their_phase(shop: Callable[..., str], tmp_path: Path) -> None:
+    curve = [[0.0, 0.0], [0.5, 0.0], [0.5, 2.0], [1.0, 2.0]]
+    phases = [{"name": "step", "seconds": 1.0, "rates": {"searcher": 10}, "shape": "fixed", "curve": curve}]
+    _, rows = generate(tmp_path, {"host": shop(), "phases": phases, "users": {"searcher": 4}})
+    firsts = {row["intended"] for row in rows if row["intended"] <= row["start"]}
+    assert min(float(each) for each in firsts) >= 0.5
+    assert len(rows) >= 10

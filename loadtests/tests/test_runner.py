@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from loadtests import cli, runner, slices
-from loadtests.experiment import Experiment
+from loadtests.experiment import Experiment, load
 from loadtests.plan import Trial, plan
-from loadtests.raw import COLUMNS
+from loadtests.raw import COLUMNS, read_trials
 from loadtests.runner import Options, RunError, Step
 from loadtests.tests.made_up import TEXT, steady, toy
 from loadtests.trial import Bench, TrialError
@@ -52,17 +52,17 @@ def write_trial(trial: Trial, folder: Path, died: list[str]) -> None:
 def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Path, list[Trial]]]:
     """Runs the toy experiment with `happens(trial)` in place of each trial; returns the folder and what was run."""
 
-    def make(happens: Callable[[Trial], list[str]], options: Options = OPTIONS) -> tuple[Path, list[Trial]]:
+    def make(
+        happens: Callable[[Trial], list[str]],
+        options: Options = OPTIONS,
+        experiment: Experiment | None = None,
+    ) -> tuple[Path, list[Trial]]:
         ran: list[Trial] = []
 
         def run_trial(trial: Trial, folder: Path, _bench: Bench) -> None:
             ran.append(trial)
             write_trial(trial, folder, happens(trial))
 
-        texts = tmp_path / "texts"
-        texts.mkdir()
-        (texts / "toy.toml").write_text(TEXT)
-        monkeypatch.setattr(runner, "FOLDER", texts)
         monkeypatch.setattr(runner, "run_trial", run_trial)
         monkeypatch.setattr(runner, "_seed", lambda system, home: tmp_path)
         monkeypatch.setattr(
@@ -70,7 +70,7 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[
         )
         monkeypatch.setenv("SHOP_HOME", str(tmp_path / "home"))
         folder = tmp_path / "runs" / "one"
-        runner.run([toy()], folder, options, lambda _step: None)
+        runner.run([experiment or toy()], folder, options, lambda _step: None)
         return folder, ran
 
     return make
@@ -130,6 +130,18 @@ def test_a_trial_that_could_not_run_is_repeated_and_its_reason_kept(lab: Callabl
     assert len(ran) == 7
     failed = list((folder / "trials").glob("*/failed.json"))
     assert json.loads(failed[0].read_text())["why"].endswith("no shop")
+
+
+def test_a_users_curve_travels_with_the_run(lab: Callable[..., Any], tmp_path: Path) -> None:
+    rates = "rates = { searcher = 10 }\n"
+    (tmp_path / "toy.toml").write_text(TEXT.replace(rates, rates + "curve = { csv = 'day.csv' }\n"))
+    (tmp_path / "day.csv").write_text("time,rate\n0,5\n10,15\n")
+    own = load(str(tmp_path / "toy.toml"))
+    folder, _ = lab(lambda _trial: [], experiment=own)
+    (tmp_path / "day.csv").unlink()
+    assert runner.read_run(folder).experiments[0].phases[1].points == ((0, 0.5), (10, 1.5))
+    first = next(iter(read_trials(folder)))
+    assert first.phases[1].curve == ((0, 0.5), (10, 1.5))
 
 
 def test_the_report_command_makes_the_report_again(lab: Callable[..., Any]) -> None:

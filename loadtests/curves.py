@@ -1,0 +1,125 @@
+"""How the rate of a phase moves: in steps, as a spike, as a double wave, or as a CSV of time and rate says. Pure.
+
+A curve is a row of points (seconds, multiple of the phase's rates), straight between them; two points at one time
+are a step. What is easy to get wrong: drawing gaps at the rate of the moment lets visitors in late after every rise,
+because a long gap drawn in a quiet second reaches far into the spike. Here visits are spread evenly, or at random,
+over the number of expected visits, and then put at the time when that number is reached.
+"""
+
+import csv
+import math
+import random
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
+
+Point = tuple[float, float]
+"""Seconds after the phase's start, and the multiple of its rates there."""
+
+WAVE_POINTS = 60
+HIGHEST = 1000.0
+HEADER = ["time", "rate"]
+
+
+class CurveError(ValueError):
+    """A curve that cannot be followed; the sentence names the place and what was expected there."""
+
+
+def steps(seconds: float, multiples: Sequence[float]) -> tuple[Point, ...]:
+    """Equal stretches, each at its multiple."""
+    length = seconds / len(multiples)
+    return tuple(
+        point
+        for number, multiple in enumerate(multiples)
+        for point in ((number * length, multiple), ((number + 1) * length, multiple))
+    )
+
+
+def spike(seconds: float, multiple: float, begin: float, end: float) -> tuple[Point, ...]:
+    """The rates themselves, and from `begin` to `end` (shares of the phase) their multiple."""
+    up, down = begin * seconds, end * seconds
+    return (0.0, 1.0), (up, 1.0), (up, multiple), (down, multiple), (down, 1.0), (seconds, 1.0)
+
+
+def double_wave(seconds: float, low: float, high: float) -> tuple[Point, ...]:
+    """A day with two peaks, at a quarter and at three quarters; lowest at both ends and in the middle."""
+    middle, reach = (low + high) / 2, (high - low) / 2
+    return tuple(
+        (seconds * n / WAVE_POINTS, middle - reach * math.cos(4 * math.pi * n / WAVE_POINTS))
+        for n in range(WAVE_POINTS + 1)
+    )
+
+
+def read_csv(lines: Iterable[str], file: str, total: float) -> tuple[Point, ...]:
+    """The points of a CSV of `time,rate`: seconds from 0 upwards, visits per second of all personas together.
+
+    `total` is what the phase's rates add up to, so that they give the mix and the file the amount. CurveError names
+    file and line. Before the first row and after the last one their rates hold.
+    """
+    rows = csv.reader(lines)
+    if [name.strip().lower() for name in next(rows, [])] != HEADER:
+        raise CurveError(f'{file}, line 1: expected the header "time,rate"')
+    points: list[Point] = []
+    for row in rows:
+        if not row:
+            continue
+        place = f"{file}, line {rows.line_num}"
+        time, rate = _numbers(row, place)
+        if points and time < points[-1][0]:
+            raise CurveError(f"{place}: expected a time of {points[-1][0]:g} or later, not {time:g}")
+        points.append((time, rate / total))
+    if not points:
+        raise CurveError(f"{file}: expected at least one row of time and rate below the header")
+    return tuple(points)
+
+
+def _numbers(row: Sequence[str], place: str) -> tuple[float, float]:
+    try:
+        time, rate = (float(cell) for cell in row)
+    except ValueError:
+        raise CurveError(f'{place}: expected two numbers, time and rate, not "{",".join(row)}"') from None
+    if not (math.isfinite(time) and time >= 0 and math.isfinite(rate) and rate >= 0):
+        raise CurveError(f'{place}: expected a time and a rate of 0 or more, not "{",".join(row)}"')
+    return time, rate
+
+
+def within(points: Sequence[Point], seconds: float) -> list[Point]:
+    """The curve from 0 to `seconds`: held before its first point and after its last, cut where the phase ends."""
+    (first, begin), (last, end) = points[0], points[-1]
+    whole = [(0.0, begin), *points] if first > 0 else list(points)
+    whole = [*whole, (seconds, end)] if last < seconds else whole
+    inside = [point for point in whole if point[0] <= seconds]
+    if inside[-1][0] < seconds:
+        (t0, m0), (t1, m1) = inside[-1], whole[len(inside)]
+        inside.append((seconds, m0 + (m1 - m0) * (seconds - t0) / (t1 - t0)))
+    return inside
+
+
+def expected(points: Sequence[Point], rate: float, until: float) -> float:
+    """How many visits are expected before `until` seconds, at `rate` visits per second times the curve."""
+    cut = within(points, until)
+    return rate * math.fsum((t1 - t0) * (m0 + m1) / 2 for (t0, m0), (t1, m1) in pairwise(cut))
+
+
+def offsets(
+    points: Sequence[Point], rate: float, seconds: float, *, fixed: bool, rng: random.Random
+) -> Iterator[float]:
+    """Seconds after the phase's start at which visits begin: evenly over the curve when `fixed`, else Poisson."""
+    cut = within(points, seconds)
+    pieces = list(pairwise(cut))
+    sums = list(accumulate((rate * (t1 - t0) * (m0 + m1) / 2 for (t0, m0), (t1, m1) in pieces), initial=0.0))
+    done = rng.random() if fixed else rng.expovariate(1.0)
+    while done < sums[-1]:
+        number = min(bisect_right(sums, done) - 1, len(pieces) - 1)
+        at = _reached(*pieces[number], (done - sums[number]) / rate)
+        if at < seconds:
+            yield at
+        done += 1.0 if fixed else rng.expovariate(1.0)
+
+
+def _reached(begin: Point, end: Point, area: float) -> float:
+    """When the area under a straight piece has grown to `area`: the root of a quadratic, in its stable form."""
+    (t0, m0), (t1, m1) = begin, end
+    slope = (m1 - m0) / (t1 - t0)
+    root = math.sqrt(max(0.0, m0 * m0 + 2 * slope * area))
+    return min(t1, t0 + 2 * area / (m0 + root)) if area > 0 else t0
