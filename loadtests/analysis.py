@@ -28,7 +28,18 @@ def analyse(
     machine: Mapping[str, Any], experiments: Sequence[Experiment], trials: Iterable[RawTrial]
 ) -> dict[str, Any]:
     """The whole of results.json."""
-    measured = [result for trial in trials for result in measure(trial)]
+    return results_of(machine, experiments, measure_all(trials))
+
+
+def measure_all(trials: Iterable[RawTrial]) -> list[PhaseResult]:
+    """The numbers of all trials; only one trial's rows need be held at a time."""
+    return [result for trial in trials for result in measure(trial)]
+
+
+def results_of(
+    machine: Mapping[str, Any], experiments: Sequence[Experiment], measured: Sequence[PhaseResult]
+) -> dict[str, Any]:
+    """The same of trials that were measured already."""
     return {
         "schema": SCHEMA,
         "machine": dict(machine),
@@ -71,9 +82,43 @@ def metric_name(metric: str, endpoint: str, phase: str) -> str:
     return f"{metric} of {endpoint} in {phase}"
 
 
+def per_repeat(
+    experiment: Experiment, measured: Iterable[PhaseResult]
+) -> tuple[list[list[float]], dict[tuple[str, str, str], list[float]]]:
+    """What intervals are made of: for each claim its ratio in each repeat, and for each estimate its values.
+
+    Estimates are called by metric, system's label and unit.
+    """
+    values = _valid(experiment, [result for result in measured if result.experiment == experiment.name])
+    ratios = [[above / below for above, below in _pairs(claim, values)] for claim in experiment.claims]
+    numbers = {
+        (metric_name(metric, endpoint, phase), system.label, UNITS[metric]): found
+        for metric, endpoint, phase, system in _wanted(experiment)
+        if (found := _numbers(values, system, phase, metric, endpoint))
+    }
+    return ratios, numbers
+
+
 def _estimates(experiment: Experiment, values: Values) -> Iterable[dict[str, Any]]:
     """A number with its interval for everything that a chart or a claim speaks of."""
-    wanted = dict.fromkeys(
+    for metric, endpoint, phase, system in _wanted(experiment):
+        found = _numbers(values, system, phase, metric, endpoint)
+        if found:
+            result = interval(found, experiment.seed)
+            yield {
+                "metric": metric_name(metric, endpoint, phase),
+                "system": system.system,
+                "replicas": dict(system.replicas),
+                "value": _rounded(result.value),
+                "low": _rounded(result.low),
+                "high": _rounded(result.high),
+                "unit": UNITS[metric],
+            }
+
+
+def _wanted(experiment: Experiment) -> Iterable[tuple[str, str, str, System]]:
+    """Metric, endpoint, phase and system of everything that a chart or a claim speaks of, each once."""
+    spoken_of = dict.fromkeys(
         [
             *((each.metric, each.endpoint, phase) for each in experiment.charts for phase in each.phases),
             *(
@@ -83,20 +128,7 @@ def _estimates(experiment: Experiment, values: Values) -> Iterable[dict[str, Any
             ),
         ]
     )
-    for metric, endpoint, phase in wanted:
-        for system in experiment.systems:
-            found = _numbers(values, system, phase, metric, endpoint)
-            if found:
-                result = interval(found, experiment.seed)
-                yield {
-                    "metric": metric_name(metric, endpoint, phase),
-                    "system": system.system,
-                    "replicas": dict(system.replicas),
-                    "value": _rounded(result.value),
-                    "low": _rounded(result.low),
-                    "high": _rounded(result.high),
-                    "unit": UNITS[metric],
-                }
+    return ((*each, system) for each in spoken_of for system in experiment.systems)
 
 
 def _numbers(values: Values, system: System, phase: str, metric: str, endpoint: str) -> list[float]:
@@ -126,16 +158,22 @@ def _verdict(claim: Claim, values: Values, seed: int) -> dict[str, Any]:
 
 
 def _ratio(claim: Claim, values: Values, seed: int) -> Interval | None:
-    """The claim's ratio over the repeats in which everything that it needs is valid; None when there is none."""
-    above, below = [], []
+    """The claim's ratio; None when no repeat has all that it needs."""
+    pairs = list(_pairs(claim, values))
+    return ratio([above for above, _ in pairs], [below for _, below in pairs], seed) if pairs else None
+
+
+def _pairs(claim: Claim, values: Values) -> Iterable[tuple[float, float]]:
+    """Both sides of the claim's ratio in each repeat in which everything that it needs is valid."""
     repeats = {repeat for results in values.values() for repeat in results}
     for repeat in sorted(repeats):
         of = [_one(values, name, repeat, claim) for name in claim.of]
         over = [_one(values, name, repeat, claim) for name in claim.over]
         if None not in of and None not in over:
-            above.append(math.prod(number for number in of if number is not None))
-            below.append(math.prod(number for number in over if number is not None))
-    return ratio(above, below, seed) if above else None
+            yield (
+                math.prod(number for number in of if number is not None),
+                math.prod(number for number in over if number is not None),
+            )
 
 
 def _one(values: Values, name: str, repeat: int, claim: Claim) -> float | None:

@@ -1,4 +1,4 @@
-"""The `loadtests` command: list, run, demo, report."""
+"""The `loadtests` command: list, run, demo, report, compare."""
 
 import json
 import sys
@@ -96,6 +96,24 @@ def demo(show: bool, repeats: int | None) -> None:
 def report(folder: Path) -> None:
     """Make the report again from the raw files of RUN."""
     _report(folder, Console())
+
+
+@cli.command("compare")
+@click.argument("before", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("after", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--all", "everything", is_flag=True, help="Measurements that did not change as well.")
+@click.option("--markdown", is_flag=True, help="Everything as Markdown.")
+def compare_command(before: Path, after: Path, everything: bool, markdown: bool) -> None:
+    """Show what changed beyond noise from one RUN to another."""
+    from loadtests import compare
+    from loadtests.runner import read_run
+
+    runs = [read_run(folder) for folder in (before, after)]
+    one, other = (compare.Side(run.notes, run.experiments, run.results, run.measured) for run in runs)
+    if markdown:
+        print(compare.markdown(one, other), end="")
+    else:
+        Console().print(compare.terminal(one, other, everything=everything))
 
 
 def _repeated(chosen: list[Experiment], repeats: int | None) -> list[Experiment]:

@@ -9,11 +9,12 @@ from typing import Any
 
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from loadtests.experiment import Experiment
 from loadtests.stats import Bar, Verdict
+from loadtests.terminal import below, line
+from loadtests.terminal import widths as widths_of
 
 COLUMNS = ("", "experiment", "claim or price", "ratio", "95 % interval", "bar", "verdict")
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
@@ -99,46 +100,25 @@ def _bar(bar: Bar | None, verdict: Mapping[str, Any]) -> tuple[str, bool]:
 
 def terminal(rows: Sequence[Row], title: str) -> Group:
     """For the terminal: a line of numbers for each row, and below it, over the whole width, what they say."""
-    widths = [
-        max(len(head), *map(len, column), 0) for head, column in zip(HEADS, _numbers(rows), strict=True)
-    ]
+    narrow = [(row.ratio, row.interval, f"{SIGNS[row.verdict]} {row.verdict.value}") for row in rows]
+    widths = widths_of([*zip(HEADS, *narrow, strict=True)])
     shown: list[RenderableType] = [Text(title, "bold")]
     for side, heading in SIDES.items():
         own = [row for row in rows if row.side == side]
         if own:
-            shown += ["", _line([Text(heading, "bold"), *(Text(head, "dim") for head in HEADS)], widths)]
+            heads = [Text(heading, "bold"), *(Text(head, "dim") for head in HEADS)]
+            shown += ["", line(heads, widths, ALIGNED)]
         for row in own:
             verdict = Text(f"{SIGNS[row.verdict]} {row.verdict.value}", STYLES[row.verdict])
-            shown += [_line([Text(row.claim), row.ratio, row.interval, verdict], widths), _below(row)]
+            shown += [line([Text(row.claim), row.ratio, row.interval, verdict], widths, ALIGNED), _said(row)]
     return Group(*shown)
 
 
-def _numbers(rows: Sequence[Row]) -> list[list[str]]:
-    """The narrow columns; a sign and a space stand before each verdict."""
-    return [
-        [row.ratio for row in rows],
-        [row.interval for row in rows],
-        [f"? {row.verdict.value}" for row in rows],
-    ]
-
-
-def _line(cells: Sequence[RenderableType], widths: Sequence[int]) -> Table:
-    # A grid for each line: they agree because the narrow columns' widths are the same in all of them.
-    grid = Table.grid(expand=True)
-    grid.add_column(ratio=1)
-    for width, justify in zip(widths, ALIGNED, strict=True):
-        grid.add_column(width=2)
-        grid.add_column(width=width, no_wrap=True, justify=justify)
-    first, *numbers = cells
-    grid.add_row(first, *(cell for number in numbers for cell in ("", number)))
-    return grid
-
-
-def _below(row: Row) -> Padding:
+def _said(row: Row) -> Padding:
     text = Text(f"{row.experiment}: {row.statement}", "dim")
     if row.bar:
         text.append(" Promised ").append(row.bar, "not dim bold red" if row.missed else "").append(".")
-    return Padding(text, (0, 0, 0, 2))
+    return below(text)
 
 
 def markdown(rows: Sequence[Row]) -> str:

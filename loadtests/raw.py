@@ -90,9 +90,12 @@ def read_trial(folder: Path) -> RawTrial:
     return RawTrial(facts, phases, _requests(folder / "requests.csv.gz"), _usage(folder / "processes.csv.gz"))
 
 
-def read_trials(run: Path) -> list[RawTrial]:
-    """All finished trials of a run, in order. One that was interrupted has no trial.json and is left out."""
-    return [read_trial(file.parent) for file in sorted((run / "trials").glob("*/trial.json"))]
+def read_trials(run: Path) -> Iterator[RawTrial]:
+    """All finished trials of a run, in order, one at a time: each may hold very many requests.
+
+    One that was interrupted has no trial.json and is left out.
+    """
+    return (read_trial(file.parent) for file in sorted((run / "trials").glob("*/trial.json")))
 
 
 def _phase(facts: dict[str, Any]) -> PlannedPhase:

@@ -19,8 +19,9 @@ from textwrap import shorten
 from typing import Any
 
 from loadtests import machine, slices
-from loadtests.analysis import analyse, is_valid
+from loadtests.analysis import is_valid, measure_all, results_of
 from loadtests.experiment import Experiment, parse
+from loadtests.measure import PhaseResult
 from loadtests.plan import Trial, plan
 from loadtests.raw import read_trial, read_trials
 from loadtests.trial import TOPOLOGIES, Bench, TrialError, run_trial
@@ -190,6 +191,7 @@ class Finished:
     notes: dict[str, Any]
     experiments: tuple[Experiment, ...]
     results: dict[str, Any]
+    measured: tuple[PhaseResult, ...]
 
 
 def read_run(folder: Path) -> Finished:
@@ -202,5 +204,6 @@ def read_run(folder: Path) -> Finished:
         raise RunError(f"{folder} holds no run (run.json and its experiments are needed): {error}") from error
     forms = (each.short() if notes["form"] == "demo" else each for each in full)
     experiments = tuple(each.model_copy(update={"repeats": notes["repeats"][each.name]}) for each in forms)
-    results = analyse(notes["machine"], experiments, read_trials(folder))
-    return Finished(folder, notes, experiments, results)
+    measured = measure_all(read_trials(folder))
+    results = results_of(notes["machine"], experiments, measured)
+    return Finished(folder, notes, experiments, results, tuple(measured))

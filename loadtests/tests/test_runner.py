@@ -140,7 +140,7 @@ def test_a_users_curve_travels_with_the_run(lab: Callable[..., Any], tmp_path: P
     folder, _ = lab(lambda _trial: [], experiment=own)
     (tmp_path / "day.csv").unlink()
     assert runner.read_run(folder).experiments[0].phases[1].points == ((0, 0.5), (10, 1.5))
-    first = next(iter(read_trials(folder)))
+    first = next(read_trials(folder))
     assert first.phases[1].curve == ((0, 0.5), (10, 1.5))
 
 
