@@ -59,20 +59,33 @@ def list_command() -> None:
 
 
 @cli.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.argument("names", nargs=-1, metavar="[NAME…]")
 @click.option(
     "--repeats", type=click.IntRange(1, 100), help="Repeats instead of the experiment's own number."
 )
 @click.option(
     "--slices", type=click.Choice(["cgroup2", "cgroup1", "governor", "none"]), help="How CPU is sliced."
 )
-def run(names: tuple[str, ...], repeats: int | None, slices: str | None) -> None:
-    """Run experiments in full and write the report."""
-    from loadtests.runner import Options
+@click.option(
+    "--resume",
+    metavar="RUN",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Go on with a run that was interrupted.",
+)
+def run(names: tuple[str, ...], repeats: int | None, slices: str | None, resume: Path | None) -> None:
+    """Run experiments in full (a NAME of the list, or your own TOML file) and write the report."""
+    from loadtests import runner
 
+    if resume:
+        if names or repeats or slices:
+            raise click.UsageError("--resume takes no NAME, --repeats or --slices: the run has its own.")
+        _watch(resume, lambda show: runner.resume(resume, show))
+        return
+    if not names:
+        raise click.UsageError("Missing a NAME of `loadtests list`, a TOML file, or --resume RUN.")
     chosen = _repeated([experiments.load(name) for name in names], repeats)
     command = f"loadtests run {' '.join(names)}" + (f" --repeats {repeats}" if repeats else "")
-    _run(chosen, Options("full", command, backend=slices))
+    _run(chosen, runner.Options("full", command, backend=slices))
 
 
 @cli.command()
@@ -123,21 +136,26 @@ def _repeated(chosen: list[Experiment], repeats: int | None) -> list[Experiment]
 
 
 def _run(chosen: Sequence[Experiment], options: "Options") -> Path:
-    """Run with progress on the terminal; the ledger and the report's place at the end."""
+    """Run a new run, announced by its names and its length."""
     from loadtests import runner
 
-    console = Console()
     folder = RUNS / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.form}"
-    console.print(
-        f"{', '.join(each.name for each in chosen)}: about {_minutes(_seconds(chosen, options.share))}."
-    )
+    names = ", ".join(each.name for each in chosen)
+    Console().print(f"{names}: about {_minutes(_seconds(chosen, options.share))}.")
+    return _watch(folder, lambda show: runner.run(chosen, folder, options, show))
+
+
+def _watch(folder: Path, work: "Callable[[Callable[[Step], None]], None]") -> Path:
+    """Work with progress on the terminal; the ledger and the report's place at the end."""
+    console = Console()
     console.print(f"The report will be {_url(folder / REPORT)}", soft_wrap=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
-        runner.run(chosen, folder, options, _shower(bar))
+        work(_shower(bar))
     report = _report(folder, console)
     if json.loads((folder / "run.json").read_text(encoding="utf-8"))["stopped_early"]:
         console.print("[yellow]Stopped early: this is what was measured until then.[/]")
+        console.print(f"Go on with: loadtests run --resume {folder}", soft_wrap=True)
         sys.exit(INTERRUPTED)
     return report
 

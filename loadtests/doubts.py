@@ -22,6 +22,8 @@ def _of_run(experiment: Experiment, measured: Mapping[str, Any], notes: Mapping[
         yield "CPU slices were kept by pausing processes, which adds stalls of some milliseconds to latency."
     if notes["stopped_early"]:
         yield "The run was stopped before its end: some repeats are missing."
+    if resumed := notes.get("resumed", 0):
+        yield f"The run was interrupted and resumed {_often(resumed)}: its trials did not share one stretch of time."
     if notes["form"] == "demo":
         yield (
             f"This is the short form: {_times(experiment.repeats)} of a few seconds. "
@@ -34,6 +36,10 @@ def _of_run(experiment: Experiment, measured: Mapping[str, Any], notes: Mapping[
 
 def _times(repeats: int) -> str:
     return "1 repeat" if repeats == 1 else f"{repeats} repeats"
+
+
+def _often(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _of_trials(measured: Mapping[str, Any]) -> Iterable[str]:

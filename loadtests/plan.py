@@ -57,11 +57,15 @@ class Trial:
         )
 
     @property
+    def name(self) -> str:
+        """System, replicas and repeat: the same for all attempts."""
+        which = "-".join(f"{name}{count}" for name, count in self.replicas.items())
+        return f"{self.system}{'-' if which else ''}{which}-r{self.repeat}"
+
+    @property
     def folder(self) -> str:
         """Name of its folder: order first, so that a listing shows what happened when."""
-        which = "-".join(f"{name}{count}" for name, count in self.replicas.items())
-        again = f"-try{self.attempt}" if self.attempt > 1 else ""
-        return f"{self.order:03}-{self.system}{'-' if which else ''}{which}-r{self.repeat}{again}"
+        return f"{self.order:03}-{self.name}{f'-try{self.attempt}' if self.attempt > 1 else ''}"
 
 
 def more_than_one(replicas: Mapping[str, int]) -> dict[str, int]:

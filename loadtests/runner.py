@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
@@ -22,12 +22,14 @@ from loadtests import machine, slices
 from loadtests.analysis import is_valid, measure_all, results_of
 from loadtests.experiment import Experiment, parse
 from loadtests.measure import PhaseResult
-from loadtests.plan import Trial, plan
+from loadtests.plan import plan
 from loadtests.raw import read_trial, read_trials
 from loadtests.trial import TOPOLOGIES, Bench, TrialError, run_trial
+from loadtests.work import Work, remaining
 from microservices.launcher import Fleet, LauncherError, default_home
 
 GATE_REQUESTS = 200
+SAME_MACHINE = ("cpu_model", "cores", "python", "versions")
 SEED_COMMANDS = {
     "monolith": ["-m", "monolith.cli", "seed"],
     "microservices": ["-m", "microservices.cli", "seed", "--data", "{data}"],
@@ -76,40 +78,81 @@ def run(experiments: Sequence[Experiment], folder: Path, options: Options, show:
         "planned_trials": len(trials),
         "experiments": [each.name for each in experiments],
         "repeats": {each.name: each.repeats for each in experiments},
+        "rules": {"share": options.share, "attempts": options.attempts},
         "gate": None,
         "stopped_early": False,
+        "seconds": 0.0,
     }
-    started = time.monotonic()
     _copy_texts(experiments, folder)
     with ExitStack() as cleaning:
         slicer = slices.open_backend(options.backend) if options.backend else slices.detect()
         cleaning.callback(slicer.close)
         notes["machine"] = machine.facts(slicer.backend)
-        home = default_home() / "lab"
-        try:
-            total = sum(trial.seconds for trial in trials)
-            show(Step("seeding both shops", 0, len(trials), total))
-            bench = Bench(home, {system: _seed(system, home) for system in SEED_COMMANDS}, slicer)
-            show(Step("the same-work gate: both shops answer the same script", 0, len(trials), total))
-            notes["gate"] = _gate(bench, options.gate_requests, experiments[0].seed)
-            _write(folder / "run.json", notes)
-            _run_all(trials, folder, bench, options, show)
-        except KeyboardInterrupt:
-            notes["stopped_early"] = True
-        finally:
-            notes["seconds"] = round(time.monotonic() - started, 1)
-            _write(folder / "run.json", notes)
+        _go(Work(trials), experiments[0].seed, folder, notes, slicer, options, show)
 
 
-def _run_all(trials: Sequence[Trial], folder: Path, bench: Bench, options: Options, show: Show) -> None:
-    waiting, began = list(trials), time.monotonic()
-    done, count, order = 0, len(trials), len(trials)
+def resume(folder: Path, show: Show) -> None:
+    """Go on with a run that was interrupted, by its own rules and on the machine that it began on."""
+    notes, experiments = _read_texts(folder)
+    if "rules" not in notes:
+        raise RunError(
+            f"{folder} was made by a version that could not resume; run `{notes['command']}` again."
+        )
+    rules = notes["rules"]
+    backend = notes["machine"]["slice_backend"]
+    here = machine.facts(backend)
+    if changed := [key for key in SAME_MACHINE if here[key] != notes["machine"][key]]:
+        was, now = notes["machine"][changed[0]], here[changed[0]]
+        raise RunError(f"{folder} was begun on another machine ({was}, not {now}): a run has to stay on one.")
+    options = Options(notes["form"], notes["command"], rules["share"], rules["attempts"], backend=backend)
+    work = remaining(plan(experiments, share=options.share), folder, options.attempts)
+    if not work.waiting:
+        raise RunError(
+            f"Nothing is left to do in {folder}; `loadtests report {folder}` makes its report again."
+        )
+    notes |= {"stopped_early": False, "resumed": notes.get("resumed", 0) + 1}
+    with ExitStack() as cleaning:
+        slicer = slices.open_backend(backend)
+        cleaning.callback(slicer.close)
+        _go(work, experiments[0].seed, folder, notes, slicer, options, show)
+
+
+def _go(
+    work: Work,
+    seed: int,
+    folder: Path,
+    notes: dict[str, Any],
+    slicer: slices.Slices,
+    options: Options,
+    show: Show,
+) -> None:
+    """Seed, gate, and run what is waiting; run.json is complete whenever this ends."""
+    started, before = time.monotonic(), notes["seconds"]
+    home = default_home() / "lab"
+    try:
+        count, total = work.done + len(work.waiting), sum(trial.seconds for trial in work.waiting)
+        show(Step("seeding both shops", work.done, count, total))
+        bench = Bench(home, {system: _seed(system, home) for system in SEED_COMMANDS}, slicer)
+        show(Step("the same-work gate: both shops answer the same script", work.done, count, total))
+        notes["gate"] = _gate(bench, options.gate_requests, seed)
+        _write(folder / "run.json", notes)
+        _run_all(work, folder, bench, options, show)
+    except KeyboardInterrupt:
+        notes["stopped_early"] = True
+    finally:
+        notes["seconds"] = round(before + time.monotonic() - started, 1)
+        _write(folder / "run.json", notes)
+
+
+def _run_all(work: Work, folder: Path, bench: Bench, options: Options, show: Show) -> None:
+    waiting, began = work.waiting, time.monotonic()
+    count = work.done + len(waiting)
     while waiting:
         trial = waiting.pop(0)
         again = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
-        text = f"trial {done + 1} of {count}: {trial.label}, repeat {trial.repeat}{again}"
+        text = f"trial {work.done + 1} of {count}: {trial.label}, repeat {trial.repeat}{again}"
         left = trial.seconds + sum(each.seconds for each in waiting)
-        show(Step(text, done + 1, count, left))
+        show(Step(text, work.done + 1, count, left))
         place = folder / "trials" / trial.folder
         try:
             run_trial(trial, place, bench)
@@ -117,14 +160,12 @@ def _run_all(trials: Sequence[Trial], folder: Path, bench: Bench, options: Optio
         except (TrialError, LauncherError) as error:
             _write(place / "failed.json", {"why": str(error)})
             valid = False
-        done += 1
+        work.done += 1
         left = trial.seconds + sum(each.seconds for each in waiting)
         in_time = time.monotonic() - began + left < options.budget_seconds
         if not valid and trial.attempt < options.attempts and in_time:
-            # At the end of the run, when whatever disturbed it may be over.
-            order += 1
             count += 1
-            waiting.append(replace(trial, attempt=trial.attempt + 1, order=order))
+            work.again(trial)
 
 
 def _copy_texts(experiments: Sequence[Experiment], folder: Path) -> None:
@@ -196,6 +237,14 @@ class Finished:
 
 def read_run(folder: Path) -> Finished:
     """Analyse a run's raw files again; RunError when the folder is no run."""
+    notes, experiments = _read_texts(folder)
+    measured = measure_all(read_trials(folder))
+    results = results_of(notes["machine"], experiments, measured)
+    return Finished(folder, notes, experiments, results, tuple(measured))
+
+
+def _read_texts(folder: Path) -> tuple[dict[str, Any], tuple[Experiment, ...]]:
+    """A run's notes, and its experiments in the form that was run."""
     try:
         notes = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         texts = [folder / "experiments" / f"{name}.toml" for name in notes["experiments"]]
@@ -203,7 +252,4 @@ def read_run(folder: Path) -> Finished:
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{folder} holds no run (run.json and its experiments are needed): {error}") from error
     forms = (each.short() if notes["form"] == "demo" else each for each in full)
-    experiments = tuple(each.model_copy(update={"repeats": notes["repeats"][each.name]}) for each in forms)
-    measured = measure_all(read_trials(folder))
-    results = results_of(notes["machine"], experiments, measured)
-    return Finished(folder, notes, experiments, results, tuple(measured))
+    return notes, tuple(each.model_copy(update={"repeats": notes["repeats"][each.name]}) for each in forms)

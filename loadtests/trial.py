@@ -70,8 +70,9 @@ def run_trial(trial: Trial, folder: Path, bench: Bench) -> None:
         "ready_seconds": round(ready_seconds, 3),
         "died": died,
     }
-    (folder / "trial.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     _save(samples, epoch, folder / "processes.csv.gz")
+    # Last: a folder that has it is a trial that was finished.
+    (folder / "trial.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
 def _drive(

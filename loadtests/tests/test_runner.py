@@ -12,12 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 from loadtests import cli, runner, slices
+from loadtests.doubts import doubts
 from loadtests.experiment import Experiment, load
 from loadtests.plan import Trial, plan
 from loadtests.raw import COLUMNS, read_trials
 from loadtests.runner import Options, RunError, Step
 from loadtests.tests.made_up import TEXT, steady, toy
 from loadtests.trial import Bench, TrialError
+from loadtests.work import Work
 
 OPTIONS = Options("full", "loadtests run toy", backend="none")
 
@@ -120,6 +122,77 @@ def test_ctrl_c_keeps_what_is_done(lab: Callable[..., Any]) -> None:
     assert len(done.results["experiments"][0]["trials"]) == 3
 
 
+def interrupted_in(order: int) -> Callable[[Trial], list[str]]:
+    def happens(trial: Trial) -> list[str]:
+        if trial.order == order:
+            raise KeyboardInterrupt
+        return ["monolith-1: SIGKILL"] if trial.order == 1 else []
+
+    return happens
+
+
+def test_an_interrupted_run_goes_on_where_it_was(
+    lab: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ran = lab(interrupted_in(4))
+    (folder / "trials" / ran[-1].folder).mkdir()  # what the trial that was cut off leaves
+    again: list[Trial] = []
+
+    def run_trial(trial: Trial, place: Path, _bench: Bench) -> None:
+        again.append(trial)
+        write_trial(trial, place, [])
+
+    monkeypatch.setattr(runner, "run_trial", run_trial)
+    steps: list[Step] = []
+    runner.resume(folder, steps.append)
+    assert [trial.folder for trial in again[:3]] == [trial.folder for trial in plan([toy()], share=False)[3:]]
+    assert [(trial.name, trial.attempt, trial.order) for trial in again[3:]] == [(ran[0].name, 2, 7)]
+    assert steps[-1].text.startswith("trial 7 of 7: ")
+    done = runner.read_run(folder)
+    assert sum(each["valid"] for each in done.results["experiments"][0]["trials"]) == 6
+    assert not done.notes["stopped_early"]
+    assert "The run was interrupted and resumed once" in " ".join(
+        doubts(toy(), done.results["experiments"][0], done.notes)
+    )
+
+
+def test_a_run_that_is_whole_is_not_resumed(lab: Callable[..., Any]) -> None:
+    folder, _ = lab(lambda _trial: [])
+    with pytest.raises(RunError, match="Nothing is left to do"):
+        runner.resume(folder, lambda _step: None)
+
+
+def test_a_trial_that_was_void_as_often_as_it_may_is_not_resumed(lab: Callable[..., Any]) -> None:
+    folder, _ = lab(lambda trial: ["monolith-1: SIGKILL"] if trial.name == "monolith-r1" else [])
+    with pytest.raises(RunError, match="Nothing is left to do"):
+        runner.resume(folder, lambda _step: None)
+
+
+def test_a_run_stays_on_its_machine(lab: Callable[..., Any]) -> None:
+    folder, _ = lab(interrupted_in(4))
+    notes = json.loads((folder / "run.json").read_text())
+    notes["machine"]["cores"] += 1
+    (folder / "run.json").write_text(json.dumps(notes))
+    with pytest.raises(RunError, match="begun on another machine"):
+        runner.resume(folder, lambda _step: None)
+
+
+def test_a_run_without_its_rules_is_not_resumed(lab: Callable[..., Any]) -> None:
+    folder, _ = lab(interrupted_in(4))
+    notes = json.loads((folder / "run.json").read_text())
+    del notes["rules"]
+    (folder / "run.json").write_text(json.dumps(notes))
+    with pytest.raises(RunError, match="a version that could not resume; run `loadtests run toy` again"):
+        runner.resume(folder, lambda _step: None)
+
+
+@pytest.mark.parametrize("wrong", [[], ["--resume", ".", "tax"], ["--resume", ".", "--repeats", "2"]])
+def test_a_run_has_names_or_is_resumed(wrong: list[str]) -> None:
+    answer = CliRunner().invoke(cli.cli, ["run", *wrong])
+    assert answer.exit_code == 2
+    assert "--resume" in answer.output
+
+
 def test_a_trial_that_could_not_run_is_repeated_and_its_reason_kept(lab: Callable[..., Any]) -> None:
     def fails_once(trial: Trial) -> list[str]:
         if trial.order == 2:
@@ -179,7 +252,7 @@ def test_progress_names_the_trial_and_the_time_left(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(runner, "run_trial", lambda trial, folder, bench: write_trial(trial, folder, []))
     bench = Bench(tmp_path, {}, slices.NoSlices())
     trials = plan([toy()], share=False)
-    runner._run_all(trials, tmp_path, bench, OPTIONS, shown.append)
+    runner._run_all(Work(trials), tmp_path, bench, OPTIONS, shown.append)
     assert shown[0].text.startswith("trial 1 of 6: ")
     assert shown[0].left > shown[-1].left > 0
 
