@@ -74,6 +74,11 @@ class Connection:
         while not self.closing.wait(0.02):
             self.socket.sendall(b" ")
 
+    def trickle_in_the_head(self) -> None:
+        self.socket.sendall(b"HTTP/1.1 200 OK\r\nX-Endless: ")
+        while not self.closing.wait(0.02):
+            self.socket.sendall(b"x")
+
     def _head(self, more: str = "") -> None:
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n{more}\r\n"
         self.socket.sendall(head.encode())

@@ -93,6 +93,7 @@ def test_the_callee_is_told_how_much_time_is_left(
         (Connection.hang, UpstreamTimeout),
         (Connection.silent_after_the_head, UpstreamTimeout),
         (Connection.trickle, UpstreamTimeout),
+        (Connection.trickle_in_the_head, UpstreamTimeout),
         (Connection.trickle_on_a_connection_that_is_to_close, UpstreamTimeout),
         (lambda connection: connection.answer(200, b"{oops"), BadUpstream),
         (lambda connection: connection.answer(200, b"[" * 100_000), BadUpstream),
