@@ -1,4 +1,4 @@
-"""The `loadtests` command: list, run, demo, report, compare."""
+"""The `loadtests` command: list, run, demo, report, compare, selftest."""
 
 import json
 import sys
@@ -127,6 +127,23 @@ def compare_command(before: Path, after: Path, everything: bool, markdown: bool)
         print(compare.markdown(one, other), end="")
     else:
         Console().print(compare.terminal(one, other, everything=everything))
+
+
+@cli.command("selftest")
+@click.option(
+    "--tries", type=click.IntRange(40, 10000), default=400, show_default=True, help="Tries of each chance."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Another luck.")
+def selftest_command(tries: int, seed: int) -> None:
+    """Hold the lab to what it says, on simulated trials: exit status 1 when it fails."""
+    from loadtests.selftest import selftest, terminal
+
+    console = Console()
+    with console.status("trying"):
+        checks = list(selftest(seed, tries))
+    console.print(terminal(checks))
+    if not all(check.passed for check in checks):
+        sys.exit(1)
 
 
 def _repeated(chosen: list[Experiment], repeats: int | None) -> list[Experiment]:

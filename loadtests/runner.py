@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loadtests import machine, slices
 from loadtests.analysis import is_valid, measure_all, results_of
@@ -27,6 +27,9 @@ from loadtests.raw import read_trial, read_trials
 from loadtests.trial import TOPOLOGIES, Bench, TrialError, run_trial
 from loadtests.work import Work, remaining
 from microservices.launcher import Fleet, LauncherError, default_home
+
+if TYPE_CHECKING:
+    from loadtests.parity import ParityResult
 
 GATE_REQUESTS = 200
 SAME_MACHINE = ("cpu_model", "cores", "python", "versions")
@@ -209,14 +212,21 @@ def _gate(bench: Bench, requests: int, seed: int) -> dict[str, int]:
             fleet = Fleet(topology, data_dir=data, home=bench.home)
             urls.append(shops.enter_context(fleet).url)
         result = run_parity(urls[0], urls[1], seed, requests)
-    if result.differences:
-        first = result.differences[0]
-        raise RunError(
-            f"The shops do not answer alike, so they are not compared ({len(result.differences)} differences in "
-            f"{result.asked} requests). First, at step {first.step}: the monolith answers {first.a}; "
-            f"the microservices answer {first.b}. The request: {shorten(first.request, 300)}"
-        )
+    if said := refusal(result):
+        raise RunError(said)
     return {"asked": result.asked, "differences": len(result.differences)}
+
+
+def refusal(result: "ParityResult") -> str | None:
+    """Why shops that answered so are not compared; None when they answered alike."""
+    if not result.differences:
+        return None
+    count, first = len(result.differences), result.differences[0]
+    return (
+        f"The shops do not answer alike, so they are not compared ({count} difference{'s' if count > 1 else ''} in "
+        f"{result.asked} requests). First, at step {first.step}: the monolith answers {first.a}; "
+        f"the microservices answer {first.b}. The request: {shorten(first.request, 300)}"
+    )
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:
