@@ -18,6 +18,10 @@ UNITS = {
     "p99_ms": "ms",
     "cpu_us_per_request": "µs",
     "uss_bytes": "bytes",
+    "cpu_cores": "cores",
+    "instances": "instances",
+    "databases": "databases",
+    "ready_seconds": "s",
 }
 
 Values = Mapping[tuple[str, str], Mapping[int, PhaseResult]]

@@ -26,7 +26,18 @@ FOLDER = Path(__file__).with_name("experiments")
 
 Persona = Literal["window-shopper", "searcher", "buyer", "recommendation-widget"]
 Kind = Literal["monolith", "microservices"]
-Metric = Literal["throughput_rps", "p50_ms", "p95_ms", "p99_ms", "cpu_us_per_request", "uss_bytes"]
+Metric = Literal[
+    "throughput_rps",
+    "p50_ms",
+    "p95_ms",
+    "p99_ms",
+    "cpu_us_per_request",
+    "uss_bytes",
+    "cpu_cores",
+    "instances",
+    "databases",
+    "ready_seconds",
+]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Rate = Annotated[float, Field(ge=0, le=5000)]
 Multiple = Annotated[float, Field(ge=0, le=curves.HIGHEST)]

@@ -39,6 +39,8 @@ class PhaseResult:
     processes: list[dict[str, Any]]
     cpu_us_per_request: float | None
     uss_bytes: int
+    of_shop: dict[str, float | int | None]
+    """What the shop is and uses as a whole, asked or not: cores, instances, databases, seconds to start."""
     doubts: list[str]
 
     def value(self, metric: str, endpoint: str) -> float | None:
@@ -48,6 +50,8 @@ class PhaseResult:
             found = self.cpu_us_per_request
         elif metric == "uss_bytes":
             found = self.uss_bytes
+        elif metric in self.of_shop:
+            found = self.of_shop[metric]
         else:
             key = "achieved_rps" if metric == "throughput_rps" else metric
             found = self.metrics.get(endpoint, {}).get(key)
@@ -101,6 +105,12 @@ def _phase(trial: RawTrial, index: int) -> PhaseResult:
         ],
         cpu_us_per_request=used / answered * 1e6 if answered else None,
         uss_bytes=sum(memory[name] for name in shop),
+        of_shop={
+            "cpu_cores": used / (end - begin),
+            "instances": len(shop),
+            "databases": trial.facts.get("databases"),  # runs from before it was counted have none
+            "ready_seconds": trial.facts.get("ready_seconds"),
+        },
         doubts=list(_doubts(trial, index, asked, cores)),
     )
 
@@ -152,7 +162,8 @@ def _doubts(trial: RawTrial, index: int, asked: Sequence[Request], cores: dict[s
         yield f"a process ended during the trial: {', '.join(trial.facts['died'])}"
     yield from _blind(asked, cores[GENERATOR])
     if not trial.phases[index].overload:
-        yield from _left_undone(asked)
+        if asked or any(trial.phases[index].rates.values()):
+            yield from _left_undone(asked)
         yield from _cold(asked)
     yield from _broken_slices(trial, index, cores)
     yield from _crowded(trial.facts["cores"], cores)

@@ -52,6 +52,7 @@ def run_trial(trial: Trial, folder: Path, bench: Bench) -> None:
     data = bench.home / "trial-data"
     shutil.rmtree(data, ignore_errors=True)
     shutil.copytree(bench.data[trial.system], data)
+    databases = sum(1 for _ in data.rglob("*.sqlite3"))
     with _generator(trial, folder) as generator:
         fleet = Fleet(TOPOLOGIES[trial.system], trial.replicas, data_dir=data, home=bench.home, restart=False)
         started = time.monotonic()
@@ -68,6 +69,7 @@ def run_trial(trial: Trial, folder: Path, bench: Bench) -> None:
         "cores": psutil.cpu_count() or 1,
         "slice_backend": bench.slices.backend,
         "ready_seconds": round(ready_seconds, 3),
+        "databases": databases,
         "died": died,
     }
     _save(samples, epoch, folder / "processes.csv.gz")

@@ -116,3 +116,20 @@ def test_a_trial_in_the_documented_shape() -> None:
         "cpu_cores": pytest.approx(0.2),
         "uss_bytes": 50 * 2**20,
     }
+
+
+def test_a_phase_without_visitors_is_no_failure_and_has_the_shop_as_a_whole() -> None:
+    raw = with_phase(trial(cores=0.2, requests=[request(0.5, 20, phase=0)], databases=8), rates={})
+    result = only(raw)
+    assert result.doubts == []
+    assert result.metrics == {}
+    assert result.value("cpu_cores", "all") == pytest.approx(0.25)
+    assert result.value("instances", "all") == 2
+    assert result.value("databases", "all") == 8
+    assert result.value("ready_seconds", "all") is None
+    assert result.value("p50_ms", "all") is None
+
+
+def test_visitors_that_were_planned_and_did_not_come_are_a_failure() -> None:
+    (doubt,) = only(trial(requests=[request(0.5, 20, phase=0)])).doubts
+    assert doubt == "only 0.0% of what was asked was answered well"
