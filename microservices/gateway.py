@@ -210,15 +210,21 @@ def _proxy(slots: tuple[int, ...], settings: Settings) -> Json:
 
 
 def _error_routes(public: int) -> list[Json]:
-    """What the gateway says itself when no replica answered: a page to people, problems to programs."""
+    """What the gateway says itself when no replica answered: pages to people, problems to programs, text to services."""
     pages: Json = {
         "vars": {"{http.request.local.port}": [str(public)]},
         "not": [{"path": ["/api/*", "/.well-known/*"]}],
     }
+    services: Json = {"not": [{"vars": {"{http.request.local.port}": [str(public)]}}]}
     return [
         {
             "match": [pages],
             "handle": [{"handler": "subroute", "routes": [_for_status(p[0], _page(*p)) for p in PROBLEMS]}],
+        },
+        {
+            # Plain text, so that the calling service can tell it from a problem that the called one sent.
+            "match": [services],
+            "handle": [{"handler": "subroute", "routes": [_for_status(p[0], _plain(*p)) for p in PROBLEMS]}],
         },
         *(_for_status(problem[0], _problem(*problem)) for problem in PROBLEMS),
         {"handle": [_problem(*UNEXPECTED)]},
@@ -264,6 +270,10 @@ def _problem(status: int, slug: str, title: str, detail: str) -> Json:
 
 def _page(status: int, _slug: str, title: str, detail: str) -> Json:
     return _answer(status, "text/html; charset=utf-8", PAGE.format(title=title, detail=detail))
+
+
+def _plain(status: int, _slug: str, title: str, _detail: str) -> Json:
+    return _answer(status, "text/plain; charset=utf-8", title)
 
 
 def _answer(status: int, content_type: str, body: str) -> Json:

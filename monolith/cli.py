@@ -15,6 +15,10 @@ import click
 
 from monolith.config import Config, ConfigError
 
+BACKPRESSURE = 512
+"""Requests that may wait in the server, as many as before a service of the split."""
+STOP_SECONDS = 10
+
 
 def main() -> None:
     """Run the command; a mistake of the user's ends in one sentence and exit status 1."""
@@ -53,8 +57,10 @@ def serve(host: str, port: int | None) -> None:
         interface=Interfaces.WSGI,
         workers=1,
         blocking_threads=config.threads,
+        backpressure=BACKPRESSURE,
         websockets=False,
         log_level=LogLevels.error,
+        workers_kill_timeout=STOP_SECONDS,
     ).serve(target_loader=load, wrap_loader=False)
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
 
 BUSY_TIMEOUT_MS = 5000
+SCHEMA_LOCK = 7_301_000  # any number that nothing else locks in the shop's PostgreSQL database
 
 
 class Base(DeclarativeBase):
@@ -76,8 +77,11 @@ class Database:
             yield db
 
     def create_tables(self) -> None:
-        """Create the tables that are missing."""
-        Base.metadata.create_all(self.engine)
+        """Create the tables that are missing; replicas that start together do it one after the other."""
+        with self.engine.begin() as connection:
+            if not self.is_sqlite:  # SQLite's writers take turns anyway
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})"))
+            Base.metadata.create_all(connection)
 
     def ping(self) -> None:
         """Raise when the database does not answer."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from flask import Flask, Response, request
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 log = logging.getLogger(__name__)
@@ -87,9 +88,10 @@ def problem_response(problem: ShopError) -> Response:
 def init_app(app: Flask) -> None:
     """Answer every error of the API with a problem; the storefront renders its own for pages."""
     app.url_value_preprocessor(_refuse_nul)
-    app.register_error_handler(ShopError, _shop_error)
+    app.register_error_handler(ShopError, problem_response)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_error)
+    app.register_error_handler(PoolTimeoutError, _database_error)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -97,10 +99,6 @@ def _refuse_nul(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     # PostgreSQL cannot hold a NUL in a text, so no path that carries one names anything.
     if values and any("\x00" in str(value) for value in values.values()):
         raise NotFoundProblem("No route of the shop has this path.")
-
-
-def _shop_error(problem: ShopError) -> Response:
-    return problem_response(problem)
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -116,8 +114,8 @@ def _http_error(error: HTTPException) -> Response:
     return problem_response(InvalidRequest(error.description or "The request is not valid.", errors=[]))
 
 
-def _database_error(error: OperationalError) -> Response:
-    log.error("database unavailable: %s", error.orig)
+def _database_error(error: Exception) -> Response:
+    log.error("database unavailable: %s", getattr(error, "orig", error))
     return problem_response(Unavailable("The database did not answer in time; try again in a moment."))
 
 

@@ -47,7 +47,14 @@ def fingerprint(sizes: Sizes) -> str:
     """A name for the seeded data: it changes with the sizes and with the code that makes the data."""
     here = Path(__file__).parent
     digest = hashlib.sha256(repr(astuple(sizes)).encode())
-    for source in sorted([*here.glob("*/models.py"), here / "dataset.py", here / "seed.py"]):
+    for source in sorted(
+        [
+            *here.glob("*/models.py"),
+            here / "dataset.py",
+            here / "seed.py",
+            here / "recommendations/learning.py",
+        ]
+    ):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from microservices.cart import clients
 from microservices.cart.models import CartLine
-from microservices.chassis.database import reading, writing
+from microservices.chassis.database import Upsert, reading, writing
 from microservices.chassis.errors import Problem
 
 MOST_LINES = 50
@@ -24,15 +24,14 @@ LINES = (
     .order_by(CartLine.sku)
 )
 
-QUANTITY = select(CartLine.quantity).where(
+IS_IN = select(CartLine.sku).where(
     CartLine.customer_id == bindparam("who"), CartLine.sku == bindparam("what")
 )
 COUNT = select(func.count()).where(CartLine.customer_id == bindparam("who"))
-ADD = insert(CartLine)
-CHANGE = (
-    update(CartLine)
-    .where(CartLine.customer_id == bindparam("who"), CartLine.sku == bindparam("what"))
-    .values(quantity=bindparam("quantity"))
+SET = Upsert(
+    lambda insert: (new := insert(CartLine)).on_conflict_do_update(
+        index_elements=["customer_id", "sku"], set_={"quantity": new.excluded.quantity}
+    )
 )
 TAKE_OUT = delete(CartLine).where(
     CartLine.customer_id == bindparam("who"),
@@ -101,13 +100,10 @@ def check_out(db: Connection, customer_id: str, ordered: Mapping[str, int]) -> N
 
 
 def _set(db: Connection, customer_id: str, sku: str, quantity: int) -> None:
-    line = {"who": customer_id, "what": sku}
-    if db.execute(QUANTITY, line).first() is not None:
-        db.execute(CHANGE, {**line, "quantity": quantity})
-        return
-    if db.execute(COUNT, {"who": customer_id}).scalar_one() >= MOST_LINES:
+    is_new = db.execute(IS_IN, {"who": customer_id, "what": sku}).first() is None
+    if is_new and db.execute(COUNT, {"who": customer_id}).scalar_one() >= MOST_LINES:
         raise CartFull(f"A cart holds at most {MOST_LINES} different products; remove one first.")
-    db.execute(ADD, {"customer_id": customer_id, "sku": sku, "quantity": quantity})
+    SET.execute(db, {"customer_id": customer_id, "sku": sku, "quantity": quantity})
 
 
 def _priced(quantities: Mapping[str, int], products: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

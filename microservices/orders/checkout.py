@@ -67,7 +67,9 @@ def checkout(customer_id: str, key: str, card_number: str) -> Answer:
         return _repeat(claim, earlier)
     try:
         order = _price(claim)
-    except IntegrityError:  # the same request is here a second time, and was faster
+    except (
+        IntegrityError
+    ):  # the same request is here a second time and was faster, or another one of this customer
         return _repeat(claim, saga.find(claim))
     if order.lines and _buy(order, card_number):
         return Answer(201, order.to_dict(Status.CONFIRMED))
@@ -96,7 +98,7 @@ def _price(claim: Claim) -> Draft:
     wanted = clients.cart_lines(claim.customer_id)
     products = clients.products(sorted(wanted)) if wanted else []
     order = saga.draft(claim.customer_id, wanted, products)
-    if wanted:
+    if order.lines:
         saga.store(order, claim, Step.PRICED)
     else:
         empty = CartEmpty("There is nothing in the cart; put something in first.")
@@ -110,10 +112,9 @@ def _buy(order: Draft, card_number: str) -> bool:
     try:
         clients.reserve(order.id, order.wanted)
         clients.capture(order.id, order.total_cents, card_number)
-    except clients.OutOfStock as refusal:
-        saga.refuse(order.id, refusal, Step.UNDONE)
     except Problem as refusal:
         # Also when it is unknown what came of a call: deciding against the order is always safe, see recover().
+        # Also when there was too little stock: a second copy of the request to reserve may still be on its way.
         if saga.refuse(order.id, refusal, Step.UNDOING):
             _undo(order)
     else:
@@ -144,8 +145,12 @@ def _undo(order: Draft) -> None:
 
 
 def _repeat(claim: Claim, earlier: Found | None) -> Answer:
-    """The answer of the first request with this key, waited for as long as this request may take."""
-    assert earlier is not None
+    """The answer of the first request with this key, waited for as long as this request may take.
+
+    Without an earlier one, it is another checkout of this customer that is under way: the cart is not sold twice.
+    """
+    if earlier is None:
+        raise CheckoutInProgress("Another checkout of yours is still in progress; try again in a second.")
     if earlier.fingerprint != claim.fingerprint:
         raise KeyReused("This Idempotency-Key was used with another body; send a new key for a new checkout.")
     here = context.current()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Identity, Index, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Identity, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from microservices.chassis.events import OutboxMixin
@@ -56,13 +56,21 @@ class Order(Base):
     __table_args__ = (
         UniqueConstraint("customer_id", "key", name="one_order_for_each_key"),
         Index("unfinished_orders", "step", "lease_until"),
+        # A cart is emptied only when its order is settled: until then it must not be sold a second time.
+        Index(
+            "one_checkout_at_a_time",
+            "customer_id",
+            unique=True,
+            sqlite_where=text("step IN ('priced', 'paid')"),
+            postgresql_where=text("step IN ('priced', 'paid')"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
     number: Mapped[int] = mapped_column(Identity(start=FIRST_NEW_NUMBER), primary_key=True)
     id: Mapped[str] = mapped_column(String(32), unique=True)
     customer_id: Mapped[str] = mapped_column(String(32), index=True)
-    total_cents: Mapped[int]
+    total_cents: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[str] = mapped_column(String(20))
     step: Mapped[str] = mapped_column(String(16))
     key: Mapped[str | None] = mapped_column(String(64))

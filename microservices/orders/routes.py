@@ -84,6 +84,8 @@ def _as_response(answer: Answer) -> Response:
     response = Response(json.dumps(answer.body), answer.status, content_type=content_type)
     if placed:
         response.headers["Location"] = f"/api/orders/{answer.body['id']}"
+    if answer.status == 503:
+        response.headers["Retry-After"] = "1"
     if answer.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return response

@@ -17,10 +17,17 @@ class TimedOut(Exception):
     """The provider did not answer in time; the charge was voided."""
 
 
-def charge(card_number: str, timeout: float) -> None:
-    """Charge a card; raises Declined, or TimedOut after `timeout` seconds."""
+def charge(order_id: str, card_number: str, timeout: float) -> None:
+    """Charge a card; raises Declined, or TimedOut after `timeout` seconds.
+
+    The order is the idempotency key, as real providers have one: to charge it again is to ask what came of it.
+    """
     if card_number == SILENT_CARD:
         time.sleep(timeout)
         raise TimedOut
     if card_number != APPROVED_CARD:
         raise Declined
+
+
+def void(order_id: str) -> None:
+    """Take a charge back; nothing happens when there was none. The stand-in keeps no money, so it has none to return."""

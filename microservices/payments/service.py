@@ -48,17 +48,19 @@ class PaymentClosed(Problem):
 def capture(order_id: str, amount_cents: int, card_number: str) -> dict[str, Any]:
     """Take the money for an order; raises PaymentDeclined or PaymentTimedOut, and then no money was taken.
 
-    Opens its own sessions: the provider may take a second, and no transaction waits for it. An order that was
+    Opens its own connections: the provider may take a second, and no transaction waits for it. An order that was
     refunded meanwhile, or before, gets nothing: PaymentClosed.
     """
     with reading() as db:
         stored = db.execute(STATUS_AND_AMOUNT, {"order_id": order_id}).first()
     if stored is None:
-        _charge(card_number)
+        _charge(order_id, card_number)
         with writing() as transaction:
             _remember(transaction, order_id, Status.CAPTURED, amount_cents)
             # The same request again, or its refund, may have been faster than the provider.
             stored = transaction.execute(STATUS_AND_AMOUNT, {"order_id": order_id}).one()
+        if stored.status == Status.REFUNDED:
+            provider.void(order_id)
     status, captured_cents = stored
     if status != Status.CAPTURED or captured_cents != amount_cents:
         raise PaymentClosed(order_id, status)
@@ -75,10 +77,10 @@ def refund(db: Connection, order_id: str) -> dict[str, Any]:
     return {"order_id": order_id, "status": Status.REFUNDED, "amount_cents": refunded}
 
 
-def _charge(card_number: str) -> None:
+def _charge(order_id: str, card_number: str) -> None:
     timeout: float = current_app.extensions["payment_timeout"]
     try:
-        provider.charge(card_number, timeout)
+        provider.charge(order_id, card_number, timeout)
     except provider.Declined:
         raise PaymentDeclined("The card was declined; try another one.") from None
     except provider.TimedOut:

@@ -29,7 +29,9 @@ ADD_CO_PURCHASE = Upsert(
 )
 SET_PURCHASE = Upsert(
     lambda insert: (new := insert(Purchase)).on_conflict_do_update(
-        index_elements=["customer_id", "sku"], set_={"position": new.excluded.position}
+        index_elements=["customer_id", "sku"],
+        set_={"position": new.excluded.position},
+        where=new.excluded.position > Purchase.position,
     )
 )
 

@@ -6,14 +6,14 @@ three couplings that keep this shop in one piece.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from monolith.cart.models import CartLine
 from monolith.catalog.models import Product
 from monolith.catalog.service import UnknownProduct
+from monolith.database import Upsert
 from monolith.errors import ShopError
 
 MOST_LINES = 50
@@ -25,20 +25,19 @@ CART = (
 )
 
 EXISTS = select(Product.sku).where(Product.sku == bindparam("sku"))
-QUANTITY = select(CartLine.quantity).where(
+IS_IN = select(CartLine.sku).where(
     CartLine.customer_id == bindparam("who"), CartLine.sku == bindparam("what")
 )
 COUNT = select(func.count()).where(CartLine.customer_id == bindparam("who"))
-ADD = insert(CartLine)
-CHANGE = (
-    update(CartLine)
-    .where(CartLine.customer_id == bindparam("who"), CartLine.sku == bindparam("what"))
-    .values(quantity=bindparam("quantity"))
+SET = Upsert(
+    lambda insert: (new := insert(CartLine)).on_conflict_do_update(
+        index_elements=["customer_id", "sku"], set_={"quantity": new.excluded.quantity}
+    )
 )
-TAKE_OUT = delete(CartLine).where(
-    CartLine.customer_id == bindparam("who"),
-    CartLine.sku == bindparam("what"),
-    CartLine.quantity == bindparam("still"),
+TAKE = (
+    delete(CartLine)
+    .where(CartLine.customer_id == bindparam("who"))
+    .returning(CartLine.sku, CartLine.quantity)
 )
 
 
@@ -80,18 +79,13 @@ def clear(db: Connection, customer_id: str) -> None:
     db.execute(delete(CartLine).where(CartLine.customer_id == customer_id))
 
 
-def check_out(db: Connection, customer_id: str, ordered: Mapping[str, int]) -> None:
-    """Take the ordered lines out, but leave a line whose quantity was changed meanwhile."""
-    lines = [{"who": customer_id, "what": sku, "still": quantity} for sku, quantity in ordered.items()]
-    if lines:
-        db.execute(TAKE_OUT, lines)
+def take(db: Connection, customer_id: str) -> dict[str, int]:
+    """Take everything out: how many of which product. Of two checkouts at once, the second finds an empty cart."""
+    return {line.sku: line.quantity for line in db.execute(TAKE, {"who": customer_id})}
 
 
 def _set(db: Connection, customer_id: str, sku: str, quantity: int) -> None:
-    line = {"who": customer_id, "what": sku}
-    if db.execute(QUANTITY, line).first() is not None:
-        db.execute(CHANGE, {**line, "quantity": quantity})
-        return
-    if db.execute(COUNT, {"who": customer_id}).scalar_one() >= MOST_LINES:
+    is_new = db.execute(IS_IN, {"who": customer_id, "what": sku}).first() is None
+    if is_new and db.execute(COUNT, {"who": customer_id}).scalar_one() >= MOST_LINES:
         raise CartFull(f"A cart holds at most {MOST_LINES} different products; remove one first.")
-    db.execute(ADD, {"customer_id": customer_id, "sku": sku, "quantity": quantity})
+    SET.execute(db, {"customer_id": customer_id, "sku": sku, "quantity": quantity})

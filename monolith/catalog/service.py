@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, updat
 from monolith.catalog.models import Category, Product
 from monolith.errors import ShopError
 
-# Reads select columns, not objects: no identity map to fill for rows that are only shown.
 SHOWN = (Product.sku, Product.name, Product.description, Product.category, Product.price_cents)
 # Statements are built once: building one takes longer than SQLite takes to answer it.
 ONE = select(*SHOWN).where(Product.sku == bindparam("sku"))

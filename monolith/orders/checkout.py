@@ -48,6 +48,10 @@ class KeyReused(ShopError):
     status, slug, title = 422, "idempotency-key-reused", "This key belongs to another request"
 
 
+class KeyTaken(Exception):
+    """The same request is here a second time, and was faster."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a checkout was answered: an order (201) or a problem."""
@@ -62,7 +66,7 @@ def checkout(customer_id: str, key: str, card_number: str) -> Answer:
     fingerprint = hashlib.sha256(card_number.encode()).hexdigest()
     try:
         return _checkout_once(customer_id, key, fingerprint, card_number)
-    except IntegrityError:
+    except KeyTaken:
         # Somebody else claimed the key between our look and our claim; now its answer can be read.
         return _checkout_once(customer_id, key, fingerprint, card_number)
 
@@ -73,7 +77,10 @@ def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: st
         earlier = db.execute(EARLIER, claim).first()
         if earlier is not None:
             return _repeat(earlier, fingerprint)
-        db.execute(CLAIM, {"customer_id": customer_id, "key": key, "fingerprint": fingerprint})
+        try:
+            db.execute(CLAIM, {"customer_id": customer_id, "key": key, "fingerprint": fingerprint})
+        except IntegrityError as error:
+            raise KeyTaken from error
         try:
             with db.begin_nested():
                 answer = Answer(201, _place_order(db, customer_id, card_number))
@@ -90,7 +97,7 @@ def _repeat(earlier: Any, fingerprint: str) -> Answer:
 
 
 def _place_order(db: Connection, customer_id: str, card_number: str) -> dict[str, Any]:
-    wanted = {item["sku"]: item["quantity"] for item in cart.read(db, customer_id)["items"]}
+    wanted = cart.take(db, customer_id)
     if not wanted:
         raise CartEmpty("There is nothing in the cart; put something in first.")
     lines = _price(db, wanted)
@@ -98,7 +105,6 @@ def _place_order(db: Connection, customer_id: str, card_number: str) -> dict[str
     order_id = uuid.uuid4().hex
     inventory.sell(db, wanted)
     payments.capture(db, order_id, total_cents, card_number)
-    cart.check_out(db, customer_id, wanted)
     _write_down(db, order_id, customer_id, total_cents, lines)
     return show(db, customer_id, order_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import BigInteger, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from monolith.database import Base
@@ -13,7 +13,6 @@ from monolith.database import Base
 class Status(StrEnum):
     """Where an order stands."""
 
-    PENDING = "pending"
     CONFIRMED = "confirmed"
 
 
@@ -26,7 +25,7 @@ class Order(Base):
     id: Mapped[str] = mapped_column(String(32), unique=True)
     customer_id: Mapped[str] = mapped_column(String(32), index=True)
     status: Mapped[str] = mapped_column(String(16))
-    total_cents: Mapped[int]
+    total_cents: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[str] = mapped_column(String(20))
 
 

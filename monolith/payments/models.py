@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, String
+from sqlalchemy import BigInteger, CheckConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from monolith.database import Base
@@ -15,5 +15,5 @@ class Payment(Base):
     __table_args__ = (CheckConstraint("captured_cents >= refunded_cents", name="payment_not_overpaid_back"),)
 
     order_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    captured_cents: Mapped[int]
-    refunded_cents: Mapped[int] = mapped_column(default=0)
+    captured_cents: Mapped[int] = mapped_column(BigInteger)
+    refunded_cents: Mapped[int] = mapped_column(BigInteger, default=0)

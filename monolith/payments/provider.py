@@ -17,8 +17,11 @@ class TimedOut(Exception):
     """The provider did not answer in time; the charge was voided."""
 
 
-def charge(card_number: str, timeout: float) -> None:
-    """Charge a card; raises Declined, or TimedOut after `timeout` seconds."""
+def charge(order_id: str, card_number: str, timeout: float) -> None:
+    """Charge a card; raises Declined, or TimedOut after `timeout` seconds.
+
+    The order is the idempotency key, as real providers have one: to charge it again is to ask what came of it.
+    """
     if card_number == SILENT_CARD:
         time.sleep(timeout)
         raise TimedOut

@@ -24,7 +24,7 @@ def capture(db: Connection, order_id: str, amount_cents: int, card_number: str) 
     """Take the money for an order; raises PaymentDeclined or PaymentTimedOut, and then no money was taken."""
     timeout: float = current_app.extensions["config"].payment_timeout
     try:
-        provider.charge(card_number, timeout)
+        provider.charge(order_id, card_number, timeout)
     except provider.Declined:
         raise PaymentDeclined("The card was declined; try another one.") from None
     except provider.TimedOut:

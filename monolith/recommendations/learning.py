@@ -37,9 +37,12 @@ ADD_CO_PURCHASE = Upsert(
 )
 SET_PURCHASE = Upsert(
     lambda insert: (new := insert(Purchase)).on_conflict_do_update(
-        index_elements=["customer_id", "sku"], set_={"position": new.excluded.position}
+        index_elements=["customer_id", "sku"],
+        set_={"position": new.excluded.position},
+        where=new.excluded.position > Purchase.position,
     )
 )
+FIRST_POSITION = Upsert(lambda insert: insert(FeedPosition).on_conflict_do_nothing())
 SET_POSITION = Upsert(
     lambda insert: (new := insert(FeedPosition)).on_conflict_do_update(
         index_elements=["id"], set_={"position": new.excluded.position}
@@ -70,6 +73,7 @@ def catch_up(database: Database) -> int:
         if not _next_orders(db, _position(db)):
             return 0
     with database.writing() as db:
+        FIRST_POSITION.execute(db, {"id": 1, "position": 0})  # there has to be a row to lock
         orders = _next_orders(db, _position(db, lock=True))
         if orders:
             learn(db, orders)
@@ -92,6 +96,8 @@ def count(orders: Iterable[Bought]) -> Counted:
 
 def learn(db: Connection, orders: list[Bought]) -> None:
     """Count these orders, and remember the number of the last one."""
+    if not orders:
+        return
     counted = count(orders)
     ADD_POPULARITY.execute(db, counted.popularity)
     if counted.co_purchases:  # an order with one product has no pairs to count

@@ -6,7 +6,6 @@ from flask import redirect, request
 from werkzeug.wrappers import Response
 
 from monolith import accounts
-from monolith.database import writing
 from monolith.errors import ShopError
 from monolith.storefront import forms, session
 from monolith.storefront.rendering import page
@@ -50,8 +49,7 @@ def register() -> Response | tuple[str, int]:
     status = 422
     if not problems:
         try:
-            with writing() as db:
-                accounts.register(db, email, password, name)
+            accounts.register(email, password, name)
             return _enter(way, email, password)
         except ShopError as refusal:
             if refusal.slug != "email-taken":

@@ -28,7 +28,8 @@ class Shop:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.cart: list[dict[str, Any]] = [{"sku": "P00001", "quantity": 2}]
-        self.fails: dict[str, Problem | Exception] = {}
+        self.products = [PRODUCT]
+        self.fails: dict[str, BaseException] = {}
 
     def answer(self, path: str, document: Any, status: int = 200) -> tuple[int, Any]:
         verb = path.split("?", maxsplit=1)[0].rsplit("/", 1)[-1]
@@ -48,7 +49,7 @@ class Shop:
             return self.answer(path, {"items": self.cart})
 
         def catalog(_method: str, path: str, _body: Any) -> tuple[int, Any]:
-            return self.answer(path, {"items": [PRODUCT]})
+            return self.answer(path, {"items": self.products})
 
         def anything(_method: str, path: str, _body: Any) -> tuple[int, Any]:
             return self.answer(path, {"status": "fine"})
@@ -114,12 +115,29 @@ def test_the_feed_is_for_recommendations_only(orders):
     assert orders.http.get("/internal/events", headers=orders.as_service("stranger")).status_code == 401
 
 
-def test_too_little_stock_ends_the_checkout_with_nothing_to_undo(orders, shop):
+def test_too_little_stock_refuses_whatever_copy_of_the_reservation_may_still_come(orders, shop):
     shop.fails["reserve"] = clients.OutOfStock("There is 1 left.", sku="P00001", wanted=2, available=1)
     answer = check_out(orders)
     assert (answer.status_code, answer.json["available"]) == (409, 1)
-    assert shop.calls == ["cart", "price", "reserve"]
+    assert shop.calls == ["cart", "price", "reserve", "refund", "release"]
     assert steps(orders) == [Step.UNDONE]
+
+
+def test_a_cart_is_not_sold_a_second_time_while_its_checkout_is_under_way(orders, shop):
+    shop.fails["capture"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        check_out(orders)
+    shop.fails = {}
+    second = check_out(orders, key="key-00000002")
+    assert (second.status_code, second.json["type"]) == (409, "/problems/checkout-in-progress")
+    recover(orders)
+    assert check_out(orders, key="key-00000002").status_code == 201
+
+
+def test_products_that_the_catalog_no_longer_knows_leave_an_empty_cart(orders, shop):
+    shop.cart = [{"sku": "GONE", "quantity": 1}]
+    shop.products = []
+    assert check_out(orders).json["type"] == "/problems/cart-empty"
 
 
 def test_a_declined_card_gives_the_stock_back(orders, shop):
