@@ -123,6 +123,8 @@ def _share(request: Request, begin: float, end: float) -> float:
     """
     if request.start is None or request.end <= begin or request.start >= end:
         return 0.0
+    if request.end == request.start:  # quicker than the log's microsecond
+        return 1.0
     return (min(request.end, end) - max(request.start, begin)) / (request.end - request.start)
 
 

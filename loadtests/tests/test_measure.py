@@ -133,3 +133,10 @@ def test_a_phase_without_visitors_is_no_failure_and_has_the_shop_as_a_whole() ->
 def test_visitors_that_were_planned_and_did_not_come_are_a_failure() -> None:
     (doubt,) = only(trial(requests=[request(0.5, 20, phase=0)])).doubts
     assert doubt == "only 0.0% of what was asked was answered well"
+
+
+def test_an_answer_within_a_microsecond_counts_as_one() -> None:
+    some_instant = [request(1.05 + n / 10, 20 * (n % 3)) for n in range(99)]
+    result = only(trial(requests=some_instant))
+    assert result.metrics["all"]["count"] == 99
+    assert result.cpu_us_per_request == pytest.approx(0.25 * 10 / 99 * 1e6)
