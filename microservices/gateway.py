@@ -210,7 +210,7 @@ def _proxy(slots: tuple[int, ...], settings: Settings) -> Json:
 
 
 def _error_routes(public: int) -> list[Json]:
-    """What the gateway says itself when no replica answered: pages to people, problems to programs, text to services."""
+    """What the gateway says itself when no replica answered: a page, a problem, or plain text to another service."""
     pages: Json = {
         "vars": {"{http.request.local.port}": [str(public)]},
         "not": [{"path": ["/api/*", "/.well-known/*"]}],

@@ -17,7 +17,7 @@ class TimedOut(Exception):
     """The provider did not answer in time; the charge was voided."""
 
 
-def charge(order_id: str, card_number: str, timeout: float) -> None:
+def charge(order_id: str, card_number: str, timeout: float) -> None:  # noqa: ARG001 - a real provider wants it
     """Charge a card; raises Declined, or TimedOut after `timeout` seconds.
 
     The order is the idempotency key, as real providers have one: to charge it again is to ask what came of it.
@@ -30,4 +30,4 @@ def charge(order_id: str, card_number: str, timeout: float) -> None:
 
 
 def void(order_id: str) -> None:
-    """Take a charge back; nothing happens when there was none. The stand-in keeps no money, so it has none to return."""
+    """Take a charge back, if there was one; the stand-in keeps no money, so it has none to return."""

@@ -70,7 +70,7 @@ def test_an_approved_card_pays_once_however_often_it_is_asked(
     payments: ServiceUnderTest, http: Any, orders: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     charged = []
-    monkeypatch.setattr(provider, "charge", lambda card, _timeout: charged.append(card))
+    monkeypatch.setattr(provider, "charge", lambda _order_id, card, _timeout: charged.append(card))
     for _ in range(3):
         paid = capture(http, orders)
         assert paid.status_code == 201
@@ -121,13 +121,16 @@ def test_a_refund_before_its_capture_is_remembered(
 def test_a_refund_while_the_provider_is_asked_wins(
     payments: ServiceUnderTest, http: Any, orders: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def charge(card_number: str, timeout: float) -> None:
+    def charge(order_id: str, card_number: str, timeout: float) -> None:
         assert refund(payments.http, orders).status_code == 200
 
+    voided: list[str] = []
+    monkeypatch.setattr(provider, "void", voided.append)
     monkeypatch.setattr(provider, "charge", charge)
     late = capture(http, orders)
     assert (late.status_code, slug(late)) == (409, "payment-closed")
     assert books(payments) == {"o-1": (0, 0)}
+    assert voided == ["o-1"], "what the provider took meanwhile is given back"
 
 
 def test_nobody_waits_in_the_database_while_the_provider_is_asked(
@@ -137,7 +140,7 @@ def test_nobody_waits_in_the_database_while_the_provider_is_asked(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    def charge(card_number: str, timeout: float) -> None:
+    def charge(order_id: str, card_number: str, timeout: float) -> None:
         somebody = sqlite3.connect(tmp_path / "test.sqlite3", timeout=0, isolation_level=None)
         somebody.execute("BEGIN IMMEDIATE")
         somebody.execute("ROLLBACK")
@@ -151,7 +154,7 @@ def test_the_same_capture_many_times_at_once_is_one_payment(
     payments: ServiceUnderTest, orders: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Barrier(8)
-    monkeypatch.setattr(provider, "charge", lambda _card, _timeout: together.wait(10))
+    monkeypatch.setattr(provider, "charge", lambda _order_id, _card, _timeout: together.wait(10))
     answers: list[int] = []
     threads = [
         threading.Thread(target=lambda: answers.append(capture(payments.http, orders).status_code))
