@@ -19,6 +19,7 @@ from loadtests.acceptance.visitors import DECLINED, Customer, Visitor, new_key, 
 from loadtests.acceptance.waiting import at_once, eventually
 from loadtests.parity import ParityResult, run_parity
 from loadtests.parity.script import SHORTEST
+from microservices.databases import Server
 from microservices.launcher import MONOLITH, SPLIT, Fleet
 from microservices.tests import invariants, postgresql
 
@@ -35,6 +36,7 @@ class Shops:
     """Both shops on PostgreSQL, after they answered one script each."""
 
     urls: dict[str, str]
+    servers: dict[str, Server]
     patterns: dict[str, str]
     parity: ParityResult
 
@@ -44,16 +46,16 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shops]:
     """The script comes first: both must still stand on the same fresh data."""
     home = tmp_path_factory.mktemp("home")
     with ExitStack() as stack:
-        patterns, urls = {}, {}
+        servers, patterns, urls = {}, {}, {}
         for topology in (MONOLITH, SPLIT):
-            _, pattern = stack.enter_context(postgresql.databases(topology))
+            servers[topology.name], pattern = stack.enter_context(postgresql.databases(topology))
             _seed(SEEDS[topology], pattern, home)
             patterns[topology.name] = pattern
         for topology in (MONOLITH, SPLIT):
             settings = {**SMALL, "SHOP_DATABASE_URL": patterns[topology.name]}
             fleet = Fleet(topology, data_dir=home / "none", home=home, env=settings)
             urls[topology.name] = stack.enter_context(fleet).url
-        yield Shops(urls, patterns, run_parity(urls["monolith"], urls["microservices"], 1, SHORTEST))
+        yield Shops(urls, servers, patterns, run_parity(urls["monolith"], urls["microservices"], 1, SHORTEST))
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +137,26 @@ def test_a_stranger_becomes_a_customer_with_an_order_that_recommendations_learns
         assert (customer.orders(), customer.cart()) == ([order.json()], {})
     path = f"/api/products/{bought}/recommendations?limit=20"
     assert eventually(lambda: beside in {item["sku"] for item in visitor.get(path).json()["items"]})
+
+
+@pytest.mark.parametrize("name", ["monolith", "microservices"])
+def test_a_server_that_ends_all_sessions_is_said_and_forgotten_in_a_moment(
+    shops: Shops, contract: Contract, name: str
+) -> None:
+    """The contract knows a 503: every other answer than that and the good one fails in `Visitor.call`."""
+    with closing(register(shops.urls[name], contract)) as customer:
+        for _ in range(16):  # until every thread has sessions that can be ended
+            assert customer.get("/api/orders").status_code == 200
+        postgresql.end_sessions(shops.servers[name])
+        seen: list[int] = []
+
+        def sells_again() -> bool:
+            answers = [customer.get("/api/orders"), customer.get("/api/cart"), customer.checkout()]
+            seen.extend(answer.status_code for answer in answers)
+            return [answer.status_code for answer in answers] == [200, 200, 409]
+
+        assert eventually(lambda: all(sells_again() for _ in range(5)))
+        assert set(seen) <= {200, 409, 502, 503}, seen
 
 
 def test_the_databases_of_the_services_agree_with_each_other(shops: Shops) -> None:

@@ -34,12 +34,15 @@ def databases(topology: Topology = SPLIT) -> Iterator[tuple[Server, str]]:
     try:
         yield server, create(server, default_home() / "postgresql", topology)
     finally:
-        _end_sessions(server)
+        end_sessions(server)
         drop(server, topology)
 
 
-def _end_sessions(server: Server) -> None:
-    """End what a failed test may have left open, or the databases would stay behind."""
+def end_sessions(server: Server) -> None:
+    """End all sessions in the server's databases of our prefix, as a restart of the server would.
+
+    Also what a failed test may have left open, or the databases would stay behind.
+    """
     ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(datname, %s)"
     with psycopg.connect(server.url, autocommit=True) as admin:
         admin.execute(ours, [server.prefix])
