@@ -8,6 +8,8 @@ from loadtests.ledger import DASH, TIMES
 from loadtests.scaling import ENOUGH_SIZES, efficiency, fit
 from loadtests.stats import Interval
 
+GOOD = 0.9
+"""Efficiency below this asks for a reason; so full a slice is used up."""
 NAMES = {"monolith": "The monolith", "microservices": "The split"}
 
 
@@ -18,16 +20,28 @@ def scaling_answers(experiment: Experiment, measured: Mapping[str, Any]) -> list
         for chart in experiment.charts
         if chart.kind == "scaling" and chart.metric == "throughput_rps"
         for system, name in NAMES.items()
-        for sentence in _of_shop(name, _capacities(chart, system, measured["trials"]), experiment.seed)
+        for sentence in _of_shop(name, chart, _trials(chart, system, measured), experiment.seed)
     ]
 
 
-def _of_shop(name: str, capacities: Mapping[int, Sequence[float]], seed: int) -> Iterable[str]:
+def _trials(chart: Chart, system: str, measured: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The valid trials of one shop that the chart shows."""
+    return [
+        trial
+        for trial in measured["trials"]
+        if trial["valid"] and trial["system"] == system and trial["phase"] in chart.phases
+    ]
+
+
+def _of_shop(name: str, chart: Chart, trials: Sequence[Mapping[str, Any]], seed: int) -> Iterable[str]:
+    capacities = _capacities(chart, trials)
     most = max(capacities, default=1)
     if most == 1 or 1 not in capacities:
         return
     reached = efficiency(capacities, most, seed)
     yield f"{name} {TIMES} {most} does {reached.value:.0%} of {most} times what one does {_interval(reached)}."
+    if reached.value < GOOD:
+        yield _in_the_way(most, [trial for trial in trials if _replicas(trial) == most])
     if len(capacities) >= ENOUGH_SIZES:
         found = fit(capacities, seed)
         peak = found.law.peak
@@ -38,14 +52,37 @@ def _of_shop(name: str, capacities: Mapping[int, Sequence[float]], seed: int) ->
         )
 
 
-def _capacities(chart: Chart, system: str, trials: Iterable[Mapping[str, Any]]) -> dict[int, list[float]]:
+def _in_the_way(most: int, trials: Sequence[Mapping[str, Any]]) -> str:
+    """What kept N replicas from N times the work: how full their slices were, and who else was busy."""
+    scaled = max(trials[0]["replicas"], key=trials[0]["replicas"].get) + "-"
+    shares, others = list[float](), dict[str, list[float]]()
+    for process in (process for trial in trials for process in trial["processes"]):
+        if process["name"].startswith(scaled):
+            shares.append(process["cpu_cores"] / process["slice"])
+        else:
+            others.setdefault(process["name"], []).append(process["cpu_cores"])
+    used = sum(shares) / len(shares)
+    cores = {name: sum(each) / len(each) for name, each in others.items()}
+    busiest = max(cores, key=lambda name: cores[name])
+    why = (
+        "each answer cost more CPU than with one replica" if used >= GOOD else "something else was in the way"
+    )
+    return (
+        f"The {most} replicas used {used:.0%} of their slices, so {why}; the busiest process besides was {busiest} "
+        f"with {cores[busiest]:.2f} cores."
+    )
+
+
+def _replicas(trial: Mapping[str, Any]) -> int:
+    return max(trial["replicas"].values(), default=1)
+
+
+def _capacities(chart: Chart, trials: Iterable[Mapping[str, Any]]) -> dict[int, list[float]]:
     """Replicas → requests per second, over the repeats that are valid at every number of replicas."""
     found: dict[int, dict[int, float]] = {}
     for trial in trials:
-        rate = trial["metrics"].get(chart.endpoint, {}).get("achieved_rps")
-        if trial["valid"] and trial["system"] == system and trial["phase"] in chart.phases and rate:
-            replicas = max(trial["replicas"].values(), default=1)
-            found.setdefault(replicas, {}).setdefault(trial["repeat"], rate)
+        if rate := trial["metrics"].get(chart.endpoint, {}).get("achieved_rps"):
+            found.setdefault(_replicas(trial), {}).setdefault(trial["repeat"], rate)
     shared = set.intersection(*(set(repeats) for repeats in found.values())) if found else set()
     if not shared:
         return {}

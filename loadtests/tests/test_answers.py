@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import pytest
+
 from loadtests.answers import scaling_answers
 from loadtests.experiment import Experiment, load
 from loadtests.ledger import TIMES
 
 
-def trial(system: str, replicas: int, repeat: int, rate: float, **other: Any) -> dict[str, Any]:
+def trial(
+    system: str, replicas: int, repeat: int, rate: float, full: float = 1.0, **other: Any
+) -> dict[str, Any]:
     name = "monolith" if system == "monolith" else "recommendations"
     return {
         "system": system,
@@ -16,6 +20,11 @@ def trial(system: str, replicas: int, repeat: int, rate: float, **other: Any) ->
         "phase": "overload",
         "metrics": {"GET /api/products/{sku}/recommendations": {"achieved_rps": rate}},
         "valid": True,
+        "processes": [
+            *({"name": f"{name}-{n + 1}", "slice": 0.2, "cpu_cores": 0.2 * full} for n in range(replicas)),
+            {"name": "gateway", "slice": None, "cpu_cores": 0.1 * replicas},
+            {"name": "generator", "slice": None, "cpu_cores": 0.2},
+        ],
         **other,
     }
 
@@ -40,7 +49,7 @@ def test_three_sizes_have_a_law_too() -> None:
         for n in (1, 2, 4, 8)
         for repeat in (1, 2, 3)
     ]
-    efficiency, law = said(trials)
+    efficiency, _, law = said(trials)
     assert f"The split {TIMES} 8 does 59% of 8 times" in efficiency
     assert "10 (10 to 10) requests/s of one replica, contention 0.1 (0.1 to 0.1)" in law
 
@@ -51,7 +60,7 @@ def test_a_law_that_turns_down_names_its_peak() -> None:
         for n in (1, 2, 4, 8)
         for repeat in (1, 2, 3)
     ]
-    assert said(trials)[1].endswith("more than 5 replicas would do less; nothing beyond 8 was measured.")
+    assert said(trials)[2].endswith("more than 5 replicas would do less; nothing beyond 8 was measured.")
 
 
 def test_a_repeat_counts_only_where_it_is_valid_at_every_size() -> None:
@@ -63,3 +72,20 @@ def test_a_repeat_counts_only_where_it_is_valid_at_every_size() -> None:
 def test_one_size_says_nothing() -> None:
     assert said([trial("monolith", 1, 1, 10)]) == []
     assert said([]) == []
+
+
+@pytest.mark.parametrize(
+    ("full", "why"),
+    [
+        (0.98, "used 98% of their slices, so each answer cost more CPU than with one replica"),
+        (0.6, "used 60% of their slices, so something else was in the way"),
+    ],
+)
+def test_where_replicas_do_not_count_in_full_the_evidence_is_named(full: float, why: str) -> None:
+    trials = [
+        trial("microservices", n, repeat, 10 * n / (1 + 0.1 * (n - 1)), full)
+        for n in (1, 8)
+        for repeat in (1, 2, 3)
+    ]
+    evidence = said(trials)[1]
+    assert evidence == f"The 8 replicas {why}; the busiest process besides was gateway with 0.80 cores."
