@@ -4,13 +4,10 @@ A wrong file is refused with the file, the key and what was expected there; noth
 """
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -20,6 +17,7 @@ from pydantic import (
 
 from loadtests import curves
 from loadtests.arrivals import Shape
+from loadtests.parts import Curve, Part, Reading, beside
 from loadtests.stats import Bar
 
 FOLDER = Path(__file__).with_name("experiments")
@@ -40,8 +38,6 @@ Metric = Literal[
 ]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Rate = Annotated[float, Field(ge=0, le=5000)]
-Multiple = Annotated[float, Field(ge=0, le=curves.HIGHEST)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=64)]
 Cores = Annotated[float, Field(ge=0.02, le=64)]
 
@@ -50,55 +46,16 @@ class ExperimentError(Exception):
     """An experiment that cannot be used; the sentence names file, key and what was expected."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class System(_Part):
+class System(Part):
     """A shop in one configuration. Services that `replicas` does not name have one."""
 
     id: str
     label: str
     system: Kind
-    replicas: dict[str, Count] = {}
+    replicas: dict[str, Count] = Field(default_factory=dict)
 
 
-class Curve(_Part):
-    """How a phase's rates move; exactly one of four, as multiples of the rates, or as a file.
-
-    `steps` are equal stretches; `spike` lasts from `begin` to `end`, shares of the phase; `double_wave` is the lowest
-    and the highest multiple of a day with two peaks; `csv` is a file beside the experiment, with the columns time
-    (seconds) and rate (visits per second of all personas), whose rates the phase's own divide among the personas.
-    """
-
-    steps: Annotated[tuple[Multiple, ...], Field(min_length=1)] | None = None
-    spike: Multiple | None = None
-    begin: Share = 0.4
-    end: Share = 0.6
-    double_wave: tuple[Multiple, Multiple] | None = None
-    csv: str | None = None
-
-    @model_validator(mode="after")
-    def _one_of_four(self) -> Self:
-        given = (self.steps, self.spike, self.double_wave, self.csv)
-        if sum(each is not None for each in given) != 1:
-            raise ValueError("expected exactly one of steps, spike, double_wave, csv")
-        if self.begin >= self.end:
-            raise ValueError("expected begin before end")
-        return self
-
-    def points(self, seconds: float, recorded: tuple[curves.Point, ...]) -> tuple[curves.Point, ...]:
-        """The curve over a phase of that length; `recorded` is what the file says."""
-        if self.steps is not None:
-            return curves.steps(seconds, self.steps)
-        if self.spike is not None:
-            return curves.spike(seconds, self.spike, self.begin, self.end)
-        if self.double_wave is not None:
-            return curves.double_wave(seconds, *self.double_wave)
-        return recorded
-
-
-class PhaseText(_Part):
+class PhaseText(Part):
     """A stretch of time with rates in visits per second by persona, constant or along a curve.
 
     `overload` says that the shop is asked for more than it can be expected to do: what it leaves undone is
@@ -112,7 +69,7 @@ class PhaseText(_Part):
     shape: Shape = "poisson"
     curve: Curve | None = None
     slice_cores: Cores | None = None
-    in_flight_per_replica: dict[Persona, Annotated[int, Field(ge=1, le=500)]] = {}
+    in_flight_per_replica: dict[Persona, Annotated[int, Field(ge=1, le=500)]] = Field(default_factory=dict)
     record: bool = True
     overload: bool = False
     saturates: tuple[str, ...] = ()
@@ -125,7 +82,7 @@ class PhaseText(_Part):
             total = sum(self.rates.values())
             if total <= 0:
                 raise ValueError("expected rates above 0, which say how the curve is divided among personas")
-            lines = _beside(info.context, self.curve.csv).splitlines()
+            lines = beside(info.context, self.curve.csv).splitlines()
             self._recorded = curves.read_csv(lines, self.curve.csv, total)
         return self
 
@@ -135,7 +92,7 @@ class PhaseText(_Part):
         return self.curve.points(self.seconds, self._recorded) if self.curve else ()
 
 
-class Limits(_Part):
+class Limits(Part):
     """How long a request may take, and how many visits of a persona may be under way (the bounded queue)."""
 
     timeout_seconds: Seconds = 10.0
@@ -143,7 +100,7 @@ class Limits(_Part):
     users: dict[Persona, Annotated[int, Field(ge=1, le=2000)]]
 
 
-class Claim(_Part):
+class Claim(Part):
     """One row of the ledger: the ratio of a metric `of` some measurements `over` others, written `system/phase`.
 
     Several names multiply, so a ratio of ratios is two names on each side. `judge = "bar"` asks whether the
@@ -178,7 +135,7 @@ class Claim(_Part):
         return self
 
 
-class Chart(_Part):
+class Chart(Part):
     """A picture: `bars` of a metric by system and phase, or `scaling` of it over the number of replicas."""
 
     kind: Literal["bars", "scaling"]
@@ -188,7 +145,7 @@ class Chart(_Part):
     phases: tuple[str, ...]
 
 
-class DemoForm(_Part):
+class DemoForm(Part):
     """The short form: fewer repeats, shorter phases, fewer systems; everything else stays."""
 
     repeats: Annotated[int, Field(ge=1, le=50)]
@@ -199,7 +156,7 @@ class DemoForm(_Part):
     drain_seconds: Seconds | None = None
 
 
-class Experiment(_Part):
+class Experiment(Part):
     """One experiment as its file says it."""
 
     name: str
@@ -271,35 +228,13 @@ class Experiment(_Part):
         )
 
 
-@dataclass
-class _Reading:
-    """What the validators need to know: where files stand beside the experiment, and which were read."""
-
-    folder: Path | None
-    texts: dict[str, str]
-
-
-def _beside(reading: _Reading | None, name: str) -> str:
-    """A file beside the experiment's own, remembered with it."""
-    if Path(name).name != name:
-        raise ValueError(f'expected a file beside this one, not "{name}"')
-    if reading is None or reading.folder is None:
-        raise ValueError(f"{name} cannot be read, because this experiment is in no folder")
-    try:
-        text = (reading.folder / name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name}: expected a CSV of time and rate beside this file: {error}") from error
-    reading.texts[name] = text
-    return text
-
-
 def parse(text: str, file: str, folder: Path | None = None) -> Experiment:
     """An experiment from TOML text; `file` is what its errors call it, `folder` where its other files are."""
     try:
         data: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ExperimentError(f"{file}: not TOML: {error}") from error
-    reading = _Reading(folder, {file: text})
+    reading = Reading(folder, {file: text})
     try:
         experiment = Experiment.model_validate(data, context=reading)
     except ValidationError as error:
