@@ -73,7 +73,7 @@ def list_command() -> None:
     help="Go on with a run that was interrupted.",
 )
 def run(names: tuple[str, ...], repeats: int | None, slices: str | None, resume: Path | None) -> None:
-    """Run experiments in full (a NAME of the list, or your own TOML file) and write the report."""
+    """Run experiments in full (a NAME of the list, `all`, or your own TOML file) and write the report."""
     from loadtests import runner
 
     if resume:
@@ -83,7 +83,8 @@ def run(names: tuple[str, ...], repeats: int | None, slices: str | None, resume:
         return
     if not names:
         raise click.UsageError("Missing a NAME of `loadtests list`, a TOML file, or --resume RUN.")
-    chosen = _repeated([experiments.load(name) for name in names], repeats)
+    wanted = experiments.names() if names == ("all",) else names
+    chosen = _repeated([experiments.load(name) for name in wanted], repeats)
     command = f"loadtests run {' '.join(names)}" + (f" --repeats {repeats}" if repeats else "")
     _run(chosen, runner.Options("full", command, backend=slices))
 

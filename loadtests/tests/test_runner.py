@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from loadtests import cli, runner, slices
 from loadtests.doubts import doubts
-from loadtests.experiment import Experiment, load
+from loadtests.experiment import Experiment, load, names
 from loadtests.plan import Trial, plan
 from loadtests.raw import COLUMNS, read_trials
 from loadtests.runner import Options, RunError, Step
@@ -280,3 +280,11 @@ def test_repeats_that_were_asked_for_are_remembered_with_the_run(tmp_path: Path)
     changed: list[Experiment] = cli._repeated([toy()], 1)
     assert [each.repeats for each in changed] == [1]
     assert cli._repeated([toy()], None) == [toy()]
+
+
+def test_all_means_every_experiment_of_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[str] = []
+    monkeypatch.setattr(cli, "_run", lambda these, options: chosen.extend(each.name for each in these))
+    answer = CliRunner().invoke(cli.cli, ["run", "all"])
+    assert answer.exit_code == 0, answer.output
+    assert chosen == names()
