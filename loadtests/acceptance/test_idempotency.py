@@ -98,9 +98,9 @@ def test_one_cart_bought_with_many_keys_at_once_is_bought_once(
     customer.put_in_cart(sku)
     answers = at_once([customer.checkout] * 6)
     bought = sum(answer.status_code == 201 for answer in answers)
-    assert bought >= 1
-    assert visitor.available(sku) == 50 - bought
-    assert len(customer.orders()) == bought
+    assert bought == 1
+    assert visitor.available(sku) == 49
+    assert len(customer.orders()) == 1
 
 
 def test_without_a_key_there_is_no_checkout(customer: Customer, product: dict[str, Any]) -> None:

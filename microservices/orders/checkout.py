@@ -46,7 +46,7 @@ class KeyReused(Problem):
 
 
 class CheckoutInProgress(Problem):
-    status, slug, title = 409, "checkout-in-progress", "This checkout is still in progress"
+    status, slug, title = 409, "checkout-in-progress", "This checkout is still running"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
 
 
@@ -67,9 +67,8 @@ def checkout(customer_id: str, key: str, card_number: str) -> Answer:
         return _repeat(claim, earlier)
     try:
         order = _price(claim)
-    except (
-        IntegrityError
-    ):  # the same request is here a second time and was faster, or another one of this customer
+    except (IntegrityError, saga.OvertakenError):
+        # The same request is here a second time and was faster, or another checkout of this customer was.
         return _repeat(claim, saga.find(claim))
     if order.lines and _buy(order, card_number):
         return Answer(201, order.to_dict(Status.CONFIRMED))
@@ -95,14 +94,15 @@ def recover() -> bool:
 
 
 def _price(claim: Claim) -> Draft:
+    newest = saga.newest_number(claim.customer_id)
     wanted = clients.cart_lines(claim.customer_id)
     products = clients.products(sorted(wanted)) if wanted else []
     order = saga.draft(claim.customer_id, wanted, products)
     if order.lines:
-        saga.store(order, claim, Step.PRICED)
+        saga.store(order, claim, newest, Step.PRICED)
     else:
         empty = CartEmpty("There is nothing in the cart; put something in first.")
-        saga.store(order, claim, Step.UNDONE, empty)
+        saga.store(order, claim, newest, Step.UNDONE, empty)
     return order
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from microservices.chassis.database import reading, writing
 from microservices.chassis.errors import Problem
@@ -28,6 +28,7 @@ UNFINISHED = (Step.PRICED, Step.PAID, Step.UNDOING)
 BY_KEY = select(Order.id, Order.customer_id, Order.fingerprint, Order.step, Order.problem).where(
     Order.customer_id == bindparam("customer_id"), Order.key == bindparam("key")
 )
+NEWEST = select(func.max(Order.number)).where(Order.customer_id == bindparam("who"))
 NEW_ORDER, NEW_LINES = insert(Order).returning(Order.number), insert(OrderLine)
 ADVANCE = (
     update(Order)
@@ -54,6 +55,10 @@ LINES = (
     .where(OrderLine.order_number == bindparam("number"))
     .order_by(OrderLine.sku)
 )
+
+
+class OvertakenError(Exception):
+    """Another checkout of the same customer was faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +127,19 @@ def find(claim: Claim) -> Found | None:
     return Found(*row) if row else None
 
 
-def store(order: Draft, claim: Claim, step: Step, refusal: Problem | None = None) -> None:
-    """Write the order down at its first step; raises IntegrityError when the key is taken."""
+def newest_number(customer_id: str) -> int | None:
+    """The number of the customer's newest order; None before the first."""
+    with reading() as db:
+        number: int | None = db.execute(NEWEST, {"who": customer_id}).scalar()
+    return number
+
+
+def store(order: Draft, claim: Claim, newest: int | None, step: Step, refusal: Problem | None = None) -> None:
+    """Write the order down at its first step.
+
+    Raises IntegrityError when the key is taken or another checkout of the customer is under way, and OvertakenError
+    when one began after `newest` was looked up, before the cart was read: what was read may be sold by now.
+    """
     row = {
         "id": order.id,
         "customer_id": claim.customer_id,
@@ -136,6 +152,8 @@ def store(order: Draft, claim: Claim, step: Step, refusal: Problem | None = None
         "lease_until": time.time() + LEASE_SECONDS,
     }
     with writing() as db:
+        if db.execute(NEWEST, {"who": claim.customer_id}).scalar() != newest:
+            raise OvertakenError
         number = db.execute(NEW_ORDER, row).scalar_one()
         if order.lines:
             db.execute(NEW_LINES, [{"order_number": number, **line} for line in order.lines])

@@ -53,4 +53,4 @@ class KeyReused(Problem):
 
 
 class CheckoutInProgress(Problem):
-    status, slug, title = 409, "checkout-in-progress", "This checkout is under way"
+    status, slug, title = 409, "checkout-in-progress", "This checkout is still running"
