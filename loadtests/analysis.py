@@ -67,7 +67,7 @@ def _experiment(experiment: Experiment, measured: Sequence[PhaseResult]) -> dict
         "seed": experiment.seed,
         "trials": [result.as_trial() for result in measured],
         "estimates": list(_estimates(experiment, values)),
-        "verdicts": [_verdict(claim, values, experiment.seed) for claim in experiment.claims],
+        "verdicts": [_verdict(claim, values) for claim in experiment.claims],
     }
 
 
@@ -108,7 +108,7 @@ def _estimates(experiment: Experiment, values: Values) -> Iterable[dict[str, Any
     for metric, endpoint, phase, system in _wanted(experiment):
         found = _numbers(values, system, phase, metric, endpoint)
         if found:
-            result = interval(found, experiment.seed)
+            result = interval(found)
             yield {
                 "metric": metric_name(metric, endpoint, phase),
                 "system": system.system,
@@ -141,8 +141,8 @@ def _numbers(values: Values, system: System, phase: str, metric: str, endpoint: 
     return [number for number in found if number is not None]
 
 
-def _verdict(claim: Claim, values: Values, seed: int) -> dict[str, Any]:
-    result = _ratio(claim, values, seed)
+def _verdict(claim: Claim, values: Values) -> dict[str, Any]:
+    result = _ratio(claim, values)
     if result is None:
         number, verdict = None, Verdict.INCONCLUSIVE
     elif claim.judge == "bar" and claim.bar:
@@ -161,10 +161,10 @@ def _verdict(claim: Claim, values: Values, seed: int) -> dict[str, Any]:
     }
 
 
-def _ratio(claim: Claim, values: Values, seed: int) -> Interval | None:
+def _ratio(claim: Claim, values: Values) -> Interval | None:
     """The claim's ratio; None when no repeat has all that it needs."""
     pairs = list(_pairs(claim, values))
-    return ratio([above for above, _ in pairs], [below for _, below in pairs], seed) if pairs else None
+    return ratio([above for above, _ in pairs], [below for _, below in pairs]) if pairs else None
 
 
 def _pairs(claim: Claim, values: Values) -> Iterable[tuple[float, float]]:

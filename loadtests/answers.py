@@ -38,7 +38,7 @@ def _of_shop(name: str, chart: Chart, trials: Sequence[Mapping[str, Any]], seed:
     most = max(capacities, default=1)
     if most == 1 or 1 not in capacities:
         return
-    reached = efficiency(capacities, most, seed)
+    reached = efficiency(capacities, most)
     yield f"{name} {TIMES} {most} does {reached.value:.0%} of {most} times what one does {_interval(reached)}."
     if reached.value < GOOD:
         yield _in_the_way(most, [trial for trial in trials if _replicas(trial) == most])

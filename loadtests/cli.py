@@ -15,6 +15,7 @@ from rich.table import Table
 
 from loadtests import experiment as experiments
 from loadtests.experiment import Experiment, ExperimentError
+from loadtests.machine import forget_settings
 from loadtests.plan import plan
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ def main() -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """The lab: boots either shop, drives it, measures it, compares."""
+    if ignored := forget_settings():
+        click.echo(
+            f"The lab's shops do not see {', '.join(ignored)}: they get settings of their own.", err=True
+        )
 
 
 @cli.command("list")

@@ -33,7 +33,7 @@ def main(host: str, port: int) -> None:
         port=port,
         interface=Interfaces.WSGI,
         workers=1,
-        blocking_threads=8,
+        blocking_threads=4,
         websockets=False,
         log_level=LogLevels.critical,
     ).serve(target_loader=load)

@@ -103,11 +103,11 @@ class Generator:
             delay = epoch + arrival.at - time.time()
             if delay > 0:
                 gevent.sleep(delay)
-            rng = random.Random(f"{self.spec.seed}:{arrival.persona}:{arrival.phase}:{arrival.number}")
+            rng = random.Random(f"{self.spec.seed}:{arrival.persona}:{arrival.number}")
             visit: Any = rng.choice(PERSONAS[arrival.persona].tasks)
             most = self.spec.phases[arrival.phase].most.get(arrival.persona, self.spec.users[arrival.persona])
             if self.free[arrival.persona] and self.under_way[arrival.persona] < most:
-                # A fresh generator per arrival: the n-th visit is the same whichever user is free for it.
+                # A fresh generator per arrival: the n-th visit is the same in each phase, by whichever user.
                 user = self.free[arrival.persona].pop()
                 user.rng = rng
                 visits.spawn(self.visit, user, visit, arrival)

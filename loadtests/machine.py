@@ -1,5 +1,6 @@
 """Facts about the machine that a result must carry; no names of hosts or people."""
 
+import os
 import platform
 import sys
 from importlib import metadata
@@ -50,3 +51,15 @@ def _cpu_model() -> str:
             if key.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine()
+
+
+def forget_settings() -> list[str]:
+    """Take the user's SHOP_* settings out of this process, all but SHOP_HOME; returns their names.
+
+    The shops of the lab get their databases and sizes from the lab: what somebody exported for a shop of their own
+    would be sold by the load, and would change one shop and not the other.
+    """
+    names = sorted(name for name in os.environ if name.startswith("SHOP_") and name != "SHOP_HOME")
+    for name in names:
+        del os.environ[name]
+    return names

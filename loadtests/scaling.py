@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.stats import CONFIDENCE, Interval, ratio
-from loadtests.student import reach
+from loadtests.stats import Interval, ratio
+from loadtests.student import CONFIDENCE, reach
 
 DRAWS = 1000
 NORMAL = 1.96
@@ -68,9 +68,9 @@ class Fit:
         )
 
 
-def efficiency(capacities: Capacities, replicas: int, seed: int = 1) -> Interval:
+def efficiency(capacities: Capacities, replicas: int) -> Interval:
     """Capacity at N ÷ (N x capacity at 1), paired by repeat: 1 means that every replica counts in full."""
-    return ratio(capacities[replicas], [replicas * one for one in capacities[1]], seed)
+    return ratio(capacities[replicas], [replicas * one for one in capacities[1]])
 
 
 def fit(capacities: Capacities, seed: int = 1) -> Fit:

@@ -2,8 +2,8 @@
 
 What is easy to get wrong: three repeats are not three hundred requests. Requests of one trial share its luck
 (the same processes, the same machine, one queue), so the interval is taken over repeats. With few repeats the
-percentile bootstrap is far too narrow (about 75 % instead of 95 % at three), so below `ENOUGH_FOR_BOOTSTRAP`
-Student's t on the logarithms is used instead.
+percentile bootstrap is far too narrow (about 75 % instead of 95 % at three, 89 % at eight), so it is Student's t on
+the logarithms, however many there are.
 """
 
 import math
@@ -11,13 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
-ENOUGH_FOR_BOOTSTRAP = 8
-DRAWS = 4000
-CONFIDENCE = 0.95
-# Student's t, 97.5 %, by degrees of freedom (any table); beyond them the bootstrap takes over.
-STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447}
+from loadtests import student
 
 
 class Verdict(StrEnum):
@@ -60,22 +54,20 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(math.fsum(math.log(value) for value in values) / len(values))
 
 
-def interval(values: Sequence[float], seed: int = 1) -> Interval:
+def interval(values: Sequence[float]) -> Interval:
     """The geometric mean of one positive number per repeat, with its 95 % interval."""
     if not values or any(not math.isfinite(value) or value <= 0 for value in values):
         raise ValueError("an interval needs one positive number per repeat")
     mean = geometric_mean(values)
     if len(values) == 1:
         return Interval(mean, None, None)
-    if len(values) < ENOUGH_FOR_BOOTSTRAP:
-        return _student(values, mean)
-    return _bootstrap(values, mean, seed)
+    return _student(values, mean)
 
 
-def ratio(numerators: Sequence[float], denominators: Sequence[float], seed: int = 1) -> Interval:
+def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:
     """How many times larger the numerators are, paired by repeat: a repeat shares one mood of the machine."""
     pairs = zip(numerators, denominators, strict=True)
-    return interval([above / below for above, below in pairs], seed)
+    return interval([above / below for above, below in pairs])
 
 
 def _student(values: Sequence[float], mean: float) -> Interval:
@@ -83,17 +75,9 @@ def _student(values: Sequence[float], mean: float) -> Interval:
     centre = math.log(mean)
     count = len(logs)
     deviation = math.sqrt(math.fsum((each - centre) ** 2 for each in logs) / (count - 1))
-    reach = STUDENT[count - 1] * deviation / math.sqrt(count)
+    reach = student.reach(count - 1) * deviation / math.sqrt(count)
     # exp and log lose a last digit; the ends must still hold the value itself.
     return Interval(mean, min(mean, math.exp(centre - reach)), max(mean, math.exp(centre + reach)))
-
-
-def _bootstrap(values: Sequence[float], mean: float, seed: int) -> Interval:
-    logs = np.log(np.asarray(values, dtype=float))
-    chosen = np.random.default_rng(seed).integers(0, len(logs), size=(DRAWS, len(logs)))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.exp(np.quantile(logs[chosen].mean(axis=1), [tail, 1 - tail])).tolist()
-    return Interval(mean, min(mean, low), max(mean, high))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Student's t for whole degrees of freedom, exact, so that the lab needs no library of statistics for it. Pure."""
 
 import math
+from functools import cache
 
 CONFIDENCE = 0.95
 HALVINGS = 200
@@ -25,6 +26,7 @@ def two_sided(t: float, freedom: int) -> float:
     return min(1.0, max(0.0, 1 - inside))
 
 
+@cache
 def reach(freedom: int, confidence: float = CONFIDENCE) -> float:
     """How many standard errors an interval reaches to either side: 4.30 at two degrees of freedom, 1.96 at many."""
     low, high = 0.0, 1e6

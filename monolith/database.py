@@ -39,13 +39,20 @@ class Database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        self.engine = create_engine(parsed, poolclass=QueuePool, pool_size=2 * threads, max_overflow=2)
+        self.engine = create_engine(
+            parsed,
+            poolclass=QueuePool,
+            pool_size=2 * threads,
+            max_overflow=2,
+            pool_pre_ping=not self.is_sqlite,
+        )
         # A single SELECT needs no transaction around it: this saves two statements a request. On SQLite our own
         # listener leaves the BEGIN out; SQLAlchemy's AUTOCOMMIT would hand the connection back to the driver's
         # implicit transactions afterwards.
         options = {"reading": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._reader = self.engine.execution_options(**options)
         self._thread = threading.local()
+        self._generation = 0
         self._readers: WeakSet[Connection] = WeakSet()
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
@@ -58,17 +65,23 @@ class Database:
         200 µs with a new session each time (measured on SQLite).
         """
         connection: Connection | None = getattr(self._thread, "connection", None)
-        if connection is None:
-            connection = self._thread.connection = self._reader.connect()
-            self._readers.add(connection)
+        if connection is None or self._thread.generation != self._generation:
+            connection = self._connect(connection)
         try:
             yield connection
         except SQLAlchemyError:
-            # The connection may be what is broken: the next request gets a new one.
-            self._thread.connection = None
-            connection.invalidate()
-            connection.close()
+            # The connection may be what is broken, and with it those that other threads keep: all make new ones.
+            self._generation += 1
             raise
+
+    def _connect(self, old: Connection | None) -> Connection:
+        if old is not None:
+            old.invalidate()
+            old.close()
+        self._thread.generation = self._generation
+        self._thread.connection = connection = self._reader.connect()
+        self._readers.add(connection)
+        return connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
