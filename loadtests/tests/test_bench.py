@@ -25,7 +25,7 @@ def url() -> Iterator[str]:
 
 
 def measured(name: str, cpu: float, memory: float, ready: float = 3.0) -> Measured:
-    costs = {journey.name: Cost(cpu, 100.0) for journey in (*ENDPOINTS, MIXED, HELLO)}
+    costs = {journey.name: [Cost(cpu, 100.0)] for journey in (*ENDPOINTS, MIXED, HELLO)}
     return Measured(name, ready, round(memory * MEBIBYTE), 0.01, costs)
 
 

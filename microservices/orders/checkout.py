@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -135,13 +136,19 @@ def _settle(order: Draft) -> None:
 
 
 def _undo(order: Draft) -> None:
+    # Each on its own: a payments service that is away must not keep the stock from those who would buy it.
+    undone = [_is_undone(order, clients.refund), _is_undone(order, clients.release_reservation)]
+    if all(undone):
+        saga.finish(order.id, Step.UNDOING, Step.UNDONE)
+
+
+def _is_undone(order: Draft, undo: Callable[[str], None]) -> bool:
     try:
-        clients.refund(order.id)
-        clients.release_reservation(order.id)
+        undo(order.id)
     except UpstreamError as error:
         log.warning("order %s is refused, but not undone yet: %s", order.id, error)
-    else:
-        saga.finish(order.id, Step.UNDOING, Step.UNDONE)
+        return False
+    return True
 
 
 def _repeat(claim: Claim, earlier: Found | None) -> Answer:

@@ -164,6 +164,13 @@ def test_an_undo_that_fails_is_taken_up_later(orders, shop):
     assert not recover(orders), "nothing is left to do"
 
 
+def test_the_stock_is_given_back_although_the_money_cannot_be_yet(orders, shop):
+    shop.fails = {"capture": TooSlow(), "refund": TooSlow()}
+    assert check_out(orders).status_code == 504
+    assert shop.calls[-1] == "release"
+    assert steps(orders) == [Step.UNDOING]
+
+
 def test_a_confirmed_order_that_could_not_be_settled_is_settled_later(orders, shop):
     shop.fails["commit"] = TooSlow()
     assert check_out(orders).status_code == 201
