@@ -94,7 +94,16 @@ class Database:
             self._base.metadata.create_all(connection)
 
     def ping(self) -> None:
-        """Raise when the database does not answer."""
+        """Raise when the database does not answer.
+
+        Asked twice: the first time it may be the kept connection that is broken, the second one is new.
+        """
+        try:
+            self._ask()
+        except SQLAlchemyError:
+            self._ask()
+
+    def _ask(self) -> None:
         with self.reading() as db:
             db.execute(text("SELECT 1"))
 
