@@ -20,7 +20,6 @@ from microservices.topology import SPLIT, Service, Topology
 
 CONNECT_SECONDS = 5
 PASSWORD_BYTES = 24
-NO_FILE = "/dev/null/none"
 
 
 class DatabasesError(LauncherError):

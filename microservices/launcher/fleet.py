@@ -6,7 +6,7 @@
 
 Entering returns once the gateway routes to every service. `on_ready` is called, from another thread, for every
 replica that answers for the first time: at the start, in `scale`, and after a restart. The replica counts as ready
-when it returns, so this is where the lab puts it on its slice of CPU; what it raises, `start` and `scale` raise.
+when it returns, so whatever must hold before it is used is done there; what it raises, `start` and `scale` raise.
 """
 
 from __future__ import annotations
