@@ -1,8 +1,11 @@
 # `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types imports format check bench lock clean
+.PHONY: help install demo test acceptance chaos exercises selftest lint types imports format check mutants bench lock clean
 
 bin := .venv/bin
+# Gates in seconds or per cent want the machine to themselves; what is only right or wrong can share it.
+full_timed := microservices/tests/test_gates_*.py
+full_untimed := --ignore-glob='*/test_gates_*.py'
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +17,15 @@ demo: install  ## seed and boot both shops, compare them, write the report (≤ 
 	@$(bin)/loadtests demo
 
 test: install  ## pass the tests
-	@$(bin)/python -m pytest
+	@$(bin)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+chaos: install  ## break a shop in every way under load, then the fault gates in full (≤ 20 minutes)
+	@$(bin)/microservices chaos --minutes 4
+	@$(bin)/python -m pytest -m full -rs --numprocesses 2 --dist worksteal $(full_untimed)
+	@$(bin)/python -m pytest -m full -rs $(full_timed)
+
+acceptance: install  ## pass the acceptance suite: each shop on each database (about 3 minutes)
+	@$(bin)/python -m pytest -m "acceptance and not full"
 
 lint: install  ## lint and formatting
 	@$(bin)/ruff check . && $(bin)/ruff format --check .
@@ -30,8 +41,17 @@ format: install  ## format the code and fix what ruff can fix
 
 check: lint types imports test  ## everything that the continuous integration runs
 
-bench: install  ## CPU and requests per second per endpoint: floor, monolith, split shop
+exercises: install  ## every promise of the course: all states with load, simulated learners (half an hour, a quiet machine)
+	@$(bin)/python -m pytest exercises -m "not acceptance" -rs
+
+mutants: install  ## take out what keeps the shops correct, piece by piece: the tests have to see it (minutes)
+	@$(bin)/python -m microservices.tests.mutants
+
+bench: install  ## CPU and requests/s per endpoint (floor, monolith, split), and what the lab's instruments are worth
 	@$(bin)/python -m loadtests.bench
+
+selftest: install  ## the lab proves itself: simulated trials, then real shops and real faults (a quiet machine, 5 minutes)
+	@$(bin)/loadtests selftest --real
 
 lock:  ## pin the newest allowed versions, with hashes (needs uv)
 	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
