@@ -12,6 +12,7 @@ from monolith import (
     cart,
     catalog,
     errors,
+    in_use,
     inventory,
     observability,
     orders,
@@ -36,6 +37,7 @@ def create_app(config: Config | None = None) -> Flask:
     database.create_tables()
     accounts.ensure_signing_key(database)
     app.extensions.update(config=config, database=database)
+    app.extensions["card_key"] = orders.ensure_key(config.home / "keys" / "monolith.key")
     app.extensions["token_verifier"] = TokenVerifier(accounts.KeyFinder(database))
 
     observability.init_app(app, config, database)
@@ -56,5 +58,6 @@ def create_app(config: Config | None = None) -> Flask:
 def serving_app() -> Flask:
     """The application of a serving process, which also learns from new orders in the background."""
     app = create_app()
+    app.extensions["in_use"] = in_use.share(app.extensions["config"].database_url)
     recommendations.start_learning(app.extensions["database"], app.extensions["config"].feed_interval)
     return app

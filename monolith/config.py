@@ -34,6 +34,8 @@ class Config:
     """SHOP_PAYMENT_TIMEOUT_SECONDS: how long the payment provider may take (default 1.0)."""
     feed_interval: float
     """SHOP_FEED_SECONDS: pause between two looks for new orders to learn from (default 0.5)."""
+    behind_gateway: bool
+    """SHOP_BEHIND_GATEWAY: 1 when the gateway is in front and says where a request came from (default 0)."""
     token_minutes: int
     """SHOP_TOKEN_MINUTES: how long a sign-in is good for (default 30)."""
 
@@ -51,6 +53,7 @@ class Config:
             log_level=one_of(env, "SHOP_LOG_LEVEL", "warning", ("debug", "info", "warning", "error")),
             payment_timeout=seconds(env, "SHOP_PAYMENT_TIMEOUT_SECONDS", 1.0),
             feed_interval=seconds(env, "SHOP_FEED_SECONDS", 0.5),
+            behind_gateway=whole_number(env, "SHOP_BEHIND_GATEWAY", 0, 0, 1) == 1,
             token_minutes=whole_number(env, "SHOP_TOKEN_MINUTES", 30, 1, 1440),
         )
 

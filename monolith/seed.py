@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, make_url
 
-from monolith import accounts, recommendations
+from monolith import accounts, in_use, recommendations
 from monolith.accounts.models import Customer
 from monolith.cart.models import CartLine
 from monolith.catalog.models import Category, Product
@@ -25,11 +25,18 @@ from monolith.orders.models import Order, OrderCounter, OrderLine, Status
 from monolith.payments.models import Payment
 
 ROWS_AT_A_TIME = 5_000
+KEEP = 4
+"""Templates that stay in the cache: switching between a few versions or sizes is common."""
 CartLine  # noqa: B018 - its table must be known to the metadata although it starts empty
 
 
 def seed(config: Config, sizes: Sizes) -> None:
-    """Replace the shop's data with the data set of these sizes."""
+    """Replace the shop's data with the data set of these sizes; raises ConfigError while it is being served."""
+    with in_use.alone(config.database_url):
+        _seed(config, sizes)
+
+
+def _seed(config: Config, sizes: Sizes) -> None:
     url = make_url(config.database_url)
     if url.get_backend_name() != "sqlite":
         _fill(config.database_url, sizes)
@@ -39,6 +46,7 @@ def seed(config: Config, sizes: Sizes) -> None:
         unfinished = template.with_suffix(f".{os.getpid()}")
         _fill(f"sqlite:///{unfinished}", sizes)
         unfinished.rename(template)
+        _prune(template.parent)
     assert url.database is not None
     _replace(Path(url.database), template)
 
@@ -62,6 +70,12 @@ def fingerprint(sizes: Sizes) -> str:
 def export(folder: Path, sizes: Sizes) -> None:
     """Write the data set as JSON lines, one file for each table."""
     make_dataset(sizes, accounts.hash_password(DEMO_PASSWORD)).write(folder)
+
+
+def _prune(cache: Path) -> None:
+    kept = sorted(cache.glob("monolith-*.sqlite3"), key=lambda file: file.stat().st_mtime)
+    for old in kept[:-KEEP]:
+        old.unlink(missing_ok=True)
 
 
 def _replace(target: Path, template: Path) -> None:

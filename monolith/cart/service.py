@@ -15,6 +15,7 @@ from monolith.catalog.models import Product
 from monolith.catalog.service import UnknownProduct
 from monolith.database import Upsert
 from monolith.errors import ShopError
+from monolith.validation import is_sku
 
 MOST_LINES = 50
 CART = (
@@ -70,7 +71,9 @@ def put(db: Connection, customer_id: str, sku: str, quantity: int) -> dict[str, 
 
 
 def remove(db: Connection, customer_id: str, sku: str) -> None:
-    """Take a product out of the cart; taking out what is not there is fine."""
+    """Take a product out of the cart; taking out what is not there is fine, but no product has a malformed SKU."""
+    if not is_sku(sku):
+        raise UnknownProduct(sku)
     db.execute(delete(CartLine).where(CartLine.customer_id == customer_id, CartLine.sku == sku))
 
 

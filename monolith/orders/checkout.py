@@ -7,7 +7,6 @@ that whoever repeats a request learns what became of it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from monolith.cart import service as cart
 from monolith.database import Upsert, writing
 from monolith.errors import ShopError
 from monolith.inventory import service as inventory
+from monolith.orders import cards
 from monolith.orders.models import IdempotencyKey, Order, OrderCounter, OrderLine, Status
 from monolith.orders.service import show
 from monolith.payments import service as payments
@@ -63,7 +63,7 @@ class Answer:
 
 def checkout(customer_id: str, key: str, card_number: str) -> Answer:
     """Buy what is in the cart, once for each key; raises KeyReused when the key came with another body."""
-    fingerprint = hashlib.sha256(card_number.encode()).hexdigest()
+    fingerprint = cards.fingerprint(card_number)
     try:
         return _checkout_once(customer_id, key, fingerprint, card_number)
     except KeyTaken:

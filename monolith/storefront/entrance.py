@@ -6,6 +6,7 @@ from flask import redirect, request
 from werkzeug.wrappers import Response
 
 from monolith import accounts
+from monolith.client_address import client_address
 from monolith.errors import ShopError
 from monolith.storefront import forms, session
 from monolith.storefront.rendering import page
@@ -72,7 +73,7 @@ def to_sign_in() -> Response:
 
 
 def _enter(way: str, email: str, password: str) -> Response:
-    ticket = accounts.sign_in(email, password)
+    ticket = accounts.sign_in(email, password, client_address())
     return session.remember(redirect(way, 303), ticket["token"], ticket["expires_in"])
 
 

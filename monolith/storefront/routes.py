@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import Blueprint, abort, request
+from flask import Blueprint, abort, make_response, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, NotFound
@@ -19,7 +19,15 @@ from monolith.database import reading
 from monolith.errors import NotAuthenticated, NotFoundProblem, ShopError, problem_response
 from monolith.observability import request_id
 from monolith.storefront import forms, session
-from monolith.storefront.rendering import ErrorPage, error_page, init_pages, last_page, page, search_link
+from monolith.storefront.rendering import (
+    ErrorPage,
+    add_headers,
+    error_page,
+    init_pages,
+    last_page,
+    page,
+    search_link,
+)
 
 BESTSELLERS = 12
 PAGE_SIZE = 20
@@ -91,11 +99,11 @@ def product(sku: str) -> str:
 
 
 @pages.app_errorhandler(NotFound)
-def nowhere(_error: NotFound) -> ErrorPage | Response:
+def nowhere(_error: NotFound) -> Response:
     """No route has this path: a person gets a page, a program a problem."""
     if request.path.startswith(("/api/", "/.well-known/")):
         return problem_response(NotFoundProblem("No route of the shop has this path."))
-    return error_page(404)
+    return add_headers(make_response(error_page(404)))  # no route, so none of these pages' own hooks
 
 
 @pages.errorhandler(HTTPException)

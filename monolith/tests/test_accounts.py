@@ -7,16 +7,11 @@ from dataclasses import replace
 
 import jwt
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from monolith.accounts.models import Customer, SignInFailure
+from monolith.accounts.models import Customer
 from monolith.auth import TokenVerifier
-from monolith.dataset import DEMO_PASSWORD
 from monolith.errors import NotAuthenticated
-
-
-def sign_in(client, email, password):
-    return client.post("/api/sessions", json={"email": email, "password": password})
 
 
 def test_passwords_are_kept_as_argon2id_hashes_only(client, database):
@@ -24,20 +19,6 @@ def test_passwords_are_kept_as_argon2id_hashes_only(client, database):
     with database.reading() as db:
         stored = db.execute(select(Customer.password_hash).where(Customer.email == "a@b.test")).scalar_one()
     assert stored.startswith("$argon2id$")
-
-
-def test_the_eleventh_try_after_ten_wrong_passwords_is_refused_even_with_the_right_one(client):
-    for _ in range(10):
-        assert sign_in(client, "ada@example.com", "wrong").status_code == 401
-    assert sign_in(client, "ada@example.com", DEMO_PASSWORD).status_code == 429
-
-
-def test_wrong_passwords_are_forgotten_after_a_quarter_of_an_hour(client, database):
-    for _ in range(10):
-        sign_in(client, "ada@example.com", "wrong")
-    with database.writing() as db:
-        db.execute(update(SignInFailure).values(at=time.time() - 901))
-    assert sign_in(client, "ada@example.com", DEMO_PASSWORD).status_code == 201
 
 
 @pytest.mark.parametrize(

@@ -213,3 +213,10 @@ def test_pages_lead_on_with_the_search_kept(browser):
     page = browser.get("/search?q=a&page=2").text
     assert 'href="/search?q=a&amp;page=3"' in page
     assert 'aria-current="page"><span class="hidden">Page </span>2' in page
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/no/such/page", "/products/NO-SUCH-SKU"])
+def test_every_page_says_what_a_browser_may_do_with_it_even_one_that_is_not_there(browser, path):
+    headers = browser.get(path).headers
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"

@@ -1,0 +1,119 @@
+"""Seeding: never under the feet of a shop that is served, and no cache that grows for ever."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from monolith import in_use
+from monolith.config import Config, ConfigError
+from monolith.dataset import Sizes
+from monolith.seed import KEEP, seed
+
+TINY = Sizes(seed=1, products=40, customers=8, orders=10)
+SIZES = {"SHOP_PRODUCTS": "40", "SHOP_CUSTOMERS": "8", "SHOP_ORDERS": "10"}
+POSTGRESQL = os.environ.get("SHOP_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+
+def run_seed(home: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "monolith.cli", "seed"]
+    env = {**os.environ, **SIZES, "SHOP_HOME": str(home)}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.mark.processes
+def test_a_shop_that_is_served_is_not_seeded_and_one_that_was_killed_is(tmp_path):
+    assert run_seed(tmp_path).returncode == 0
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "monolith.cli", "serve", "--port", str(port)]
+    server = subprocess.Popen(
+        command,
+        env={**os.environ, "SHOP_HOME": str(tmp_path)},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not answers(f"http://127.0.0.1:{port}/readyz"):
+            assert time.monotonic() < deadline
+            assert server.poll() is None
+        refused = run_seed(tmp_path)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr == (
+            f"The shop is being served from {tmp_path}/data/monolith.sqlite3; stop it, and seed again.\n"
+        )
+        assert answers(f"http://127.0.0.1:{port}/api/products/P00001")
+    finally:
+        os.killpg(server.pid, 9)
+        server.wait(timeout=10)
+    deadline = time.monotonic() + 60
+    while run_seed(tmp_path).returncode:  # the worker may outlive its parent by a moment
+        assert time.monotonic() < deadline
+
+
+def test_two_processes_may_serve_from_one_database(tmp_path):
+    url = f"sqlite:///{tmp_path}/shop.sqlite3"
+    first, second = in_use.share(url), in_use.share(url)
+    assert first is not None
+    assert second is not None
+    first.close()
+    with pytest.raises(ConfigError, match="stop it"), in_use.alone(url):
+        pass
+    second.close()
+    with in_use.alone(url):
+        pass
+
+
+def test_a_database_of_postgresql_with_other_sessions_is_left_alone():
+    try:
+        session = psycopg.connect(POSTGRESQL, connect_timeout=2)
+    except psycopg.Error as error:
+        pytest.skip(
+            f"no PostgreSQL at SHOP_TEST_POSTGRES ({POSTGRESQL}): {str(error).strip().splitlines()[0]}"
+        )
+    with (
+        session,
+        pytest.raises(ConfigError, match=r"in use by others \(\d+ open sessions\); stop"),
+        in_use.alone(POSTGRESQL),
+    ):
+        pass
+
+
+def test_the_cache_keeps_the_newest_templates_only(tmp_path):
+    config = Config.from_env({"SHOP_HOME": str(tmp_path)})
+    for products in range(40, 40 + KEEP + 2):
+        seed(config, Sizes(seed=1, products=products, customers=8, orders=10))
+    templates = sorted((tmp_path / "cache").glob("monolith-*.sqlite3"), key=lambda file: file.stat().st_mtime)
+    assert len(templates) == KEEP
+    seed(config, Sizes(seed=1, products=40 + KEEP + 1, customers=8, orders=10))
+    assert sorted((tmp_path / "cache").iterdir()) == sorted(templates), (
+        "the newest is still there to be copied"
+    )
+
+
+def test_seeding_replaces_what_was_there(tmp_path):
+    config = Config.from_env({"SHOP_HOME": str(tmp_path)})
+    seed(config, TINY)
+    file = tmp_path / "data" / "monolith.sqlite3"
+    before = file.read_bytes()
+    file.write_bytes(b"rubbish")
+    seed(config, TINY)
+    assert file.read_bytes() == before
