@@ -1,4 +1,4 @@
-"""The `microservices` command: up, status, scale, logs, down, routes, seed, databases.
+"""The `microservices` command: up, status, scale, restart, logs, down, routes, seed, databases.
 
 `up` is the launcher itself and stays in the foreground; the others talk to it over its socket. Imports happen
 inside the commands, so that `--help` and the quick ones do not wait for what only `up` needs.
@@ -130,6 +130,14 @@ def scale(scale: tuple[str, int]) -> None:
 
 
 @cli.command()
+@click.argument("name")
+def restart(name: str) -> None:
+    """Replace the replicas of service NAME one after another, without losing a request."""
+    labels = _ask({"command": "restart", "name": name})
+    click.echo(f"{name} was restarted: {', '.join(labels) or 'it has no replica'}.")
+
+
+@cli.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("-f", "--follow", is_flag=True, help="Keep on showing new lines until Ctrl-C.")
 @click.option("-n", "--lines", default=50, show_default=True, help="Lines of each log to begin with.")
@@ -231,6 +239,36 @@ def drop_databases(url: str, prefix: str) -> None:
 
     drop(Server(url, prefix))
     click.echo(f"The databases and roles {prefix}_<service> are gone.")
+
+
+@cli.command()
+@click.option(
+    "--seed", type=click.IntRange(0), help="Repeats the faults of another run (default: chosen by chance)."
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0.05, 24 * 60),
+    default=10.0,
+    show_default=True,
+    help="How long to break.",
+)
+@click.option(
+    "--database-url",
+    "pattern",
+    metavar="PATTERN",
+    help="PostgreSQL databases, with {service}; what they hold is replaced (default: SQLite files of its own).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; progress goes to stderr.")
+def chaos(seed: int | None, minutes: float, pattern: str | None, as_json: bool) -> None:
+    """Break a shop of its own under load, in every way, and check that it kept its promises.
+
+    Exit status: 0 when all invariants hold, 1 when one is broken, 2 when the run itself did not work out, 130 after
+    Ctrl-C.
+    """
+    from microservices.chaos.command import main as break_everything
+
+    _interrupt_once()
+    sys.exit(break_everything(seed, minutes, pattern, as_json=as_json))
 
 
 def _default_data() -> Path:

@@ -25,6 +25,9 @@ HOST = "127.0.0.1"
 NOT_ROUTED = ("/internal", "/internal/*", "/metrics", "/readyz", "/healthz")
 """What belongs to a process, not to the shop: from outside these look like any unknown path."""
 
+CLIENT_ADDRESS = "X-Client-Address"
+"""Where a request came from. Not X-Forwarded-For: Caddy writes that anew on the way from service to service too."""
+
 REQUEST_ID = {"X-Request-Id": ["{http.request.header.X-Request-Id}"]}
 NOT_FOUND = (404, "not-found", "There is nothing here", "No route of the shop has this path.")
 PROBLEMS = (
@@ -84,6 +87,16 @@ class Settings:
 def caddy() -> Path:
     """Where the caddy program is: beside the interpreter, where its package installs it."""
     return Path(sys.executable).with_name("caddy")
+
+
+def variables(addresses: Addresses) -> dict[str, str]:
+    """What a Caddyfile written by hand is told through the environment: where to listen and whom to ask."""
+    inside = {f"SHOP_{name.upper()}_PORT": str(port) for name, port in addresses.internal.items()}
+    slots = {
+        f"SHOP_{name.upper()}_SLOTS": " ".join(f"{HOST}:{port}" for port in ports)
+        for name, ports in addresses.slots.items()
+    }
+    return {"SHOP_PORT": str(addresses.public)} | inside | slots
 
 
 def configuration(topology: Topology, addresses: Addresses, settings: Settings | None = None) -> Json:
@@ -156,7 +169,10 @@ def _clean_request(settings: Settings) -> list[Json]:
                 # WSGI makes no difference between X-Customer-Id and X_Customer_Id, hence the last one.
                 {
                     "handler": "headers",
-                    "request": {"delete": ["X-Customer*", "X-Internal*", "X-Deadline*", "X_*"]},
+                    "request": {
+                        "set": {CLIENT_ADDRESS: ["{http.request.remote.host}"]},
+                        "delete": ["X-Customer*", "X-Internal*", "X-Deadline*", "X_*"],
+                    },
                 },
                 {"handler": "request_body", "max_size": settings.max_body_bytes},
             ]

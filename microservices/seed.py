@@ -15,11 +15,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from microservices.launcher.environment import database_url, inherited
 from microservices.launcher.errors import LauncherError
 from microservices.launcher.folder import default_home
-from microservices.topology import SPLIT, Service, Topology
+from microservices.topology import SPLIT, Service, Topology, Workspace
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = ("SHOP_SEED", "SHOP_PRODUCTS", "SHOP_CUSTOMERS", "SHOP_ORDERS")
@@ -27,6 +30,8 @@ AT_A_TIME = 2
 KEEP = 4
 """Databases of one service that stay in the cache: switching between a few versions or sizes is common."""
 NOT_DATA = {"__init__.py", "app.py", "routes.py", "clients.py"}
+DATASET = "{dataset}"
+"""In a workspace's command: the folder with the data set."""
 
 
 def seed(
@@ -59,6 +64,45 @@ def seed(
     _in_parallel(lambda service: _make(templates[service.name], service, dataset, env), missing)
     for service in services:
         _copy(templates[service.name], database_file(data_dir, service))
+
+
+def seed_workspace(
+    workspace: Workspace,
+    data_dir: Path,
+    *,
+    home: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Replace the workspace's databases in `data_dir`, SQLite files, by fresh ones that its own commands fill.
+
+    They are kept and copied as those of `seed`, and made anew when the data or any code of the workspace that may
+    decide about it has changed.
+    """
+    say = say or (lambda _: None)
+    home = home or default_home()
+    env = {**os.environ, **(env or {}), "SHOP_HOME": str(home.absolute())}
+    cache = home / "cache"
+    folder = workspace.topology.folder
+    assert folder is not None
+    wanted = any(DATASET in command for command in workspace.seed.values())
+    dataset = _dataset(cache, env, say) if wanted else Path()
+    sizes = [env.get(name, "") for name in SIZES]
+    code = [file for file in _code(folder) if file.name not in NOT_DATA]
+
+    def fill(name: str) -> None:
+        command = [part.replace(DATASET, str(dataset)) for part in workspace.seed[name]]
+        template = cache / f"{name}-{_fingerprint(code, *sizes, *command)}.sqlite3"
+        if not template.exists():
+            say(f"Making the database of {name} ...")
+            draft = _draft(template)
+            own = {"SHOP_SERVICE": name, "SHOP_DATABASE_URL": f"sqlite:///{draft.absolute()}"}
+            failure = f"The database of {name} could not be filled"
+            _python(command, inherited(env) | own, failure, folder)
+            _keep(draft, template, name)
+        _copy(template, database_file(data_dir, workspace.topology.service(name)))
+
+    _in_parallel(fill, workspace.seed)
 
 
 def is_seeded(data_dir: Path, topology: Topology = SPLIT) -> bool:
@@ -96,8 +140,12 @@ def _template(cache: Path, service: Service, dataset: Path) -> Path:
 def _make(template: Path, service: Service, dataset: Path, env: Mapping[str, str]) -> None:
     draft = _draft(template)
     _run_seed(service, dataset, f"sqlite:///{draft}", env)
+    _keep(draft, template, service.name)
+
+
+def _keep(draft: Path, template: Path, name: str) -> None:
     _move(draft, template)
-    kept = sorted(template.parent.glob(f"{service.name}-*.sqlite3"), key=lambda file: file.stat().st_mtime)
+    kept = sorted(template.parent.glob(f"{name}-*.sqlite3"), key=lambda file: file.stat().st_mtime)
     for old in kept[:-KEEP]:
         old.unlink(missing_ok=True)
 
@@ -112,18 +160,31 @@ def _run_seed(service: Service, dataset: Path, url: str, env: Mapping[str, str])
 
 
 def _run(module: tuple[str, ...], env: Mapping[str, str], failure: str) -> None:
-    done = subprocess.run(  # noqa: S603 -- our own modules
-        [sys.executable, "-m", *module], env=dict(env), capture_output=True, text=True, check=False
+    _python(("-m", *module), env, failure, None)
+
+
+def _python(arguments: Iterable[str], env: Mapping[str, str], failure: str, folder: Path | None) -> None:
+    done = subprocess.run(  # noqa: S603 -- our own modules, or those of a workspace
+        [sys.executable, *arguments], env=dict(env), cwd=folder, capture_output=True, text=True, check=False
     )
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
         raise LauncherError(f"{failure}: {lines[-1]}")
 
 
-def _in_parallel(work: Callable[[Service], None], services: Iterable[Service]) -> None:
+def _in_parallel(work: Callable[[T], None], things: Iterable[T]) -> None:
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        for _ in pool.map(work, services):
+        for _ in pool.map(work, things):
             pass
+
+
+def _code(folder: Path) -> list[Path]:
+    """The Python files of a folder but for those that hide."""
+    return [
+        file
+        for file in folder.rglob("*.py")
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    ]
 
 
 def _fingerprint(files: Iterable[Path], *words: str) -> str:

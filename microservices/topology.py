@@ -6,7 +6,10 @@ from here. A service that is not named in another's `needs` gets no address of i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 SLOTS = 8
@@ -33,6 +36,8 @@ class Service:
     threads: int = 4
     """Requests that one replica works on at a time: more where they wait for other services, not for the CPU."""
     slots: int = SLOTS
+    stands_for: tuple[str, ...] = ()
+    """Services that are not split off yet: whoever needs one of them is sent here, with a token for that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,19 @@ class Topology:
     services: tuple[Service, ...]
     files: tuple[tuple[str, Path], ...] = ()
     """Public paths that the gateway answers from a file."""
+    folder: Path | None = None
+    """Working directory of its processes, so that the packages there win; the launcher's own when None."""
+    caddyfile: Path | None = None
+    """The gateway's configuration, where it is written by hand; what `microservices.gateway` makes when None."""
 
     def service(self, name: str) -> Service:
         """The service of that name; KeyError when there is none."""
         return {service.name: service for service in self.services}[name]
+
+    def answering(self, name: str) -> Service:
+        """Who takes the calls for `name`: that service, or the one that stands for it; KeyError when nobody does."""
+        standing = {other: service for service in self.services for other in service.stands_for}
+        return (standing | {service.name: service for service in self.services})[name]
 
     def refusal(self, name: str, count: int) -> str | None:
         """Why the service `name` cannot have `count` replicas, as a sentence; None when it can."""
@@ -63,9 +77,17 @@ class Topology:
         jwks = ("accounts",) if service.reads_jwks and "accounts" not in service.needs else ()
         return (*service.needs, *jwks)
 
+    def called_inside(self) -> tuple[str, ...]:
+        """Names of the services that the gateway offers to other services: all, or in a Caddyfile the needed ones."""
+        if self.caddyfile is None:
+            return tuple(service.name for service in self.services)
+        needed = (name for service in self.services for name in self.addresses_for(service))
+        return tuple(sorted({self.answering(name).name for name in needed}))
+
     def callers_of(self, name: str) -> tuple[str, ...]:
         """Names of the services whose service tokens `name` accepts."""
-        return tuple(service.name for service in self.services if name in service.needs)
+        own = {name, *self.service(name).stands_for}
+        return tuple(service.name for service in self.services if own & set(service.needs))
 
 
 def _on_chassis(name: str) -> tuple[str, ...]:
@@ -145,3 +167,70 @@ MONOLITH = Topology(
         ),
     ),
 )
+
+
+class WorkspaceError(Exception):
+    """A workspace's topology.py cannot be used; the text is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A shop in a folder of its own, as its topology.py describes it."""
+
+    topology: Topology
+    seed: Mapping[str, tuple[str, ...]]
+    """By service, what fills its database: arguments after the interpreter. They run in the workspace with the
+    service's SHOP_DATABASE_URL; {dataset} is the folder that `monolith dataset` wrote."""
+
+
+def load(folder: Path) -> Workspace:
+    """The shop in `folder`, from TOPOLOGY and SEED in its topology.py; raises WorkspaceError."""
+    folder = folder.absolute()
+    file = folder / "topology.py"
+    if not file.is_file():
+        raise WorkspaceError(f"There is no {file}; a workspace has one from exercise 04 on.")
+    found = _run(file)
+    topology, seed = found.get("TOPOLOGY"), found.get("SEED", {})
+    if not isinstance(topology, Topology):
+        raise WorkspaceError(f"{file} defines no TOPOLOGY; write TOPOLOGY = Topology(...) there.")
+    if not isinstance(seed, Mapping) or not all(isinstance(command, tuple) for command in seed.values()):
+        raise WorkspaceError(f"SEED in {file} is not a dict of service name to a tuple of arguments.")
+    if topology.caddyfile is not None:
+        topology = replace(topology, caddyfile=folder / topology.caddyfile)
+    topology = replace(topology, folder=folder)
+    if problem := _contradiction(topology, seed):
+        raise WorkspaceError(f"{problem} Correct {file}.")
+    return Workspace(topology, dict(seed))
+
+
+def _run(file: Path) -> dict[str, object]:
+    spec = importlib.util.spec_from_file_location("workspace_topology", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # an edit within a second must be seen
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise WorkspaceError(
+            f"{file} cannot be read ({type(error).__name__}: {error}); correct it."
+        ) from error
+    finally:
+        sys.dont_write_bytecode = writes
+    return vars(module)
+
+
+def _contradiction(topology: Topology, seed: Mapping[str, tuple[str, ...]]) -> str | None:
+    """What does not fit together, as a sentence."""
+    names = [service.name for service in topology.services]
+    answered = [*names, *(name for service in topology.services for name in service.stands_for)]
+    if twice := sorted({name for name in answered if answered.count(name) > 1}):
+        return f"More than one service answers as {', '.join(twice)}."
+    for service in topology.services:
+        if missing := sorted(set(topology.addresses_for(service)) - set(answered)):
+            return f"{service.name} needs {', '.join(missing)}, which no service is and none stands for."
+    if strangers := sorted(set(seed) - set(names)):
+        return f"SEED fills {', '.join(strangers)}, but the services are {', '.join(names)}."
+    if topology.caddyfile is not None and not topology.caddyfile.is_file():
+        return f"There is no file {topology.caddyfile} for the gateway."
+    return None

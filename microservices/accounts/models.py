@@ -40,11 +40,21 @@ class SigningKey(Base):
     private_pem: Mapped[str] = mapped_column(Text)
 
 
-class SignInFailure(Base):
-    """A wrong password; counted in the database so that the limit holds across replicas."""
+class Tries(Base):
+    """What is left of the tries to sign in with an email from one network, or from anywhere; see limits.py."""
 
-    __tablename__ = "sign_in_failures"
+    __tablename__ = "sign_in_tries"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    email: Mapped[str] = mapped_column(String(254), index=True)
-    at: Mapped[float] = mapped_column(Float)
+    email: Mapped[str] = mapped_column(String(254), primary_key=True)
+    place: Mapped[str] = mapped_column(String(64), primary_key=True)
+    full_at: Mapped[float] = mapped_column(Float, index=True)
+
+
+class KnownNetwork(Base):
+    """A network from which a customer has signed in."""
+
+    __tablename__ = "known_networks"
+
+    email: Mapped[str] = mapped_column(String(254), primary_key=True)
+    network: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seen_at: Mapped[float] = mapped_column(Float, index=True)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from microservices.accounts import keys, service
 from microservices.chassis.auth import require_customer
+from microservices.chassis.client_address import client_address
 from microservices.chassis.database import reading
 from microservices.chassis.validation import Body, body
 
@@ -61,7 +62,7 @@ def profile() -> dict[str, Any]:
 def sign_in() -> tuple[dict[str, Any], int]:
     """Sign in: a token for email and password."""
     given = body(Credentials)
-    return service.sign_in(given.email, given.password), 201
+    return service.sign_in(given.email, given.password, client_address()), 201
 
 
 @api.get("/.well-known/jwks.json")

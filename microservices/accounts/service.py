@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from typing import Any, ClassVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import current_app
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from microservices.accounts import limits
 from microservices.accounts.keys import issue_token
-from microservices.accounts.models import Customer, Role, SignInFailure
+from microservices.accounts.models import Customer, Role
 from microservices.chassis.database import reading, writing
 from microservices.chassis.errors import NotAuthenticated, Problem
-
-FAILURES_ALLOWED = 10
-FAILURE_WINDOW_SECONDS = 15 * 60
 
 # OWASP's password storage cheat sheet: Argon2id with 19 MiB of memory, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -42,11 +39,6 @@ class WrongCredentials(Problem):
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
 
 
-class TooManyAttempts(Problem):
-    status, slug, title = 429, "too-many-attempts", "Too many wrong passwords"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": str(FAILURE_WINDOW_SECONDS)}
-
-
 def register(email: str, password: str, name: str) -> dict[str, Any]:
     """Add a customer; raises EmailTaken when somebody has the email already.
 
@@ -67,21 +59,23 @@ def register(email: str, password: str, name: str) -> dict[str, Any]:
         raise EmailTaken("A customer with this email exists already; sign in instead.") from None
 
 
-def sign_in(email: str, password: str) -> dict[str, Any]:
-    """A token for the customer; raises WrongCredentials, or TooManyAttempts after ten wrong ones.
+def sign_in(email: str, password: str, address: str | None) -> dict[str, Any]:
+    """A token for the customer; raises WrongCredentials, or TooManyAttempts, and then the password was not looked at.
 
-    Opens its own connections: a sign-in only reads, and a wrong password must be remembered although it is refused.
+    `address` is where the request came from. Opens its own connections: a try counts although it is refused, and no
+    transaction waits for the hash.
     """
+    network = limits.network_of(address)
+    taken = limits.take_try(email, network)
+    minutes: int = current_app.extensions["token_minutes"]
     try:
         with reading() as db:
-            _refuse_after_too_many(db, email)
             customer = _find(db, email, password)
-            minutes: int = current_app.extensions["token_minutes"]
             token = issue_token(db, customer.id, customer.role, minutes)
     except WrongCredentials:
-        with writing() as db:
-            _remember_failure(db, email)
+        limits.was_wrong()
         raise
+    limits.was_right(email, network, taken)
     return {"token": token, "token_type": "Bearer", "expires_in": 60 * minutes}
 
 
@@ -98,15 +92,6 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
-def _refuse_after_too_many(db: Connection, email: str) -> None:
-    oldest = time.time() - FAILURE_WINDOW_SECONDS
-    failures = select(func.count()).where(SignInFailure.email == email, SignInFailure.at > oldest)
-    if db.execute(failures).scalar_one() >= FAILURES_ALLOWED:
-        raise TooManyAttempts(
-            "There were too many wrong passwords for this email; wait a quarter of an hour."
-        )
-
-
 def _find(db: Connection, email: str, password: str) -> Row[str, str, str]:
     customer = db.execute(CREDENTIALS, {"email": email}).first()
     try:
@@ -116,9 +101,3 @@ def _find(db: Connection, email: str, password: str) -> Row[str, str, str]:
     if customer is None:
         raise WrongCredentials("No customer has this email and password.")
     return customer
-
-
-def _remember_failure(db: Connection, email: str) -> None:
-    now = time.time()
-    db.execute(delete(SignInFailure).where(SignInFailure.at <= now - FAILURE_WINDOW_SECONDS))
-    db.execute(insert(SignInFailure), {"email": email, "at": now})

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from microservices.chassis.client import upstream
+from microservices.chassis.client import agreed, upstream
+
+AGREED = agreed(each=("sku", "name", "price_cents"))
 
 
 def products(skus: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -13,5 +15,9 @@ def products(skus: Iterable[str]) -> dict[str, dict[str, Any]]:
     wanted = ",".join(sorted(skus))
     if not wanted:
         return {}
-    answer = upstream("catalog").get("/api/products", {"sku": wanted})
-    return {product["sku"]: product for product in answer["items"]}
+    found: dict[str, dict[str, Any]] = upstream("catalog").get("/api/products", {"sku": wanted}, read=_by_sku)
+    return found
+
+
+def _by_sku(answer: Any) -> dict[str, dict[str, Any]]:
+    return {product["sku"]: product for product in AGREED(answer)["items"]}

@@ -78,7 +78,9 @@ def put(customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
 
 
 def remove(db: Connection, customer_id: str, sku: str) -> None:
-    """Take a product out of the cart; taking out what is not there is fine."""
+    """Take a product out of the cart; taking out what is not there is fine, but no product has a malformed SKU."""
+    if not SKU.fullmatch(sku):
+        raise UnknownProduct(sku)
     db.execute(delete(CartLine).where(CartLine.customer_id == customer_id, CartLine.sku == sku))
 
 

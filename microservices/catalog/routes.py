@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from flask import Blueprint, request
+from flask import Blueprint
 from pydantic import Field
 
 from microservices.catalog import service
@@ -32,13 +32,12 @@ def categories() -> dict[str, Any]:
 @api.get("/api/products")
 def products() -> dict[str, Any]:
     """List or search the products, or fetch a batch by SKU."""
-    if "sku" in request.args:
-        skus = query_skus("sku", MOST_SKUS)
-        with reading() as db:
-            return service.batch(db, skus)
+    skus = query_skus("sku", MOST_SKUS)
     category, q = query_text("category", 40), query_text("q", 100)
     page, page_size = query_number("page", 1, 1, 10_000), query_number("page_size", 20, 1, 100)
     with reading() as db:
+        if skus:
+            return service.batch(db, skus)
         return service.products(db, category, q, page, page_size)
 
 

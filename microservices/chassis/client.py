@@ -11,8 +11,9 @@ import json
 import logging
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,12 +31,15 @@ from microservices.chassis.errors import (
 )
 from microservices.chassis.observability import Metrics
 from microservices.chassis.tokens import ServiceTokens
-from microservices.chassis.wire import Answer, Exchanges, Lost, TooSlow, Wire
+from microservices.chassis.wire import Answer, Exchanges, Lost, TooSlow, Wire, hang_up_on_the_late
 
 log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
 PAUSE_SECONDS = 0.05
+FAIR_SHARE = 0.4
+"""Of the timeout: a service that is given less time and misses it may be well. Below a half, for that is what somebody
+has left who was asked with half of his caller's time."""
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
 
 
@@ -57,11 +61,19 @@ class Call:
     """On the clock of time.monotonic()."""
     fair: float
     """A timeout after at least so many seconds is held against the service, an earlier one is not."""
+    read: Callable[[Any], Any]
+    """Makes of the document what the caller wants; what it stumbles over was not agreed upon."""
+    second_chance: bool
+    """Whether the first attempt gets only half of the time, so that another replica can be asked in the rest."""
     attempts: int = 0
 
     def left(self) -> float:
         """Seconds until the deadline."""
         return self.deadline - time.monotonic()
+
+    def patience(self) -> float:
+        """Seconds for the attempt that is about to begin."""
+        return self.left() / 2 if self.second_chance and self.attempts == 0 else self.left()
 
 
 class Upstream:
@@ -98,14 +110,20 @@ class Upstream:
         idempotent: bool | None = None,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
+        read: Callable[[Any], Any] = lambda document: document,
     ) -> Any:
         """The JSON that the other service answers, None when it answers without a body.
 
         Raises one of `raises` when the service refuses with its slug, UpstreamError for everything else.
         `idempotent` is what allows repeats (default: every method but POST). `timeout` in seconds is for the
-        whole call with all its attempts; a nearer deadline of the request that we serve wins.
+        whole call with all its attempts; a nearer deadline of the request that we serve wins. `read` is given the
+        JSON and makes of it what is returned; where it raises, the service answered something else than agreed.
+
+        A GET without a `timeout` of its own is asked again when half of the time is over: the replica that it went
+        to may stand still, and the next one answers. Whoever sets a timeout has something else to show.
         """
         here = context.current()
+        second_chance = method == "GET" and timeout is None
         timeout = timeout or self.timeout
         deadline = time.monotonic() + timeout
         call = Call(
@@ -116,7 +134,9 @@ class Upstream:
             raises,
             method != "POST" if idempotent is None else idempotent,
             deadline if here is None else min(deadline, here.deadline),
-            timeout / 2,
+            timeout * FAIR_SHARE,
+            read,
+            second_chance,
         )
         return self._observed(call)
 
@@ -152,6 +172,7 @@ class Upstream:
                 log.warning("%s: %s (%d ms, %d attempts)", where, problem, ms, call.attempts)
             raise
         finally:
+            hang_up_on_the_late()
             self._metrics.called(self.name, outcome, call.attempts)
 
     def _repeated(self, call: Call) -> Any:
@@ -196,17 +217,42 @@ class Upstream:
         return answer
 
     def _attempt(self, call: Call) -> Any:
+        patience = call.patience()
         call.attempts += 1
-        call.headers[context.DEADLINE_HEADER] = str(int(call.left() * 1000))
+        call.headers[context.DEADLINE_HEADER] = str(int(patience * 1000))
+        until = time.monotonic() + patience
         try:
-            answer = self._wire.exchange(call.method, call.path, call.headers, call.body, call.deadline)
+            answer = self._wire.exchange(call.method, call.path, call.headers, call.body, until)
         except TooSlow as error:
-            raise UpstreamTimeout(f"The {self.name} service did not answer in time.") from error
+            late = UpstreamTimeout(f"The {self.name} service did not answer in time.")
+            late.passing = call.second_chance and call.attempts == 1
+            raise late from error
         except Lost as error:
             lost = UpstreamUnavailable(f"The {self.name} service cannot be reached just now.")
             lost.passing = True
             raise lost from error
-        return understand(self.name, answer, call.raises)
+        document = understand(self.name, answer, call.raises)
+        try:
+            return call.read(document)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise BadUpstream(
+                f"The {self.name} service answered with JSON that was not agreed upon."
+            ) from None
+
+
+def agreed(*members: str, each: Sequence[str] = ()) -> Callable[[Any], Any]:
+    """A `read` that takes a document as it is, if it has these members, and each of its items has those of `each`."""
+    whole = itemgetter("items", *members) if each else itemgetter(*members)
+    item = itemgetter(*each) if each else None
+
+    def read(document: Any) -> Any:
+        whole(document)
+        if item is not None:
+            for one in document["items"]:
+                item(one)
+        return document
+
+    return read
 
 
 def understand(name: str, answer: Answer, raises: Sequence[type[Problem]]) -> Any:

@@ -48,6 +48,8 @@ class Config:
     """SHOP_TIMEOUT_SECONDS: what a request may spend on calls to other services, in all (default 2.0)."""
     feed_interval: float
     """SHOP_FEED_SECONDS: pause between two looks at another service's event feed (default 0.5)."""
+    behind_gateway: bool
+    """SHOP_BEHIND_GATEWAY: 1 when the gateway is in front and says where a request came from (default 0)."""
 
     @classmethod
     def from_env(cls, service: str, env: Mapping[str, str]) -> Config:
@@ -70,6 +72,7 @@ class Config:
             log_level=one_of(env, "SHOP_LOG_LEVEL", "warning", ("debug", "info", "warning", "error")),
             timeout=seconds(env, "SHOP_TIMEOUT_SECONDS", 2.0),
             feed_interval=seconds(env, "SHOP_FEED_SECONDS", 0.5),
+            behind_gateway=whole_number(env, "SHOP_BEHIND_GATEWAY", 0, 0, 1) == 1,
         )
 
 

@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 from flask import current_app
 from sqlalchemy import Engine, create_engine, event, make_url, text
@@ -21,7 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
 
-BUSY_TIMEOUT_MS = 5000
+LOCK_TIMEOUT_MS = 4000
+"""How long a statement waits for somebody else's lock, on either database. Less than the gateway waits for an answer:
+whoever asks is told that the database is busy, and when to come back, instead of nothing."""
 SCHEMA_LOCK = 7_301_001  # any number that nothing else locks in the service's PostgreSQL database
 
 
@@ -42,6 +43,7 @@ class Database:
             pool_size=2 * threads,
             max_overflow=2,
             pool_pre_ping=not self.is_sqlite,
+            connect_args={} if self.is_sqlite else {"options": f"-c lock_timeout={LOCK_TIMEOUT_MS}"},
         )
         # A single SELECT needs no transaction around it: this saves two statements a request. On SQLite our own
         # listener leaves the BEGIN out; SQLAlchemy's AUTOCOMMIT would hand the connection back to the driver's
@@ -50,7 +52,7 @@ class Database:
         self._reader = self.engine.execution_options(**options)
         self._thread = threading.local()
         self._generation = 0
-        self._readers: WeakSet[Connection] = WeakSet()
+        self._kept: dict[threading.Thread, Connection] = {}
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
 
@@ -75,10 +77,17 @@ class Database:
         if old is not None:
             old.invalidate()
             old.close()
+        self._let_go()
         self._thread.generation = self._generation
         self._thread.connection = connection = self._reader.connect()
-        self._readers.add(connection)
+        self._kept[threading.current_thread()] = connection
         return connection
+
+    def _let_go(self) -> None:
+        """Give back what threads kept that have ended: the pool is no larger than the threads that there can be."""
+        for thread in [thread for thread in self._kept.copy() if not thread.is_alive()]:
+            if connection := self._kept.pop(thread, None):
+                connection.close()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -115,7 +124,7 @@ class Database:
 
     def dispose(self) -> None:
         """Close every connection, those that threads keep for reading too."""
-        for connection in list(self._readers):
+        for connection in self._kept.copy().values():
             connection.close()
         self.engine.dispose()
 
@@ -143,7 +152,7 @@ def _prepare_sqlite(engine: Engine) -> None:
         # The driver must not begin transactions by itself; the listener below does, and does it IMMEDIATE.
         connection.isolation_level = None
         for pragma in (
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            f"busy_timeout={LOCK_TIMEOUT_MS}",
             "journal_mode=WAL",
             "synchronous=NORMAL",
             "foreign_keys=ON",

@@ -13,7 +13,7 @@ from sqlalchemy import JSON, Connection, String, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from microservices.chassis.client import upstream
-from microservices.chassis.database import reading, writing
+from microservices.chassis.database import Upsert, reading, writing
 
 FEED_PATH = "/internal/events"
 MOST_EVENTS = 500
@@ -66,6 +66,7 @@ class FeedReader:
         limit: int = MOST_EVENTS,
     ) -> None:
         self.source, self._bookmark, self._apply, self._limit = source, bookmark, apply, limit
+        self._begin = Upsert(lambda insert: insert(bookmark).on_conflict_do_nothing())
 
     def step(self) -> bool:
         """Fetch what is new and apply it; returns whether there may be more."""
@@ -82,10 +83,12 @@ class FeedReader:
     def apply(self, db: Connection, events: list[dict[str, Any]]) -> None:
         """Apply the events beyond the bookmark and move it; another replica may have been here meanwhile."""
         mine = self._bookmark.feed == self.source
-        position = db.execute(select(self._bookmark.position).where(mine).with_for_update()).scalar()
+        found = select(self._bookmark.position).where(mine).with_for_update()
+        position = db.execute(found).scalar()
         if position is None:
-            position = 0
-            db.execute(insert(self._bookmark), {"feed": self.source, "position": position})
+            # There has to be a row to lock, and another replica may begin at the same moment.
+            self._begin.execute(db, {"feed": self.source, "position": 0})
+            position = db.execute(found).scalar() or 0
         for event in sorted(events, key=lambda event: int(event["position"])):
             if event["position"] > position:
                 self._apply(db, event["type"], event["data"])

@@ -75,6 +75,7 @@ class ServiceUnderTest:
         public = base64.b64encode(signing_key().public_key().public_bytes_raw()).decode()
         self.stand_ins = {name: StandIn(respond) for name, respond in (callees or {}).items()}
         env = {
+            "SHOP_HOME": str(folder),
             "SHOP_DATABASE_URL": f"sqlite:///{folder}/test.sqlite3",
             "SHOP_SERVICE_KEY": base64.b64encode(private).decode(),
             "SHOP_TRUSTED_KEYS": json.dumps(dict.fromkeys(callers, public)),

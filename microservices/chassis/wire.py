@@ -7,6 +7,7 @@ well as in its body, so the sockets here know the deadline themselves.
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -50,6 +51,26 @@ class Exchanges(Protocol):
         ...
 
 
+class _Late(threading.local):
+    """Connections of this thread on which an answer is overdue; see `hang_up_on_the_late`."""
+
+    def __init__(self) -> None:
+        self.sockets: list[socket.socket] = []
+
+
+_late = _Late()
+
+
+def hang_up_on_the_late() -> None:
+    """Close the connections on which an answer of this thread's last call came too late.
+
+    Not before, so that the gateway, which chooses the replica with the fewest requests in flight, sends a repeat to
+    another one than that which does not answer.
+    """
+    while _late.sockets:
+        _late.sockets.pop().close()
+
+
 class DeadlineSocket(socket.socket):
     """Waits for whatever comes in until one moment, however many pieces it comes in."""
 
@@ -80,7 +101,12 @@ class DeadlineConnection(HTTPConnection):
         assert isinstance(self.sock, DeadlineSocket)
         assert isinstance(self.timeout, (int, float))
         self.sock.deadline = time.monotonic() + self.timeout
-        return super().getresponse()
+        try:
+            return super().getresponse()
+        except TimeoutError:
+            _late.sockets.append(self.sock)
+            self.sock = None  # urllib3 closes what it finds here
+            raise
 
 
 class DeadlinePool(HTTPConnectionPool):

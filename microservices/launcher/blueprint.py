@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from microservices import gateway
 from microservices.launcher.environment import MARK, inherited, make_keys, service_environment
-from microservices.launcher.errors import MissingProgram
+from microservices.launcher.errors import MissingProgram, NotStarted
 from microservices.launcher.ports import Ports, require_free
 from microservices.launcher.replica import Replica
 from microservices.topology import Service, Topology
@@ -90,12 +91,35 @@ class Blueprint:
 
     def _gateway_command(self) -> Command:
         file = self._folder / "gateway.json"
-        configuration = gateway.configuration(self._topology, self.addresses, self._settings)
-        file.write_text(json.dumps(configuration, indent=1), encoding="utf-8")
+        file.write_text(json.dumps(self._gateway_configuration(), indent=1), encoding="utf-8")
+        return [str(gateway.caddy()), "run", "--config", str(file)], self._gateway_environment()
+
+    def _gateway_environment(self) -> dict[str, str]:
         # Caddy keeps certificates and a copy of its configuration below these; here there is nothing to keep.
         folders = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(self._folder / "caddy"))
-        env = CADDY_RUNTIME | inherited(os.environ) | folders | {MARK: self._fleet}
-        return [str(gateway.caddy()), "run", "--config", str(file)], env
+        return CADDY_RUNTIME | inherited(os.environ) | folders | {MARK: self._fleet}
+
+    def _gateway_configuration(self) -> object:
+        if self._topology.caddyfile is None:
+            return gateway.configuration(self._topology, self.addresses, self._settings)
+        # Read in a step of its own, because `caddy run` ends without a word about a mistake in the file.
+        command = [str(gateway.caddy()), "adapt", "--config", str(self._topology.caddyfile)]
+        env = self._gateway_environment() | gateway.variables(self.addresses)
+        read = subprocess.run(  # noqa: S603 -- the command comes from the topology
+            [*command, "--adapter", "caddyfile"], env=env, capture_output=True, text=True, check=False
+        )
+        if read.returncode:
+            raise NotStarted(f"The gateway cannot use its configuration: {_last_message(read.stderr)}")
+        return json.loads(read.stdout)
+
+
+def _last_message(log: str) -> str:
+    """What Caddy said last, whether it said so in JSON or in plain text."""
+    line = (log.strip().splitlines() or ["it did not say why"])[-1]
+    try:
+        return str(json.loads(line)["msg"])
+    except (ValueError, KeyError, TypeError):
+        return line
 
 
 def _addresses(topology: Topology, ports: list[int], public: int | None) -> gateway.Addresses:

@@ -83,6 +83,8 @@ class ControlServer:
                 return {"url": self._fleet.url, "members": describe(self._fleet.members())}
             case "scale":
                 return [replica.label for replica in self._fleet.scale(request["name"], request["count"])]
+            case "restart":
+                return [replica.label for replica in self._fleet.restart(request["name"])]
             case "down":
                 self._fleet.stop()
                 return None

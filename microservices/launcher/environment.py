@@ -77,6 +77,7 @@ def service_environment(
         "SHOP_HOME": str(home.absolute()),
         "SHOP_SERVICE": service.name,
         "SHOP_HOST": HOST,
+        "SHOP_BEHIND_GATEWAY": "1",
         "SHOP_THREADS": str(service.threads),
         "SHOP_SERVICE_KEY": keys[service.name].private,
         "SHOP_TRUSTED_KEYS": json.dumps(
@@ -84,7 +85,8 @@ def service_environment(
         ),
     }
     for name in topology.addresses_for(service):
-        env[f"SHOP_{name.upper()}_URL"] = f"http://{HOST}:{addresses.internal[name]}"
+        port = addresses.internal[topology.answering(name).name]
+        env[f"SHOP_{name.upper()}_URL"] = f"http://{HOST}:{port}"
     env |= settings
     if service.has_database:
         env["SHOP_DATABASE_URL"] = database_url(topology, service, data_dir, pattern)

@@ -72,7 +72,9 @@ class Fleet:
         self._say = say
         self._id = uuid.uuid4().hex
         self._on_ready = on_ready
-        self._supervisor = Supervisor(self._launch, self._became_ready, say, restart=restart)
+        self._supervisor = Supervisor(
+            self._launch, self._became_ready, say, restart=restart, ready_seconds=ready_seconds
+        )
         self._scaling = threading.Lock()
         self._stopping = threading.Lock()
         self._blueprint: Blueprint | None = None
@@ -100,6 +102,11 @@ class Fleet:
     def died(self) -> list[Death]:
         """Processes that ended without being asked to, in order; the gateway's slot is 0."""
         return list(self._supervisor.died)
+
+    @property
+    def internal_ports(self) -> Mapping[str, int]:
+        """Where the gateway listens for each service's callers."""
+        return self._plan.addresses.internal
 
     def replicas(self, name: str | None = None) -> list[Replica]:
         """The replicas, in the topology's order and by slot; of one service when `name` is given."""
@@ -135,6 +142,35 @@ class Fleet:
             elif len(present) > count:
                 self._scale_down(present[count:])
         return self._supervisor.of(name)
+
+    def restart(self, name: str) -> list[Replica]:
+        """Replace the replicas of the service by fresh ones, one after another; returns those. No request is lost.
+
+        Each new one serves before an old one drains, so one more runs meanwhile. Where every slot is taken there is no
+        place for it, and the old one leaves first.
+        """
+        if refusal := self.topology.refusal(name, 0):
+            raise WrongScale(refusal)
+        service = self.topology.service(name)
+        with self._scaling:
+            for old in self._supervisor.of(name):
+                present = self._supervisor.of(name)
+                if len(present) == service.slots:
+                    self._scale_down([old])
+                    present.remove(old)
+                    self._scale_up(service, present, len(present) + 1)
+                else:
+                    self._scale_up(service, present, len(present) + 1)
+                    self._scale_down([old])
+        return self._supervisor.of(name)
+
+    def revive(self) -> None:
+        """Start again what died, in a fleet that does not do so by itself; returns when all of it is ready."""
+        with self._supervisor.lock:
+            dead = [member for member in self.members() if member.phase is Phase.DOWN]
+            for member in dead:
+                self._launch(member)
+        self._wait_until_ready(dead)
 
     def stop(self) -> None:
         """End everything, the gateway first: what it took on still finds its replicas, and nothing new comes."""
@@ -185,7 +221,7 @@ class Fleet:
         """Start the member's process; the supervisor holds its lock."""
         command, env = self._plan.command(member)
         member.drain_file.unlink(missing_ok=True)
-        child = Child(command, env, member.log)
+        child = Child(command, env, member.log, self.topology.folder)
         member.started(child)
         self._state.entries[member.label] = state.Entry(member.label, child.pid, child.created, member.port)
         self._state.save()
@@ -199,7 +235,8 @@ class Fleet:
         edge = self._plan.gateway()
         self._supervisor.add(edge)
         self._wait_until_ready([edge])
-        served = [self._plan.addresses.internal[name] for name, count in self._wanted.items() if count]
+        inside = self.topology.called_inside()
+        served = [self._plan.addresses.internal[name] for name in inside if self._wanted[name]]
         deadline = time.monotonic() + self._ready_seconds
         while not all(readiness.status(port) == OK for port in served):
             if time.monotonic() > deadline:

@@ -22,11 +22,14 @@ ASK_AGAIN_SECONDS = 0.5
 class Child:
     """A running process group, started by this process."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], env: Mapping[str, str], log: Path, folder: Path | None = None
+    ) -> None:
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 -- the command comes from the topology
                 list(command),
                 env=dict(env),
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

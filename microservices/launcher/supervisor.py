@@ -21,6 +21,7 @@ class Supervisor:
         say: Callable[[str], None],
         *,
         restart: bool,
+        ready_seconds: float,
     ) -> None:
         self.members: dict[str, Replica] = {}
         self.died: list[Death] = []
@@ -29,6 +30,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._say = say
         self._restart = restart
+        self._ready_seconds = ready_seconds
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
 
@@ -82,6 +84,9 @@ class Supervisor:
             if exit_status is not None:
                 self._bury(member, exit_status)
                 return
+            if member.served and member.phase is Phase.STARTING and member.uptime() > self._ready_seconds:
+                self._end_hanging(member)
+                return
         if member.phase is Phase.STARTING and member.answers_ready():
             self._welcome(member)
 
@@ -99,6 +104,12 @@ class Supervisor:
             self._say(f"{member.label} is not used, for what had to be done with it failed: {member.problem}")
         else:
             self._say(f"{member.label} is ready after {member.uptime():.1f} s.")
+
+    def _end_hanging(self, member: Replica) -> None:
+        """A replica that hangs while it is started again: nobody else waits for it, so its end is up to us."""
+        self._say(f"{member.label} is not ready after {self._ready_seconds:.0f} s; ending it.")
+        if member.child:
+            member.child.kill()  # the next look finds it dead, and starts it again
 
     def _bury(self, member: Replica, exit_status: int) -> None:
         if member.child:

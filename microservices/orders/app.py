@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from flask import Flask
 
 from microservices.chassis.app import service
 from microservices.chassis.background import add_loop
+from microservices.orders import cards
 from microservices.orders.checkout import recover
 from microservices.orders.clients import CALLS
 from microservices.orders.models import Base
@@ -19,5 +21,6 @@ RECOVERY_SECONDS = 1.0
 def create_app(env: Mapping[str, str]) -> Flask:
     """The service as a WSGI application, which takes up unfinished checkouts while it is served."""
     app = service("orders", env, api, base=Base, calls=CALLS, keys_from="accounts")
+    app.extensions["card_key"] = cards.ensure_key(Path(env.get("SHOP_HOME", ".shop")) / "keys" / "orders.key")
     add_loop(app, "recovery", recover, RECOVERY_SECONDS)
     return app

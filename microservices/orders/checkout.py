@@ -14,7 +14,6 @@ became of it.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from sqlalchemy.exc import IntegrityError
 from microservices.chassis import context
 from microservices.chassis.database import reading
 from microservices.chassis.errors import Problem, Unavailable, UpstreamError
-from microservices.orders import clients, saga
+from microservices.orders import cards, clients, saga
 from microservices.orders.models import STATUS, Status, Step
 from microservices.orders.saga import Claim, Draft, Found
 from microservices.orders.service import show
@@ -62,7 +61,7 @@ class Answer:
 
 def checkout(customer_id: str, key: str, card_number: str) -> Answer:
     """Buy what is in the cart, once for each key; raises KeyReused when the key came with another body."""
-    claim = Claim(customer_id, key, hashlib.sha256(card_number.encode()).hexdigest())
+    claim = Claim(customer_id, key, cards.fingerprint(card_number))
     earlier = saga.find(claim)
     if earlier is not None:
         return _repeat(claim, earlier)

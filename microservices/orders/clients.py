@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from microservices.chassis.client import upstream
+from microservices.chassis.client import agreed, upstream
 from microservices.chassis.errors import Problem
 
 CALLS = ("cart", "catalog", "inventory", "payments")
+
+PRODUCTS = agreed(each=("sku", "name", "category", "price_cents"))
 
 
 class OutOfStock(Problem):
@@ -25,48 +27,68 @@ class PaymentTimedOut(Problem):
 
 def cart_lines(customer_id: str) -> dict[str, int]:
     """How many of which product the customer has in the cart."""
-    answer = upstream("cart").get(f"/internal/carts/{customer_id}")
-    return {item["sku"]: item["quantity"] for item in answer["items"]}
+    lines: dict[str, int] = upstream("cart").get(
+        f"/internal/carts/{customer_id}",
+        read=lambda answer: {item["sku"]: item["quantity"] for item in answer["items"]},
+    )
+    return lines
 
 
 def products(skus: Iterable[str]) -> list[dict[str, Any]]:
     """The products with these SKUs, at today's prices."""
-    items: list[dict[str, Any]] = upstream("catalog").get("/api/products", {"sku": ",".join(skus)})["items"]
+    found = upstream("catalog").get("/api/products", {"sku": ",".join(skus)}, read=PRODUCTS)
+    items: list[dict[str, Any]] = found["items"]
     return items
 
 
 def reserve(order_id: str, wanted: Mapping[str, int]) -> None:
     """Have stock put aside for the order; raises OutOfStock, and then nothing was."""
     body = {"order_id": order_id, "items": _items(wanted)}
-    upstream("inventory").post("/internal/reservations", body, idempotent=True, raises=[OutOfStock])
+    done = _done(order_id, "reserved", "committed")
+    upstream("inventory").post(
+        "/internal/reservations", body, idempotent=True, raises=[OutOfStock], read=done
+    )
 
 
 def commit_reservation(order_id: str) -> None:
     """Have the reserved stock counted as sold."""
-    upstream("inventory").post(f"/internal/reservations/{order_id}/commit", idempotent=True)
+    done = _done(order_id, "committed")
+    upstream("inventory").post(f"/internal/reservations/{order_id}/commit", idempotent=True, read=done)
 
 
 def release_reservation(order_id: str) -> None:
     """Have the reserved stock given back; also refuses a reservation that is still on its way."""
-    upstream("inventory").post(f"/internal/reservations/{order_id}/release", idempotent=True)
+    done = _done(order_id, "released")
+    upstream("inventory").post(f"/internal/reservations/{order_id}/release", idempotent=True, read=done)
 
 
 def capture(order_id: str, amount_cents: int, card_number: str) -> None:
     """Have the money taken; raises PaymentDeclined or PaymentTimedOut, and then none was."""
     body = {"order_id": order_id, "amount_cents": amount_cents, "card_number": card_number}
-    raises = [PaymentDeclined, PaymentTimedOut]
-    upstream("payments").post("/internal/payments", body, idempotent=True, raises=raises)
+    raises, done = [PaymentDeclined, PaymentTimedOut], _done(order_id, "captured")
+    upstream("payments").post("/internal/payments", body, idempotent=True, raises=raises, read=done)
 
 
 def refund(order_id: str) -> None:
     """Have the money given back, if any was taken; also refuses a capture that is still on its way."""
-    upstream("payments").post(f"/internal/payments/{order_id}/refund", idempotent=True)
+    done = _done(order_id, "refunded")
+    upstream("payments").post(f"/internal/payments/{order_id}/refund", idempotent=True, read=done)
 
 
 def empty_cart(customer_id: str, ordered: Mapping[str, int]) -> None:
     """Have the ordered lines taken out of the cart."""
     body = {"items": _items(ordered)}
     upstream("cart").post(f"/internal/carts/{customer_id}/checked-out", body, idempotent=True)
+
+
+def _done(order_id: str, *statuses: str) -> Callable[[Any], None]:
+    """A `read` that believes an effect only when it is said of this order: some 200 is no money in the till."""
+
+    def read(answer: Any) -> None:
+        if answer["order_id"] != order_id or answer["status"] not in statuses:
+            raise ValueError(answer)
+
+    return read
 
 
 def _items(quantities: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from microservices.chassis.database import reading, writing
 from microservices.chassis.errors import Problem
@@ -24,11 +24,18 @@ from microservices.orders.service import as_dict, line_as_dict
 LEASE_SECONDS = 10.0
 """Longer than any request may take: who has not finished by then has crashed."""
 UNFINISHED = (Step.PRICED, Step.PAID, Step.UNDOING)
+SELLING = frozenset({Step.PRICED, Step.PAID})
+"""The cart of such an order is not emptied yet; a customer has one of them at most (see the index in models.py)."""
 
 BY_KEY = select(Order.id, Order.customer_id, Order.fingerprint, Order.step, Order.problem).where(
     Order.customer_id == bindparam("customer_id"), Order.key == bindparam("key")
 )
-NEWEST = select(func.max(Order.number)).where(Order.customer_id == bindparam("who"))
+NEWEST = (
+    select(Order.number, Order.step)
+    .where(Order.customer_id == bindparam("who"))
+    .order_by(Order.number.desc())
+    .limit(1)
+)
 NEW_ORDER, NEW_LINES = insert(Order).returning(Order.number), insert(OrderLine)
 ADVANCE = (
     update(Order)
@@ -128,10 +135,16 @@ def find(claim: Claim) -> Found | None:
 
 
 def newest_number(customer_id: str) -> int | None:
-    """The number of the customer's newest order; None before the first."""
+    """The number of the customer's newest order; None before the first.
+
+    Raises OvertakenError while that one is still being sold: the cart that is read next may still hold what was
+    ordered, although by the time the new order is stored nothing shows it any more.
+    """
     with reading() as db:
-        number: int | None = db.execute(NEWEST, {"who": customer_id}).scalar()
-    return number
+        newest = db.execute(NEWEST, {"who": customer_id}).first()
+    if newest is not None and newest.step in SELLING:
+        raise OvertakenError
+    return newest.number if newest is not None else None
 
 
 def store(order: Draft, claim: Claim, newest: int | None, step: Step, refusal: Problem | None = None) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from microservices.chassis.client import upstream
+from microservices.chassis.client import agreed, upstream
+from microservices.chassis.client_address import CLIENT_ADDRESS
 from microservices.chassis.errors import InvalidRequest, NotAuthenticated, Problem, UpstreamError
 from microservices.storefront.problems import (
     CartEmpty,
@@ -31,6 +32,13 @@ CALLS = ("accounts", "catalog", "recommendations", "cart", "inventory", "orders"
 
 PATIENCE = 0.5
 """Seconds that a page waits for a part it can do without: four of these fit into the 2 s of a request."""
+
+PRODUCT = ("sku", "name", "category", "price_cents")
+PRODUCTS = agreed(each=PRODUCT)
+ORDER = agreed(
+    "id", "status", "total_cents", "created_at", each=("sku", "name", "quantity", "line_total_cents")
+)
+"""What the pages rely on: an answer without it is the other service's failure, not one of the page's."""
 
 
 def attempt(call: Callable[..., Any], *arguments: Any) -> Any:
@@ -75,11 +83,15 @@ class Accounts(Client):
         new = {"email": email, "password": password, "name": name}
         return self.call("POST", "/api/customers", new, raises=(EmailTaken, InvalidRequest), **options)
 
-    def sign_in(self, email: str, password: str, **options: Any) -> Any:
-        """A token for the customer; raises WrongCredentials or TooManyAttempts."""
+    def sign_in(self, email: str, password: str, address: str | None, **options: Any) -> Any:
+        """A token for the customer, who is at this address; raises WrongCredentials or TooManyAttempts."""
         given = {"email": email, "password": password}
         refusals = (WrongCredentials, TooManyAttempts, InvalidRequest)
-        return self.call("POST", "/api/sessions", given, raises=refusals, **options)
+        headers = {CLIENT_ADDRESS: address or ""}
+        read = agreed("token", "expires_in")
+        return self.call(
+            "POST", "/api/sessions", given, raises=refusals, headers=headers, read=read, **options
+        )
 
 
 class Catalog(Client):
@@ -89,18 +101,20 @@ class Catalog(Client):
 
     def categories(self, **options: Any) -> Any:
         """Every category."""
-        return self.call("GET", "/api/categories", **options)
+        read = agreed(each=("slug", "name", "products"))
+        return self.call("GET", "/api/categories", read=read, **options)
 
     def products(self, category: str, q: str, page: int, page_size: int, **options: Any) -> Any:
         """One page of products, bestsellers first."""
         wanted = urlencode({"category": category, "q": q, "page": page, "page_size": page_size})
-        return self.call("GET", f"/api/products?{wanted}", **options)
+        read = agreed("page", "page_size", "total", each=PRODUCT)
+        return self.call("GET", f"/api/products?{wanted}", read=read, **options)
 
     def batch(self, skus: Sequence[str], **options: Any) -> Any:
         """The products with these SKUs, in the order asked; for no SKUs nobody is asked."""
         if not skus:
             return {"items": []}
-        return self.call("GET", f"/api/products?sku={','.join(skus)}", **options)
+        return self.call("GET", f"/api/products?sku={','.join(skus)}", read=PRODUCTS, **options)
 
 
 class Recommendations(Client):
@@ -111,7 +125,7 @@ class Recommendations(Client):
     def suggest(self, sku: str, cart: Sequence[str], token: str | None, limit: int, **options: Any) -> Any:
         """SKUs that go well with `sku`, best first."""
         path = f"/api/products/{sku}/recommendations?cart={','.join(cart)}&limit={limit}"
-        return self.call("GET", path, token=token, **options)
+        return self.call("GET", path, token=token, read=agreed(each=("sku",)), **options)
 
 
 class Cart(Client):
@@ -121,7 +135,8 @@ class Cart(Client):
 
     def read(self, token: str, **options: Any) -> Any:
         """The cart with today's names and prices."""
-        return self.call("GET", "/api/cart", token=token, **options)
+        read = agreed("total_cents", each=("sku", "name", "quantity", "line_total_cents"))
+        return self.call("GET", "/api/cart", token=token, read=read, **options)
 
     def put(self, token: str, sku: str, quantity: int, **options: Any) -> Any:
         """Set how many of a product are in the cart; raises UnknownProduct or CartFull."""
@@ -141,7 +156,7 @@ class Inventory(Client):
 
     def availability(self, sku: str, **options: Any) -> Any:
         """How many of a product can be bought now."""
-        return self.call("GET", f"/api/inventory/{sku}", **options)
+        return self.call("GET", f"/api/inventory/{sku}", read=agreed("available"), **options)
 
 
 class Orders(Client):
@@ -159,16 +174,20 @@ class Orders(Client):
             raises=(CartEmpty, OutOfStock, PaymentDeclined, PaymentTimedOut, KeyReused, CheckoutInProgress),
             headers={"Idempotency-Key": key},
             idempotent=True,
+            read=agreed("id"),
             **options,
         )
 
     def history(self, token: str, page: int, page_size: int, **options: Any) -> Any:
         """One page of the customer's orders, newest first."""
-        return self.call("GET", f"/api/orders?page={page}&page_size={page_size}", token=token, **options)
+        path = f"/api/orders?page={page}&page_size={page_size}"
+        read = agreed("page", "page_size", "total", each=("id", "status", "total_cents", "created_at"))
+        return self.call("GET", path, token=token, read=read, **options)
 
     def show(self, token: str, order_id: str, **options: Any) -> Any:
         """One order; raises UnknownOrder."""
-        return self.call("GET", f"/api/orders/{order_id}", token=token, raises=(UnknownOrder,), **options)
+        path = f"/api/orders/{order_id}"
+        return self.call("GET", path, token=token, raises=(UnknownOrder,), read=ORDER, **options)
 
 
 accounts = Accounts()

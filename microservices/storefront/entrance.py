@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import redirect, request
 from werkzeug.wrappers import Response
 
+from microservices.chassis.client_address import client_address
 from microservices.chassis.errors import Problem
 from microservices.storefront import forms, session
 from microservices.storefront.clients import accounts
@@ -72,7 +73,7 @@ def to_sign_in() -> Response:
 
 
 def _enter(way: str, email: str, password: str) -> Response:
-    ticket = accounts.sign_in(email, password)
+    ticket = accounts.sign_in(email, password, client_address())
     return session.remember(redirect(way, 303), ticket["token"], ticket["expires_in"])
 
 

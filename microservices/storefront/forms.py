@@ -121,7 +121,7 @@ def refused_sign_in(slug: str) -> str:
     """What the sign-in page says about a refusal; empty when it has nothing to say."""
     return {
         "wrong-credentials": "No account has this email and password. Check both, or register.",
-        "too-many-attempts": "There were too many wrong passwords for this email. Wait a quarter of an hour.",
+        "too-many-attempts": "There were too many wrong passwords for this email. Try again in a few minutes.",
         "invalid-request": "No account has this email and password. Check both, or register.",
     }.get(slug, "")
 

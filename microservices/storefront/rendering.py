@@ -38,7 +38,7 @@ def init_pages(pages: Blueprint) -> None:
     """Give the templates their filters, and every answer of these pages its headers."""
     for name, function in _FILTERS.items():
         pages.add_app_template_filter(function, name)
-    pages.after_request(_add_headers)
+    pages.after_request(add_headers)
 
 
 def page(template: str, section: str = "", **facts: Any) -> str:
@@ -110,7 +110,8 @@ def _read_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _add_headers(response: Response) -> Response:
+def add_headers(response: Response) -> Response:
+    """Say what a browser may do with the answer."""
     response.headers.update(_HEADERS)
     if request.endpoint == "storefront.static" and response.status_code < 400:
         # The address carries a checksum of the file, so a copy never goes stale.

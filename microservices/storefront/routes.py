@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import Blueprint, abort, request
+from flask import Blueprint, abort, make_response, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
@@ -24,7 +24,15 @@ from microservices.chassis.observability import request_id
 from microservices.storefront import forms, session
 from microservices.storefront.clients import attempt, cart, catalog, inventory, recommendations
 from microservices.storefront.problems import UnknownProduct
-from microservices.storefront.rendering import ErrorPage, error_page, init_pages, last_page, page, search_link
+from microservices.storefront.rendering import (
+    ErrorPage,
+    add_headers,
+    error_page,
+    init_pages,
+    last_page,
+    page,
+    search_link,
+)
 
 BESTSELLERS = 12
 PAGE_SIZE = 20
@@ -101,11 +109,11 @@ def product(sku: str) -> str:
 
 
 @pages.app_errorhandler(NotFound)
-def nowhere(_error: NotFound) -> ErrorPage | Response:
+def nowhere(_error: NotFound) -> Response:
     """No route has this path: a person gets a page, a program a problem."""
     if request.path.startswith(("/api/", "/.well-known/")):
         return problem_response(NotFoundProblem("No route of the shop has this path."))
-    return error_page(404)
+    return add_headers(make_response(error_page(404)))  # no route, so none of these pages' own hooks
 
 
 @pages.errorhandler(HTTPException)

@@ -19,7 +19,7 @@ from microservices.chassis.client import Upstream
 from microservices.chassis.seeding import fill
 from microservices.chassis.tokens import ServiceTokens
 from microservices.chassis.wire import Answer
-from microservices.launcher.environment import make_keys
+from microservices.launcher.environment import database_url, make_keys
 from microservices.topology import SPLIT
 
 
@@ -38,15 +38,19 @@ class Direct:
 
 
 class SplitShop:
-    """The services by name, on databases in `folder` that are filled from a data set; close it at the end."""
+    """The services by name, on databases in `folder` that are filled from a data set; close it at the end.
 
-    def __init__(self, folder: Path, dataset: Path) -> None:
+    With a `pattern` of addresses, such as `postgresql://{service}@host/{service}`, the databases are those instead.
+    """
+
+    def __init__(self, folder: Path, dataset: Path, pattern: str | None = None, **settings: str) -> None:
         self._keys = make_keys(SPLIT)
         self.apps: dict[str, Flask] = {}
         for service in SPLIT.services:
-            url = f"sqlite:///{folder}/{service.name}.sqlite3"
+            url = database_url(SPLIT, service, folder, pattern)
             trusted = {caller: self._keys[caller].public for caller in SPLIT.callers_of(service.name)}
             env = {
+                "SHOP_HOME": str(folder),
                 "SHOP_DATABASE_URL": url,
                 "SHOP_SERVICE_KEY": self._keys[service.name].private,
                 "SHOP_TRUSTED_KEYS": json.dumps(trusted),
@@ -54,6 +58,7 @@ class SplitShop:
                     f"SHOP_{name.upper()}_URL": "http://unused.invalid"
                     for name in SPLIT.addresses_for(service)
                 },
+                **settings,
             }
             if service.has_database:
                 seed = import_module(f"microservices.{service.name}.seed")
@@ -65,7 +70,7 @@ class SplitShop:
                 extensions["upstreams"][name] = Upstream(
                     name,
                     Direct(self.apps[name]),
-                    timeout=2.0,
+                    timeout=extensions["config"].timeout,
                     tokens=extensions["service_tokens"],
                     metrics=extensions["metrics"],
                 )

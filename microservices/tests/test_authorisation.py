@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import MetaData, text
 from werkzeug.test import TestResponse
 
 from microservices.chassis.tokens import AUDIENCE, ISSUER
@@ -127,13 +127,21 @@ class Shop:
         return sorted(name for known, name in self.routes() if known == route)
 
     def ask(
-        self, app: str, route: str, headers: dict[str, str], cookie: str = "", **facts: str
+        self,
+        app: str,
+        route: str,
+        headers: dict[str, str],
+        cookie: str = "",
+        along: dict[str, Any] | None = None,
+        **facts: str,
     ) -> TestResponse:
-        """Send what the route takes, with parameters from `facts`."""
+        """Send what the route takes, with parameters from `facts` and the fields `along` besides."""
         method, path = route.split(" ")
         for name, value in {"sku": SKU, "path:filename": "shop.css", **facts}.items():
             path = path.replace(f"<{name}>", value)
         options: dict[str, Any] = {} if method in {"GET", "DELETE"} else body_of(route, facts)
+        for kind in options:
+            options[kind] |= along or {}
         options["headers"] = {"Origin": "http://localhost", "Idempotency-Key": unique("key"), **headers}
         client = self.apps[app].test_client()
         if cookie:
@@ -193,6 +201,7 @@ def body_of(route: str, facts: dict[str, str]) -> dict[str, Any]:
         "POST /checkout": {"data": {"card_number": CARD, "key": unique("page-key")}},
         "POST /sign-in": {"data": known},
         "POST /register": {"data": new},
+        "POST /sign-out": {"data": {}},
         "POST /internal/carts/<customer_id>/checked-out": {"json": {"items": [line]}},
         "POST /internal/reservations": {"json": {"order_id": order_id, "items": [line]}},
         "POST /internal/payments": {"json": {"order_id": order_id, "amount_cents": 5, "card_number": CARD}},
@@ -283,6 +292,69 @@ class TestEveryRoute:
             headers, cookie = headers_of(shop, app, actor)
             answer = shop.ask(app, route, headers, cookie, **facts)
             assert outcome(answer) == ROWS[route][ACTORS.index(actor)], (app, answer.text)
+
+
+JSON_ROUTES = [route for route in ROWS if "json" in body_of(route, {})]
+FORMS = [route for route in ROWS if "POST /" in route and "/api/" not in route and "/internal/" not in route]
+NOT_THE_CLIENTS = {
+    "id": "C00000",
+    "customer_id": "C00001",
+    "role": "admin",
+    "status": "confirmed",
+    "paid_cents": 1,
+    "total_cents": 1,
+    "unit_price_cents": 1,
+    "captured_cents": 1,
+    "lines": [],
+}
+
+
+def stored(shop: Shop) -> dict[str, list[str]]:
+    """All rows of all tables of the shop."""
+    rows: dict[str, list[str]] = {}
+    for name, app in shop.apps.items():
+        if "database" not in app.extensions:
+            continue
+        metadata = MetaData()
+        metadata.reflect(app.extensions["database"].engine)
+        with app.extensions["database"].reading() as db:
+            for table in metadata.sorted_tables:
+                rows[f"{name}.{table.name}"] = sorted(str(tuple(row)) for row in db.execute(table.select()))
+    return rows
+
+
+class TestWhatIsSentAlong:
+    @pytest.mark.parametrize("route", JSON_ROUTES)
+    def test_is_refused_by_name_and_changes_nothing(self, shop, route):
+        actor = "service" if route in INTERNAL else "admin"
+        for app in shop.owners(route):
+            facts = facts_for(shop, app, route, actor)
+            headers, _ = headers_of(shop, app, actor)
+            before = stored(shop)
+            answer = shop.ask(app, route, headers, along=NOT_THE_CLIENTS, **facts)
+            assert (answer.status_code, answer.json["type"]) == (422, "/problems/invalid-request")
+            assert {error["field"] for error in answer.json["errors"]} == set(NOT_THE_CLIENTS)
+            assert stored(shop) == before
+
+    @pytest.mark.parametrize("route", [*JSON_ROUTES, *FORMS])
+    def test_is_refused_when_it_is_too_large(self, shop, route):
+        actor = "service" if route in INTERNAL else "admin"
+        for app in shop.owners(route):
+            headers, cookie = headers_of(shop, app, actor)
+            answer = shop.ask(
+                app, route, headers, cookie, along={"much": "x" * 65_536}, order_id="any", customer_id="C1"
+            )
+            assert answer.status_code == 413
+
+    @pytest.mark.parametrize("route", FORMS)
+    def test_by_a_page_of_another_site_is_refused(self, shop, route):
+        for app in shop.owners(route):
+            before = stored(shop)
+            for origin in ("https://evil.example", "null", ""):
+                answer = shop.ask(app, route, {"Origin": origin}, shop.tokens["owner"])
+                assert answer.status_code == 403
+                assert "Set-Cookie" not in answer.headers
+            assert stored(shop) == before
 
 
 def customer_token(shop: Shop, **changes: Any) -> str:

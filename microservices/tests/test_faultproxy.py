@@ -9,8 +9,8 @@ from contextlib import closing
 
 import pytest
 
+from microservices.chaos.faultproxy import FaultProxy
 from microservices.tests.conftest import wait_until
-from microservices.tests.faultproxy import FaultProxy
 
 ANSWER = b"0123456789" * 10
 
@@ -111,6 +111,19 @@ def test_timeout_on_the_way_there_keeps_the_request_from_arriving(proxy, client,
     with proxy.toxic("timeout", "upstream", timeout=50):
         assert ask(client)[0] == b""
     assert echo.lines == []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [(0, b"No replica is free"), (1, b'[{"sku"'), (2, b'{"nobody": "agreed on this"}'), (3, b"[1, null]")],
+)
+def test_answer_speaks_in_the_place_of_a_server_that_did_its_work(proxy, client, echo, body, said):
+    with proxy.toxic("answer", status=503, body=body):
+        client.sendall(b"hello\n")
+        answer = b"".join(iter(lambda: client.recv(1000), b""))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert said in answer
+    assert (echo.lines, proxy.answered) == ([b"hello\n"], 1)
 
 
 def test_reset_peer_resets(proxy, client):

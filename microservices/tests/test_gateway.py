@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import subprocess
 
+import psutil
 import pytest
 
 from microservices.gateway import Addresses, caddy, configuration
@@ -115,6 +117,43 @@ def test_identity_from_outside_is_taken_off(port):
     forged = {"X_Customer_Id": "C1", "X_Internal_Caller": "orders", "Authorization": "service abc"}
     headers = call(port, "GET", "/api/alpha", **forged).json()["headers"]
     assert not {"X_CUSTOMER_ID", "X_INTERNAL_CALLER", "AUTHORIZATION"} & set(headers)
+
+
+def test_where_a_request_came_from_is_the_gateways_to_say(port):
+    forged = {
+        "X_Client_Address": "203.0.113.9",
+        "X_Forwarded_For": "203.0.113.9",
+        "Forwarded": "for=203.0.113.9",
+    }
+    headers = call(port, "GET", "/api/alpha", **forged).json()["headers"]
+    assert headers["X_CLIENT_ADDRESS"] == "127.0.0.1"
+    assert call(port, "GET", "/api/alpha").json()["headers"]["X_CLIENT_ADDRESS"] == "127.0.0.1"
+
+
+def test_a_header_with_an_underscore_does_not_stand_in_for_the_gateways(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/api/alpha", headers={"X_Client_Address": "203.0.113.9"})
+    headers = json.loads(connection.getresponse().read())["headers"]
+    connection.close()
+    assert headers["X_CLIENT_ADDRESS"] == "127.0.0.1"
+
+
+def test_between_services_it_passes_as_the_caller_says_it(port):
+    beta = call(port, "GET", "/api/alpha").json()["env"]["SHOP_BETA_URL"]
+    answer = call(int(beta.rpartition(":")[2]), "GET", "/api/things", X_Client_Address="203.0.113.9")
+    assert answer.json()["headers"]["X_CLIENT_ADDRESS"] == "203.0.113.9"
+
+
+def test_every_process_listens_on_loopback_only(shop):
+    listening = [
+        connection.laddr.ip
+        for member in shop.members()
+        for pid in member.pids()
+        for connection in psutil.Process(pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= len(shop.members())
+    assert set(listening) == {"127.0.0.1"}
 
 
 def test_a_customers_token_passes(port):

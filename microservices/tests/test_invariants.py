@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from microservices.tests.invariants import INVARIANTS, Shop, Told, stock_adds_up, what_was_told_is_true
+from microservices.chaos.invariants import INVARIANTS, Shop, Told, stock_adds_up, what_was_told_is_true
 
 ORDER = {"number": 1, "id": "o1", "customer_id": "ada", "key": "key-1", "step": "settled", "total_cents": 500}
 SOUND = Shop(

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -49,6 +50,28 @@ def test_scaling_up_and_down_under_traffic_loses_no_request(start):
     assert traffic.sent > 200
 
 
+def test_a_rolling_restart_under_traffic_replaces_every_replica_and_loses_no_request(start):
+    fleet = start()
+    fleet.scale("alpha", 2)
+    before = {replica.pid for replica in fleet.replicas("alpha")}
+    traffic = Traffic(public_port(fleet))
+    with traffic.flowing():
+        after = {replica.pid for replica in fleet.restart("alpha")}
+    assert len(after) == 2
+    assert not before & after
+    assert traffic.failures == []
+    assert fleet.died == []
+
+
+def test_a_service_whose_slots_are_all_taken_is_restarted_too(topology, tmp_path):
+    narrow = replace(topology, services=tuple(replace(service, slots=2) for service in topology.services))
+    with Fleet(narrow, {"alpha": 2}, data_dir=tmp_path, home=tmp_path) as fleet:
+        before = {replica.pid for replica in fleet.replicas("alpha")}
+        after = {replica.pid for replica in fleet.restart("alpha")}
+    assert len(after) == 2
+    assert not before & after
+
+
 def test_a_killed_replica_is_started_again_on_its_port(start):
     sentences = []
     fleet = start(say=sentences.append)
@@ -60,6 +83,29 @@ def test_a_killed_replica_is_started_again_on_its_port(start):
     assert [(death.name, death.slot, death.exit_status) for death in fleet.died] == [("beta", 1, -9)]
     assert all(is_gone(pid) for pid in before), "the killed server's worker lives on and shares the port"
     wait_until(lambda: call(public_port(fleet), "GET", "/api/things").status == 200)
+
+
+def test_a_replica_that_hangs_while_it_is_started_again_is_ended_and_started_once_more(start):
+    sentences = []
+    fleet = start(say=sentences.append)
+    fleet._supervisor._ready_seconds = 1.0  # from now on: the first start may take longer on a busy machine
+    replica = fleet.replicas("beta")[0]
+    launch = fleet._supervisor._launch
+    launches = []
+
+    def launch_paused_once(member):
+        launch(member)
+        launches.append(member.label)
+        if len(launches) == 1:
+            os.kill(member.pid, signal.SIGSTOP)
+        else:
+            fleet._supervisor._ready_seconds = 60.0
+
+    fleet._supervisor._launch = launch_paused_once
+    os.kill(replica.pid, signal.SIGKILL)
+    wait_until(lambda: replica.restarts == 2 and replica.phase == "ready", 20.0)
+    assert "beta-1 is not ready after 1 s; ending it." in sentences
+    assert "beta-1 died (SIGKILL); starting it again in 0.4 s." in sentences
 
 
 def test_a_replica_whose_worker_is_killed_is_started_again(start):

@@ -309,7 +309,7 @@ def test_a_missing_address_is_refused_at_the_start(tmp_path: Path) -> None:
 def test_a_locked_database_is_unavailable_and_recovers_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 10)
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_MS", 10)
     things = ServiceUnderTest(
         create_app, tmp_path, callees={"identity": publish_keys, "friend": publish_keys}
     )

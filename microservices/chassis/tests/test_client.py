@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 import pytest
 
 from microservices.chassis import context
 from microservices.chassis.breaker import Breaker
-from microservices.chassis.client import BreakerOpen, Upstream
+from microservices.chassis.client import BreakerOpen, Upstream, agreed
 from microservices.chassis.errors import (
     BadUpstream,
     NotAuthenticated,
@@ -192,6 +193,7 @@ def test_a_call_is_attempted_three_times_at_most(upstream: Upstream, stub: Stub)
 
 def test_repeats_stay_below_a_tenth_of_the_calls(upstream: Upstream, stub: Stub) -> None:
     upstream.breaker = Breaker("stub", in_a_row=1000, window=1000)
+    upstream.timeout = 10.0  # counted, not timed
     stub.behave = Connection.reset
     for _ in range(50):
         with pytest.raises(UpstreamUnavailable):
@@ -280,3 +282,50 @@ def test_a_failure_leaves_one_line_in_the_log(
     assert [record.getMessage().split(" (")[0] for record in caplog.records] == [
         "stub POST /things: The stub service cannot be reached just now."
     ]
+
+
+def test_what_a_reader_stumbles_over_was_not_agreed_upon(upstream: Upstream, stub: Stub) -> None:
+    stub.behave = lambda connection: connection.answer(200, b'{"items": [{"sku": "P1"}, {"name": "Teapot"}]}')
+    assert upstream.get("/things", read=agreed("items")) == {"items": [{"sku": "P1"}, {"name": "Teapot"}]}
+    for read in (agreed("total"), agreed(each=["sku"]), lambda things: things["items"][2]):
+        with pytest.raises(BadUpstream, match="not agreed upon"):
+            upstream.get("/things", read=read)
+
+
+def test_a_get_to_a_replica_that_stands_still_is_asked_again_while_the_first_is_still_open(
+    upstream: Upstream, stub: Stub
+) -> None:
+    hung_up = threading.Event()
+    seen: list[bool] = []
+
+    def stand_still(connection: Connection) -> None:
+        connection.socket.settimeout(5)
+        connection.socket.recv(1)  # until the client hangs up
+        hung_up.set()
+
+    def answer(connection: Connection) -> None:
+        seen.append(hung_up.is_set())  # if it is, the gateway thinks that the first replica is free
+        fine(connection)
+
+    stub.then(stand_still, answer)
+    assert upstream.get("/things") == {"fine": True}
+    assert seen == [False]
+    assert hung_up.wait(5)
+
+
+def test_a_get_with_a_timeout_of_its_own_is_given_all_of_it(upstream: Upstream, stub: Stub) -> None:
+    stub.behave = Connection.hang
+    with pytest.raises(UpstreamTimeout):
+        upstream.get("/things", timeout=0.3)
+    assert len(stub.requests) == 1
+
+
+def test_a_service_that_hangs_is_held_to_account_by_calls_that_have_half_of_the_time(
+    upstream: Upstream, stub: Stub, here: context.Context
+) -> None:
+    stub.behave = Connection.hang
+    for _ in range(5):
+        here.deadline = time.monotonic() + upstream.timeout * 0.48
+        with pytest.raises(UpstreamError):
+            upstream.get("/things")
+    assert upstream.breaker.state != "closed"

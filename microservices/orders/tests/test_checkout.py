@@ -22,6 +22,16 @@ ADA = as_customer("C00001")
 PRODUCT = {"sku": "P00001", "name": "Teapot", "description": "", "category": "tea", "price_cents": 500}
 
 
+DONE = {
+    "reservations": "reserved",
+    "payments": "captured",
+    "commit": "committed",
+    "release": "released",
+    "refund": "refunded",
+}
+"""What inventory and payments say that they did, by the end of the path."""
+
+
 class Shop:
     """Stands in for the four services that checkout calls; `fails` says which call ends how."""
 
@@ -30,6 +40,8 @@ class Shop:
         self.cart: list[dict[str, Any]] = [{"sku": "P00001", "quantity": 2}]
         self.products = [PRODUCT]
         self.fails: dict[str, BaseException] = {}
+        self.nonsense: dict[str, Any] = {}
+        """What a call answers with a 200 instead of what was agreed on."""
 
     def answer(self, path: str, document: Any, status: int = 200) -> tuple[int, Any]:
         verb = path.split("?", maxsplit=1)[0].rsplit("/", 1)[-1]
@@ -42,7 +54,7 @@ class Shop:
             return failure.status, failure.to_dict()
         if failure is not None:
             raise failure
-        return status, document
+        return status, self.nonsense.get(verb, document)
 
     def callees(self) -> dict[str, Any]:
         def cart(_method: str, path: str, _body: Any) -> tuple[int, Any]:
@@ -51,15 +63,16 @@ class Shop:
         def catalog(_method: str, path: str, _body: Any) -> tuple[int, Any]:
             return self.answer(path, {"items": self.products})
 
-        def anything(_method: str, path: str, _body: Any) -> tuple[int, Any]:
-            return self.answer(path, {"status": "fine"})
+        def effect(_method: str, path: str, body: Any) -> tuple[int, Any]:
+            order_id = body["order_id"] if body else path.split("/")[-2]
+            return self.answer(path, {"order_id": order_id, "status": DONE[path.rsplit("/", 1)[-1]]})
 
         return {
             "accounts": publish_keys,
             "cart": cart,
             "catalog": catalog,
-            "inventory": anything,
-            "payments": anything,
+            "inventory": effect,
+            "payments": effect,
         }
 
 
@@ -98,6 +111,23 @@ def test_a_checkout_prices_reserves_captures_and_then_settles(orders, shop):
     assert (answer.status_code, answer.json["total_cents"]) == (201, 1000)
     assert shop.calls == ["cart", "price", "reserve", "capture", "commit", "checked-out"]
     assert steps(orders) == [Step.SETTLED]
+
+
+@pytest.mark.parametrize("call", ["cart", "price", "reserve", "capture"])
+@pytest.mark.parametrize("document", [{"nobody": "agreed on this"}, [1, None], {"items": [{"sku": 1}]}, None])
+def test_an_answer_that_nobody_agreed_on_confirms_no_order(orders, shop, call, document):
+    shop.nonsense[call] = document
+    answer = check_out(orders)
+    assert (answer.status_code, answer.json["type"]) == (502, "/problems/bad-upstream")
+    assert Step.SETTLED not in steps(orders)
+    assert Step.PAID not in steps(orders)
+
+
+def test_money_that_was_taken_for_another_order_pays_for_none(orders, shop):
+    shop.nonsense["capture"] = {"order_id": "another", "status": "captured"}
+    assert check_out(orders).status_code == 502
+    assert shop.calls[-2:] == ["refund", "release"]
+    assert steps(orders) == [Step.UNDONE]
 
 
 def test_a_confirmed_order_is_in_the_feed_with_everything_that_recommendations_needs(orders):

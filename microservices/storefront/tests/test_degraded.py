@@ -5,6 +5,21 @@ import pytest
 from microservices.storefront.clients import PATIENCE
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/search", "/products/P00009", "/cart", "/checkout", "/orders", "/orders/O1"]
+)
+@pytest.mark.parametrize("service", ["catalog", "recommendations", "cart", "inventory", "orders"])
+def test_an_answer_that_nobody_agreed_on_is_as_if_the_service_were_away(shop, path, service):
+    shop.sign_in()
+    shop.away.add(service)
+    without = shop.get(path)
+    shop.away.clear()
+    shop.mad.add(service)
+    page = shop.get(path)
+    assert page.status_code == without.status_code
+    assert page.status_code in {200, 503}
+
+
 @pytest.mark.parametrize("trouble", ["away", "slow"])
 def test_without_recommendations_the_product_page_shows_bestsellers_and_says_why(shop, trouble):
     getattr(shop, trouble).add("recommendations")

@@ -143,3 +143,10 @@ def test_a_full_cart_says_so(shop):
 def test_programs_get_problems(shop):
     assert shop.get("/api/nothing").mimetype == "application/problem+json"
     assert shop.get("/nothing").mimetype == "text/html"
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/no/such/page", "/products/NO-SUCH-SKU"])
+def test_every_page_says_what_a_browser_may_do_with_it_even_one_that_is_not_there(shop, path):
+    headers = shop.get(path).headers
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"

@@ -1,8 +1,8 @@
 """What holds in the split shop whatever fails, read from the databases of all services and from what clients know.
 
-Each invariant is a function that returns sentences, one for each time that it is broken; none when it holds. Only a
-test may look into all databases at once: no service can. I4 and I6 hold once the shop had time to settle, the others
-always, except that stock and money of an unfinished checkout are not compared with its order.
+Each invariant is a function that returns sentences, one for each time that it is broken; none when it holds. Only
+who tests may look into all databases at once: no service can. I4 and I6 hold once the shop had time to settle, the
+others always, except that stock and money of an unfinished checkout are not compared with its order.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Told:
     key: str
     status: int | None
     order: Mapping[str, Any] | None = None
+    final: bool = False
+    """Whether this is the end of it by what docs/api.md says, as a refusal that is repeated for the key is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +174,22 @@ def what_was_told_is_true(shop: Shop, told: Iterable[Told]) -> Iterator[str]:
                 yield f"The customer was told of order {one.order['id']}, and it is {stored}."
             elif stored["total_cents"] != one.order["total_cents"]:
                 yield f"Order {stored['id']} costs {stored['total_cents']}, and was told otherwise."
-        elif one.status == 402 and stored is not None and stored["step"] in CONFIRMED:
-            yield f"The customer was told 402 for the key {one.key}, and order {stored['id']} stands."
+        elif (one.status == 402 or one.final) and stored is not None and stored["step"] in CONFIRMED:
+            yield f"The customer was told {one.status} for the key {one.key}, and order {stored['id']} stands."
+
+
+def repeats_tell_one_outcome(told: Iterable[Told]) -> Iterator[str]:
+    """I5: whoever repeats with the same key learns how the checkout ended, and hears the same every time."""
+    ends: dict[tuple[str, str], set[tuple[int | None, str]]] = {}
+    for one in told:
+        end = ends.setdefault((one.customer_id, one.key), set())
+        if one.final:
+            end.add((one.status, str(one.order["id"]) if one.order else ""))
+    for (customer, key), answers in ends.items():
+        if not answers:
+            yield f"Customer {customer} repeated the key {key} and never learnt how the checkout ended."
+        if len(answers) > 1:
+            yield f"Customer {customer} was told different ends of the key {key}: {sorted(answers, key=str)}."
 
 
 def everything_is_decided(shop: Shop) -> Iterator[str]:
@@ -218,13 +234,36 @@ INVARIANTS: Mapping[str, Callable[[Shop], Iterator[str]]] = {
 }
 
 
-def broken(databases: Databases, told: Iterable[Told] = (), before: Shop | None = None) -> list[str]:
-    """All sentences about what does not hold now, each with the invariant's name before it."""
-    shop = Shop.look(databases)
+MEANINGS: Mapping[str, str] = {
+    "I1": "stock adds up",
+    "I2": "money adds up",
+    "I3": "one order for each key, as it was told",
+    "I4": "every checkout is decided",
+    "I5": "a repeat tells the one true end",
+    "I6": "each event had its effect once",
+}
+
+
+def table(shop: Shop, told: Iterable[Told] = (), before: Shop | None = None) -> dict[str, list[str]]:
+    """Each invariant that one look can tell of, with the sentences about how it is broken.
+
+    I5 needs clients that repeat until they know the end (`Told.final`), so `repeats_tell_one_outcome` is apart.
+    """
     found = {name: list(check(shop)) for name, check in INVARIANTS.items()}
     found["I1"] = list(stock_adds_up(shop, before))
     found["I3"] = list(what_was_told_is_true(shop, told))
-    return [f"{name}: {sentence}" for name, sentences in sorted(found.items()) for sentence in sentences]
+    return dict(sorted(found.items()))
+
+
+def broken(databases: Databases, told: Iterable[Told] = (), before: Shop | None = None) -> list[str]:
+    """All sentences about what does not hold now, each with the invariant's name before it."""
+    return broken_in(Shop.look(databases), told, before)
+
+
+def broken_in(shop: Shop, told: Iterable[Told] = (), before: Shop | None = None) -> list[str]:
+    """The same, of a look that was taken before."""
+    found = table(shop, told, before)
+    return [f"{name}: {sentence}" for name, sentences in found.items() for sentence in sentences]
 
 
 def _parsed(data: Any) -> Any:

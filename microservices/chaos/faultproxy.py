@@ -6,7 +6,8 @@
             ...  # whoever asks at proxy.url waits three seconds for each piece of the answer
 
 Times are in milliseconds, except the slicer's delay, which is in microseconds, as there. Unlike there, a toxic works
-on connections that are already open too, for the shop keeps its own open: from the next piece of data on.
+on connections that are already open too, for the shop keeps its own open: from the next piece of data on. One toxic
+is not from there: `answer` puts an HTTP answer in the place of the server's, which did its work all the same.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Any, Self
 
 HOST = "127.0.0.1"
 MOST_BYTES = 65_536
+LET_IN_SECONDS = 0.01
+"""Whoever was let in a moment before the end gets as far as being known, so that the connection can be closed."""
 AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset instead of a goodbye
 
 
@@ -72,8 +75,10 @@ class FaultProxy:
         self.upstream = upstream
         self.connections = 0
         """How many were made so far."""
+        self.answered = 0
+        """Requests that the toxic `answer` answered so far."""
         self._toxics: list[Toxic] = []
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 -- seeded jitter hides nothing
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy")
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -116,9 +121,14 @@ class FaultProxy:
 
     async def _stop(self) -> None:
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(LET_IN_SECONDS)
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.sleep(0)
+        for _ in range(3):  # connections that were just closed are gone before the loop is
+            await asyncio.sleep(0)
 
     async def _connected(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -128,7 +138,7 @@ class FaultProxy:
         task.add_done_callback(self._tasks.discard)
         try:
             answers, server = await asyncio.open_connection(HOST, self.upstream)
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # nobody is there, or the proxy is being closed
             client.transport.abort()
             return
         connection = Connection(client, server)
@@ -138,7 +148,10 @@ class FaultProxy:
         ]
         try:
             # When one side has ended, the other would wait for data that nobody wants.
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            with suppress(
+                asyncio.CancelledError
+            ):  # asyncio's streams complain about a handler that was cancelled
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for pump in pumps:
                 pump.cancel()
@@ -202,6 +215,15 @@ class FaultProxy:
         connection.close()
         raise _Closed
 
+    async def _answer(self, toxic: Toxic, _pieces: Pieces, connection: Connection) -> Pieces:
+        self.answered += 1
+        client, _ = connection.ends
+        client.write(_http_answer(toxic["status"], *BODIES[toxic["body"]]))
+        with suppress(OSError):
+            await client.drain()
+        connection.close()
+        raise _Closed
+
 
 Pieces = list[tuple[bytes, float]]
 
@@ -211,8 +233,25 @@ TOXICS: dict[str, dict[str, int]] = {
     "reset_peer": {"timeout": 0},
     "slicer": {"average_size": 1, "size_variation": 0, "delay": 0},
     "limit_data": {"bytes": 0},
+    "answer": {"status": 503, "body": 0},
 }
 """Each with its attributes and their defaults."""
+
+BODIES = (
+    ("text/plain", b"No replica is free to answer."),
+    ("application/json", b'{"items": [{"sku"'),
+    ("application/json", b'{"nobody": "agreed on this"}'),
+    ("application/json", b"[1, null]"),
+)
+"""What `answer` says: a proxy's words, JSON that breaks off, and two that are JSON but not what was agreed on."""
+
+
+def _http_answer(status: int, content_type: str, body: bytes) -> bytes:
+    head = (
+        f"HTTP/1.1 {status} Put in its place\r\nContent-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 async def _pause(toxic: Toxic, seconds: float | None) -> None:

@@ -1,0 +1,139 @@
+"""How often passwords may be guessed: a try is taken before the hash is computed, and given back if it was right.
+
+Tries are a bucket that fills again at a steady rate, kept as one number, the moment at which it will be full (the
+generic cell rate algorithm). One statement takes a try or finds none left, so however many threads and replicas ask
+at once, they get no more than there are.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, case, delete, select, tuple_, update
+
+from microservices.accounts.models import KnownNetwork, Tries
+from microservices.chassis.database import Upsert, writing
+from microservices.chassis.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many tries at once, and then one more whenever so many seconds have passed."""
+
+    tries: int
+    seconds: float
+
+
+FROM_A_NETWORK = Limit(10, 90.0)
+FROM_ANYWHERE = Limit(50, 72.0)
+"""Fifty and one every 72 s are at most 100 in any hour, the bound of OWASP's ASVS for one account."""
+
+ANYWHERE = "anywhere"
+KNOWN_SECONDS = 30 * 24 * 3600.0
+"""How long a network is remembered from which the customer has signed in."""
+SWEPT_AT_ONCE = 100
+
+TAKE = Upsert(
+    lambda insert: (
+        insert(Tries)
+        .on_conflict_do_update(
+            index_elements=["email", "place"],
+            set_={
+                "full_at": case((Tries.full_at > bindparam("now"), Tries.full_at), else_=bindparam("now"))
+                + bindparam("cost")
+            },
+            where=Tries.full_at <= bindparam("latest"),
+        )
+        .returning(Tries.full_at)
+    )
+)
+THIS_BUCKET = (Tries.email == bindparam("who"), Tries.place == bindparam("where"))
+FULL_AT = select(Tries.full_at).where(*THIS_BUCKET)
+GIVE_BACK = update(Tries).where(*THIS_BUCKET).values(full_at=Tries.full_at - bindparam("cost"))
+IS_KNOWN = select(KnownNetwork.email).where(
+    KnownNetwork.email == bindparam("who"),
+    KnownNetwork.network == bindparam("where"),
+    KnownNetwork.seen_at > bindparam("since"),
+)
+REMEMBER = Upsert(
+    lambda insert: (new := insert(KnownNetwork)).on_conflict_do_update(
+        index_elements=["email", "network"], set_={"seen_at": new.excluded.seen_at}
+    )
+)
+
+
+class TooManyAttempts(Problem):
+    status, slug, title = 429, "too-many-attempts", "Too many wrong passwords"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            f"There were too many wrong passwords for this email; try again in {seconds} seconds."
+        )
+        self.headers = {"Retry-After": str(seconds)}  # type: ignore[misc]  # this one depends on the refusal
+
+
+def network_of(address: str | None) -> str:
+    """What counts as one place: an IPv4 address, or the 64 bits of an IPv6 address that one customer gets."""
+    try:
+        ip = ipaddress.ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip.packed[:8] + bytes(8), 64)))
+
+
+def take_try(email: str, network: str) -> list[str]:
+    """Take a try from each bucket that counts, and return their names; raises TooManyAttempts, and takes none then.
+
+    Tries from anywhere keep many strangers together from guessing. They could keep the customer out as well,
+    so whoever comes from where this customer has signed in before is not held up by them.
+    """
+    now = time.time()
+    with writing() as db:
+        _take(db, email, network, FROM_A_NETWORK, now)
+        known = {"who": email, "where": network, "since": now - KNOWN_SECONDS}
+        if db.execute(IS_KNOWN, known).first() is not None:
+            return [network]
+        _take(db, email, ANYWHERE, FROM_ANYWHERE, now)
+        return [network, ANYWHERE]
+
+
+def was_right(email: str, network: str, taken: list[str]) -> None:
+    """Give the tries back, and remember where the customer signed in."""
+    with writing() as db:
+        for place in taken:
+            cost = (FROM_ANYWHERE if place == ANYWHERE else FROM_A_NETWORK).seconds
+            db.execute(GIVE_BACK, {"who": email, "where": place, "cost": cost})
+        REMEMBER.execute(db, {"email": email, "network": network, "seen_at": time.time()})
+
+
+def was_wrong() -> None:
+    """Sweep out what counts no more, a little at a time; the try itself was counted before."""
+    now = time.time()
+    with writing() as db:
+        for table, key, old in (
+            (Tries, (Tries.email, Tries.place), Tries.full_at < now),
+            (
+                KnownNetwork,
+                (KnownNetwork.email, KnownNetwork.network),
+                KnownNetwork.seen_at < now - KNOWN_SECONDS,
+            ),
+        ):
+            # Rows that somebody else holds are left for the next time: nobody waits, so nobody waits for each other.
+            some = select(*key).where(old).limit(SWEPT_AT_ONCE).with_for_update(skip_locked=True)
+            db.execute(delete(table).where(tuple_(*key).in_(some)))
+
+
+def _take(db: Connection, email: str, place: str, limit: Limit, now: float) -> None:
+    latest = now + (limit.tries - 1) * limit.seconds
+    this = {"email": email, "place": place, "full_at": now + limit.seconds}
+    facts = {"now": now, "cost": limit.seconds, "latest": latest}
+    if TAKE.execute(db, this | facts).first() is None:
+        full_at = db.execute(FULL_AT, {"who": email, "where": place}).scalar_one()
+        raise TooManyAttempts(max(1, math.ceil(full_at - latest)))

@@ -1,0 +1,37 @@
+"""What is kept of a card: enough to know it again beside its idempotency key, not enough to find its number.
+
+A plain hash would not do: numbers have sixteen digits, of which the bank and the check digit are known, and all of them
+are tried in seconds. So the hash has a key, and the key is not in the database: whoever gets a copy of the tables gets
+nothing to try numbers with.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from flask import current_app
+
+KEY_BYTES = 32
+
+
+def fingerprint(card_number: str) -> str:
+    """The same for the same card, as long as the shop keeps its key."""
+    key: bytes = current_app.extensions["card_key"]
+    return hmac.new(key, card_number.encode(), "sha256").hexdigest()
+
+
+def ensure_key(file: Path) -> bytes:
+    """The key in the file, made unless there is one; replicas that start together all get the same."""
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = file.with_name(f"{file.name}.{os.getpid()}-{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
+            new.write(secrets.token_bytes(KEY_BYTES))
+        with suppress(FileExistsError):
+            os.link(draft, file)  # unlike a rename, this does not replace the key of somebody who was faster
+        draft.unlink()
+    return file.read_bytes()

@@ -1,0 +1,338 @@
+"""The chaos command: its plan, its customers, its verdict, and one short run of the whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microservices.chaos import client as clients
+from microservices.chaos import command, run
+from microservices.chaos.client import Attempt, Client, Customer, History, NotServed, Outcome
+from microservices.chaos.faults import every
+from microservices.chaos.invariants import Told, repeats_tell_one_outcome
+from microservices.chaos.plan import TIMED, plan
+from microservices.chaos.report import Happened, Result
+from microservices.launcher import LauncherError
+from microservices.tests.conftest import environments
+
+ORDER = {"id": "o1", "total_cents": 500}
+FAULT = Happened("orders killed", 1.0, 0.1, "the launcher", "orders-1 died", 2.5, 100, 7, 90, 1)
+CLEAN = Result(
+    7,
+    0.5,
+    "SQLite",
+    faults=[FAULT, replace(FAULT, recovered=None), replace(FAULT, noticed=None)],
+    outcomes={"buyer": {"ok": 1234, "refused": 5}},
+    statuses={"200": 2000, "503": 4},
+    invariants={name: [] for name in ("I1", "I2", "I3", "I4", "I5", "I6")},
+)
+
+
+def test_a_seed_repeats_its_plan_and_another_has_its_own():
+    assert list(islice(plan(1), 200)) == list(islice(plan(1), 200))
+    assert list(islice(plan(1), 20)) != list(islice(plan(2), 20))
+
+
+def test_each_pack_of_the_plan_has_every_fault_once_and_a_length_where_it_needs_one():
+    pack = every()
+    dealt = list(islice(plan(3), 2 * len(pack)))
+    for half in (dealt[: len(pack)], dealt[len(pack) :]):
+        assert {(fault.kind, fault.target) for fault in half} == {
+            (fault.kind, fault.target) for fault in pack
+        }
+    assert all((fault.seconds > 0) == (fault.kind in TIMED) for fault in dealt)
+    assert len({str(fault) for fault in pack}) == len(pack)
+
+
+class Answers:
+    """A shop that answers what it is told, one after the other; the last one from then on."""
+
+    def __init__(self, *answers):
+        self.waiting, self.asked = list(answers), []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.asked.append((self.path, self.headers.get("Idempotency-Key")))
+                if self.path in {"/api/customers", "/api/sessions"}:
+                    self._say(201, {"id": "C1", "token": "t"}, {})
+                    return
+                answer = outer.waiting.pop(0) if len(outer.waiting) > 1 else outer.waiting[0]
+                if answer is None:
+                    self.close_connection = True
+                else:
+                    self._say(*answer)
+
+            do_GET = do_POST  # noqa: N815 -- the name that the base class looks for
+
+            def _say(self, status, document, headers):
+                body = json.dumps(document).encode()
+                self.send_response(status)
+                kind = "application/problem+json" if "type" in document else "application/json"
+                for name, value in {"Content-Type": kind, "Content-Length": len(body), **headers}.items():
+                    self.send_header(name, str(value))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.01,)).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def shop(monkeypatch):
+    monkeypatch.setattr(clients, "PAUSE_SECONDS", 0.0)
+    opened = []
+
+    def shop(*answers):
+        opened.append(Answers(*answers))
+        return opened[-1]
+
+    yield shop
+    for one in opened:
+        one.close()
+
+
+def problem(status, slug, **headers):
+    named = {name.replace("_", "-"): value for name, value in {"Retry_After": "0", **headers}.items()}
+    return status, {"type": f"/problems/{slug}", "status": status}, named
+
+
+GONE = problem(503, "unavailable")
+REPLAYED = problem(503, "unavailable", Idempotency_Replayed="true")
+FOUND: tuple[Any, ...] = (200, {"items": []}, {})
+BOUGHT: tuple[Any, ...] = (201, ORDER, {})
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "asked"),
+    [
+        ([FOUND], Outcome.OK, 1),
+        ([GONE, None, FOUND], Outcome.OK, 3),
+        ([GONE], Outcome.FAILED, 5),
+        ([None], Outcome.FAILED, 5),
+        ([problem(500, "internal-error")], Outcome.FAILED, 1),
+        ([problem(404, "not-found")], Outcome.FAILED, 1),
+    ],
+)
+def test_a_request_has_failed_when_it_still_fails_after_the_documented_repeats(shop, answers, outcome, asked):
+    here, history = shop(*answers), History()
+    client = Client(here.port, history, "browser")
+    client.ask("GET", "/")
+    client.close()
+    assert (history.outcomes, len(here.asked)) == ({("browser", outcome): 1}, asked)
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ([BOUGHT], [(201, True)]),
+        ([None, GONE, BOUGHT], [(None, False), (None, False), (201, True)]),
+        ([GONE, REPLAYED], [(None, False), (503, True)]),
+        ([problem(409, "checkout-in-progress")] * 9 + [BOUGHT], [(None, False)] * 9 + [(201, True)]),
+        ([problem(402, "payment-declined")], [(402, True)]),
+        ([GONE], [(None, False)] * 5),
+    ],
+)
+def test_a_checkout_is_repeated_with_its_key_until_an_answer_is_final(shop, answers, told):
+    here, history = shop(*answers), History()
+    customer = Customer(here.port, history, "buyer", "ada")
+    customer.check_out("key-1", "4242")
+    customer.close()
+    assert [(one.status, one.final) for one in history.told] == told
+    assert {key for path, key in here.asked if path == "/api/orders"} == {"key-1"}
+    assert customer.open == ([] if told[-1][1] else [("key-1", "4242")])
+
+
+def test_an_open_checkout_is_asked_about_once_the_shop_is_well(shop):
+    here, history = shop(GONE), History()
+    customer = Customer(here.port, history, "buyer", "ada")
+    customer.check_out("key-1", "4242")
+    here.waiting = [BOUGHT]
+    customer.resolve(time.monotonic() + 5)
+    customer.close()
+    assert history.told[-1] == Told("C1", "key-1", 201, ORDER, final=True)
+    assert customer.open == []
+
+
+def test_a_silent_provider_and_an_old_refusal_are_no_failures_of_the_shop(shop):
+    here, history = shop(problem(504, "payment-timed-out"), REPLAYED, GONE), History()
+    client = Client(here.port, history, "buyer")
+    for _ in range(3):
+        client.send("POST", "/api/orders", {})
+    client.close()
+    assert [attempt.failed for attempt in history.attempts] == [False, False, True]
+
+
+def test_only_attempts_that_ended_since_are_looked_at():
+    history = History([Attempt("GET /", began, 1.0, 200, failed=False) for began in (1.0, 2.0, 3.0)])
+    assert [attempt.began for attempt in history.since(3.0)] == [2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("told", "sentences"),
+    [
+        ([Told("C1", "k", None), Told("C1", "k", 201, ORDER, final=True)], 0),
+        ([Told("C1", "k", 503, final=True), Told("C1", "k", 503, final=True)], 0),
+        ([Told("C1", "k", None)], 1),
+        ([Told("C1", "k", 503, final=True), Told("C1", "k", 201, ORDER, final=True)], 1),
+        ([Told("C1", "k", 201, {"id": "o2"}, final=True), Told("C1", "k", 201, ORDER, final=True)], 1),
+    ],
+)
+def test_repeats_that_tell_two_ends_or_none_are_seen(told, sentences):
+    assert len(list(repeats_tell_one_outcome(told))) == sentences
+
+
+def test_the_report_says_what_was_broken_what_came_of_it_and_how_to_repeat_it():
+    text = "\n".join([*(fault.line() for fault in CLEAN.faults), *CLEAN.lines()])
+    assert "orders killed" in text
+    assert "noticed  0.1 s (the launcher)" in text
+    assert "NOT WELL AGAIN" in text
+    assert "nobody noticed" in text
+    assert "1,234" in text
+    assert text.count("holds") == 8  # six invariants, no 500, and the last line
+    assert "microservices chaos --seed 7 --minutes 0.5" in text
+
+
+BROKEN = replace(CLEAN, invariants={**CLEAN.invariants, "I2": ["Order o1 costs 5."] * 9}, kept="here")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "words"),
+    [
+        (CLEAN, 0, "Everything holds"),
+        (BROKEN, 1, "BROKEN 9 times"),
+        (replace(CLEAN, statuses={"500": 1}, kept="here"), 1, "BROKEN 1 times"),
+        (NotServed("Nobody bought anything."), 2, "Nobody bought anything."),
+        (LauncherError("Port 1 is taken."), 2, "Port 1 is taken."),
+        (ZeroDivisionError("oops"), 2, "made a mistake"),
+        (KeyboardInterrupt(), 130, "Ended before anything was checked"),
+    ],
+)
+def test_the_exit_status_tells_a_broken_shop_from_a_broken_tool(monkeypatch, capsys, outcome, status, words):
+    def end(_options, _say):
+        if isinstance(outcome, Result):
+            return outcome
+        raise outcome
+
+    monkeypatch.setattr(command, "run", end)
+    assert command.main(7, 0.5, None, as_json=False) == status
+    said = capsys.readouterr()
+    assert words in said.out + said.err
+
+
+def test_a_broken_invariant_is_said_a_few_times_and_the_json_has_it_all(monkeypatch, capsys):
+    monkeypatch.setattr(command, "run", lambda _options, _say: BROKEN)
+    assert command.main(7, 0.5, None, as_json=True) == 1
+    said = capsys.readouterr()
+    assert said.err.count("Order o1 costs 5.") == 5
+    document = json.loads(said.out)
+    assert len(document["invariants"]["I2"]) == 9
+    assert (document["clean"], document["repeat"]) == (False, "microservices chaos --seed 7 --minutes 0.5")
+
+
+def test_databases_that_are_no_server_are_refused_in_a_sentence(capsys):
+    assert command.main(7, 0.5, "sqlite:///shop.sqlite3", as_json=False) == 2
+    assert "leave it out for SQLite files of its own" in capsys.readouterr().err
+
+
+@pytest.fixture
+def chaos(tmp_path):
+    """The command in a home of its own."""
+    arguments = [
+        sys.executable,
+        "-m",
+        "microservices.cli",
+        "chaos",
+        "--seed",
+        "5",
+        "--minutes",
+        "0.05",
+        "--json",
+    ]
+    env = {**os.environ, "SHOP_HOME": str(tmp_path)}
+    with subprocess.Popen(
+        arguments, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def _of(home):
+    return [pid for pid, env in environments() if env.get("SHOP_HOME", "").startswith(f"{home}/chaos")]
+
+
+@pytest.mark.processes
+@pytest.mark.full
+def test_a_short_run_breaks_something_finds_everything_well_and_leaves_nothing(chaos, tmp_path):
+    out, err = chaos.communicate(timeout=150)
+    assert chaos.returncode == 0, err
+    result = json.loads(out)
+    assert result["faults"]
+    assert result["outcomes"]["buyer"]["ok"] > 0
+    assert result["invariants"] == {name: [] for name in ("I1", "I2", "I3", "I4", "I5", "I6")}
+    assert _of(tmp_path) == []
+    assert list(tmp_path.glob("chaos/*")) == []
+
+
+@pytest.mark.processes
+@pytest.mark.full
+def test_ctrl_c_ends_a_run_at_once_and_leaves_nothing(chaos, tmp_path):
+    while "Customers are in" not in (line := chaos.stderr.readline()):
+        assert line, "the run ended before it began"
+    assert _of(tmp_path)
+    chaos.send_signal(signal.SIGINT)
+    _, err = chaos.communicate(timeout=150)
+    assert chaos.returncode == 130
+    assert "Ended before anything was checked. The shop is closed." in err
+    assert _of(tmp_path) == []
+    assert list(tmp_path.glob("chaos/*")) == []
+
+
+@pytest.mark.processes
+@pytest.mark.full
+def test_money_that_goes_missing_during_a_run_is_found(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("SHOP_HOME", str(tmp_path))
+    settle = run.Crowd.settle
+
+    def steal_and_settle(crowd):
+        crowd.load.stop()
+        (payments,) = tmp_path.glob("chaos/*/data/payments.sqlite3")
+        with closing(sqlite3.connect(payments)) as db, db:
+            db.execute(
+                "UPDATE payments SET refunded_cents = captured_cents WHERE order_id IN "
+                "(SELECT order_id FROM payments WHERE refunded_cents < captured_cents LIMIT 1)"
+            )
+        monkeypatch.setattr("microservices.chaos.crowd.SETTLE_SECONDS", 1.0)
+        return settle(crowd)
+
+    monkeypatch.setattr(run.Crowd, "settle", steal_and_settle)
+    assert command.main(6, 0.05, None, as_json=True) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {name for name, sentences in found["invariants"].items() if sentences} == {"I2"}
+    assert list(Path(found["kept"]).glob("data/*.sqlite3"))

@@ -1,0 +1,118 @@
+"""Gate in full: three times what a shop can do costs it little of what it does, and who is refused knows at once.
+
+Open loop: requests are sent on a schedule, whether or not earlier ones were answered, as a crowd of strangers would.
+The generator and the shop share the machine's cores, so this gate is the first to be inconclusive on a busy one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from loadtests.stats import percentile, ratio
+from microservices.chaos.load import PLENTY
+from microservices.tests.gates import in_time, monolith, split
+
+pytestmark = [pytest.mark.processes, pytest.mark.full]
+
+ROUNDS, SECONDS = 3, 5.0
+AT_ONCE = 16
+"""Clients that find the peak: enough to keep every thread of the hot part busy, too few to be refused."""
+TIMES, LEAST_GOODPUT, REFUSED_SECONDS = 3.0, 0.8, 0.25
+PATIENCE_SECONDS = 5.0
+HOT = f"/api/products/{PLENTY[0]}/recommendations"
+SHOPS = {"split": split, "monolith": monolith}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    seconds: float
+    retry_after: bool
+
+
+class Lines:
+    """Kept connections to one port; as many as are needed."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.answers: list[Answer] = []
+
+    async def ask(self) -> None:
+        """One request; an answer that does not come has the status 0."""
+        began = time.monotonic()
+        status, retry_after = 0, False
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                status, retry_after = await self._exchange()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+            pass
+        self.answers.append(Answer(status, time.monotonic() - began, retry_after))
+
+    async def _exchange(self) -> tuple[int, bool]:
+        line = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = line
+        try:
+            writer.write(f"GET {HOT} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+        except BaseException:
+            writer.close()
+            raise
+        self._idle.append(line)
+        return int(head.split()[1]), b"\r\nretry-after:" in head
+
+    def close(self) -> None:
+        for _, writer in self._idle:
+            writer.close()
+
+
+async def _closed_loop(port: int) -> list[Answer]:
+    lines, until = Lines(port), time.monotonic() + SECONDS
+
+    async def client() -> None:
+        while time.monotonic() < until:
+            await lines.ask()
+
+    await asyncio.gather(*(client() for _ in range(AT_ONCE)))
+    lines.close()
+    return lines.answers
+
+
+async def _open_loop(port: int, rate: float) -> list[Answer]:
+    lines, began = Lines(port), time.monotonic()
+    asking = set()
+    for number in range(int(rate * SECONDS)):
+        await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+        asking.add(asyncio.create_task(lines.ask()))
+    await asyncio.gather(*asking)
+    lines.close()
+    return lines.answers
+
+
+def _goodput(answers: list[Answer]) -> float:
+    return sum(answer.status == 200 for answer in answers) / SECONDS
+
+
+@pytest.mark.parametrize("shop", SHOPS)
+def test_three_times_the_capacity_leaves_most_of_the_goodput_and_refuses_fast(shop, tmp_path):
+    with SHOPS[shop](tmp_path) as arena, in_time(arena) as figures:
+        peaks, goodputs, refused = [], [], []
+        for _ in range(ROUNDS):
+            peaks.append(_goodput(asyncio.run(_closed_loop(arena.port))))
+            answers = asyncio.run(_open_loop(arena.port, TIMES * peaks[-1]))
+            goodputs.append(_goodput(answers))
+            refused += [answer for answer in answers if answer.status in {429, 503}]
+            assert {answer.status for answer in answers} <= {200, 429, 503}
+        assert refused, "nothing was refused, so this was no overload"
+        assert all(answer.retry_after for answer in refused)
+        kept = ratio(goodputs, peaks)
+        print(f"peak {peaks}, goodput {goodputs}, kept {kept}")  # noqa: T201
+        figures.append(("peak : goodput", 1 / kept.value, 1 / LEAST_GOODPUT))
+        slowest = percentile([answer.seconds for answer in refused], 0.95)
+        figures.append((f"p95 of {len(refused)} refusals", slowest, REFUSED_SECONDS))

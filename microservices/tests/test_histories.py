@@ -1,0 +1,61 @@
+"""Five hundred random histories of each shop (forty in `make test`), and the invariants after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from microservices.tests.histories import MEANWHILE, RAISED, Histories, Tally
+from microservices.tests.shops import InProcess, opened
+
+STEPS = 30
+DEPTH = {"split": 28, "monolith": 4}
+
+
+@pytest.fixture(scope="module", params=["split", "monolith"])
+def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
+    with opened(request.param, tmp_path_factory.mktemp(request.param)) as shop:
+        yield shop
+
+
+def live_through(shop: InProcess, number: int, seed: int | None = None) -> Tally:
+    """Run so many histories; without a seed always the same ones."""
+    tally = Tally()
+    machine = type(
+        f"{shop.name.title()}Histories",
+        (Histories,),
+        {"shop": shop, "depth": DEPTH[shop.name], "tally": tally},
+    )
+    run_state_machine_as_test(
+        machine if seed is None else hypothesis.seed(seed)(machine),
+        settings=settings(
+            max_examples=number,
+            stateful_step_count=STEPS,
+            derandomize=seed is None,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    return tally
+
+
+def test_a_few_random_histories_break_nothing(shop):
+    tally = live_through(shop, 40)
+    assert tally.answers[201] > 25
+    assert tally.struck["crash"] > 3
+
+
+@pytest.mark.full
+def test_five_hundred_random_histories_break_nothing(shop, request, record_property):
+    tally = live_through(shop, 500, seed=request.config.getoption("randomly_seed", 0))
+    record_property("tally", str(tally))
+    assert tally.histories >= 500
+    kinds = [*RAISED, *MEANWHILE]
+    if shop.name == "monolith":  # it makes no calls that could be lost
+        kinds = [kind for kind in kinds if kind not in {"lost", "late"}]
+    assert min(tally.struck[kind] for kind in kinds) > 50, tally

@@ -1,0 +1,37 @@
+"""The list of mutations follows the code, and a mutation that cannot be made is said."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+import pytest
+
+from microservices.tests.mutants import ROOT, MutantsError, applied, mutated
+from microservices.tests.mutations import MUTATIONS
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.what)
+def test_each_mutation_finds_its_code_once_and_leaves_python(mutation):
+    code = (ROOT / mutation.file).read_text()
+    changed = mutated(mutation, code)
+    assert changed != code
+    ast.parse(changed)
+    for tests in mutation.seen_by:
+        assert (ROOT / tests).exists()
+
+
+def test_a_mutation_whose_code_has_changed_is_said():
+    gone = replace(MUTATIONS[0], old="what was never there")
+    with pytest.raises(MutantsError, match=r"holds 0 times .* not once; bring .* up to date"):
+        mutated(gone, "code")
+
+
+def test_the_tree_is_whole_again_after_a_mutation(tmp_path):
+    mutation = MUTATIONS[0]
+    file = tmp_path / mutation.file
+    file.parent.mkdir(parents=True)
+    file.write_text(mutation.old)
+    with applied(mutation, tmp_path):
+        assert file.read_text() == mutation.new
+    assert file.read_text() == mutation.old
