@@ -1,28 +1,28 @@
 """From raw trials to results.json (schema 1): trials, estimates, verdicts. Pure; the report is made of its result."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from loadtests.experiment import Claim, Experiment, System
-from loadtests.measure import PhaseResult, measure
+from loadtests.claims import Claim
+from loadtests.experiment import Experiment, System
+from loadtests.measure import PhaseResult, answered, measure
 from loadtests.plan import system_of
 from loadtests.raw import RawTrial
-from loadtests.stats import Interval, Verdict, interval, judge_bar, judge_direction, ratio
+from loadtests.searches import answer
+from loadtests.stats import (
+    Interval,
+    Number,
+    Verdict,
+    interval,
+    judge_bar,
+    judge_direction,
+    product,
+    ratio_of,
+    share,
+)
+from loadtests.units import UNITS, amount
 
 SCHEMA = 1
-UNITS = {
-    "throughput_rps": "requests/s",
-    "p50_ms": "ms",
-    "p95_ms": "ms",
-    "p99_ms": "ms",
-    "cpu_us_per_request": "µs",
-    "uss_bytes": "bytes",
-    "cpu_cores": "cores",
-    "instances": "instances",
-    "databases": "databases",
-    "ready_seconds": "s",
-}
 
 Values = Mapping[tuple[str, str], Mapping[int, PhaseResult]]
 """(system id, phase) → repeat → its valid result."""
@@ -72,13 +72,27 @@ def _experiment(experiment: Experiment, measured: Sequence[PhaseResult]) -> dict
 
 
 def _valid(experiment: Experiment, measured: Iterable[PhaseResult]) -> Values:
-    """The first valid attempt of each repeat."""
-    values: dict[tuple[str, str], dict[int, PhaseResult]] = {}
+    """The first valid attempt of each repeat; of a search, the probe that stands for its answer."""
+    found: dict[tuple[str, str], dict[int, list[PhaseResult]]] = {}
     for result in measured:
-        system = system_of(experiment, result.system, result.replicas)
+        system = system_of(experiment, vars(result))
         if system is not None and not result.doubts:
-            values.setdefault((system.id, result.phase), {}).setdefault(result.repeat, result)
-    return values
+            found.setdefault((system.id, result.phase), {}).setdefault(result.repeat, []).append(result)
+    return {
+        key: {
+            repeat: stands
+            for repeat, results in repeats.items()
+            if (stands := _standing(experiment, key[1], results)) is not None
+        }
+        for key, repeats in found.items()
+    }
+
+
+def _standing(experiment: Experiment, phase: str, results: Sequence[PhaseResult]) -> PhaseResult | None:
+    if experiment.search is None or phase != experiment.search.phase:
+        return results[0]
+    found = answer(experiment, results)
+    return found[1] if found else None
 
 
 def metric_name(metric: str, endpoint: str, phase: str) -> str:
@@ -94,11 +108,13 @@ def per_repeat(
     Estimates are called by metric, system's label and unit.
     """
     values = _valid(experiment, [result for result in measured if result.experiment == experiment.name])
-    ratios = [[above / below for above, below in _pairs(claim, values)] for claim in experiment.claims]
+    ratios = [
+        [above.value / below.value for above, below in _pairs(claim, values)] for claim in experiment.claims
+    ]
     numbers = {
         (metric_name(metric, endpoint, phase), system.label, UNITS[metric]): found
         for metric, endpoint, phase, system in _wanted(experiment)
-        if (found := _numbers(values, system, phase, metric, endpoint))
+        if (found := _numbers(values.get((system.id, phase), {}), metric, endpoint))
     }
     return ratios, numbers
 
@@ -106,18 +122,28 @@ def per_repeat(
 def _estimates(experiment: Experiment, values: Values) -> Iterable[dict[str, Any]]:
     """A number with its interval for everything that a chart or a claim speaks of."""
     for metric, endpoint, phase, system in _wanted(experiment):
-        found = _numbers(values, system, phase, metric, endpoint)
-        if found:
-            result = interval(found)
+        result = _estimate(values.get((system.id, phase), {}), metric, endpoint)
+        if result:
             yield {
                 "metric": metric_name(metric, endpoint, phase),
+                "id": system.id,
                 "system": system.system,
                 "replicas": dict(system.replicas),
+                **({"products": system.products} if system.products else {}),
                 "value": _rounded(result.value),
                 "low": _rounded(result.low),
                 "high": _rounded(result.high),
                 "unit": UNITS[metric],
             }
+
+
+def _estimate(results: Mapping[int, PhaseResult], metric: str, endpoint: str) -> Interval | None:
+    """A number of one system in one phase with its interval over repeats; None when nobody measured it."""
+    if metric == "answered_share":
+        counts = [answered(each.metrics[endpoint]) for each in results.values() if endpoint in each.metrics]
+        return share(counts) if counts else None
+    found = _numbers(results, metric, endpoint)
+    return interval(found) if found else None
 
 
 def _wanted(experiment: Experiment) -> Iterable[tuple[str, str, str, System]]:
@@ -135,55 +161,82 @@ def _wanted(experiment: Experiment) -> Iterable[tuple[str, str, str, System]]:
     return ((*each, system) for each in spoken_of for system in experiment.systems)
 
 
-def _numbers(values: Values, system: System, phase: str, metric: str, endpoint: str) -> list[float]:
-    results = values.get((system.id, phase), {})
+def _numbers(results: Mapping[int, PhaseResult], metric: str, endpoint: str) -> list[float]:
     found = (results[repeat].value(metric, endpoint) for repeat in sorted(results))
     return [number for number in found if number is not None]
 
 
 def _verdict(claim: Claim, values: Values) -> dict[str, Any]:
-    result = _ratio(claim, values)
-    if result is None:
-        number, verdict = None, Verdict.INCONCLUSIVE
+    result = _ratio(claim, values) if claim.over else _value(claim, values)
+    silent = sum(None in (*of, *over) for of, over in _sides(claim, values))
+    if result is None or silent:
+        verdict = Verdict.INCONCLUSIVE
     elif claim.judge == "bar" and claim.bar:
-        number, verdict = result.value, judge_bar(result, claim.bar)
+        verdict = judge_bar(result, claim.bar)
     else:
-        number, verdict = result.value, judge_direction(result, claims_more=claim.more)
-    number = _rounded(number)
-    shown = "?" if number is None else f"{number:.2f}"
+        verdict = judge_direction(result, claims_more=claim.more)
+    unit = None if claim.over else UNITS[claim.metric]
+    statement = claim.statement.replace("{ratio}", _in_words(result, unit))
+    if silent:
+        count = "one repeat" if silent == 1 else f"{silent} repeats"
+        statement += f" In {count} a side had no such request at all, so this cannot be told."
     return {
         "claim": claim.claim,
-        "statement": claim.statement.replace("{ratio}", shown),
-        "ratio": number,
+        "statement": statement,
+        "ratio": _rounded(result.value if result else None),
         "low": _rounded(result.low if result else None),
         "high": _rounded(result.high if result else None),
         "verdict": verdict.value,
+        **({"unit": unit} if unit else {}),
     }
+
+
+def _in_words(result: Interval | None, unit: str | None) -> str:
+    """The number as it reads in a sentence; a single open end makes it a bound."""
+    if result is None:
+        return "?"
+    bound = "" if (result.low is None) == (result.high is None) else "at least " if result.low else "at most "
+    return f"{bound}{amount(result.value, unit)}"
+
+
+def _value(claim: Claim, values: Values) -> Interval | None:
+    """The claim's metric itself; None when nobody measured it."""
+    system, _, phase = claim.of[0].partition("/")
+    return _estimate(values.get((system, phase), {}), claim.metric, claim.endpoint)
 
 
 def _ratio(claim: Claim, values: Values) -> Interval | None:
     """The claim's ratio; None when no repeat has all that it needs."""
     pairs = list(_pairs(claim, values))
-    return ratio([above for above, _ in pairs], [below for _, below in pairs]) if pairs else None
+    return ratio_of(pairs) if pairs else None
 
 
-def _pairs(claim: Claim, values: Values) -> Iterable[tuple[float, float]]:
-    """Both sides of the claim's ratio in each repeat in which everything that it needs is valid."""
-    repeats = {repeat for results in values.values() for repeat in results}
-    for repeat in sorted(repeats):
-        of = [_one(values, name, repeat, claim) for name in claim.of]
-        over = [_one(values, name, repeat, claim) for name in claim.over]
+def _pairs(claim: Claim, values: Values) -> Iterable[tuple[Number, Number]]:
+    """Both sides of the claim's ratio in each repeat in which it can be told."""
+    for of, over in _sides(claim, values):
         if None not in of and None not in over:
             yield (
-                math.prod(number for number in of if number is not None),
-                math.prod(number for number in over if number is not None),
+                product([number for number in of if number is not None]),
+                product([number for number in over if number is not None]),
             )
 
 
-def _one(values: Values, name: str, repeat: int, claim: Claim) -> float | None:
+def _sides(claim: Claim, values: Values) -> Iterable[tuple[list[Number | None], list[Number | None]]]:
+    """The numbers of both sides in each repeat in which everything that the claim speaks of is valid."""
+    repeats = {repeat for results in values.values() for repeat in results}
+    for repeat in sorted(repeats):
+        of = [_one(values, name, repeat) for name in claim.of]
+        over = [_one(values, name, repeat) for name in claim.over]
+        if None not in of and None not in over:
+            yield (
+                [result.number(claim.metric, claim.endpoint) for result in of if result],
+                [result.number(claim.metric, claim.endpoint) for result in over if result],
+            )
+
+
+def _one(values: Values, name: str, repeat: int) -> PhaseResult | None:
     system, _, phase = name.partition("/")
-    result = values.get((system, phase), {}).get(repeat)
-    return result.value(claim.metric, claim.endpoint) if result else None
+    return values.get((system, phase), {}).get(repeat)
 
 
 def _rounded(value: float | None) -> float | None:

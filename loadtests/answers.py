@@ -1,9 +1,13 @@
-"""What an experiment's scaling charts say in words: efficiency and the scalability law. Pure, from results.json."""
+"""What an experiment's charts say in words: efficiency, the scalability law, crossings. Pure, from results.json."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
-from loadtests.experiment import Chart, Experiment
+from loadtests.analysis import metric_name
+from loadtests.claims import Chart
+from loadtests.experiment import Experiment
 from loadtests.ledger import DASH, TIMES
 from loadtests.scaling import ENOUGH_SIZES, efficiency, fit
 from loadtests.stats import Interval
@@ -22,6 +26,52 @@ def scaling_answers(experiment: Experiment, measured: Mapping[str, Any]) -> list
         for system, name in NAMES.items()
         for sentence in _of_shop(name, chart, _trials(chart, system, measured), experiment.seed)
     ]
+
+
+def level_answers(experiment: Experiment, measured: Mapping[str, Any]) -> list[str]:
+    """For each chart of a latency over levels: where the monolith's line crosses that of another system."""
+    return [
+        sentence
+        for chart in experiment.charts
+        if chart.kind == "levels" and chart.metric.endswith("_ms")
+        for sentence in _crossings(experiment, chart, measured["estimates"])
+    ]
+
+
+def _crossings(experiment: Experiment, chart: Chart, estimates: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    levels = {
+        metric_name(chart.metric, chart.endpoint, phase.name): phase.level
+        for phase in experiment.phases
+        if phase.level and phase.name in chart.phases
+    }
+    lines: dict[str, dict[float, float]] = {}
+    for each in estimates:
+        if level := levels.get(each["metric"]):
+            lines.setdefault(each["id"], {})[level] = each["value"]
+    ours = [system for system in experiment.systems if system.system == "monolith" and system.id in lines]
+    others = [system for system in experiment.systems if system.system != "monolith" and system.id in lines]
+    for one in ours:
+        for other in others:
+            yield _crossing(chart.title, (one.label, lines[one.id]), (other.label, lines[other.id]))
+
+
+def _crossing(
+    title: str, one: tuple[str, Mapping[float, float]], other: tuple[str, Mapping[float, float]]
+) -> str:
+    """Between which levels the lower line becomes the higher one, straight in logarithms of both."""
+    shared = sorted(set(one[1]) & set(other[1]))
+    lead = [math.log(one[1][level] / other[1][level]) for level in shared]
+    for (low, high), (before, after) in zip(pairwise(shared), pairwise(lead), strict=True):
+        if before * after < 0:
+            share = before / (before - after)
+            at = math.exp(math.log(low) + share * math.log(high / low))
+            first, then = (one[0], other[0]) if before < 0 else (other[0], one[0])
+            return (
+                f"{title}: {first} is lower up to about {at:.0f} {TIMES} (measured at {low:g} and {high:g}), "
+                f"{then} beyond."
+            )
+    lower = one[0] if sum(lead) < 0 else other[0]
+    return f"{title}: the lines of {one[0]} and {other[0]} do not cross; {lower} is lower."
 
 
 def _trials(chart: Chart, system: str, measured: Mapping[str, Any]) -> list[Mapping[str, Any]]:

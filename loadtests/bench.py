@@ -2,12 +2,14 @@
 
 One run measures a bare Flask hello (the floor), the monolith without and with the gateway, and the split with all its
 processes and the gateway added up. Each endpoint is asked one at a time for its CPU, then by four connections for its
-rate. What a target burns while nobody asks (probes, polling) is measured first and taken off, and shown.
+rate. What a target burns while nobody asks (probes, polling) is measured first and taken off, and shown. Before the
+shops, the lab's own instruments are held to their bars: generator, slices, analysis (`--instruments` for these alone).
 
 All targets are up at the same time and take turns, endpoint by endpoint, in three rounds; what is shown is the median.
 A machine's mood changes within a minute: measured one after the other, the same code gave ratios from 1.9 to 2.6.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -16,18 +18,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from loadtests.bars import MEBIBYTE, Check, check_table
 from loadtests.client import BadAnswerError, Connection
 from loadtests.journeys import ENDPOINTS, MIXED, PRODUCT, Journey, Shopper, sign_in
-from loadtests.machine import forget_settings
+from loadtests.machine import facts, forget_settings
 from loadtests.processes import cpu_seconds, own_memory
 from loadtests.shelf import learn
 from loadtests.stats import Bar, geometric_mean
@@ -41,7 +44,7 @@ HELLO = Journey("hello", lambda connection, _shopper: _discard(connection.ask("G
 CONNECTIONS = 4
 ROUNDS = 3
 SETTLE_SECONDS = 1.0
-MEBIBYTE = 2**20
+INSTRUMENT_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -227,21 +230,6 @@ def cost_table(measured: Sequence[Measured]) -> Table:
     return table
 
 
-@dataclass(frozen=True)
-class Check:
-    """A promised bar and what was measured."""
-
-    what: str
-    value: float
-    unit: str
-    bar: Bar
-
-    @property
-    def met(self) -> bool:
-        """Whether the bar is kept."""
-        return self.bar.holds(self.value)
-
-
 def checks(measured: Sequence[Measured], seeding: float) -> list[Check]:
     """All bars of the bench."""
     named = {each.name: each for each in measured}
@@ -271,15 +259,6 @@ def checks(measured: Sequence[Measured], seeding: float) -> list[Check]:
     ]
 
 
-def check_table(found: Sequence[Check]) -> Table:
-    """Bars, met and missed alike."""
-    table = Table("what", "measured", "bar", "", title="Bars", title_justify="left")
-    for check in found:
-        said = Text("met", "green") if check.met else Text("missed", "bold red")
-        table.add_row(check.what, f"{check.value:.2f} {check.unit}", f"{check.bar} {check.unit}", said)
-    return table
-
-
 def rest_table(measured: Sequence[Measured]) -> Table:
     """What each target is while nobody asks."""
     table = Table("at rest", "ready after s", "memory MB", "idle CPU % of a core", title_justify="left")
@@ -289,22 +268,73 @@ def rest_table(measured: Sequence[Measured]) -> Table:
     return table
 
 
+def instrument_checks(show: Callable[[str], None], seconds: float) -> list[Check]:
+    """What the lab's own instruments are worth; they need the machine for themselves, so before any shop is up."""
+    from loadtests.instruments import generator, million, slicing
+
+    found: list[Check] = []
+    with tempfile.TemporaryDirectory(prefix="shop-bench-") as folder:
+        show("the generator at full speed")
+        found += generator.checks(Path(folder), seconds)
+        show("slices of busy processes")
+        found += slicing.checks(seconds)
+        show("the analysis of a million requests")
+        (Path(folder) / "million").mkdir()
+        found += million.checks(Path(folder) / "million")
+    return found
+
+
+def as_json(measured: Sequence[Measured], found: Sequence[Check]) -> dict[str, Any]:
+    """Everything that the tables show, for machines."""
+    return {
+        "machine": facts("none"),
+        "targets": [
+            {
+                "name": each.name,
+                "ready_seconds": each.ready_seconds,
+                "rest_bytes": each.rest_bytes,
+                "idle_cores": each.idle_cores,
+                "journeys": {name: asdict(cost) for name, cost in each.costs.items()},
+            }
+            for each in measured
+        ],
+        "bars": [check.as_json() for check in found],
+    }
+
+
 @click.command()
 @click.option(
     "--seconds", default=0.3, show_default=True, help="How long each endpoint is asked, twice a round."
 )
-def main(seconds: float) -> None:
-    """Measure what a request costs in both shops, against a bare hello."""
+@click.option("--instruments", is_flag=True, help="Only the lab's own instruments, no shop.")
+@click.option(
+    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write all numbers to FILE too."
+)
+def main(seconds: float, instruments: bool, file: Path | None) -> None:
+    """Measure what a request costs in both shops, against a bare hello, and what the lab's instruments are worth."""
     console = Console()
     forget_settings()
+    measured: list[Measured] = []
     try:
         with console.status("starting") as status:
-            measured, seeding = run(seconds, status.update)
+            own = instrument_checks(status.update, INSTRUMENT_SECONDS)
+            shops: list[Check] = []
+            if not instruments:
+                measured, seeding = run(seconds, status.update)
+                shops = checks(measured, seeding)
     except (BadAnswerError, LauncherError) as error:
         raise click.ClickException(str(error)) from error
-    found = checks(measured, seeding)
-    console.print(cost_table(measured), rest_table(measured), check_table(found))
-    console.print(f"Medians of {ROUNDS} rounds in turn: take a tenth more or less for the same.", style="dim")
+    if measured:
+        console.print(cost_table(measured), rest_table(measured), check_table(shops))
+        console.print(
+            f"Medians of {ROUNDS} rounds in turn: take a tenth more or less for the same.", style="dim"
+        )
+    console.print(check_table(own, "The lab's instruments"))
+    busy = os.getloadavg()[0] - 1
+    if busy > (os.cpu_count() or 1) / 2:
+        console.print(f"Doubt: other work kept about {busy:.0f} cores busy meanwhile.", style="yellow")
+    if file:
+        file.write_text(json.dumps(as_json(measured, [*shops, *own]), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from loadtests.analysis import metric_name
-from loadtests.experiment import Chart, Experiment
-from loadtests.plan import more_than_one
+from loadtests.claims import Chart
+from loadtests.experiment import Experiment
+from loadtests.units import PLAIN, plain
 
 INK, FAINT, PAPER = "#010203", "#040506", "#070809"
 COLOURS = {"monolith": "#0a0b0c", "microservices": "#0d0e0f"}
@@ -32,7 +33,9 @@ VARIABLES = {
 HATCHES = {"monolith": "", "microservices": "///"}
 MARKERS = {"monolith": "s", "microservices": "o"}
 TIMES = "\N{MULTIPLICATION SIGN}"
-SHORT_UNITS = {"requests/s": "requests per second", "bytes": "MB"}
+LONG_UNITS = {**PLAIN, "requests/s": "requests per second"}
+LINES = ("-", "--", "-.")
+"""Of the several configurations of one shop."""
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "loadtests",
@@ -64,13 +67,18 @@ def draw(chart: Chart, experiment: Experiment, estimates: Sequence[Estimate]) ->
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.4), layout="constrained")
         axes = figure.add_subplot()
-        if chart.kind == "scaling":
-            _scaling(axes, found)
-        else:
-            _bars(axes, found, wanted, chart)
+        match chart.kind:
+            case "scaling":
+                _scaling(axes, found)
+            case "products":
+                _over_products(axes, found)
+            case "levels":
+                _over_levels(axes, found, chart, experiment)
+            case "bars":
+                _bars(axes, found, wanted, chart, _labels(experiment))
         axes.set_ylim(bottom=0)
         unit = str(found[0]["unit"])
-        axes.set_ylabel(SHORT_UNITS.get(unit, unit))
+        axes.set_ylabel(LONG_UNITS.get(unit, unit))
         axes.grid(axis="y", color=FAINT, alpha=0.35, linewidth=0.6)
         axes.set_axisbelow(True)
         svg = _render(figure)
@@ -82,12 +90,18 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _bars(axes: Axes, found: Sequence[Estimate], wanted: Sequence[str], chart: Chart) -> None:
+def _labels(experiment: Experiment) -> dict[str, str]:
+    return {system.id: system.label for system in experiment.systems}
+
+
+def _bars(
+    axes: Axes, found: Sequence[Estimate], wanted: Sequence[str], chart: Chart, labels: Mapping[str, str]
+) -> None:
     """One bar per system in each phase, its value on top."""
-    systems = list(dict.fromkeys(_label(each) for each in found))
+    systems = list(dict.fromkeys(each["id"] for each in found))
     width = 0.8 / len(systems)
     for each in found:
-        place = wanted.index(each["metric"]) + (systems.index(_label(each)) - (len(systems) - 1) / 2) * width
+        place = wanted.index(each["metric"]) + (systems.index(each["id"]) - (len(systems) - 1) / 2) * width
         value = _scaled(each, "value")
         axes.bar(
             place,
@@ -102,7 +116,7 @@ def _bars(axes: Axes, found: Sequence[Estimate], wanted: Sequence[str], chart: C
             capsize=4,
         )
         top = _scaled(each, "high") if each["high"] is not None else value
-        text = f"{_label(each)}\n{number(value)}"
+        text = f"{labels[each['id']]}\n{number(value)}"
         axes.annotate(
             text, (place, top), (0, 4), textcoords="offset points", ha="center", va="bottom", fontsize=9
         )
@@ -114,47 +128,96 @@ def _bars(axes: Axes, found: Sequence[Estimate], wanted: Sequence[str], chart: C
 def _scaling(axes: Axes, found: Sequence[Estimate]) -> None:
     """Value over replicas, with the line that a perfect doubling would follow."""
     most = max(_count(each) for each in found)
-    highest = max(found, key=lambda each: (_count(each) == most, each["value"]))["system"]
-    for system in dict.fromkeys(each["system"] for each in found):
-        points = sorted((_count(each), each) for each in found if each["system"] == system)
-        xs, ys = [count for count, _ in points], [_scaled(each, "value") for _, each in points]
+    names = {"monolith": f"monolith {TIMES} N", "microservices": f"recommendations {TIMES} N"}
+    series = {
+        (system, name): [(_count(each), each) for each in found if each["system"] == system]
+        for system, name in names.items()
+    }
+    for (system, _), points in series.items():
+        if points:
+            x, first = min(points, key=lambda point: point[0])
+            xs = sorted(count for count, _ in points)
+            ys = [_scaled(first, "value") / x * count for count in xs]
+            axes.plot(xs, ys, color=COLOURS[system], linestyle=":", linewidth=1)
+    _lines(axes, series)
+    axes.set_xticks(sorted({_count(each) for each in found}))
+    axes.set_xlabel("replicas (dotted: N times one replica)")
+    axes.set_xlim(0.5, most * 1.5)
+
+
+def _over_products(axes: Axes, found: Sequence[Estimate]) -> None:
+    """Value over the size of the catalogue, on a logarithmic axis."""
+    sizes = sorted({each["products"] for each in found})
+    series = {
+        (system, system): [(each["products"], each) for each in found if each["system"] == system]
+        for system in COLOURS
+    }
+    axes.set_xscale("log")
+    _lines(axes, series)
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.minorticks_off()
+    axes.set_xlabel("products in the catalogue")
+    axes.set_xlim(sizes[0] * 0.7, sizes[-1] * 5)
+
+
+def _over_levels(axes: Axes, found: Sequence[Estimate], chart: Chart, experiment: Experiment) -> None:
+    """Value over the level of each phase, on a logarithmic axis; a line for each system."""
+    level = {
+        metric_name(chart.metric, chart.endpoint, phase.name): phase.level
+        for phase in experiment.phases
+        if phase.level
+    }
+    labels = _labels(experiment)
+    series: dict[tuple[str, str], list[tuple[float, Estimate]]] = {}
+    for each in found:
+        series.setdefault((each["system"], labels[each["id"]]), []).append((level[each["metric"]], each))
+    axes.set_xscale("log")
+    _lines(axes, series)
+    levels = sorted(set(level.values()))
+    axes.set_xticks(levels, [f"{each:g} {TIMES}" for each in levels])
+    axes.minorticks_off()
+    axes.set_xlim(levels[0] * 0.9, levels[-1] * 3)
+
+
+def _lines(axes: Axes, series: Mapping[tuple[str, str], Sequence[tuple[float, Estimate]]]) -> None:
+    """A line with error bars for each system, named beside its last point, the highest name first."""
+    lines = [(system, name, sorted(points, key=_x)) for (system, name), points in series.items() if points]
+    lines.sort(key=lambda line: _scaled(line[2][-1][1], "value"))
+    for place, (system, name, points) in enumerate(lines):
+        xs, ys = [x for x, _ in points], [_scaled(each, "value") for _, each in points]
         errors = [_error(each) or ([0.0], [0.0]) for _, each in points]
+        same = [other for other, _, _ in lines[:place]].count(system)
         axes.errorbar(
             xs,
             ys,
             yerr=([low[0] for low, _ in errors], [high[0] for _, high in errors]),
             color=COLOURS[system],
             marker=MARKERS[system],
+            linestyle=LINES[same % len(LINES)],
             markersize=7,
             capsize=4,
         )
-        axes.plot(xs, [ys[0] / xs[0] * x for x in xs], color=COLOURS[system], linestyle=":", linewidth=1)
-        name = f"recommendations {TIMES} N" if system == "microservices" else f"monolith {TIMES} N"
-        # Beside the last point; where both end close together, one label goes up and the other down.
+        # Beside the last point; where several end close together, they are kept apart by their order.
         axes.annotate(
             f"{name}: {number(ys[-1])}",
             (xs[-1], ys[-1]),
-            (8, 4 if system == highest else -4),
+            (8, 12 * (place - (len(lines) - 1) / 2)),
             textcoords="offset points",
-            va="bottom" if system == highest else "top",
+            va="center",
         )
-    axes.set_xticks(sorted({_count(each) for each in found}))
-    axes.set_xlabel("replicas (dotted: N times one replica)")
-    axes.set_xlim(0.5, most * 1.5)
     axes.margins(y=0.15)
+
+
+def _x(point: tuple[float, Estimate]) -> float:
+    return point[0]
 
 
 def _count(estimate: Estimate) -> int:
     return max(estimate["replicas"].values(), default=1)
 
 
-def _label(estimate: Estimate) -> str:
-    replicas = more_than_one(estimate["replicas"])
-    return str(estimate["system"]) + "".join(f" ({name} {TIMES} {count})" for name, count in replicas.items())
-
-
 def _scaled(estimate: Estimate, key: str) -> float:
-    return float(estimate[key]) / (1e6 if estimate["unit"] == "bytes" else 1)
+    return plain(estimate[key], estimate["unit"])
 
 
 def _error(estimate: Estimate) -> tuple[list[float], list[float]] | None:
@@ -187,9 +250,10 @@ def _describe(svg: str, words: str) -> str:
 def _words(chart: Chart, experiment: Experiment, found: Sequence[Estimate]) -> str:
     phase = {metric_name(chart.metric, chart.endpoint, phase): phase for phase in chart.phases}
     several = len(experiment.phases) > 1 and len(chart.phases) > 1
+    labels = _labels(experiment)
     parts = [
-        f"{_label(each)}{', ' + phase[each['metric']] if several else ''}: {number(_scaled(each, 'value'))}"
+        f"{labels[each['id']]}{', ' + phase[each['metric']] if several else ''}: {number(_scaled(each, 'value'))}"
         for each in found
     ]
     unit = found[0]["unit"]
-    return f"{chart.title}, {SHORT_UNITS.get(unit, unit)}. {'; '.join(parts)}."
+    return f"{chart.title}, {LONG_UNITS.get(unit, unit)}. {'; '.join(parts)}."

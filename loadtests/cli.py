@@ -1,21 +1,24 @@
 """The `loadtests` command: list, run, demo, report, compare, selftest."""
 
+import functools
 import json
+import shlex
+import signal
 import sys
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from loadtests import experiment as experiments
 from loadtests.experiment import Experiment, ExperimentError
 from loadtests.machine import forget_settings
+from loadtests.parts import Kind
 from loadtests.plan import plan
 
 if TYPE_CHECKING:
@@ -32,14 +35,26 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 def main() -> None:
     """Run the command; a mistake of the user's ends in one sentence and exit status 1."""
+    from loadtests.codebase import CodeError
     from loadtests.runner import RunError
     from loadtests.slices import SliceError
+    from loadtests.targets import TargetError
     from loadtests.trial import TrialError
     from microservices.launcher import LauncherError
+    from microservices.topology import WorkspaceError
 
     try:
         cli(prog_name="loadtests")
-    except (ExperimentError, RunError, SliceError, TrialError, LauncherError) as error:
+    except (
+        ExperimentError,
+        RunError,
+        CodeError,
+        SliceError,
+        TargetError,
+        TrialError,
+        LauncherError,
+        WorkspaceError,
+    ) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
 
@@ -51,6 +66,20 @@ def cli() -> None:
         click.echo(
             f"The lab's shops do not see {', '.join(ignored)}: they get settings of their own.", err=True
         )
+
+
+def _shops(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that put other shops in the place of this project's own."""
+
+    @functools.wraps(command)
+    def with_shops(monolith: str | None, microservices: str | None, **others: Any) -> None:
+        command(shops={"monolith": monolith, "microservices": microservices}, **others)
+
+    for kind, what in (("microservices", "split shop"), ("monolith", "monolith")):
+        with_shops = click.option(
+            f"--{kind}", metavar="DIR|URL", help=f"The {what} in a folder or at an address, instead of ours."
+        )(with_shops)
+    return with_shops
 
 
 @cli.command("list")
@@ -77,35 +106,53 @@ def list_command() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Go on with a run that was interrupted.",
 )
-def run(names: tuple[str, ...], repeats: int | None, slices: str | None, resume: Path | None) -> None:
+@click.option("--short", is_flag=True, help="The demo's form: fewer and shorter repeats.")
+@_shops
+def run(
+    names: tuple[str, ...],
+    short: bool,
+    repeats: int | None,
+    slices: str | None,
+    resume: Path | None,
+    shops: dict[Kind, str | None],
+) -> None:
     """Run experiments in full (a NAME of the list, `all`, or your own TOML file) and write the report."""
     from loadtests import runner
 
     if resume:
-        if names or repeats or slices:
-            raise click.UsageError("--resume takes no NAME, --repeats or --slices: the run has its own.")
+        if names or short or repeats or slices or any(shops.values()):
+            raise click.UsageError(
+                "--resume takes nothing else: the run has its own names, numbers and shops."
+            )
         _watch(resume, lambda show: runner.resume(resume, show))
         return
     if not names:
         raise click.UsageError("Missing a NAME of `loadtests list`, a TOML file, or --resume RUN.")
     wanted = experiments.names() if names == ("all",) else names
-    chosen = _repeated([experiments.load(name) for name in wanted], repeats)
-    command = f"loadtests run {' '.join(names)}" + (f" --repeats {repeats}" if repeats else "")
-    _run(chosen, runner.Options("full", command, backend=slices))
+    loaded = [experiments.load(name) for name in wanted]
+    chosen = _repeated([each.short() for each in loaded] if short else loaded, repeats)
+    command = f"loadtests run {' '.join(names)}{' --short' if short else ''}" + _options(repeats, shops)
+    _run(chosen, runner.Options("demo" if short else "full", command, backend=slices, shops=shops))
 
 
 @cli.command()
 @click.option("--repeats", type=click.IntRange(1, 100), help="Repeats instead of the demo's own number.")
 @click.option("--open", "show", is_flag=True, help="Open the report in a browser afterwards.")
-def demo(show: bool, repeats: int | None) -> None:
+@_shops
+def demo(show: bool, repeats: int | None, shops: dict[Kind, str | None]) -> None:
     """Seed and boot both shops, compare them in about three minutes, write the report."""
     from loadtests.runner import Options
 
     chosen = _repeated([experiments.load(name).short() for name in DEMO], repeats)
-    command = "loadtests demo" + (f" --repeats {repeats}" if repeats else "")
-    report = _run(
-        chosen, Options("demo", command, share=True, attempts=DEMO_ATTEMPTS, budget_seconds=DEMO_SECONDS)
+    options = Options(
+        "demo",
+        "loadtests demo" + _options(repeats, shops),
+        share=True,
+        attempts=DEMO_ATTEMPTS,
+        budget_seconds=DEMO_SECONDS,
+        shops=shops,
     )
+    report = _run(chosen, options)
     if show:
         webbrowser.open(_url(report))
 
@@ -140,16 +187,31 @@ def compare_command(before: Path, after: Path, everything: bool, markdown: bool)
     "--tries", type=click.IntRange(40, 10000), default=400, show_default=True, help="Tries of each chance."
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Another luck.")
-def selftest_command(tries: int, seed: int) -> None:
+@click.option(
+    "--real", "processes", is_flag=True, help="Real shops and real faults as well; about four minutes."
+)
+def selftest_command(tries: int, seed: int, processes: bool) -> None:
     """Hold the lab to what it says, on simulated trials: exit status 1 when it fails."""
     from loadtests.selftest import selftest, terminal
 
     console = Console()
-    with console.status("trying"):
+    with console.status("trying") as status:
         checks = list(selftest(seed, tries))
+        if processes:
+            from loadtests.selftest_processes import real
+
+            for check in real(seed):
+                status.update(f"{check.name}: {check.found}")
+                checks.append(check)
     console.print(terminal(checks))
     if not all(check.passed for check in checks):
         sys.exit(1)
+
+
+def _options(repeats: int | None, shops: Mapping[Kind, str | None]) -> str:
+    """What was asked for beyond names, as it is typed."""
+    given = [("repeats", repeats), *shops.items()]
+    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given if value)
 
 
 def _repeated(chosen: list[Experiment], repeats: int | None) -> list[Experiment]:
@@ -170,26 +232,20 @@ def _run(chosen: Sequence[Experiment], options: "Options") -> Path:
 
 def _watch(folder: Path, work: "Callable[[Callable[[Step], None]], None]") -> Path:
     """Work with progress on the terminal; the ledger and the report's place at the end."""
+    from loadtests.live import Watch
+
+    # Whoever ends the lab politely leaves no shop behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
     console.print(f"The report will be {_url(folder / REPORT)}", soft_wrap=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
-        work(_shower(bar))
+    with Watch(console) as watch:
+        work(lambda step: watch.step(f"{step.text} (about {_minutes(step.left)} left)", step.folder))
     report = _report(folder, console)
     if json.loads((folder / "run.json").read_text(encoding="utf-8"))["stopped_early"]:
         console.print("[yellow]Stopped early: this is what was measured until then.[/]")
         console.print(f"Go on with: loadtests run --resume {folder}", soft_wrap=True)
         sys.exit(INTERRUPTED)
     return report
-
-
-def _shower(bar: Progress) -> "Callable[[Step], None]":
-    task = bar.add_task("starting")
-
-    def show(step: "Step") -> None:
-        bar.update(task, description=f"{step.text} (about {_minutes(step.left)} left)")
-
-    return show
 
 
 def _report(folder: Path, console: Console) -> Path:

@@ -17,25 +17,12 @@ from pydantic import (
 
 from loadtests import curves
 from loadtests.arrivals import Shape
-from loadtests.parts import Curve, Part, Reading, beside
-from loadtests.stats import Bar
+from loadtests.claims import Chart, Claim
+from loadtests.parts import Action, Curve, Kind, Part, Reading, SearchText, beside
 
 FOLDER = Path(__file__).with_name("experiments")
 
-Persona = Literal["window-shopper", "searcher", "buyer", "recommendation-widget"]
-Kind = Literal["monolith", "microservices"]
-Metric = Literal[
-    "throughput_rps",
-    "p50_ms",
-    "p95_ms",
-    "p99_ms",
-    "cpu_us_per_request",
-    "uss_bytes",
-    "cpu_cores",
-    "instances",
-    "databases",
-    "ready_seconds",
-]
+Persona = Literal["window-shopper", "searcher", "buyer", "recommendation-widget", "auditor"]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Rate = Annotated[float, Field(ge=0, le=5000)]
 Count = Annotated[int, Field(ge=1, le=64)]
@@ -47,12 +34,17 @@ class ExperimentError(Exception):
 
 
 class System(Part):
-    """A shop in one configuration. Services that `replicas` does not name have one."""
+    """A shop in one configuration. Services that `replicas` does not name have one.
+
+    `slices` gives services slices of their own, in phases that name none; `products` is the size of the catalogue.
+    """
 
     id: str
     label: str
     system: Kind
     replicas: dict[str, Count] = Field(default_factory=dict)
+    slices: dict[str, Cores] = Field(default_factory=dict)
+    products: Annotated[int, Field(ge=40, le=99_999)] | None = None
 
 
 class PhaseText(Part):
@@ -60,7 +52,8 @@ class PhaseText(Part):
 
     `overload` says that the shop is asked for more than it can be expected to do: what it leaves undone is
     the result there, and a reason to void the trial everywhere else. `saturates` names services that must
-    then use their slice.
+    then use their slice. `level` is where the phase stands on the axis of a chart over levels, such as the size of a
+    spike.
     """
 
     name: str
@@ -73,6 +66,8 @@ class PhaseText(Part):
     record: bool = True
     overload: bool = False
     saturates: tuple[str, ...] = ()
+    level: float | None = None
+    action: Action | None = None
     _recorded: tuple[curves.Point, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
@@ -100,51 +95,6 @@ class Limits(Part):
     users: dict[Persona, Annotated[int, Field(ge=1, le=2000)]]
 
 
-class Claim(Part):
-    """One row of the ledger: the ratio of a metric `of` some measurements `over` others, written `system/phase`.
-
-    Several names multiply, so a ratio of ratios is two names on each side. `judge = "bar"` asks whether the
-    whole interval keeps the bar, `"direction"` whether the ratio is more (or less) than 1 as `more` says.
-    """
-
-    side: Literal["claim", "price"]
-    claim: str
-    statement: str
-    metric: Metric
-    endpoint: str = "all"
-    of: tuple[str, ...]
-    over: tuple[str, ...]
-    more: bool = True
-    judge: Literal["direction", "bar"] = "direction"
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @property
-    def bar(self) -> Bar | None:
-        """The number promised beforehand, if one was."""
-        if self.at_least is None and self.at_most is None:
-            return None
-        return Bar(self.at_least, self.at_most)
-
-    @model_validator(mode="after")
-    def _bar_is_one(self) -> Self:
-        if self.at_least is not None and self.at_most is not None:
-            raise ValueError("expected at_least or at_most, not both")
-        if self.judge == "bar" and self.bar is None:
-            raise ValueError('judge = "bar" expects at_least or at_most')
-        return self
-
-
-class Chart(Part):
-    """A picture: `bars` of a metric by system and phase, or `scaling` of it over the number of replicas."""
-
-    kind: Literal["bars", "scaling"]
-    title: str
-    metric: Metric
-    endpoint: str = "all"
-    phases: tuple[str, ...]
-
-
 class DemoForm(Part):
     """The short form: fewer repeats, shorter phases, fewer systems; everything else stays."""
 
@@ -170,6 +120,7 @@ class Experiment(Part):
     limits: Limits
     systems: Annotated[tuple[System, ...], Field(min_length=1)]
     phases: Annotated[tuple[PhaseText, ...], Field(min_length=1)]
+    search: SearchText | None = None
     claims: tuple[Claim, ...]
     charts: tuple[Chart, ...] = ()
     demo: DemoForm
@@ -192,6 +143,8 @@ class Experiment(Part):
                     raise ValueError(f'claims: expected "system/phase" of this file, not "{name}"')
         unknown = {*self.demo.seconds, *(name for chart in self.charts for name in chart.phases)} - phases
         unknown |= set(self.demo.systems) - systems
+        if self.search and self.search.phase not in phases:
+            raise ValueError(f'search.phase: expected a phase of this file, not "{self.search.phase}"')
         if unknown:
             raise ValueError(
                 f"demo and charts: expected names of this file, not {', '.join(sorted(unknown))}"
@@ -202,8 +155,18 @@ class Experiment(Part):
         return self
 
     def slice_of(self, phase: PhaseText) -> float:
-        """The cores each replica has in that phase."""
+        """The cores each replica has in that phase, where its system says nothing else."""
         return self.slice_cores if phase.slice_cores is None else phase.slice_cores
+
+    def plain_phases(self) -> list[PhaseText]:
+        """The phases of an ordinary trial: all but the one that a search runs."""
+        return [phase for phase in self.phases if not self.search or phase.name != self.search.phase]
+
+    def searched_phases(self) -> list[PhaseText]:
+        """The phases of one probe of the search: what warms up before it, and the searched one."""
+        names = [phase.name for phase in self.phases]
+        last = names.index(self.search.phase) if self.search else -1
+        return [phase for phase in self.phases[: last + 1] if not phase.record or phase.name == names[last]]
 
     def short(self) -> "Experiment":
         """The demo's form of this experiment."""

@@ -3,6 +3,7 @@
 Rows say what was promised beforehand and whether the number keeps it: a missed bar reads "missed" everywhere.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from loadtests.experiment import Experiment
 from loadtests.stats import Bar, Verdict
 from loadtests.terminal import below, line
 from loadtests.terminal import widths as widths_of
+from loadtests.units import PLAIN, amount, plain
 
 COLUMNS = ("", "experiment", "claim or price", "ratio", "95 % interval", "bar", "verdict")
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
@@ -70,7 +72,7 @@ def ledger(results: Mapping[str, Any], experiments: Sequence[Experiment]) -> lis
                     experiment=measured["name"],
                     claim=verdict["claim"],
                     statement=verdict["statement"],
-                    ratio=DASH if verdict["ratio"] is None else f"{verdict['ratio']:.2f} {TIMES}",
+                    ratio=_number(verdict),
                     interval=_interval(verdict),
                     bar=bar,
                     missed=missed,
@@ -80,22 +82,47 @@ def ledger(results: Mapping[str, Any], experiments: Sequence[Experiment]) -> lis
     return sorted(rows, key=lambda row: row.side)
 
 
+def _number(verdict: Mapping[str, Any]) -> str:
+    if verdict["ratio"] is None:
+        return DASH
+    unit = verdict.get("unit")
+    return amount(verdict["ratio"], unit) + ("" if unit else f" {TIMES}")
+
+
 def _interval(verdict: Mapping[str, Any]) -> str:
-    if verdict["low"] is None or verdict["high"] is None:
-        return "unknown"
-    return f"{verdict['low']:.2f} {DASH} {verdict['high']:.2f}"
+    unit = verdict.get("unit")
+    low, high = (
+        None if verdict[end] is None else amount(verdict[end], unit).partition(" ")[0]
+        for end in ("low", "high")
+    )
+    if low is None:
+        return "unknown" if high is None else f"\N{LESS-THAN OR EQUAL TO} {high}"
+    return f"{low} {DASH} {high}" if high is not None else f"\N{GREATER-THAN OR EQUAL TO} {low}"
 
 
 def _bar(bar: Bar | None, verdict: Mapping[str, Any]) -> tuple[str, bool]:
     """The promise, whether the number keeps it, and whether the interval leaves that open."""
     if bar is None:
         return "", False
+    promised = _promised(bar, verdict.get("unit"))
     if verdict["ratio"] is None:
-        return f"{bar}: not measured", True
+        return f"{promised}: not measured", True
     met = bar.holds(verdict["ratio"])
-    ends = [verdict["low"], verdict["high"]]
-    certain = None not in ends and all(bar.holds(end) == met for end in ends)
-    return f"{bar}: {'met' if met else 'missed'}{'' if certain else ', interval reaches across'}", not met
+    low, high = verdict["low"], verdict["high"]
+    ends = (0.0 if low is None else low, math.inf if high is None else high)
+    certain = all(bar.holds(end) == met for end in ends)
+    return (
+        f"{promised}: {'met' if met else 'missed'}{'' if certain else ', interval reaches across'}",
+        not met,
+    )
+
+
+def _promised(bar: Bar, unit: str | None) -> str:
+    """The bar in the unit that its number is shown in."""
+    if unit is None:
+        return str(bar)
+    ends = [None if end is None else plain(end, unit) for end in (bar.at_least, bar.at_most)]
+    return f"{Bar(*ends)} {PLAIN.get(unit, unit)}"
 
 
 def terminal(rows: Sequence[Row], title: str) -> Group:

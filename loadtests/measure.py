@@ -1,28 +1,29 @@
-"""Numbers of one phase of one trial, and the reasons to doubt them. Pure functions of the raw trial.
+"""Numbers of one phase of one trial. Pure functions of the raw trial.
 
 Two kinds of phases, two meanings of "achieved": where the shop is to keep up, it is what was asked in that phase and
 answered well; in an overload, it is what was answered well during the phase, whenever it was asked.
+
+What is easy to get wrong: whom a percentile is of. Here it is of all who asked (docs/decisions/0010). A request that
+failed, never ended or could not be started counts as a wait of the whole timeout, behind all that were answered well.
+Otherwise a shop that turns people away, or answers them with a quick error, looks faster than one that serves them.
+CPU per request is of requests answered well, for the same reason.
 """
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadtests import slices
-from loadtests.processes import MACHINE_BUSY, MACHINE_STOLEN
-from loadtests.raw import GATEWAY, GENERATOR, RawTrial, Request
-from loadtests.stats import percentile
+from loadtests.raw import GATEWAY, GENERATOR, RawTrial, Request, service_of
+from loadtests.stats import Number, percentile
+from loadtests.validity import reasons_to_void
 
 ALL = "all"
-MOST_GENERATOR_CORES = 0.8
-MOST_LATE_MS = 50.0
-LEAST_ACHIEVED = 0.99
-MOST_STOLEN = 0.02
-MOST_BUSY = 0.97
-SHORTEST_TO_JUDGE_A_SLICE = 2.0
-WARM_ENOUGH_FOR = 60
-WARM_FACTOR = 2.0
+OF_TRIAL = ("databases", "ready_seconds", "lines", "lines_per_unit", "test_seconds_per_unit")
+"""What a trial's facts may say of its shop; older runs do not say all of it."""
+OPTIONAL = ("products", "rate", "core_speed")
+SHARES = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,13 @@ class PhaseResult:
     experiment: str
     system: str
     replicas: dict[str, int]
+    id: str | None
+    """The system's id in its experiment; None in runs from before there were ids."""
+    products: int | None
+    rate: float | None
+    """What a search asked for, in visits per second; None outside of searches."""
     phase: str
+    seconds: float
     repeat: int
     order: int
     metrics: dict[str, dict[str, float | int | None]]
@@ -42,26 +49,47 @@ class PhaseResult:
     of_shop: dict[str, float | int | None]
     """What the shop is and uses as a whole, asked or not: cores, instances, databases, seconds to start."""
     doubts: list[str]
+    core_speed: float | None = None
+    """As `yardstick.core_speed` said before the trial; None in runs from before there was one."""
 
     def value(self, metric: str, endpoint: str) -> float | None:
         """The number of that name; None when there is none, or none that a ratio could use."""
-        found: float | int | None
+        found = self.number(metric, endpoint)
+        return found.value if found else None
+
+    def number(self, metric: str, endpoint: str) -> Number | None:
+        """The same, with whether it is only a bound.
+
+        A shop that answered nothing has numbers too, or it would drop out of the ratio that it lost: fewer than one
+        answer in the phase, and more CPU for one than all that it used.
+        """
         if metric == "cpu_us_per_request":
-            found = self.cpu_us_per_request
-        elif metric == "uss_bytes":
-            found = self.uss_bytes
-        elif metric in self.of_shop:
-            found = self.of_shop[metric]
-        else:
-            key = "achieved_rps" if metric == "throughput_rps" else metric
-            found = self.metrics.get(endpoint, {}).get(key)
-        return float(found) if found else None
+            if self.cpu_us_per_request is None and self.metrics:
+                return _some(float(self.of_shop["cpu_cores"] or 0) * self.seconds * 1e6, more=True)
+            return _some(self.cpu_us_per_request)
+        if metric == "uss_bytes":
+            return _some(self.uss_bytes)
+        if metric in self.of_shop:
+            return _some(self.of_shop[metric])
+        return self._of_route(metric, self.metrics.get(endpoint))
+
+    def _of_route(self, metric: str, measured: Mapping[str, float | int | None] | None) -> Number | None:
+        if measured is None:
+            return None
+        if metric == "answered_share":
+            done, asked = answered(measured)
+            # Half a request more on either side (Haldane 1956), so that a ratio of shares exists where one is 0.
+            return Number((done + 0.5) / (asked + 1))
+        if metric == "throughput_rps":
+            return _some(measured["achieved_rps"]) or Number(1 / self.seconds, less=True)
+        return _some(measured.get(metric), more=metric in bounded(measured))
 
     def as_trial(self) -> dict[str, Any]:
         """The documented shape, schema 1."""
         return {
             "system": self.system,
             "replicas": self.replicas,
+            **{key: getattr(self, key) for key in OPTIONAL if getattr(self, key) is not None},
             "repeat": self.repeat,
             "order": self.order,
             "phase": self.phase,
@@ -70,6 +98,23 @@ class PhaseResult:
             "valid": not self.doubts,
             "doubts": self.doubts,
         }
+
+
+def _some(value: float | None, *, more: bool = False) -> Number | None:
+    return Number(float(value), more=more) if value else None
+
+
+def answered(measured: Mapping[str, float | int | None]) -> tuple[int, int]:
+    """How many requests were answered well, and how many were asked for."""
+    # Runs that were made into results before requests that never started were counted have no such number.
+    count, not_started = int(measured["count"] or 0), int(measured.get("not_started") or 0)
+    return count - int(measured["errors"] or 0), count + not_started
+
+
+def bounded(measured: Mapping[str, float | int | None]) -> list[str]:
+    """Names of the percentiles of a route that fall among those who were not answered well: the truth is more."""
+    done, asked = answered(measured)
+    return [name for name, share in SHARES.items() if math.ceil(share * (asked - 1)) > done - 1]
 
 
 def measure(trial: RawTrial) -> list[PhaseResult]:
@@ -81,38 +126,63 @@ def _phase(trial: RawTrial, index: int) -> PhaseResult:
     phase, (begin, end) = trial.phases[index], trial.window(index)
     asked = [request for request in trial.requests if request.phase == index]
     inside = [(request, _share(request, begin, end)) for request in trial.requests if request.status]
-    answered = sum(share for _, share in inside)
+    answered = sum(share * request.ok for request, share in inside)
     cores = {name: usage.cores(begin, end) for name, usage in trial.usage.items()}
     memory = {name: usage.memory(begin, end) for name, usage in trial.usage.items()}
-    shop = [*trial.replicas, GATEWAY]
+    shop = [name for name in (*trial.replicas, GATEWAY) if name in trial.usage]
     used = sum(cores[name] for name in shop) * (end - begin)
     return PhaseResult(
         experiment=phase.experiment,
         system=trial.facts["system"],
         replicas=trial.facts["replicas"],
+        id=trial.facts.get("id"),
+        products=trial.facts.get("products"),
+        rate=trial.facts.get("rate"),
         phase=phase.name,
+        seconds=phase.seconds,
         repeat=trial.facts["repeat"],
         order=trial.facts["order"],
-        metrics=_metrics(asked, inside, phase.seconds, overload=phase.overload),
+        metrics=_metrics(
+            asked,
+            inside,
+            phase.seconds,
+            patience_ms=trial.facts["timeout_seconds"] * 1000,
+            overload=phase.overload,
+        ),
         processes=[
             {
                 "name": name,
-                "slice": phase.slice_cores if name in trial.replicas else None,
+                "slice": phase.cores_of(service_of(name)) if name in trial.replicas else None,
                 "cpu_cores": round(cores[name], 4),
                 "uss_bytes": memory[name],
             }
             for name in (*shop, GENERATOR)
         ],
-        cpu_us_per_request=used / answered * 1e6 if answered else None,
+        cpu_us_per_request=used / answered * 1e6 if answered and shop else None,
         uss_bytes=sum(memory[name] for name in shop),
         of_shop={
             "cpu_cores": used / (end - begin),
             "instances": len(shop),
-            "databases": trial.facts.get("databases"),  # runs from before it was counted have none
-            "ready_seconds": trial.facts.get("ready_seconds"),
+            **{name: trial.facts.get(name) for name in OF_TRIAL},
+            **_of_action(trial, index),
         },
-        doubts=list(_doubts(trial, index, asked, cores)),
+        doubts=list(reasons_to_void(trial, index, asked, cores)),
+        core_speed=trial.facts.get("core_speed"),
     )
+
+
+def _of_action(trial: RawTrial, index: int) -> dict[str, float | int | None]:
+    """What came of what was done to the shop in this phase: which replicas are new, after how long, how large."""
+    for done in trial.facts.get("done", ()):
+        if done["phase"] == index and not done["failed"]:
+            _, end = trial.window(index)
+            grown = [trial.usage[name].memory(end - 1, end) for name in done["fresh"] if name in trial.usage]
+            return {
+                "action_seconds": done["seconds"],
+                "restarted": len(done["fresh"]),
+                "added_bytes": sum(grown),
+            }
+    return {}
 
 
 def _share(request: Request, begin: float, end: float) -> float:
@@ -123,13 +193,18 @@ def _share(request: Request, begin: float, end: float) -> float:
     """
     if request.start is None or request.end <= begin or request.start >= end:
         return 0.0
-    if request.end == request.start:  # quicker than the log's microsecond
+    if begin < request.start and request.end <= end:  # also one that was quicker than the log's microsecond
         return 1.0
     return (min(request.end, end) - max(request.start, begin)) / (request.end - request.start)
 
 
 def _metrics(
-    asked: Iterable[Request], inside: Iterable[tuple[Request, float]], seconds: float, *, overload: bool
+    asked: Iterable[Request],
+    inside: Iterable[tuple[Request, float]],
+    seconds: float,
+    *,
+    patience_ms: float,
+    overload: bool,
 ) -> dict[str, dict[str, float | int | None]]:
     """Per route, and for `all` of them."""
     of_phase: dict[str, list[Request]] = defaultdict(list)
@@ -142,80 +217,31 @@ def _metrics(
         in_time[ALL] += share * request.ok
     metrics: dict[str, dict[str, float | int | None]] = {}
     for route, requests in sorted(of_phase.items()):
-        started = [request for request in requests if request.start is not None]
-        latencies = [request.latency_ms for request in started]
-        good = in_time[route] if overload else sum(request.ok for request in started)
+        started = sum(request.start is not None for request in requests)
+        done = sum(request.ok for request in requests)
+        waits = _waits(requests, patience_ms)
+        good = in_time[route] if overload else done
         metrics[route] = {
             "asked_rps": round(len(requests) / seconds, 4),
             "achieved_rps": round(good / seconds, 4),
-            "errors": sum(not request.ok for request in started),
-            **{
-                f"p{share}_ms": round(percentile(latencies, share / 100), 3) if latencies else None
-                for share in (50, 95, 99)
-            },
-            "count": len(started),
+            "errors": started - done,
+            **{name: round(percentile(waits, share), 3) for name, share in SHARES.items()},
+            "count": started,
+            "not_started": len(requests) - started,
         }
     return metrics
 
 
-def _doubts(trial: RawTrial, index: int, asked: Sequence[Request], cores: dict[str, float]) -> Iterable[str]:
-    """Why this phase cannot be trusted; each is a reason to repeat the trial."""
-    if trial.facts["died"]:
-        yield f"a process ended during the trial: {', '.join(trial.facts['died'])}"
-    yield from _blind(asked, cores[GENERATOR])
-    if not trial.phases[index].overload:
-        if asked or any(trial.phases[index].rates.values()):
-            yield from _left_undone(asked)
-        yield from _cold(asked)
-    yield from _broken_slices(trial, index, cores)
-    yield from _crowded(trial.facts["cores"], cores)
+def _waits(requests: Sequence[Request], patience_ms: float) -> list[float]:
+    """How long everybody waited who asked, in order: for a good answer as long as it took, otherwise the whole timeout.
 
-
-def _blind(asked: Sequence[Request], generator_cores: float) -> Iterable[str]:
-    """A generator that had too little CPU measures itself."""
-    if generator_cores > MOST_GENERATOR_CORES:
-        yield f"the generator used {generator_cores:.2f} cores and may have been the slow one"
-    late = [(r.start - r.intended) * 1000 for r in asked if r.start is not None]
-    if late and percentile(late, 0.99) > MOST_LATE_MS:
-        yield f"the generator was {percentile(late, 0.99):.0f} ms late (p99): it had too little CPU"
-
-
-def _left_undone(asked: Sequence[Request]) -> Iterable[str]:
-    share = sum(request.ok for request in asked) / len(asked) if asked else 0.0
-    if share < LEAST_ACHIEVED:
-        yield f"only {share:.1%} of what was asked was answered well"
-
-
-def _broken_slices(trial: RawTrial, index: int, cores: dict[str, float]) -> Iterable[str]:
-    phase = trial.phases[index]
-    if trial.facts["slice_backend"] == "none" or phase.seconds < SHORTEST_TO_JUDGE_A_SLICE:
-        return
-    for name in trial.replicas:
-        saturated = name.rsplit("-", 1)[0] in phase.saturates
-        if broken := slices.doubt(name, phase.slice_cores, cores[name], saturated=saturated):
-            yield broken
-
-
-def _crowded(machine: int, cores: dict[str, float]) -> Iterable[str]:
-    """Somebody else's work, on this machine or on the one below it."""
-    if cores[MACHINE_STOLEN] > MOST_STOLEN * machine:
-        yield f"the hypervisor took {cores[MACHINE_STOLEN]:.2f} cores away"
-    if cores[MACHINE_BUSY] > MOST_BUSY * machine:
-        yield f"the whole machine was busy ({cores[MACHINE_BUSY]:.2f} of {machine} cores)"
-
-
-def _cold(asked: Sequence[Request]) -> Iterable[str]:
-    """Warm-up not over: the first half of a steady phase was much slower than the second, route by route."""
-    waits: dict[str, list[float]] = defaultdict(list)
-    started = sorted((r for r in asked if r.start is not None), key=lambda r: r.intended)
-    for request in started:
-        waits[request.route].append(request.latency_ms)
-    if len(started) < WARM_ENOUGH_FOR:
-        return
-    usual = {route: percentile(latencies, 0.5) for route, latencies in waits.items()}
-    # Against the route's own median: otherwise a half with more of the slow routes would look cold.
-    relative = [request.latency_ms / usual[request.route] for request in started]
-    middle = len(relative) // 2
-    times = percentile(relative[:middle], 0.5) / percentile(relative[middle:], 0.5)
-    if times > WARM_FACTOR:
-        yield f"it was still warming up: the first half took {times:.1f} times as long as the second"
+    No wait for a good answer ranks behind one that was in vain, also where a slow answer took longer than the timeout.
+    """
+    good = [request.latency_ms for request in requests if request.ok]
+    longest = max([patience_ms, *good])
+    vain = (request for request in requests if not request.ok)
+    # Sorted once, because each percentile sorts, which is quick for what is in order.
+    return sorted(
+        good
+        + [max(longest, request.latency_ms) if request.start is not None else longest for request in vain]
+    )

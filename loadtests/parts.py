@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,6 +10,8 @@ from loadtests import curves
 
 Multiple = Annotated[float, Field(ge=0, le=curves.HIGHEST)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Kind = Literal["monolith", "microservices"]
+What = Literal["kill", "dead", "hang", "slow", "restart", "add"]
 
 
 class Part(BaseModel):
@@ -51,6 +53,38 @@ class Curve(Part):
         if self.double_wave is not None:
             return curves.double_wave(seconds, *self.double_wave)
         return recorded
+
+
+class Action(Part):
+    """What is done to a running shop in a phase, `at` seconds after its begin; faults end with the phase.
+
+    To the service that `of` names for each shop: `kill` (SIGKILL once, the launcher starts it again), `dead` (killed as
+    often as it comes back), `hang` (SIGSTOP), `slow` (a tenth of its slice), `restart` (rolling), `add` (one replica
+    more).
+    """
+
+    what: What
+    of: dict[Kind, str]
+    at: Annotated[float, Field(ge=0)] = 1.0
+
+
+class SearchText(Part):
+    """Capacity at a promise, searched by bisection: `phase` is run at rates from `start` visits per second on.
+
+    The rates of the phase say only how visits are divided among personas. One trial is one rate, with fresh processes:
+    the phases before it that are not recorded, and this one, which the other trials leave out. The bracket is narrow
+    enough at `width` of its lower end. The p95 is that of `endpoint`, errors and what was answered are of everything.
+    """
+
+    phase: str
+    start: Annotated[float, Field(gt=0, le=2000)]
+    width: Annotated[float, Field(gt=0, le=1)] = 0.1
+    least: Annotated[float, Field(gt=0)] = 1.0
+    most: Annotated[float, Field(gt=0, le=5000)] = 2000.0
+    endpoint: str = "all"
+    p95_ms: Annotated[float, Field(gt=0)] = 250.0
+    errors: Share = 0.001
+    achieved: Share = 0.99
 
 
 @dataclass

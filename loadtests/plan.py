@@ -7,13 +7,29 @@ phases in turn.
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from loadtests.arrivals import Shape
 from loadtests.curves import Point
-from loadtests.experiment import Experiment, Kind, System
+from loadtests.experiment import Experiment, PhaseText, System
+from loadtests.parts import Kind, What
 
+PROBES = 8
+"""About as many trials a search takes."""
 STARTING_SECONDS = {"monolith": 3.0, "microservices": 7.0}  # boot, sign-ins and stop; measured on two cores
+
+
+DEADLY = {"kill", "dead"}
+
+
+@dataclass(frozen=True)
+class PlannedAction:
+    """What is done to the shop in a phase: `what` to `service`, `at` seconds after the phase's begin."""
+
+    what: What
+    service: str
+    at: float
 
 
 @dataclass(frozen=True)
@@ -31,16 +47,30 @@ class PlannedPhase:
     overload: bool
     saturates: tuple[str, ...]
     curve: tuple[Point, ...] = ()
+    slices: Mapping[str, float] = field(default_factory=dict)
+    """Cores by service, where they differ from `slice_cores`."""
+    action: PlannedAction | None = None
+
+    def cores_of(self, service: str) -> float:
+        """The slice of each replica of the service."""
+        return self.slices.get(service, self.slice_cores)
 
 
 @dataclass
 class Trial:
-    """One start of one system with fresh processes and data, and the phases it runs."""
+    """One start of one system with fresh processes and data, and the phases it runs.
+
+    `rate` is the rate that a search tries (visits per second, None outside of searches), and `probe` counts the tries.
+    """
 
     system: Kind
     replicas: dict[str, int]
     label: str
     repeat: int
+    id: str = ""
+    products: int | None = None
+    rate: float | None = None
+    probe: int = 0
     order: int = 0
     attempt: int = 1
     phases: list[PlannedPhase] = field(default_factory=list)
@@ -51,16 +81,31 @@ class Trial:
 
     @property
     def seconds(self) -> float:
-        """About how long it takes."""
-        return (
-            STARTING_SECONDS[self.system] + sum(phase.seconds for phase in self.phases) + self.drain_seconds
-        )
+        """About how long it takes, with the probes that are to follow it."""
+        one = STARTING_SECONDS[self.system] + sum(phase.seconds for phase in self.phases) + self.drain_seconds
+        return one * max(1, PROBES + 1 - self.probe) if self.probe else one
 
     @property
     def name(self) -> str:
-        """System, replicas and repeat: the same for all attempts."""
-        which = "-".join(f"{name}{count}" for name, count in self.replicas.items())
-        return f"{self.system}{'-' if which else ''}{which}-r{self.repeat}"
+        """System and repeat, and the probe of a search: the same for all attempts."""
+        probe = f"-p{self.probe:02}" if self.probe else ""
+        return f"{self.id}-r{self.repeat}{probe}"
+
+    @property
+    def killed(self) -> set[str]:
+        """Services that die in it because they are to."""
+        return {phase.action.service for phase in self.phases if phase.action and phase.action.what in DEADLY}
+
+    def at_rate(self, experiment: Experiment, rate: float) -> "Trial":
+        """The next probe of the same search: the searched phase at another rate."""
+        search = experiment.search
+        phases = [
+            replace(phase, rates=_scaled(phase.rates, rate))
+            if search and phase.name == search.phase
+            else phase
+            for phase in self.phases
+        ]
+        return replace(self, phases=phases, rate=rate, probe=self.probe + 1, attempt=1)
 
     @property
     def folder(self) -> str:
@@ -87,49 +132,87 @@ def plan(experiments: Sequence[Experiment], *, share: bool) -> list[Trial]:
     return trials
 
 
+def _scaled(rates: Mapping[str, float], rate: float) -> dict[str, float]:
+    """The same mix with `rate` visits per second in all."""
+    total = sum(rates.values())
+    return {persona: each * rate / total for persona, each in rates.items()}
+
+
 def _repeat(experiments: Sequence[Experiment], repeat: int) -> list[Trial]:
-    found: dict[tuple[str, tuple[tuple[str, int], ...]], Trial] = {}
+    found: dict[object, Trial] = {}
     for experiment in experiments:
         if repeat > experiment.repeats:
             continue
         for system in experiment.systems:
-            replicas = more_than_one(system.replicas)
-            trial = found.setdefault(
-                (system.system, tuple(replicas.items())),
-                Trial(system.system, replicas, system.label, repeat, seed=f"{experiment.seed}:{repeat}"),
-            )
-            _add(trial, experiment)
+            same = (system.system, str(more_than_one(system.replicas)), system.products, str(system.slices))
+            if any(phase.record for phase in experiment.plain_phases()):
+                trial = found.setdefault(same, _trial(experiment, system, repeat))
+                _add(trial, experiment, system, experiment.plain_phases())
+            if experiment.search:
+                probe = _trial(experiment, system, repeat)
+                _add(probe, experiment, system, experiment.searched_phases())
+                found[*same, "probe"] = probe.at_rate(experiment, experiment.search.start)
     return list(found.values())
 
 
-def _add(trial: Trial, experiment: Experiment) -> None:
+def _trial(experiment: Experiment, system: System, repeat: int) -> Trial:
+    return Trial(
+        system.system,
+        more_than_one(system.replicas),
+        system.label,
+        repeat,
+        id=system.id,
+        products=system.products,
+        seed=f"{experiment.seed}:{repeat}",
+    )
+
+
+def _add(trial: Trial, experiment: Experiment, system: System, phases: Iterable[PhaseText]) -> None:
     limits = experiment.limits
     trial.timeout_seconds = max(trial.timeout_seconds, limits.timeout_seconds)
     trial.drain_seconds = max(trial.drain_seconds, limits.drain_seconds)
     for persona, count in limits.users.items():
         trial.users[persona] = max(trial.users.get(persona, 0), count)
-    replicas = max(trial.replicas.values(), default=1)
-    trial.phases += [
-        PlannedPhase(
-            experiment.name,
-            phase.name,
-            phase.seconds,
-            {str(persona): rate for persona, rate in phase.rates.items()},
-            phase.shape,
-            {str(persona): count * replicas for persona, count in phase.in_flight_per_replica.items()},
-            experiment.slice_of(phase),
-            phase.record,
-            phase.overload,
-            phase.saturates,
-            phase.points,
-        )
-        for phase in experiment.phases
-    ]
+    trial.phases += [_planned(experiment, phase, system) for phase in phases]
 
 
-def system_of(experiment: Experiment, system: str, replicas: Mapping[str, int]) -> System | None:
-    """The experiment's name for a system that was run."""
-    for each in experiment.systems:
-        if each.system == system and more_than_one(each.replicas) == more_than_one(replicas):
-            return each
-    return None
+def _planned(experiment: Experiment, phase: PhaseText, system: System) -> PlannedPhase:
+    replicas = max(system.replicas.values(), default=1)
+    action = phase.action
+    return PlannedPhase(
+        experiment.name,
+        phase.name,
+        phase.seconds,
+        {str(persona): rate for persona, rate in phase.rates.items()},
+        phase.shape,
+        {str(persona): count * replicas for persona, count in phase.in_flight_per_replica.items()},
+        experiment.slice_of(phase),
+        phase.record,
+        phase.overload,
+        # A workspace on its way still has a service that is called monolith, and it is another that is to be saturated.
+        tuple(name for name in phase.saturates if (name == "monolith") == (system.system == "monolith")),
+        phase.points,
+        {} if phase.slice_cores else system.slices,
+        PlannedAction(action.what, action.of[system.system], action.at)
+        if action and system.system in action.of
+        else None,
+    )
+
+
+def system_of(experiment: Experiment, facts: Mapping[str, Any]) -> System | None:
+    """The experiment's name for a system that was run, from the facts of its trial.
+
+    A trial that several experiments shared has the id that the first of them gave it, so replicas decide there; runs
+    from before there were ids have none.
+    """
+    same = [each for each in experiment.systems if _runs_as(each, facts)]
+    named = [each for each in same if each.id == facts.get("id")]
+    return next(iter(named or same), None)
+
+
+def _runs_as(system: System, facts: Mapping[str, Any]) -> bool:
+    return (
+        system.system == facts["system"]
+        and more_than_one(system.replicas) == more_than_one(facts["replicas"])
+        and system.products == facts.get("products")
+    )

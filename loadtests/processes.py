@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import psutil
@@ -42,11 +42,17 @@ def own_memory(pid: int) -> int:
 
 def session_pids(leader: int) -> list[int]:
     """The processes of `leader`'s process group: a server's parent and its worker."""
-    found = []
+    return members({leader})[leader]
+
+
+def members(leaders: Collection[int]) -> dict[int, list[int]]:
+    """The processes of each of these process groups, by one look at all processes."""
+    found: dict[int, list[int]] = {leader: [] for leader in leaders}
     for pid in psutil.pids():
         with contextlib.suppress(OSError):
-            if os.getpgid(pid) == leader:
-                found.append(pid)
+            group = os.getpgid(pid)
+            if group in found:
+                found[group].append(pid)
     return found
 
 
@@ -79,6 +85,16 @@ MACHINE_BUSY = "(machine busy)"
 MACHINE_STOLEN = "(machine stolen)"
 
 
+def machine_seconds() -> tuple[float, float]:
+    """Core seconds since the machine's start: everything that ran, and what a hypervisor took away."""
+    machine = psutil.cpu_times()
+    idle = machine.idle + getattr(machine, "iowait", 0.0)
+    stolen = getattr(machine, "steal", 0.0)
+    # Linux counts guests inside user time as well; they are not added again.
+    guests = getattr(machine, "guest", 0.0) + getattr(machine, "guest_nice", 0.0)
+    return sum(machine) - idle - stolen - guests, stolen
+
+
 class Sampler(threading.Thread):
     """Samples every group once a second and at the moments asked for, so that phases have exact ends.
 
@@ -86,8 +102,14 @@ class Sampler(threading.Thread):
     away.
     """
 
-    def __init__(self, groups: Callable[[], Groups], moments: Iterable[float]) -> None:
+    def __init__(
+        self,
+        groups: Callable[[], Groups],
+        moments: Iterable[float],
+        note: Callable[[Collection[str]], None] = lambda _names: None,
+    ) -> None:
         super().__init__(name="sampler", daemon=True)
+        self._note = note
         self.samples: list[Sample] = []
         self._groups = groups
         self._moments = sorted(moments)
@@ -109,23 +131,14 @@ class Sampler(threading.Thread):
 
     def _sample(self) -> None:
         groups = {name: list(pids) for name, pids in self._groups().items()}
+        self._note(groups)
         # CPU of all groups first, close together; memory takes milliseconds each and would skew the last
         # ones.
         at = time.time()
         cpu = {name: self._meter.read(name, pids) for name, pids in groups.items()}
-        machine = psutil.cpu_times()
+        busy, stolen = machine_seconds()
         uss = {name: sum(own_memory(pid) for pid in pids) for name, pids in groups.items()}
         self.samples += [Sample(at, name, cpu[name], uss[name]) for name in groups]
-        idle = machine.idle + getattr(machine, "iowait", 0.0)
-        stolen = getattr(machine, "steal", 0.0)
-        # Linux counts guests inside user time as well; they are not added again.
-        busy = (
-            sum(machine)
-            - idle
-            - stolen
-            - getattr(machine, "guest", 0.0)
-            - getattr(machine, "guest_nice", 0.0)
-        )
         self.samples += [Sample(at, MACHINE_BUSY, busy, 0), Sample(at, MACHINE_STOLEN, stolen, 0)]
 
 

@@ -13,14 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.plan import PlannedPhase
+from loadtests.plan import PlannedAction, PlannedPhase
 from loadtests.processes import MACHINE_BUSY, MACHINE_STOLEN
 
 COLUMNS = ("intended", "start", "end", "phase", "persona", "route", "status", "ok", "bytes")
 """Of requests.csv.gz; times in seconds after the trial's start."""
 
 GATEWAY, GENERATOR = "gateway", "generator"
+MOST_GENERATOR_CORES = 0.8
+"""A generator that used more may have been the slow one, and measured itself."""
 NOT_REPLICAS = {GATEWAY, GENERATOR, MACHINE_BUSY, MACHINE_STOLEN}
+
+
+def service_of(replica: str) -> str:
+    """The service of a replica's label: `catalog` of `catalog-1`."""
+    return replica.rpartition("-")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,9 @@ def read_trial(folder: Path) -> RawTrial:
     """Read one trial's folder."""
     facts = json.loads((folder / "trial.json").read_text(encoding="utf-8"))
     phases = [_phase(phase) for phase in facts["phases"]]
-    return RawTrial(facts, phases, _requests(folder / "requests.csv.gz"), _usage(folder / "processes.csv.gz"))
+    return RawTrial(
+        facts, phases, read_requests(folder / "requests.csv.gz"), _usage(folder / "processes.csv.gz")
+    )
 
 
 def read_trials(run: Path) -> Iterator[RawTrial]:
@@ -101,12 +110,15 @@ def read_trials(run: Path) -> Iterator[RawTrial]:
 
 
 def _phase(facts: dict[str, Any]) -> PlannedPhase:
-    """JSON has lists where a phase has tuples; runs from before there were curves have none."""
+    """JSON has lists where a phase has tuples; runs from before there were curves or actions have none."""
     curve = tuple((at, multiple) for at, multiple in facts.get("curve", ()))
-    return PlannedPhase(**{**facts, "saturates": tuple(facts["saturates"]), "curve": curve})
+    action = PlannedAction(**facts["action"]) if facts.get("action") else None
+    own = {"saturates": tuple(facts["saturates"]), "curve": curve, "action": action}
+    return PlannedPhase(**{**facts, **own})
 
 
-def _requests(file: Path) -> list[Request]:
+def read_requests(file: Path) -> list[Request]:
+    """The generator's log."""
     with gzip.open(file, "rt", newline="", encoding="utf-8") as text:
         rows = csv.reader(text)
         head = next(rows)

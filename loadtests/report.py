@@ -12,11 +12,12 @@ from string import Template
 from typing import Any
 
 from loadtests import ledger
-from loadtests.answers import scaling_answers
+from loadtests.answers import level_answers, scaling_answers
 from loadtests.charts import draw, number
 from loadtests.doubts import doubts
 from loadtests.experiment import Experiment
 from loadtests.ledger import Row
+from loadtests.units import PLAIN, plain
 
 HERE = Path(__file__).parent
 TITLE = "One shop, built twice: what the split buys and what it costs"
@@ -24,6 +25,7 @@ METRIC_COLUMNS = {
     "asked_rps": "asked/s",
     "achieved_rps": "answered/s",
     "errors": "errors",
+    "not_started": "not started",
     "p50_ms": "p50 ms",
     "p95_ms": "p95 ms",
     "p99_ms": "p99 ms",
@@ -57,7 +59,7 @@ def summary(results: Mapping[str, Any], experiments: Sequence[Experiment], notes
         experiment = texts[measured["name"]]
         parts.append(f"## {experiment.name}: {experiment.question}\n")
         parts += [f"- Doubt: {doubt}" for doubt in doubts(experiment, measured, notes)]
-        parts += [f"- {sentence}" for sentence in scaling_answers(experiment, measured)]
+        parts += [f"- {sentence}" for sentence in _sentences(experiment, measured)]
         parts.append("")
     parts.append(f"Repeat with `{notes['command']}`.\n")
     return "\n".join(parts)
@@ -87,6 +89,10 @@ def answer(rows: Iterable[Row]) -> list[str]:
     ]
 
 
+def _sentences(experiment: Experiment, measured: Mapping[str, Any]) -> list[str]:
+    return [*scaling_answers(experiment, measured), *level_answers(experiment, measured)]
+
+
 def _section(
     measured: Mapping[str, Any], experiment: Experiment, rows: Sequence[Row], notes: Mapping[str, Any]
 ) -> str:
@@ -102,13 +108,13 @@ def _section(
             _list(doubts(experiment, measured, notes)),
             "</div>",
             "<h3>Answer</h3>",
-            _list([*answer(own), *scaling_answers(experiment, measured)]),
+            _list([*answer(own), *_sentences(experiment, measured)]),
             *(
                 f"<figure><figcaption>{escape(title)}</figcaption>\n{svg}</figure>"
                 for title, svg in pictures
                 if svg
             ),
-            _estimates(measured["estimates"]),
+            _estimates(measured["estimates"], experiment),
             "<details><summary>Every measurement</summary>",
             _trials(measured["trials"]),
             "</details>",
@@ -156,15 +162,16 @@ def _ledger_row(row: Row) -> str:
     )
 
 
-def _estimates(estimates: Sequence[Mapping[str, Any]]) -> str:
+def _estimates(estimates: Sequence[Mapping[str, Any]], experiment: Experiment) -> str:
     numeric = ' class="number"'
     columns = {"what": "", "system": "", "value": numeric, "95 % interval": numeric, "unit": ""}
+    labels = {system.id: system.label for system in experiment.systems}
     head = "".join(f'<th scope="col"{kind}>{name}</th>' for name, kind in columns.items())
     body = "\n".join(
-        f"<tr><td>{escape(each['metric'])}</td><td>{escape(_system(each))}</td>"
+        f"<tr><td>{escape(each['metric'])}</td><td>{escape(labels[each['id']])}</td>"
         f'<td class="number">{_amount(each, "value")}</td>'
         f'<td class="number">{_amount(each, "low")} {ledger.DASH} {_amount(each, "high")}</td>'
-        f"<td>{'MB' if each['unit'] == 'bytes' else escape(each['unit'])}</td></tr>"
+        f"<td>{escape(PLAIN.get(each['unit'], each['unit']))}</td></tr>"
         for each in estimates
     )
     return _table("Measured: the geometric mean over repeats", head, body)
@@ -172,9 +179,7 @@ def _estimates(estimates: Sequence[Mapping[str, Any]]) -> str:
 
 def _amount(estimate: Mapping[str, Any], key: str) -> str:
     value = estimate[key]
-    if value is None:
-        return "?"
-    return number(value / 1e6 if estimate["unit"] == "bytes" else value)
+    return "?" if value is None else number(plain(value, estimate["unit"]))
 
 
 def _trials(trials: Sequence[Mapping[str, Any]]) -> str:
@@ -203,7 +208,9 @@ def _table(caption: str, head: str, body: str) -> str:
 
 def _system(trial: Mapping[str, Any]) -> str:
     replicas = "".join(f", {name} {ledger.TIMES} {count}" for name, count in trial["replicas"].items())
-    return f"{trial['system']}{replicas}"
+    products = f", {trial['products']:,} products" if trial.get("products") else ""
+    rate = f", at {trial['rate']:.4g} visits/s" if trial.get("rate") else ""
+    return f"{trial['system']}{replicas}{products}{rate}"
 
 
 def _number(value: float | None) -> str:

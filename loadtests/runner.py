@@ -5,38 +5,33 @@ The folder of the run is complete after every trial, so an interrupted run keeps
 
 import json
 import math
-import os
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from loadtests import machine, slices
+from loadtests import codebase, machine, slices
 from loadtests.analysis import is_valid, measure_all, results_of
+from loadtests.calm import Patience
 from loadtests.experiment import Experiment, parse
 from loadtests.measure import PhaseResult
-from loadtests.plan import plan
+from loadtests.parts import Kind
+from loadtests.plan import Trial, plan
 from loadtests.raw import read_trial, read_trials
-from loadtests.trial import TOPOLOGIES, Bench, TrialError, run_trial
+from loadtests.targets import KINDS, Shop, Target, TargetError, check, target
+from loadtests.trial import Bench, TrialError, run_trial
 from loadtests.work import Work, remaining
-from microservices.launcher import Fleet, LauncherError, default_home
+from microservices.launcher import LauncherError, default_home
 
 if TYPE_CHECKING:
     from loadtests.parity import ParityResult
 
 GATE_REQUESTS = 200
 SAME_MACHINE = ("cpu_model", "cores", "python", "versions")
-SEED_COMMANDS = {
-    "monolith": ["-m", "monolith.cli", "seed"],
-    "microservices": ["-m", "microservices.cli", "seed", "--data", "{data}"],
-}
 
 
 class RunError(Exception):
@@ -55,6 +50,14 @@ class Options:
     backend: str | None = None
     budget_seconds: float = math.inf
     """No void trial is repeated once this time could be exceeded: the demo promises its length."""
+    patience: float = 0.15
+    """Share of the planned time that may be spent on waiting for a calm machine."""
+    shops: Mapping[Kind, str | None] = field(default_factory=dict)
+    """Folders or addresses of other shops than this project's own."""
+
+    def targets(self) -> dict[Kind, Target]:
+        """The two shops to compare; raises TargetError or WorkspaceError."""
+        return {kind: target(kind, self.shops.get(kind)) for kind in KINDS}
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Step:
     number: int
     of: int
     left: float
+    folder: Path | None = None
+    """Of the trial, where what happens in it is told (`loadtests.live`)."""
 
 
 Show = Callable[[Step], None]
@@ -72,6 +77,8 @@ Show = Callable[[Step], None]
 
 def run(experiments: Sequence[Experiment], folder: Path, options: Options, show: Show) -> None:
     """Run everything and leave the raw files and run.json in `folder`; KeyboardInterrupt keeps what is done."""
+    targets = options.targets()
+    check(targets, experiments)
     trials = plan(experiments, share=options.share)
     notes: dict[str, Any] = {
         "id": folder.name,
@@ -82,6 +89,7 @@ def run(experiments: Sequence[Experiment], folder: Path, options: Options, show:
         "experiments": [each.name for each in experiments],
         "repeats": {each.name: each.repeats for each in experiments},
         "rules": {"share": options.share, "attempts": options.attempts},
+        "shops": {kind: where for kind, where in options.shops.items() if where},
         "gate": None,
         "stopped_early": False,
         "seconds": 0.0,
@@ -91,7 +99,7 @@ def run(experiments: Sequence[Experiment], folder: Path, options: Options, show:
         slicer = slices.open_backend(options.backend) if options.backend else slices.detect()
         cleaning.callback(slicer.close)
         notes["machine"] = machine.facts(slicer.backend)
-        _go(Work(trials), experiments[0].seed, folder, notes, slicer, options, show)
+        _go(Work(trials), experiments, folder, notes, slicer, options, targets, show)
 
 
 def resume(folder: Path, show: Show) -> None:
@@ -107,8 +115,15 @@ def resume(folder: Path, show: Show) -> None:
     if changed := [key for key in SAME_MACHINE if here[key] != notes["machine"][key]]:
         was, now = notes["machine"][changed[0]], here[changed[0]]
         raise RunError(f"{folder} was begun on another machine ({was}, not {now}): a run has to stay on one.")
-    options = Options(notes["form"], notes["command"], rules["share"], rules["attempts"], backend=backend)
-    work = remaining(plan(experiments, share=options.share), folder, options.attempts)
+    options = Options(
+        notes["form"],
+        notes["command"],
+        rules["share"],
+        rules["attempts"],
+        backend=backend,
+        shops=notes.get("shops", {}),
+    )
+    work = remaining(plan(experiments, share=options.share), experiments, folder, options.attempts)
     if not work.waiting:
         raise RunError(
             f"Nothing is left to do in {folder}; `loadtests report {folder}` makes its report again."
@@ -117,37 +132,59 @@ def resume(folder: Path, show: Show) -> None:
     with ExitStack() as cleaning:
         slicer = slices.open_backend(backend)
         cleaning.callback(slicer.close)
-        _go(work, experiments[0].seed, folder, notes, slicer, options, show)
+        _go(work, experiments, folder, notes, slicer, options, options.targets(), show)
 
 
 def _go(
     work: Work,
-    seed: int,
+    experiments: Sequence[Experiment],
     folder: Path,
     notes: dict[str, Any],
     slicer: slices.Slices,
     options: Options,
+    targets: Mapping[Kind, Target],
     show: Show,
 ) -> None:
     """Seed, gate, and run what is waiting; run.json is complete whenever this ends."""
     started, before = time.monotonic(), notes["seconds"]
     home = default_home() / "lab"
+    count, total = work.done + len(work.waiting), sum(trial.seconds for trial in work.waiting)
+    patience = Patience(options.patience * total)
     try:
-        count, total = work.done + len(work.waiting), sum(trial.seconds for trial in work.waiting)
         show(Step("seeding both shops", work.done, count, total))
-        bench = Bench(home, {system: _seed(system, home) for system in SEED_COMMANDS}, slicer)
+        bench = _prepare(experiments, home, targets, slicer)
         show(Step("the same-work gate: both shops answer the same script", work.done, count, total))
-        notes["gate"] = _gate(bench, options.gate_requests, seed)
+        notes["gate"] = gate(bench, options.gate_requests, experiments[0].seed)
         _write(folder / "run.json", notes)
-        _run_all(work, folder, bench, options, show)
+        _run_all(work, experiments, folder, bench, options, patience, show)
     except KeyboardInterrupt:
         notes["stopped_early"] = True
     finally:
         notes["seconds"] = round(before + time.monotonic() - started, 1)
+        notes["waited_seconds"] = notes.get("waited_seconds", 0.0) + patience.waited
         _write(folder / "run.json", notes)
 
 
-def _run_all(work: Work, folder: Path, bench: Bench, options: Options, show: Show) -> None:
+def _prepare(
+    experiments: Sequence[Experiment], home: Path, targets: Mapping[Kind, Target], slicer: slices.Slices
+) -> Bench:
+    """Both shops with their data, and what has to be known of their code."""
+    for kind, each in targets.items():
+        sizes = [s.products for experiment in experiments for s in experiment.systems if s.system == kind]
+        each.seed(home, [None, *sizes])
+    asked = {claim.metric for experiment in experiments for claim in experiment.claims} & codebase.METRICS
+    return Bench(home, targets, slicer, codebase.facts(asked) if asked else {})
+
+
+def _run_all(
+    work: Work,
+    experiments: Sequence[Experiment],
+    folder: Path,
+    bench: Bench,
+    options: Options,
+    patience: Patience,
+    show: Show,
+) -> None:
     waiting, began = work.waiting, time.monotonic()
     count = work.done + len(waiting)
     while waiting:
@@ -155,15 +192,20 @@ def _run_all(work: Work, folder: Path, bench: Bench, options: Options, show: Sho
         again = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
         text = f"trial {work.done + 1} of {count}: {trial.label}, repeat {trial.repeat}{again}"
         left = trial.seconds + sum(each.seconds for each in waiting)
-        show(Step(text, work.done + 1, count, left))
         place = folder / "trials" / trial.folder
+        if why := patience.disturbance():
+            show(Step(f"waiting for a calm machine: {why}", work.done, count, left))
+            patience.wait()
+        show(Step(text, work.done + 1, count, left, place))
         try:
             run_trial(trial, place, bench)
             valid = is_valid(read_trial(place))
-        except (TrialError, LauncherError) as error:
+        except (TrialError, TargetError, LauncherError) as error:
             _write(place / "failed.json", {"why": str(error)})
             valid = False
         work.done += 1
+        if valid and work.follow(experiments, trial, folder):
+            count += 1
         left = trial.seconds + sum(each.seconds for each in waiting)
         in_time = time.monotonic() - began + left < options.budget_seconds
         if not valid and trial.attempt < options.attempts and in_time:
@@ -180,37 +222,16 @@ def _copy_texts(experiments: Sequence[Experiment], folder: Path) -> None:
             (texts / name).write_text(text, encoding="utf-8")
 
 
-def _seed(system: str, home: Path) -> Path:
-    """Fill a template folder with the system's data, in a process of its own; returns the folder."""
-    data = home / "templates" / system
-    shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(parents=True)
-    env = {**os.environ, "SHOP_HOME": str(default_home())}
-    if system == "monolith":
-        env["SHOP_DATABASE_URL"] = f"sqlite:///{data}/monolith.sqlite3"
-    else:
-        env.pop("SHOP_DATABASE_URL", None)
-    command = [sys.executable, *(part.format(data=data) for part in SEED_COMMANDS[system])]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - ours
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
-        raise RunError(f"The {system} shop could not be seeded: {said[-1]}")
-    return data
-
-
-def _gate(bench: Bench, requests: int, seed: int) -> dict[str, int]:
+def gate(bench: Bench, requests: int, seed: int) -> dict[str, int]:
     """Both shops must answer the same seeded script alike before any number is taken."""
     from loadtests.parity import run_parity  # the only part that needs it, and it loads a second HTTP client
 
     with ExitStack() as shops:
         urls = []
-        for system, topology in TOPOLOGIES.items():
-            data = bench.home / f"gate-{system}"
-            shutil.rmtree(data, ignore_errors=True)
-            shutil.copytree(bench.data[system], data)
-            shops.callback(shutil.rmtree, data, ignore_errors=True)
-            fleet = Fleet(topology, data_dir=data, home=bench.home)
-            urls.append(shops.enter_context(fleet).url)
+        for kind in KINDS:
+            trial = Trial(kind, {}, kind, repeat=0)
+            opened: AbstractContextManager[Shop] = bench.targets[kind].open(trial, bench.home, lambda _: None)
+            urls.append(shops.enter_context(opened).url)
         result = run_parity(urls[0], urls[1], seed, requests)
     if said := refusal(result):
         raise RunError(said)

@@ -87,6 +87,7 @@ def trial(system: str, repeat: int, rng: random.Random, slower: float = 1.0) -> 
         "died": [],
         "cores": 2,
         "slice_backend": "cgroup2",
+        "timeout_seconds": 10.0,
     }
     usage = {
         REPLICAS[system]: steady(0.2),

@@ -57,13 +57,13 @@ class CgroupSlices:
 
     def __init__(self, backend: str, parent: Path) -> None:
         self.backend = backend
-        self._parent = parent
+        self.parent = parent
         self._groups: dict[str, Path] = {}
 
     def put(self, name: str, pid: int, cores: float) -> None:
         group = self._groups.get(name)
         if group is None:
-            group = self._parent / f"{PREFIX}{os.getpid()}-{name}"
+            group = self.parent / f"{PREFIX}{os.getpid()}-{name}"
             group.mkdir(exist_ok=True)
             self._groups[name] = group
         if self.backend == "cgroup2":
@@ -201,6 +201,11 @@ class GovernorSlices:
             start_new_session=True,
         )
         self._names: dict[str, int] = {}
+
+    @property
+    def pid(self) -> int:
+        """Of the governor's process."""
+        return self._process.pid
 
     def put(self, name: str, pid: int, cores: float) -> None:
         self._names[name] = pid

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import NormalDist, stdev
 
 from loadtests import student
 
@@ -24,16 +25,43 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class Number:
+    """A measured number, and whether the truth may be `more` or `less` than it: the wait of who gave up is more."""
+
+    value: float
+    more: bool = False
+    less: bool = False
+
+
+def product(numbers: Sequence[Number]) -> Number:
+    """What they make together; as unsure as each of them."""
+    return Number(
+        math.prod(each.value for each in numbers),
+        more=any(each.more for each in numbers),
+        less=any(each.less for each in numbers),
+    )
+
+
+@dataclass(frozen=True)
 class Interval:
-    """A value with its 95 % interval. The ends are None when one repeat cannot tell."""
+    """A value with its 95 % interval. An end is None where it is open: nothing says how far the truth may lie."""
 
     value: float
     low: float | None
     high: float | None
 
     def covers(self, value: float) -> bool:
-        """Whether the interval leaves `value` possible; an unknown interval excludes nothing."""
-        return self.low is None or self.high is None or self.low <= value <= self.high
+        """Whether the interval leaves `value` possible; an open end excludes nothing."""
+        return (self.low is None or self.low <= value) and (self.high is None or value <= self.high)
+
+    @property
+    def closed(self) -> bool:
+        """Whether both ends are known."""
+        return self.low is not None and self.high is not None
+
+    def opened(self, *, more: bool, less: bool) -> "Interval":
+        """The same where the truth may be more or less than what was measured."""
+        return Interval(self.value, None if less else self.low, None if more else self.high)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -70,6 +98,42 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interva
     return interval([above / below for above, below in pairs])
 
 
+def ratio_of(pairs: Sequence[tuple[Number, Number]]) -> Interval:
+    """The same of numbers that may be bounds: on the side where the truth may lie further, the interval is open."""
+    found = ratio([above.value for above, _ in pairs], [below.value for _, below in pairs])
+    return found.opened(
+        more=any(above.more or below.less for above, below in pairs),
+        less=any(above.less or below.more for above, below in pairs),
+    )
+
+
+def share(counts: Sequence[tuple[int, int]]) -> Interval:
+    """The share of successes among all tries, from (successes, tries) of each repeat, with its 95 % interval.
+
+    On either side it is the wider of two: Wilson's (1927) over all tries together, which knows that 20 of 20 do not
+    prove certainty, and Student's t over repeats, which knows that the tries of one repeat share its luck.
+    """
+    successes, tries = sum(done for done, _ in counts), sum(tried for _, tried in counts)
+    if not tries:
+        raise ValueError("a share needs at least one try")
+    mean = successes / tries
+    low, high = _wilson(mean, tries)
+    if len(counts) > 1:
+        own = [done / tried for done, tried in counts if tried]
+        reach = student.reach(len(own) - 1) * stdev(own) / math.sqrt(len(own)) if len(own) > 1 else 1.0
+        low, high = min(low, mean - reach), max(high, mean + reach)
+    # Rounding must not put the share itself outside.
+    return Interval(mean, min(mean, max(0.0, low)), max(mean, min(1.0, high)))
+
+
+def _wilson(mean: float, tries: int) -> tuple[float, float]:
+    z = NormalDist().inv_cdf(0.975)
+    centre = mean + z * z / (2 * tries)
+    reach = z * math.sqrt(mean * (1 - mean) / tries + z * z / (4 * tries * tries))
+    below = 1 + z * z / tries
+    return (centre - reach) / below, (centre + reach) / below
+
+
 def _student(values: Sequence[float], mean: float) -> Interval:
     logs = [math.log(value) for value in values]
     centre = math.log(mean)
@@ -98,19 +162,17 @@ class Bar:
 
 
 def judge_direction(result: Interval, *, claims_more: bool) -> Verdict:
-    """Is the ratio on the claimed side of 1? An interval that covers 1 has no winner."""
-    if result.low is None:
-        return Verdict.INCONCLUSIVE
+    """Is the ratio on the claimed side of 1? An interval that covers 1 has no winner, unless an end is open."""
     if result.covers(1.0):
-        return Verdict.NO_WINNER
+        return Verdict.NO_WINNER if result.closed else Verdict.INCONCLUSIVE
     return Verdict.SUPPORTED if (result.value > 1.0) == claims_more else Verdict.NOT_SUPPORTED
 
 
 def judge_bar(result: Interval, bar: Bar) -> Verdict:
     """Is the whole interval on the promised side of the bar? Astride of it, the measurement cannot tell."""
-    if result.low is None or result.high is None:
-        return Verdict.INCONCLUSIVE
-    ends = {bar.holds(result.low), bar.holds(result.high)}
+    low = 0.0 if result.low is None else result.low
+    high = math.inf if result.high is None else result.high
+    ends = {bar.holds(low), bar.holds(high)}
     if ends == {True}:
         return Verdict.SUPPORTED
     return Verdict.NOT_SUPPORTED if ends == {False} else Verdict.INCONCLUSIVE

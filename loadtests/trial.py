@@ -8,25 +8,29 @@ import contextlib
 import csv
 import gzip
 import json
-import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from loadtests.plan import PlannedPhase, Trial
-from loadtests.processes import Sample, Sampler, moments
+from loadtests import live
+from loadtests.actions import Actor, Done, Slicing
+from loadtests.parts import Kind
+from loadtests.plan import Trial
+from loadtests.processes import Groups, Sample, Sampler, moments
+from loadtests.raw import GATEWAY, GENERATOR
 from loadtests.slices import Slices
-from microservices.launcher import MONOLITH, SPLIT, Fleet, Replica
+from loadtests.targets import Shop, Target
+from loadtests.yardstick import core_speed
+from microservices.launcher import Phase
 
-TOPOLOGIES = {"monolith": MONOLITH, "microservices": SPLIT}
 LEAD_SECONDS = 0.3
 TIGHTEN_SECONDS = 0.15
 PREPARING_SECONDS = 60.0
@@ -42,35 +46,40 @@ class Bench:
     """What all trials of a run share."""
 
     home: Path
-    data: dict[str, Path]
+    targets: Mapping[Kind, Target]
     slices: Slices
+    code: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """What is known of each shop's code, where an experiment asks for it."""
 
 
 def run_trial(trial: Trial, folder: Path, bench: Bench) -> None:
     """Run one trial and leave trial.json, requests.csv.gz and processes.csv.gz in `folder`."""
     folder.mkdir(parents=True)
-    data = bench.home / "trial-data"
-    shutil.rmtree(data, ignore_errors=True)
-    shutil.copytree(bench.data[trial.system], data)
-    databases = sum(1 for _ in data.rglob("*.sqlite3"))
+    target, slicing = bench.targets[trial.system], Slicing(bench.slices)
+    speed = core_speed()  # before anything of ours runs
     with _generator(trial, folder) as generator:
-        fleet = Fleet(TOPOLOGIES[trial.system], trial.replicas, data_dir=data, home=bench.home, restart=False)
         started = time.monotonic()
-        with fleet:
+        with target.open(trial, bench.home, slicing.put) as shop:
             ready_seconds = time.monotonic() - started
-            generator.order(f"prepare {fleet.url}")
+            generator.order(f"prepare {shop.url}")
             generator.expect("ready", PREPARING_SECONDS)
-            epoch, samples = _drive(trial, fleet, generator, bench.slices)
-            died = [f"{death.name}-{death.slot}: {death.cause}" for death in fleet.died]
-    shutil.rmtree(data, ignore_errors=True)
+            epoch, samples, done = _drive(trial, shop, generator, slicing)
+            died = [
+                f"{death.name}-{death.slot}: {death.cause}"
+                for death in shop.died
+                if death.name not in trial.killed
+            ]
     facts = {
         **asdict(trial),
+        **bench.code.get(trial.system, {}),
         "epoch": epoch,
         "cores": psutil.cpu_count() or 1,
-        "slice_backend": bench.slices.backend,
-        "ready_seconds": round(ready_seconds, 3),
-        "databases": databases,
+        "core_speed": round(speed, 2),
+        "slice_backend": bench.slices.backend if target.ours else "none",
+        "ready_seconds": round(ready_seconds, 3) if target.ours else None,
+        "databases": target.databases(bench.home, trial.products),
         "died": died,
+        "done": [asdict(each) for each in done],
     }
     _save(samples, epoch, folder / "processes.csv.gz")
     # Last: a folder that has it is a trial that was finished.
@@ -78,37 +87,58 @@ def run_trial(trial: Trial, folder: Path, bench: Bench) -> None:
 
 
 def _drive(
-    trial: Trial, fleet: Fleet, generator: "GeneratorProcess", slices: Slices
-) -> tuple[float, list[Sample]]:
-    """Run the phases; returns the start as Unix time and what the processes used."""
-    replicas = fleet.replicas()
-    members = {replica.label: replica.pids() for replica in replicas}
-    members |= {"gateway": [fleet.gateway], "generator": [generator.process.pid]}
+    trial: Trial, shop: Shop, generator: "GeneratorProcess", slicing: Slicing
+) -> tuple[float, list[Sample], list[Done]]:
+    """Run the phases; returns the start as Unix time, what the processes used, and what was done to them."""
+    actor = Actor(shop, slicing)
     try:
-        _slice(trial.phases[0], replicas, slices)
+        slicing.enter(trial.phases[0], shop.replicas())
         epoch = time.time() + LEAD_SECONDS
         begins = [epoch + begin for begin in accumulate((p.seconds for p in trial.phases), initial=0.0)]
-        sampler = Sampler(lambda: members, moments(begins))
+        told = live.replicas_into(generator.errors.parent)
+        sampler = Sampler(_groups(shop, generator.process.pid), moments(begins), told)
         sampler.start()
         generator.order(f"start {epoch}")
-        for before, phase, begin in zip(trial.phases, trial.phases[1:], begins[1:], strict=False):
+        before = trial.phases[0]
+        for index, (phase, begin) in enumerate(zip(trial.phases, begins, strict=False)):
             # A smaller slice is in force when its phase begins, a larger one not before the last has ended.
             early = TIGHTEN_SECONDS if phase.slice_cores < before.slice_cores else 0.0
             time.sleep(max(0.0, begin - early - time.time()))
-            _slice(phase, replicas, slices)
+            if index:
+                slicing.enter(phase, shop.replicas())
+            actor.next_phase(index, phase.action)
+            before = phase
         time.sleep(max(0.0, begins[-1] - time.time()))
+        done = actor.finish()
         generator.expect("{", trial.drain_seconds + ENDING_SECONDS)
-        return epoch, sampler.finish()
+        return epoch, sampler.finish(), done
     finally:
-        # Without its slice a loaded replica drains in a moment, with it in many seconds.
-        for replica in replicas:
-            with contextlib.suppress(KeyError):
-                slices.drop(replica.label)
+        actor.finish()
+        slicing.leave()
 
 
-def _slice(phase: PlannedPhase, replicas: Sequence[Replica], slices: Slices) -> None:
-    for replica in replicas:
-        slices.put(replica.label, replica.pid, phase.slice_cores)
+def _groups(shop: Shop, generator: int) -> Callable[[], Groups]:
+    """Which processes belong to whom, asked at every sample: replicas come and go.
+
+    A server that is ready has all its workers, so they are looked for only once.
+    """
+    known: dict[tuple[str, int], list[int]] = {}
+
+    def groups() -> Groups:
+        found: dict[str, list[int]] = {}
+        for replica in shop.replicas():
+            key = (replica.label, replica.pid)
+            if key not in known:
+                pids = replica.pids()
+                if replica.phase is Phase.READY:
+                    known[key] = pids
+                found[replica.label] = pids
+            else:
+                found[replica.label] = known[key]
+        gateway = {GATEWAY: [shop.gateway]} if shop.gateway else {}
+        return {**found, **gateway, GENERATOR: [generator]}
+
+    return groups
 
 
 @dataclass

@@ -1,13 +1,16 @@
 """What a run still has to do: everything, or what an interrupted run left. Read from the folders of its trials."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadtests.analysis import is_valid
+from loadtests.experiment import Experiment
+from loadtests.measure import PhaseResult, measure
 from loadtests.plan import Trial
 from loadtests.raw import read_trial
+from loadtests.searches import follow
 
 ENDED = ("trial.json", "failed.json")
 """One of these in a trial's folder says that the trial came to its end, for better or worse."""
@@ -24,16 +27,50 @@ class Work:
     def __post_init__(self) -> None:
         self.order = max([self.order, *(trial.order for trial in self.waiting)])
 
+    def take(self, trial: Trial) -> None:
+        """Put a trial at the end."""
+        self.order = max(self.order, trial.order)
+        self.waiting.append(trial)
+
     def again(self, trial: Trial) -> None:
         """Put another attempt at the end, when whatever disturbed this one may be over."""
-        self.order += 1
-        self.waiting.append(replace(trial, attempt=trial.attempt + 1, order=self.order))
+        self.take(replace(trial, attempt=trial.attempt + 1, order=self.order + 1))
+
+    def follow(self, experiments: Sequence[Experiment], trial: Trial, folder: Path) -> bool:
+        """Put the next probe of the trial's search at the end; says whether there is one."""
+        if trial.rate is None:
+            return False
+        experiment = _experiment(experiments, trial)
+        following = follow(experiment, trial, _probes(experiment, trial, folder))
+        if following is None:
+            return False
+        self.take(replace(following, order=self.order + 1))
+        return True
 
 
-def remaining(trials: Sequence[Trial], folder: Path, attempts: int) -> Work:
+def _experiment(experiments: Sequence[Experiment], trial: Trial) -> Experiment:
+    return next(each for each in experiments if each.name == trial.phases[0].experiment)
+
+
+def _probes(experiment: Experiment, trial: Trial, folder: Path) -> list[PhaseResult]:
+    """The valid results of the searched phase in the trial's own search, in order."""
+    places = sorted((folder / "trials").glob(f"[0-9][0-9][0-9]-{trial.id}-r{trial.repeat}-p[0-9]*"))
+    measured = (measure(read_trial(place)) for place in places if (place / "trial.json").is_file())
+    valid = (results for results in measured if not any(result.doubts for result in results))
+    return [
+        each
+        for results in valid
+        for each in results
+        if experiment.search and each.phase == experiment.search.phase
+    ]
+
+
+def remaining(
+    trials: Sequence[Trial], experiments: Sequence[Experiment], folder: Path, attempts: int
+) -> Work:
     """The planned trials that were not run yet, then another attempt at those that were void.
 
-    The folder of a trial that was cut off is removed: it is run again.
+    The folder of a trial that was cut off is removed: it is run again. A search goes on from its last probe.
     """
     tried: dict[str, list[Path]] = {}
     for place in sorted((folder / "trials").glob("[0-9]*-*")):
@@ -43,16 +80,33 @@ def remaining(trials: Sequence[Trial], folder: Path, attempts: int) -> Work:
             shutil.rmtree(place)
     places = [place for each in tried.values() for place in each]
     highest = max((int(place.name.partition("-")[0]) for place in places), default=0)
-    work = Work(
-        [trial for trial in trials if trial.name not in tried],
-        done=len(places),
-        order=max([highest, *(trial.order for trial in trials)]),
-    )
+    work = Work([], done=len(places), order=max([highest, *(trial.order for trial in trials)]))
+    void = []
     for trial in trials:
-        before = tried.get(trial.name, [])
-        if 0 < len(before) < attempts and not any(map(_was_valid, before)):
-            work.again(replace(trial, attempt=len(before)))
+        last = _last(trial, experiments, folder, tried)
+        if last.name not in tried:
+            work.take(last if last is trial else replace(last, order=work.order + 1))
+        elif len(tried[last.name]) < attempts and not any(map(_was_valid, tried[last.name])):
+            void.append(replace(last, attempt=len(tried[last.name])))
+    for trial in void:
+        work.again(trial)
     return work
+
+
+def _last(
+    trial: Trial, experiments: Sequence[Experiment], folder: Path, tried: Mapping[str, Sequence[Path]]
+) -> Trial:
+    """The trial itself, or where its search has come to."""
+    if trial.rate is None:
+        return trial
+    experiment = _experiment(experiments, trial)
+    probes = _probes(experiment, trial, folder)
+    while any(map(_was_valid, tried.get(trial.name, ()))):
+        following = follow(experiment, trial, probes[: trial.probe])
+        if following is None:
+            break
+        trial = following
+    return trial
 
 
 def _was_valid(place: Path) -> bool:

@@ -11,6 +11,8 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from loadtests.acceptance.visitors import ComingFrom
+
 TIMEOUT_SECONDS = 30
 SESSION_COOKIE = "shop_session"
 VOID = frozenset(
@@ -108,10 +110,12 @@ class Page:
 class Browser:
     """Keeps cookies and the page it is on; sends what a browser sends, Origin included."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, *, source: str | None = None) -> None:
         self.base_url = base_url
         self._session = requests.Session()
         self._session.trust_env = False
+        if source:
+            self._session.mount("http://", ComingFrom(source))
 
     @property
     def cookie(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any
@@ -50,6 +51,19 @@ def visitor(shop_url: str, contract: Contract) -> Iterator[Visitor]:
     """Somebody who is not signed in."""
     with closing(Visitor(shop_url, contract)) as visitor:
         yield visitor
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> str:
+    """A second loopback address, to come from somewhere else than everybody else; Linux has one."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.2", 0))
+        except OSError as error:
+            pytest.skip(
+                f"this machine has no second loopback address: 127.0.0.2 cannot be used ({error.strerror})"
+            )
+    return "127.0.0.2"
 
 
 @pytest.fixture

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import jwt
 import pytest
 
+from loadtests.acceptance.browser import Browser
+from loadtests.acceptance.contract import Contract
 from loadtests.acceptance.visitors import PASSWORD, Customer, Visitor, new_key
+from loadtests.acceptance.waiting import at_once
 
 
 def registration(**changes: Any) -> dict[str, Any]:
@@ -114,7 +119,44 @@ def test_the_eleventh_try_is_refused_even_with_the_right_password(
     assert tries == [401] * 10
     assert answer.status_code == 429
     assert answer.json()["type"] == "/problems/too-many-attempts"
-    assert 1 <= int(answer.headers["Retry-After"]) <= 15 * 60
+    assert 1 <= int(answer.headers["Retry-After"]) <= 90
+
+
+def test_tries_that_come_at_once_are_no_more_than_those_one_after_the_other(
+    visitor: Visitor, customer: Customer
+) -> None:
+    wrong = {"email": customer.email, "password": "not-my-password"}
+    answers = at_once([lambda: visitor.post("/api/sessions", wrong).status_code] * 24)
+    assert Counter(answers) == {401: 10, 429: 14}
+
+
+def test_a_made_up_address_gives_no_further_tries(visitor: Visitor, customer: Customer) -> None:
+    wrong = {"email": customer.email, "password": "not-my-password"}
+    names = ("X-Client-Address", "X_Client_Address", "X-Forwarded-For", "Forwarded", "X-Real-IP")
+    answers = [
+        visitor.post("/api/sessions", wrong, headers=dict.fromkeys(names, f"203.0.113.{number}")).status_code
+        for number in range(12)
+    ]
+    assert answers == [401] * 10 + [429] * 2
+
+
+def test_a_stranger_elsewhere_cannot_keep_a_customer_out(
+    shop_url: str, contract: Contract, elsewhere: str, customer: Customer
+) -> None:
+    wrong = {"email": customer.email, "password": "not-my-password"}
+    with closing(Visitor(shop_url, contract, source=elsewhere)) as stranger:
+        answers = [stranger.post("/api/sessions", wrong).status_code for _ in range(12)]
+    assert answers == [401] * 10 + [429] * 2
+    Customer(shop_url, contract, customer.email).close()
+
+
+def test_a_stranger_cannot_keep_a_customer_out_of_the_pages_either(
+    shop_url: str, elsewhere: str, customer: Customer, browser: Browser
+) -> None:
+    with closing(Browser(shop_url, source=elsewhere)) as stranger:
+        answers = [stranger.sign_in(customer.email, "not-my-password").status for _ in range(11)]
+    assert answers == [401] * 10 + [429]
+    assert browser.sign_in(customer.email, customer.password).status == 303
 
 
 def test_one_customers_failures_do_not_lock_out_another(

@@ -99,6 +99,12 @@ def test_a_line_can_be_removed_twice(customer: Customer, shelf: Shelf) -> None:
     assert customer.cart() == {kept: 1}
 
 
+@pytest.mark.parametrize("sku", ["x", "p00001", "P" * 21, "%C2%84"])
+def test_a_line_with_a_malformed_sku_cannot_be_removed(customer: Customer, sku: str) -> None:
+    answer = customer.delete(f"/api/cart/items/{sku}")
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/unknown-product")
+
+
 def test_a_cart_can_be_cleared_twice(customer: Customer, some_sku: str) -> None:
     customer.put_in_cart(some_sku)
     answers = [customer.delete("/api/cart").status_code for _ in range(2)]

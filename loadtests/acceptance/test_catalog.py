@@ -116,6 +116,18 @@ def test_a_batch_ignores_the_other_filters(visitor: Visitor) -> None:
     assert (skus(batch), batch["page"], batch["page_size"]) == ([sku], 1, 1)
 
 
+@pytest.mark.parametrize(("name", "value"), [("page", "0"), ("page_size", "many"), ("q", "q" * 101)])
+def test_a_batch_has_its_other_parameters_checked(visitor: Visitor, name: str, value: str) -> None:
+    answer = visitor.get("/api/products", params={"sku": "P00001", name: value})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [name]
+
+
+@pytest.mark.parametrize("sku", ["", ",", ",,"])
+def test_a_batch_of_nothing_is_no_batch(visitor: Visitor, sku: str) -> None:
+    assert listed(visitor, sku=sku) == listed(visitor)
+
+
 def test_a_batch_has_at_most_a_hundred_products(visitor: Visitor) -> None:
     hundred = [f"NONE-{number}" for number in range(100)]
     assert listed(visitor, sku=",".join(hundred))["total"] == 0

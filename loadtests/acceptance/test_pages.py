@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 
 from loadtests.acceptance.browser import SESSION_COOKIE, Browser, Page
@@ -100,6 +101,15 @@ def test_a_search_that_cannot_be_made_is_answered_with_a_page(browser: Browser, 
     assert page.response.headers["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/products/P00001", "/no-such-page"])
+def test_a_page_lets_no_script_run_and_no_other_site_frame_it(browser: Browser, path: str) -> None:
+    policy = browser.get(path).response.headers["Content-Security-Policy"]
+    said = {part.split()[0]: part.split()[1:] for part in policy.split(";") if part.strip()}
+    assert said["default-src"] == ["'none'"]
+    assert "script-src" not in said
+    assert said["frame-ancestors"] == ["'none'"]
+
+
 def test_what_was_searched_for_cannot_become_part_of_the_page(browser: Browser) -> None:
     page = browser.get("/search?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
     assert "<script>alert" not in page.response.text
@@ -133,6 +143,18 @@ def test_the_session_cookie_is_out_of_reach_for_scripts_and_other_sites(
     cookie = page.response.headers["Set-Cookie"]
     assert cookie.startswith(f"{SESSION_COOKIE}=")
     assert {"httponly", "samesite=lax", "path=/"} <= {part.strip().lower() for part in cookie.split(";")}
+
+
+def test_signing_in_replaces_a_cookie_that_somebody_else_planted(
+    browser: Browser, customer: Customer, regular: Customer, shop_url: str
+) -> None:
+    planted = {"Cookie": f"{SESSION_COOKIE}={regular.token}", "Origin": shop_url}
+    given = {"email": customer.email, "password": customer.password}
+    page = browser.post("/sign-in", given, planted)
+    assert page.status == 303
+    assert browser.cookie != regular.token
+    claims = jwt.decode(str(browser.cookie), options={"verify_signature": False})
+    assert claims["sub"] == customer.id
 
 
 @pytest.mark.parametrize("target", ELSEWHERE)

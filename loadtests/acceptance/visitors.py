@@ -10,6 +10,7 @@ from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from loadtests.acceptance.contract import Contract
 
@@ -23,15 +24,30 @@ def new_key() -> str:
     return uuid.uuid4().hex
 
 
+class ComingFrom(HTTPAdapter):
+    """Connects from one of this machine's addresses, so that the shop takes the visitor for somebody elsewhere."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        super().__init__()
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, source_address=(self._source, 0), **options)
+
+
 class Visitor:
     """Somebody who speaks to the API; with a token, as the customer it names."""
 
-    def __init__(self, base_url: str, contract: Contract, token: str | None = None) -> None:
+    def __init__(
+        self, base_url: str, contract: Contract, token: str | None = None, *, source: str | None = None
+    ) -> None:
         self.base_url = base_url
         self.contract = contract
         self.token = token
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the machine has no business on the way to the shop
+        if source:
+            self._session.mount("http://", ComingFrom(source))
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send one request and return its answer, which the contract allows."""

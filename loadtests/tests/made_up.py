@@ -156,6 +156,7 @@ def trial(
             "died": [],
             "cores": 4,
             "slice_backend": "cgroup2",
+            "timeout_seconds": 10.0,
             **facts,
         },
         phases,

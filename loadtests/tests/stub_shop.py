@@ -32,6 +32,8 @@ class Shop(BaseHTTPRequestHandler):
         elif path == "/api/products":
             items = [{"sku": f"P{n}", "name": f"Green kettle {n}"} for n in range(3)]
             self.answer(200, {"items": items, "page": 1, "page_size": 100, "total": 3})
+        elif path == "/api/prices":
+            self.answer(200, {"items": [{"price_cents": 1200}]})
         elif path.endswith("/recommendations"):
             with ONE_AT_A_TIME:
                 time.sleep(DELAY)

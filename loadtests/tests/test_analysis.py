@@ -1,9 +1,13 @@
 """From trials to estimates and verdicts."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from loadtests.analysis import analyse, is_valid
-from loadtests.tests.made_up import MACHINE, three_repeats, toy, trial
+from loadtests.raw import RawTrial
+from loadtests.tests.made_up import MACHINE, request, three_repeats, toy, trial
 
 
 def test_results_have_the_documented_shape() -> None:
@@ -15,7 +19,9 @@ def test_results_have_the_documented_shape() -> None:
     }
     (experiment,) = results["experiments"]
     assert set(experiment) == {"name", "question", "seed", "trials", "estimates", "verdicts"}
-    assert set(experiment["estimates"][0]) == {"metric", "system", "replicas", "value", "low", "high", "unit"}
+    assert set(experiment["estimates"][0]) == {
+        *("metric", "id", "system", "replicas", "value", "low", "high", "unit")
+    }
     assert set(experiment["verdicts"][0]) == {"claim", "statement", "ratio", "low", "high", "verdict"}
 
 
@@ -56,6 +62,60 @@ def test_without_valid_trials_everything_is_inconclusive() -> None:
     assert results["estimates"] == []
     assert {each["verdict"] for each in results["verdicts"]} == {"inconclusive"}
     assert results["verdicts"][0]["statement"] == "A search takes ? times as long."
+
+
+def overloaded(raw: RawTrial) -> RawTrial:
+    raw.phases[1] = replace(raw.phases[1], overload=True)
+    return raw
+
+
+def hopeless(repeat: int, share: float) -> RawTrial:
+    """A trial of the second shop in which the last `share` of the requests was answered by a quick error."""
+    requests = [
+        request(1.05 + n / 10, 20, ok=n >= 99 * share, status=200 if n >= 99 * share else 503)
+        for n in range(99)
+    ]
+    return overloaded(trial("microservices", repeat, requests=requests))
+
+
+def verdicts(trials: list[RawTrial]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = analyse(MACHINE, [toy()], trials)["experiments"][0]["verdicts"]
+    return found
+
+
+def test_a_shop_that_answers_nothing_loses_instead_of_dropping_out() -> None:
+    trials = [
+        each
+        for repeat in (1, 2, 3)
+        for each in (overloaded(trial("monolith", repeat)), hopeless(repeat, 1.0))
+    ]
+    latency, cpu = verdicts(trials)
+    assert latency["ratio"] == pytest.approx(500)
+    assert latency["verdict"] == "supported"
+    assert latency["high"] is None
+    assert latency["statement"] == "A search takes at least 500.00 times as long."
+    assert cpu["verdict"] == "not supported"
+
+
+def test_a_bound_on_both_sides_or_against_the_claim_is_inconclusive() -> None:
+    all_in_vain = [hopeless(repeat, 1.0) for repeat in (1, 2, 3)]
+    others = [replace(raw, facts={**raw.facts, "system": "monolith", "replicas": {}}) for raw in all_in_vain]
+    latency = verdicts(all_in_vain + others)[0]
+    assert (latency["low"], latency["high"], latency["verdict"]) == (None, None, "inconclusive")
+
+
+def test_a_repeat_in_which_a_side_was_never_asked_makes_the_claim_inconclusive_and_says_so() -> None:
+    trials = three_repeats()[:6]
+    silent = overloaded(
+        trial(
+            "microservices", 3, requests=[request(1.05 + n / 10, 20, route="GET /other") for n in range(99)]
+        )
+    )
+    latency = verdicts([*trials[:5], silent])[0]
+    assert latency["verdict"] == "inconclusive"
+    assert latency["statement"].endswith(
+        "In one repeat a side had no such request at all, so this cannot be told."
+    )
 
 
 def test_a_trial_is_valid_when_nothing_speaks_against_it() -> None:

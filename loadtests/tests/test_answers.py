@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.answers import scaling_answers
+from loadtests.answers import level_answers, scaling_answers
 from loadtests.experiment import Experiment, load
 from loadtests.ledger import TIMES
 
@@ -89,3 +89,28 @@ def test_where_replicas_do_not_count_in_full_the_evidence_is_named(full: float, 
     ]
     evidence = said(trials)[1]
     assert evidence == f"The 8 replicas {why}; the busiest process besides was gateway with 0.80 cores."
+
+
+def level(phase: str, system: str, value: float) -> dict[str, Any]:
+    return {"metric": f"p95_ms of POST /api/orders in {phase}", "id": system, "value": value}
+
+
+def lines_of(monolith: list[float], split: list[float]) -> list[dict[str, Any]]:
+    phases = ("quiet", "spike × 8", "spike × 32", "spike × 96")  # noqa: RUF001 - as the experiment calls them
+    return [
+        level(phase, system, value)
+        for system, values in (("monolith", monolith), ("split", split))
+        for phase, value in zip(phases, values, strict=True)
+    ]
+
+
+def test_lines_that_cross_are_said_with_both_sides_and_the_place() -> None:
+    estimates = lines_of([20, 20, 80, 2000], [40, 40, 40, 40])
+    (sentence,) = level_answers(load("budget"), {"estimates": estimates})
+    assert f"monolith {TIMES} 6 is lower up to about 16 {TIMES} (measured at 8 and 32)" in sentence
+    assert sentence.endswith("split, divided by need beyond.")
+
+
+def test_lines_that_do_not_cross_are_said_so() -> None:
+    (sentence,) = level_answers(load("budget"), {"estimates": lines_of([20] * 4, [40] * 4)})
+    assert f"do not cross; monolith {TIMES} 6 is lower." in sentence

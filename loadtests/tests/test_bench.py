@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.bench import HELLO, MEBIBYTE, Cost, Measured, checks
+from loadtests.bars import MEBIBYTE
+from loadtests.bench import HELLO, Cost, Measured, checks
 from loadtests.client import BadAnswerError, Connection
 from loadtests.journeys import ENDPOINTS, MIXED, Shopper
 from loadtests.processes import cpu_seconds, moments

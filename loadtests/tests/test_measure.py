@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from loadtests.measure import PhaseResult, measure
+from loadtests.measure import SHARES, PhaseResult, bounded, measure
 from loadtests.processes import MACHINE_BUSY, MACHINE_STOLEN
 from loadtests.raw import RawTrial
+from loadtests.stats import Number
 from loadtests.tests.made_up import request, steady, trial
 
 
@@ -33,6 +34,7 @@ def test_a_quiet_trial_has_numbers_and_no_doubts() -> None:
         "p95_ms": 20.0,
         "p99_ms": 20.0,
         "count": 99,
+        "not_started": 0,
     }
 
 
@@ -63,6 +65,58 @@ def test_in_an_overload_the_answers_within_the_phase_count() -> None:
     assert result.value("throughput_rps", "all") == pytest.approx(90.1, abs=0.2)
     assert result.metrics["all"]["asked_rps"] == pytest.approx(100.1)
     assert result.doubts == []
+
+
+def test_who_could_not_be_started_waited_the_whole_timeout_behind_everybody_who_was_served() -> None:
+    served = [request(1.0 + n / 100, 20 + n / 10) for n in range(90)]
+    dropped = [request(5.0, math.nan, start=None, status=0, ok=False) for _ in range(10)]
+    result = only(with_phase(trial(requests=served + dropped), overload=True))
+    measured = result.metrics["all"]
+    assert (measured["count"], measured["errors"], measured["not_started"]) == (90, 0, 10)
+    assert measured["p50_ms"] == pytest.approx(20 + 4.95)
+    assert measured["p95_ms"] == measured["p99_ms"] == 10_000
+    assert result.number("p50_ms", "all") == Number(20 + 4.95)
+    assert result.number("p95_ms", "all") == Number(10_000, more=True)
+
+
+def test_a_quick_error_is_no_quick_answer() -> None:
+    refused = [request(1.0 + n / 100, 1, status=503, ok=n % 4 > 0) for n in range(100)]
+    result = only(with_phase(trial(requests=refused), overload=True))
+    assert result.metrics["all"]["p50_ms"] == 1
+    assert result.number("p95_ms", "all") == Number(10_000, more=True)
+
+
+def test_one_failure_in_a_thousand_leaves_the_percentiles_alone() -> None:
+    result = only(trial(requests=[request(1 + n / 100, 20, ok=n > 0) for n in range(990)]))
+    assert result.number("p99_ms", "all") == Number(20)
+
+
+def test_a_good_answer_later_than_the_timeout_ranks_before_a_failure() -> None:
+    slow = [request(1.0, 12_000), request(1.1, 5, ok=False, status=500)]
+    measured = only(with_phase(trial(requests=slow), overload=True)).metrics["all"]
+    assert measured["p50_ms"] == measured["p99_ms"] == 12_000
+
+
+@pytest.mark.parametrize(
+    ("asked", "vain"), [(1, 1), (2, 1), (20, 1), (21, 1), (21, 2), (100, 5), (101, 5), (101, 6)]
+)
+def test_a_percentile_is_a_bound_exactly_when_a_failure_enters_it(asked: int, vain: int) -> None:
+    requests = [request(1 + n / 100, 20, ok=n >= vain) for n in range(asked)]
+    result = only(with_phase(trial(requests=requests), overload=True))
+    for name in SHARES:
+        touched = (result.metrics["all"][name] or 0) > 20
+        assert (name in bounded(result.metrics["all"])) == touched
+
+
+def test_a_shop_that_answers_nothing_has_the_worst_numbers_and_not_none() -> None:
+    silent = [request(1.0 + n / 10, 10_000, status=0, ok=False) for n in range(99)]
+    result = only(with_phase(trial(requests=silent, cores=0.35), overload=True))
+    assert result.number("throughput_rps", "all") == Number(1 / 10, less=True)
+    assert result.number("p50_ms", "all") == Number(10_000, more=True)
+    cost = result.number("cpu_us_per_request", "all")
+    assert cost is not None
+    assert cost.more
+    assert cost.value == pytest.approx(0.4 * 10 * 1e6)
 
 
 def test_a_number_that_is_missing_or_zero_is_no_number() -> None:

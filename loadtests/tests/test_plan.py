@@ -53,10 +53,10 @@ def test_folders_sort_in_the_order_of_the_run_and_name_the_attempt() -> None:
 
 
 def test_one_replica_may_be_written_or_left_out() -> None:
-    found = system_of(toy(), "monolith", {"monolith": 1})
+    found = system_of(toy(), {"system": "monolith", "replicas": {"monolith": 1}})
     assert found is not None
     assert found.id == "one"
-    assert system_of(toy(), "monolith", {"monolith": 3}) is None
+    assert system_of(toy(), {"system": "monolith", "replicas": {"monolith": 3}}) is None
 
 
 def test_the_demo_fits_into_its_promise() -> None:

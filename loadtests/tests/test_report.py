@@ -14,12 +14,14 @@ import pytest
 from rich.console import Console
 
 from loadtests import ledger
-from loadtests.analysis import analyse
+from loadtests.analysis import analyse, metric_name
 from loadtests.charts import draw
+from loadtests.claims import Chart
 from loadtests.doubts import doubts
-from loadtests.experiment import Chart
+from loadtests.experiment import load
 from loadtests.report import html, summary
 from loadtests.tests.made_up import MACHINE, NOTES, three_repeats, toy
+from loadtests.units import UNITS
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -112,6 +114,17 @@ def test_doubts_of_the_run_come_before_those_of_the_experiment(results: dict[str
     assert found[-1] == "All of this is made up."
 
 
+@pytest.mark.parametrize(("fastest", "said"), [(40.0, True), (22.0, False)])
+def test_cores_that_were_not_equally_fast_are_a_doubt(
+    results: dict[str, Any], fastest: float, said: bool
+) -> None:
+    measured = results["experiments"][0]
+    trials = [{**trial, "core_speed": 20.0} for trial in measured["trials"]]
+    trials[0]["core_speed"] = fastest
+    found = doubts(toy(), {**measured, "trials": trials}, NOTES)
+    assert any(each.startswith("A core was 2.0 times as fast") for each in found) is said
+
+
 @pytest.mark.parametrize("chart", toy().charts, ids=lambda chart: chart.kind)
 def test_a_chart_is_accessible_and_takes_its_colours_from_the_page(
     chart: Chart, results: dict[str, Any]
@@ -130,3 +143,35 @@ def test_a_chart_is_accessible_and_takes_its_colours_from_the_page(
 
 def test_a_chart_of_nothing_is_no_chart() -> None:
     assert draw(toy().charts[0], toy(), []) == ""
+
+
+@pytest.mark.parametrize(("name", "kind"), [("footprint", "products"), ("budget", "levels")])
+def test_lines_over_products_and_levels_name_every_system(name: str, kind: str) -> None:
+    experiment = load(name)
+    chart = next(chart for chart in experiment.charts if chart.kind == kind)
+    estimates = [
+        {
+            "metric": metric_name(chart.metric, chart.endpoint, phase),
+            "id": system.id,
+            "system": system.system,
+            "replicas": dict(system.replicas),
+            "products": system.products,
+            **dict.fromkeys(("value", "low", "high"), 10.0 + place),
+            "unit": UNITS[chart.metric],
+        }
+        for phase in chart.phases
+        for place, system in enumerate(experiment.systems)
+    ]
+    words = " ".join(ET.fromstring(draw(chart, experiment, estimates)).itertext())
+    names = {system.label if kind == "levels" else system.system for system in experiment.systems}
+    assert all(name in words for name in names)
+
+
+def test_a_number_that_is_no_ratio_is_shown_with_its_unit() -> None:
+    verdict = {"ratio": 0.998, "low": 0.99, "high": 1.0, "unit": "share", "verdict": "supported"}
+    results = {
+        "experiments": [{"name": "fault", "verdicts": [verdict | {"claim": "c", "statement": "s"}] * 6}]
+    }
+    row = next(row for row in ledger.ledger(results, [load("fault")]) if row.bar)
+    assert (row.ratio, row.interval) == ("99.8 %", "99.0 \N{EN DASH} 100.0")
+    assert row.bar == "≥ 95 %: met"

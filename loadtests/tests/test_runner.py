@@ -12,16 +12,19 @@ import pytest
 from click.testing import CliRunner
 
 from loadtests import cli, runner, slices
+from loadtests.calm import Patience
 from loadtests.doubts import doubts
 from loadtests.experiment import Experiment, load, names
 from loadtests.plan import Trial, plan
 from loadtests.raw import COLUMNS, read_trials
 from loadtests.runner import Options, RunError, Step
+from loadtests.targets import Started
 from loadtests.tests.made_up import TEXT, steady, toy
+from loadtests.tests.test_searches import searching
 from loadtests.trial import Bench, TrialError
 from loadtests.work import Work
 
-OPTIONS = Options("full", "loadtests run toy", backend="none")
+OPTIONS = Options("full", "loadtests run toy", backend="none", patience=0.0)
 
 
 def write_trial(trial: Trial, folder: Path, died: list[str]) -> None:
@@ -66,9 +69,9 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[
             write_trial(trial, folder, happens(trial))
 
         monkeypatch.setattr(runner, "run_trial", run_trial)
-        monkeypatch.setattr(runner, "_seed", lambda system, home: tmp_path)
+        monkeypatch.setattr(Started, "seed", lambda target, home, sizes: None)
         monkeypatch.setattr(
-            runner, "_gate", lambda bench, requests, seed: {"asked": requests, "differences": 0}
+            runner, "gate", lambda bench, requests, seed: {"asked": requests, "differences": 0}
         )
         monkeypatch.setenv("SHOP_HOME", str(tmp_path / "home"))
         folder = tmp_path / "runs" / "one"
@@ -105,7 +108,8 @@ def test_a_trial_that_succeeds_at_the_second_attempt_counts(lab: Callable[..., A
 
 def test_the_demo_does_not_repeat_past_its_time(lab: Callable[..., Any]) -> None:
     _, ran = lab(
-        lambda _trial: ["monolith-1: SIGKILL"], Options("full", "", backend="none", budget_seconds=1)
+        lambda _trial: ["monolith-1: SIGKILL"],
+        Options("full", "", backend="none", patience=0.0, budget_seconds=1),
     )
     assert len(ran) == 6
 
@@ -156,6 +160,57 @@ def test_an_interrupted_run_goes_on_where_it_was(
     )
 
 
+def small_search() -> Experiment:
+    experiment = searching()
+    assert experiment.search is not None
+    small = experiment.search.model_copy(update={"most": 32.0})
+    return experiment.model_copy(update={"search": small, "repeats": 1})
+
+
+def test_a_search_goes_on_until_it_knows_and_searches_take_turns(lab: Callable[..., Any]) -> None:
+    _, ran = lab(lambda _trial: [], experiment=small_search())
+    probes = [(trial.id, trial.rate) for trial in ran if trial.probe]
+    for system in ("one", "two"):  # everything is kept: each rate twice, up to the most that is asked
+        assert [rate for name, rate in probes if name == system] == [16.0, 16.0, 32.0, 32.0]
+    assert {name for name, _ in probes[:2]} == {name for name, _ in probes[2:4]} == {"one", "two"}
+
+
+def test_an_interrupted_search_goes_on_from_its_last_probe(
+    lab: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ran = lab(interrupted_after_probe(3), experiment=small_search())
+    before = {trial.name for trial in ran[:-1]}
+    again: list[Trial] = []
+
+    def run_trial(trial: Trial, place: Path, _bench: Bench) -> None:
+        again.append(trial)
+        write_trial(trial, place, [])
+
+    monkeypatch.setattr(runner, "run_trial", run_trial)
+    monkeypatch.setattr(runner, "_read_texts", lambda _folder: (notes_of(folder), (small_search(),)))
+    runner.resume(folder, lambda _step: None)
+    names = [trial.name for trial in again]
+    assert not before & set(names)
+    assert {*before, *names} == {
+        f"{name}-r1{probe}" for name in ("one", "two") for probe in ("", "-p01", "-p02", "-p03", "-p04")
+    }
+    assert len({*(trial.order for trial in again), *(trial.order for trial in ran[:-1])}) == 10
+
+
+def interrupted_after_probe(number: int) -> Callable[[Trial], list[str]]:
+    def happens(trial: Trial) -> list[str]:
+        if trial.probe == number:
+            raise KeyboardInterrupt
+        return []
+
+    return happens
+
+
+def notes_of(folder: Path) -> dict[str, Any]:
+    notes: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return notes
+
+
 def test_a_run_that_is_whole_is_not_resumed(lab: Callable[..., Any]) -> None:
     folder, _ = lab(lambda _trial: [])
     with pytest.raises(RunError, match="Nothing is left to do"):
@@ -163,7 +218,7 @@ def test_a_run_that_is_whole_is_not_resumed(lab: Callable[..., Any]) -> None:
 
 
 def test_a_trial_that_was_void_as_often_as_it_may_is_not_resumed(lab: Callable[..., Any]) -> None:
-    folder, _ = lab(lambda trial: ["monolith-1: SIGKILL"] if trial.name == "monolith-r1" else [])
+    folder, _ = lab(lambda trial: ["monolith-1: SIGKILL"] if trial.name == "one-r1" else [])
     with pytest.raises(RunError, match="Nothing is left to do"):
         runner.resume(folder, lambda _step: None)
 
@@ -239,12 +294,27 @@ def test_shops_that_differ_are_not_compared(monkeypatch: pytest.MonkeyPatch, tmp
     def differ(*_: object) -> None:
         raise stopped
 
-    monkeypatch.setattr(runner, "_gate", differ)
-    monkeypatch.setattr(runner, "_seed", lambda system, home: tmp_path)
+    monkeypatch.setattr(runner, "gate", differ)
+    monkeypatch.setattr(Started, "seed", lambda target, home, sizes: None)
     monkeypatch.setattr(runner, "_copy_texts", lambda experiments, folder: None)
     with pytest.raises(RunError):
         runner.run([toy()], tmp_path / "run", OPTIONS, lambda _step: None)
     assert not (tmp_path / "run" / "trials").exists()
+
+
+def test_a_machine_that_is_not_calm_is_waited_for_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown: list[Step] = []
+    monkeypatch.setattr(runner, "run_trial", lambda trial, folder, bench: write_trial(trial, folder, []))
+    patience = Patience(1.0, lambda _seconds: (0.0, 0.5))
+    bench = Bench(tmp_path, {}, slices.NoSlices())
+    runner._run_all(
+        Work(plan([toy()], share=False)), [toy()], tmp_path, bench, OPTIONS, patience, shown.append
+    )
+    assert shown[0].text == "waiting for a calm machine: a hypervisor takes 50% of it"
+    assert shown[1].text.startswith("trial 1 of 6: ")
+    assert patience.waited == 1.0
 
 
 def test_progress_names_the_trial_and_the_time_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -252,7 +322,7 @@ def test_progress_names_the_trial_and_the_time_left(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(runner, "run_trial", lambda trial, folder, bench: write_trial(trial, folder, []))
     bench = Bench(tmp_path, {}, slices.NoSlices())
     trials = plan([toy()], share=False)
-    runner._run_all(Work(trials), tmp_path, bench, OPTIONS, shown.append)
+    runner._run_all(Work(trials), [toy()], tmp_path, bench, OPTIONS, Patience(0.0), shown.append)
     assert shown[0].text.startswith("trial 1 of 6: ")
     assert shown[0].left > shown[-1].left > 0
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from loadtests import cli, measure, runner, selftest, slices, student
+from loadtests import cli, runner, selftest, slices, student, validity
 from loadtests.selftest import Check, least_of, terminal
 
 TRIES = 60
@@ -40,13 +40,13 @@ def test_wrong_intervals_fail_the_checks_of_chance(
 @pytest.mark.parametrize(
     ("where", "limit", "value", "name"),
     [
-        (measure, "MOST_LATE_MS", 1e9, "A generator starved of CPU"),
-        (measure, "MOST_GENERATOR_CORES", 1.0, "A generator that was the slow one"),
+        (validity, "MOST_LATE_MS", 1e9, "A generator starved of CPU"),
+        (validity, "MOST_GENERATOR_CORES", 1.0, "A generator that was the slow one"),
         (slices, "TOLERANCE", 0.5, "A slice that was exceeded"),
-        (measure, "LEAST_ACHIEVED", 0.5, "A shop that fell behind"),
-        (measure, "WARM_FACTOR", 9.0, "A shop that was still warming up"),
-        (measure, "MOST_STOLEN", 0.5, "A machine whose CPU others took"),
-        (measure, "MOST_BUSY", 1.5, "A machine that was full"),
+        (validity, "LEAST_ACHIEVED", 0.5, "A shop that fell behind"),
+        (validity, "WARM_FACTOR", 9.0, "A shop that was still warming up"),
+        (validity, "MOST_STOLEN", 0.5, "A machine whose CPU others took"),
+        (validity, "MOST_BUSY", 1.5, "A machine that was full"),
         (runner, "refusal", lambda result: None, "Shops that do not answer alike"),
     ],
 )

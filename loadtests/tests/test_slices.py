@@ -11,14 +11,21 @@ import psutil
 import pytest
 
 from loadtests import slices
-from loadtests.governor import Account
+from loadtests.governor import LATEST_SECONDS, PERIOD_SECONDS, Account
+from loadtests.instruments.slicing import BUSY
 from loadtests.processes import cpu_seconds
-
-BUSY = "while True: pass"
 
 
 @pytest.fixture
 def busy() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-S", "-c", BUSY], start_new_session=True)
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def free() -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([sys.executable, "-S", "-c", BUSY], start_new_session=True)
     yield process
     process.kill()
@@ -46,20 +53,37 @@ def psutil_pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def cores_of_both(pids: tuple[int, int], seconds: float) -> tuple[float, float]:
+    """What a process and its free neighbour use at the same time: other work on the machine slows both."""
+    before, since = [cpu_seconds(pid) for pid in pids], time.monotonic()
+    psutil_pause(seconds)
+    elapsed = time.monotonic() - since
+    one, other = [(cpu_seconds(pid) - start) / elapsed for pid, start in zip(pids, before, strict=True)]
+    return one, other
+
+
 @pytest.mark.processes
-def test_a_busy_process_is_kept_to_its_slice(backend: slices.Slices, busy: subprocess.Popen[bytes]) -> None:
+def test_a_busy_process_is_kept_to_its_slice(
+    backend: slices.Slices, busy: subprocess.Popen[bytes], free: subprocess.Popen[bytes]
+) -> None:
     backend.put("busy", busy.pid, 0.2)
-    used = cores_used(busy.pid, 1.5)
-    assert slices.doubt("busy", 0.2, used, saturated=True) is None
+    used, possible = cores_of_both((busy.pid, free.pid), 1.5)
+    assert slices.doubt("busy", 0.2, used, saturated=False) is None
+    assert used > 0.9 * min(0.2, possible / 2)
 
 
 @pytest.mark.processes
-def test_a_slice_can_be_changed_and_taken_off(backend: slices.Slices, busy: subprocess.Popen[bytes]) -> None:
+def test_a_slice_can_be_changed_and_taken_off(
+    backend: slices.Slices, busy: subprocess.Popen[bytes], free: subprocess.Popen[bytes]
+) -> None:
     backend.put("busy", busy.pid, 0.05)
+    assert cores_used(busy.pid, 0.7) < 0.1
     backend.put("busy", busy.pid, 0.3)
-    assert cores_used(busy.pid, 0.7) > 0.2
+    used, possible = cores_of_both((busy.pid, free.pid), 0.7)
+    assert used > min(0.15, possible / 2)
     backend.drop("busy")
-    assert cores_used(busy.pid, 0.3) > 0.35
+    used, possible = cores_of_both((busy.pid, free.pid), 0.7)
+    assert used > possible / 2
 
 
 @pytest.mark.processes
@@ -117,14 +141,62 @@ def test_a_slice_is_kept_within_ten_percent(used: float, *, saturated: bool, kep
     assert (slices.doubt("cart-1", 0.1, used, saturated=saturated) is None) == kept
 
 
-def test_an_account_pauses_a_group_until_its_debt_is_paid() -> None:
+def test_a_busy_group_runs_on_its_share_of_a_period_and_then_stands_still_for_the_rest_of_it() -> None:
+    account, now, used = Account(cores=0.25, members=[]), 0.0, 0.0
+    ran = []
+    for _ in range(12):
+        now, running = account.due, not account.paused
+        used += (now - account.seen) * running
+        ran.append((round((now - account.seen) / PERIOD_SECONDS, 4), running))
+        account.paused = account.settle(now, used)
+    assert set(ran[4:]) == {(0.25, True), (0.75, False)}
+
+
+def test_who_took_too_much_stands_still_until_it_is_paid_back() -> None:
     account = Account(cores=0.1, members=[])
-    assert account.settle(0.002, used=0.002)
-    assert account.settle(0.010, used=0.002)
-    assert not account.settle(0.010, used=0.002)
+    account.paused = account.settle(0.030, used=0.030)
+    assert account.paused
+    assert account.settle(account.due - 0.001, used=0.030)
+    assert not account.settle(account.due, used=0.030)
+    assert account.due - account.seen < 0.1 * PERIOD_SECONDS + 0.001
 
 
 def test_an_account_does_not_save_up_for_a_long_burst() -> None:
     account = Account(cores=0.1, members=[])
+    assert not account.settle(60.0, used=0.0)
+    assert account.settle(60.0, used=0.003)
+
+
+def test_an_idle_group_is_looked_at_seldom_and_a_busy_one_when_its_share_is_used_up() -> None:
+    account = Account(cores=0.1, members=[])
     account.settle(60.0, used=0.0)
-    assert account.settle(0.0, used=0.003)
+    assert account.due == pytest.approx(60.0 + LATEST_SECONDS)
+    account.settle(60.001, used=0.001)
+    assert account.due == pytest.approx(60.001 + (0.1 * PERIOD_SECONDS - 0.0009) / 0.9)
+
+
+def test_a_group_with_a_whole_core_is_looked_at_without_end() -> None:
+    account = Account(cores=1.0, members=[], credit=0.02)
+    for n in range(1, 9):
+        account.paused = account.settle(n * 0.008, used=n * 0.008)
+        assert not account.paused
+        assert account.due > account.seen
+
+
+@pytest.mark.processes
+def test_eight_busy_processes_are_each_kept_below_their_slice(backend: slices.Slices) -> None:
+    many = [subprocess.Popen([sys.executable, "-S", "-c", BUSY], start_new_session=True) for _ in range(8)]
+    try:
+        for number, each in enumerate(many):
+            backend.put(f"busy-{number}", each.pid, 0.1)
+        before, since = [cpu_seconds(each.pid) for each in many], time.monotonic()
+        psutil_pause(1.5)
+        elapsed = time.monotonic() - since
+        used = [(cpu_seconds(each.pid) - start) / elapsed for each, start in zip(many, before, strict=True)]
+        doubts = [slices.doubt("busy", 0.1, cores, saturated=False) for cores in used]
+        assert doubts == [None] * 8
+        assert min(used) > 0
+    finally:
+        for each in many:
+            each.kill()
+            each.wait()

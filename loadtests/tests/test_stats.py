@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests import stats
-from loadtests.stats import Bar, Interval, Verdict, judge_bar, judge_direction
+from loadtests.stats import Bar, Interval, Verdict, judge_bar, judge_direction, share
 
 positive = st.floats(min_value=1e-3, max_value=1e6)
 samples = st.lists(positive, min_size=1, max_size=40)
@@ -122,3 +122,37 @@ def test_a_bar_reads_as_it_is_written() -> None:
     assert str(Bar(at_most=1.25)) == "≤ 1.25"
     assert Bar(at_least=3.6).holds(3.6)
     assert not Bar(at_least=3.6).holds(3.59)
+
+
+def test_a_share_without_a_failure_does_not_prove_certainty() -> None:
+    found = share([(20, 20), (20, 20), (20, 20)])
+    assert found.value == 1.0
+    assert found.low == pytest.approx(0.940, abs=0.001)
+    assert found.high == 1.0
+
+
+def test_repeats_that_disagree_widen_the_interval_of_a_share() -> None:
+    alike, apart = share([(50, 100)] * 3), share([(20, 100), (50, 100), (80, 100)])
+    assert alike.value == apart.value == 0.5
+    assert alike.low is not None
+    assert apart.low is not None
+    assert apart.low < alike.low
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 50), st.integers(1, 50)).filter(lambda pair: pair[0] <= pair[1]),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_share_lies_within_its_interval(counts: list[tuple[int, int]]) -> None:
+    found = share(counts)
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_a_share_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one try"):
+        share([(0, 0)])

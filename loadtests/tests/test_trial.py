@@ -10,7 +10,7 @@ from loadtests.experiment import parse
 from loadtests.measure import measure
 from loadtests.plan import plan
 from loadtests.raw import read_trial
-from loadtests.runner import _seed
+from loadtests.targets import target
 from loadtests.trial import Bench, run_trial
 
 pytestmark = pytest.mark.processes
@@ -64,7 +64,9 @@ def test_a_trial_leaves_rows_samples_and_no_process(tmp_path: Path, monkeypatch:
         monkeypatch.setenv(f"SHOP_{name}", value)
     (trial,) = plan([parse(TEXT, "short.toml")], share=False)
     slicer = slices.detect()
-    bench = Bench(tmp_path / "lab", {"monolith": _seed("monolith", tmp_path / "lab")}, slicer)
+    shop = target("monolith", None)
+    shop.seed(tmp_path / "lab", [None])
+    bench = Bench(tmp_path / "lab", {"monolith": shop}, slicer)
     try:
         run_trial(trial, tmp_path / "trial", bench)
     finally:
@@ -77,6 +79,7 @@ def test_a_trial_leaves_rows_samples_and_no_process(tmp_path: Path, monkeypatch:
     assert raw.replicas == ["monolith-1", "monolith-2"]
     assert all(each["cpu_cores"] > 0 for each in result.processes)
     assert result.uss_bytes > 50_000_000
+    assert (result.core_speed or 0.0) > 0
     ours = [
         process
         for process in psutil.process_iter(["cmdline"])

@@ -1,14 +1,16 @@
-"""Both shops on PostgreSQL, real processes: they answer alike, and what must happen once happens once."""
+"""Both shops, real processes, on SQLite and on PostgreSQL: they answer alike, and what must happen once happens once.
+
+The acceptance suite as a whole is run against the same shops by `make acceptance`.
+"""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,16 +19,14 @@ from loadtests.acceptance.contract import Contract
 from loadtests.acceptance.shelf import Shelf
 from loadtests.acceptance.visitors import DECLINED, Customer, Visitor, new_key, register
 from loadtests.acceptance.waiting import at_once, eventually
-from loadtests.parity import ParityResult, run_parity
-from loadtests.parity.script import SHORTEST
-from microservices.databases import Server
-from microservices.launcher import MONOLITH, SPLIT, Fleet
-from microservices.tests import invariants, postgresql
+from loadtests.fuzz.run import Fuzzed, fuzz
+from loadtests.tests import live
+from loadtests.tests.live import Shops
+from microservices.chaos import invariants
+from microservices.tests import postgresql
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.acceptance]
 
-SMALL = {"SHOP_PRODUCTS": "200", "SHOP_CUSTOMERS": "30", "SHOP_ORDERS": "300"}
-SEEDS = {MONOLITH: ["monolith.cli", "seed"], SPLIT: ["microservices.cli", "seed"]}
 BUYERS = 8
 EVERY_PART = (
     "/api/orders",
@@ -39,31 +39,22 @@ EVERY_PART = (
 REPEATS = 10
 
 
-@dataclass(frozen=True)
-class Shops:
-    """Both shops on PostgreSQL, after they answered one script each."""
-
-    urls: dict[str, str]
-    servers: dict[str, Server]
-    patterns: dict[str, str]
-    parity: ParityResult
+@pytest.fixture(scope="module")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shops]:
+    with live.on_sqlite(tmp_path_factory.mktemp("sqlite")) as shops:
+        yield shops
 
 
 @pytest.fixture(scope="module")
-def shops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shops]:
-    """The script comes first: both must still stand on the same fresh data."""
-    home = tmp_path_factory.mktemp("home")
-    with ExitStack() as stack:
-        servers, patterns, urls = {}, {}, {}
-        for topology in (MONOLITH, SPLIT):
-            servers[topology.name], pattern = stack.enter_context(postgresql.databases(topology))
-            _seed(SEEDS[topology], pattern, home)
-            patterns[topology.name] = pattern
-        for topology in (MONOLITH, SPLIT):
-            settings = {**SMALL, "SHOP_DATABASE_URL": patterns[topology.name]}
-            fleet = Fleet(topology, data_dir=home / "none", home=home, env=settings)
-            urls[topology.name] = stack.enter_context(fleet).url
-        yield Shops(urls, servers, patterns, run_parity(urls["monolith"], urls["microservices"], 1, SHORTEST))
+def on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shops]:
+    with live.on_postgresql(tmp_path_factory.mktemp("postgresql")) as shops:
+        yield shops
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shops(request: pytest.FixtureRequest) -> Shops:
+    shops: Shops = request.getfixturevalue(f"on_{request.param}")
+    return shops
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +86,7 @@ def visitor(shop_url: str, contract: Contract) -> Iterator[Visitor]:
 
 
 def test_both_shops_answer_one_script_alike(shops: Shops) -> None:
-    assert shops.parity.asked == SHORTEST
+    assert shops.parity.asked == live.SCRIPT
     assert shops.parity.differences == []
 
 
@@ -149,13 +140,13 @@ def test_a_stranger_becomes_a_customer_with_an_order_that_recommendations_learns
 
 @pytest.mark.parametrize("name", ["monolith", "microservices"])
 def test_a_server_that_ends_all_sessions_is_said_and_forgotten_in_a_moment(
-    shops: Shops, contract: Contract, name: str
+    on_postgresql: Shops, contract: Contract, name: str
 ) -> None:
     """The contract knows a 503: every other answer than that and the good one fails in `Visitor.call`."""
-    with closing(register(shops.urls[name], contract)) as customer:
+    with closing(register(on_postgresql.urls[name], contract)) as customer:
         for _ in range(16):  # until every thread has sessions that can be ended
             assert customer.get("/api/orders").status_code == 200
-        postgresql.end_sessions(shops.servers[name])
+        postgresql.end_sessions(on_postgresql.servers[name])
         seen: list[int] = []
 
         def sells_again() -> bool:
@@ -168,12 +159,61 @@ def test_a_server_that_ends_all_sessions_is_said_and_forgotten_in_a_moment(
 
 
 def test_the_databases_of_the_services_agree_with_each_other(shops: Shops) -> None:
-    databases = invariants.Databases(shops.patterns["microservices"])
+    databases = invariants.Databases(shops.split)
     eventually(lambda: not invariants.broken(databases))
     assert invariants.broken(databases) == []
 
 
-def _seed(command: list[str], pattern: str, home: Path) -> None:
-    url = pattern.replace("{service}", "monolith") if command[0].startswith("monolith") else pattern
-    env = {**os.environ, **SMALL, "SHOP_HOME": str(home), "SHOP_DATABASE_URL": url}
-    subprocess.run([sys.executable, "-m", *command], env=env, check=True, capture_output=True, timeout=60)
+@pytest.fixture(scope="module")
+def fuzzed(on_sqlite: Shops, contract: Contract) -> dict[str, Fuzzed]:
+    """Both shops under Schemathesis, as the admin and as nobody; at once, for most of the time is its own."""
+    runs = {
+        f"{name} {who}": partial(fuzz, on_sqlite.urls[name], contract, who, examples=6)
+        for name in ("monolith", "microservices")
+        for who in ("admin", "nobody")
+    }
+    return dict(zip(runs, at_once(list(runs.values())), strict=True))
+
+
+@pytest.mark.parametrize("who", ["admin", "nobody"])
+@pytest.mark.parametrize("name", ["monolith", "microservices"])
+def test_requests_that_nobody_thought_of_are_answered_as_the_contract_says(
+    fuzzed: dict[str, Fuzzed], name: str, who: str
+) -> None:
+    assert fuzzed[f"{name} {who}"].failure == ""
+    assert fuzzed[f"{name} {who}"].requests > 300
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("database", "who"), [("sqlite", "admin"), ("postgresql", "customer"), ("postgresql", "nobody")]
+)
+def test_thousands_of_them_too(
+    request: pytest.FixtureRequest, contract: Contract, database: str, who: str
+) -> None:
+    shops: Shops = request.getfixturevalue(f"on_{database}")
+    runs = [partial(fuzz, url, contract, who, examples=60, seed=2) for url in shops.urls.values()]
+    for result in at_once(runs):
+        assert result.failure == ""
+        assert result.requests > 1000
+
+
+@pytest.mark.acceptance
+def test_the_acceptance_suite_holds(shop_url: str, tmp_path: Path) -> None:
+    suite = Path(__file__).resolve().parents[1] / "acceptance"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(suite),
+        "--shop-url",
+        shop_url,
+    ]
+    done = subprocess.run(
+        command, cwd=suite.parents[1], capture_output=True, text=True, timeout=540, check=False
+    )
+    assert done.returncode == 0, done.stdout[-20_000:]
+    assert " passed" in done.stdout.splitlines()[-1]

@@ -1,0 +1,1 @@
+"""Requests that nobody thought of: Schemathesis against both shops, from the contract."""

@@ -1,0 +1,88 @@
+"""Both shops as real processes for a module of tests, on fresh data and one of the two databases."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadtests.parity import ParityResult, run_parity
+from loadtests.parity.script import SHORTEST
+from microservices.databases import Server
+from microservices.launcher import MONOLITH, SPLIT, Fleet
+from microservices.tests import postgresql
+from microservices.topology import Topology
+
+SIZES = {"SHOP_PRODUCTS": "200", "SHOP_CUSTOMERS": "30", "SHOP_ORDERS": "300"}
+QUICK = {"SHOP_PAYMENT_TIMEOUT_SECONDS": "0.3"}
+"""How long a card that does not answer is waited for."""
+TWO = {"monolith": 2, "accounts": 2, "orders": 2}
+"""Replicas, where what is counted once must not be counted once by each."""
+SCRIPT = SHORTEST
+
+
+@dataclass(frozen=True)
+class Shops:
+    """Both shops, after they answered one script each."""
+
+    urls: dict[str, str]
+    split: str
+    """Where the databases of the split are, with {service} for the name."""
+    parity: ParityResult
+    servers: dict[str, Server] = field(default_factory=dict)
+
+
+@contextmanager
+def on_sqlite(home: Path) -> Iterator[Shops]:
+    """Both shops on SQLite files in `home`/data, where they belong without another setting."""
+    data = home / "data"
+    with _open(home, {}) as urls:
+        yield Shops(urls, f"sqlite:///{data}/{{service}}.sqlite3", _parity(urls))
+
+
+@contextmanager
+def on_postgresql(home: Path) -> Iterator[Shops]:
+    """Both shops on databases of their own, which are dropped afterwards; skips where there is no PostgreSQL."""
+    with ExitStack() as stack:
+        servers, patterns = {}, {}
+        for topology in (MONOLITH, SPLIT):
+            servers[topology.name], patterns[topology.name] = stack.enter_context(
+                postgresql.databases(topology)
+            )
+        urls = stack.enter_context(_open(home, patterns))
+        yield Shops(urls, patterns["microservices"], _parity(urls), servers)
+
+
+@contextmanager
+def _open(home: Path, patterns: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    data = home / "data"
+    with ExitStack() as stack:
+        urls = {}
+        for topology in (MONOLITH, SPLIT):
+            settings = SIZES | QUICK
+            if topology.name in patterns:
+                settings |= {"SHOP_DATABASE_URL": patterns[topology.name]}
+            _seed(topology, home, settings)
+            names = {service.name for service in topology.services}
+            replicas = {name: count for name, count in TWO.items() if name in names}
+            fleet = Fleet(topology, replicas, data_dir=data, home=home, env=settings)
+            urls[topology.name] = stack.enter_context(fleet).url
+        yield urls
+
+
+def _parity(urls: Mapping[str, str]) -> ParityResult:
+    """The script comes first: both must still stand on the same fresh data."""
+    return run_parity(urls["monolith"], urls["microservices"], 1, SCRIPT)
+
+
+def _seed(topology: Topology, home: Path, settings: Mapping[str, str]) -> None:
+    command = ["microservices.cli", "seed", "--data", str(home / "data")]
+    if topology is MONOLITH:
+        command = ["monolith.cli", "seed"]
+        settings = {name: value.replace("{service}", MONOLITH.name) for name, value in settings.items()}
+    env = {**os.environ, **settings, "SHOP_HOME": str(home)}
+    subprocess.run([sys.executable, "-m", *command], env=env, check=True, capture_output=True, timeout=120)

@@ -1,0 +1,35 @@
+"""Lines of code are lines that do something."""
+
+from pathlib import Path
+
+from loadtests.codebase import _count, _lines
+
+SOURCE = '''"""What it is for.
+
+At length.
+"""
+
+# why
+import os  # used below
+
+TEXT = """two
+lines"""
+
+
+def here() -> str:
+    """A sentence."""
+    return os.getcwd(
+    )
+'''
+
+
+def test_comments_docstrings_and_empty_lines_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(SOURCE)
+    assert _count(tmp_path / "one.py") == 6
+
+
+def test_tests_are_not_counted_with_what_they_test(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_one.py").write_text(SOURCE)
+    (tmp_path / "one.py").write_text(SOURCE)
+    assert _lines(tmp_path) == 6

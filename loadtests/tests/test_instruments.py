@@ -1,0 +1,69 @@
+"""The lab's instruments can be measured. What they are worth is for `make bench` to say, on a quiet machine."""
+
+import json
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loadtests import slices
+from loadtests.bars import Check
+from loadtests.bench import as_json
+from loadtests.instruments import generator, million, slicing
+from loadtests.raw import read_requests, read_trials
+from loadtests.stats import Bar
+
+pytestmark = pytest.mark.processes
+
+
+def test_the_generator_drives_the_blank_shop_and_leaves_no_process(tmp_path: Path) -> None:
+    with generator.blank_shop(tmp_path) as url:
+        driven = generator.drive(url, tmp_path / "1", 0.5)
+    assert driven.cores > 0
+    assert 0 <= driven.late_p50_ms <= driven.late_p99_ms
+    assert 0 < driven.started_per_second <= generator.RATE
+    requests = read_requests(tmp_path / "1" / "requests.csv.gz")
+    assert {each.route for each in requests} == {"GET /api/products/{sku}/recommendations"}
+    assert len(requests) == pytest.approx(generator.RATE / 2, rel=0.2)
+    ours = [each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(each.info["cmdline"])]
+    assert ours == []
+
+
+def test_a_large_run_is_written_as_the_runner_leaves_it_and_analysed_in_a_process_of_its_own(
+    tmp_path: Path,
+) -> None:
+    seconds, memory = million.checks(tmp_path, rows=3000)
+    assert seconds.met
+    assert memory.met
+    assert seconds.value > 0
+    assert memory.value > 20
+    (raw,) = read_trials(tmp_path)
+    assert len(raw.requests) == 3000
+    assert sum(each.start is None for each in raw.requests) == 30
+    assert sum(each.start is not None and not each.ok for each in raw.requests) == 30
+
+
+def test_slices_of_busy_processes_are_measured_with_their_cost() -> None:
+    kept = slicing.measure("governor", 2, 0.5)
+    assert kept.off_percent < 100
+    assert kept.cost_percent > 0
+    assert not [each for each in psutil.Process().children() if slicing.BUSY in each.cmdline()]
+
+
+def test_a_way_of_slicing_that_does_not_work_here_leaves_no_busy_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(backend: str) -> slices.Slices:
+        raise slices.SliceError(backend)
+
+    monkeypatch.setattr(slices, "open_backend", refuse)
+    assert list(slicing.checks(0.1)) == []
+    assert not [each for each in psutil.Process().children() if slicing.BUSY in each.cmdline()]
+
+
+def test_bars_are_written_for_machines_too() -> None:
+    found = as_json([], [Check("late, p99", 43.384, "ms", Bar(at_most=5))])
+    assert found["bars"] == [
+        {"what": "late, p99", "measured": 43.384, "unit": "ms", "bar": "≤ 5", "met": False}
+    ]
+    assert json.dumps(found)
