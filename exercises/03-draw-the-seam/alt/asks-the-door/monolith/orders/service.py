@@ -1,0 +1,103 @@
+"""Orders: the customer's history, one order, and what others are told of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from monolith.errors import ShopError
+from monolith.orders.models import Order, OrderLine, Status
+
+MINE = Order.customer_id == bindparam("customer_id")
+SHOWN = select(Order.number, Order.id, Order.status, Order.total_cents, Order.created_at).where(MINE)
+ONE = SHOWN.where(Order.id == bindparam("id"))
+PAGE = SHOWN.order_by(Order.number.desc()).limit(bindparam("limit")).offset(bindparam("offset"))
+COUNT = select(func.count()).where(MINE)
+LINES = (
+    select(
+        OrderLine.order_number, OrderLine.sku, OrderLine.name, OrderLine.unit_price_cents, OrderLine.quantity
+    )
+    .where(OrderLine.order_number.in_(bindparam("numbers", expanding=True)))
+    .order_by(OrderLine.sku)
+)
+NEXT = (
+    select(Order.number, Order.id, Order.customer_id, Order.created_at)
+    .where(Order.number > bindparam("after"), Order.status == Status.CONFIRMED)
+    .order_by(Order.number)
+    .limit(bindparam("limit"))
+)
+TOLD = (
+    select(OrderLine.order_number, OrderLine.sku, OrderLine.quantity, OrderLine.category)
+    .where(OrderLine.order_number.in_(bindparam("numbers", expanding=True)))
+    .order_by(OrderLine.sku)
+)
+
+
+class UnknownOrder(ShopError):
+    status, slug, title = 404, "unknown-order", "There is no such order"
+
+
+def history(db: Connection, customer_id: str, page: int, page_size: int) -> dict[str, Any]:
+    """One page of the customer's orders, newest first."""
+    total = db.execute(COUNT, {"customer_id": customer_id}).scalar_one()
+    asked = {"customer_id": customer_id, "limit": page_size, "offset": (page - 1) * page_size}
+    items = _with_lines(db, db.execute(PAGE, asked).all())
+    return {"items": items, "page": page, "page_size": page_size, "total": total}
+
+
+def show(db: Connection, customer_id: str, order_id: str) -> dict[str, Any]:
+    """One order; raises UnknownOrder, also for somebody else's, so that nobody learns that it exists."""
+    found = _with_lines(db, db.execute(ONE, {"id": order_id, "customer_id": customer_id}).all())
+    if not found:
+        raise UnknownOrder("You have no order with this id.")
+    return found[0]
+
+
+def feed(db: Connection, after: int, limit: int) -> dict[str, Any]:
+    """What was ordered after the position `after`, at most `limit` orders, oldest first."""
+    orders = db.execute(NEXT, {"after": after, "limit": limit}).all()
+    lines: dict[int, list[dict[str, Any]]] = {order.number: [] for order in orders}
+    for number, sku, quantity, category in db.execute(TOLD, {"numbers": list(lines)}):
+        lines[number].append({"sku": sku, "quantity": quantity, "category": category})
+    return {
+        "events": [
+            {
+                "position": number,
+                "type": "order-confirmed",
+                "data": {
+                    "order_id": order_id,
+                    "number": number,
+                    "customer_id": customer_id,
+                    "at": at,
+                    "items": lines[number],
+                },
+            }
+            for number, order_id, customer_id, at in orders
+        ]
+    }
+
+
+def _with_lines(db: Connection, orders: Sequence[Any]) -> list[dict[str, Any]]:
+    lines: dict[int, list[dict[str, Any]]] = {order.number: [] for order in orders}
+    for number, sku, name, unit_price_cents, quantity in db.execute(LINES, {"numbers": list(lines)}):
+        lines[number].append(
+            {
+                "sku": sku,
+                "name": name,
+                "unit_price_cents": unit_price_cents,
+                "quantity": quantity,
+                "line_total_cents": unit_price_cents * quantity,
+            }
+        )
+    return [
+        {
+            "id": order.id,
+            "status": order.status,
+            "items": lines[order.number],
+            "total_cents": order.total_cents,
+            "created_at": order.created_at,
+        }
+        for order in orders
+    ]

@@ -1,0 +1,129 @@
+"""Learns from orders: counts what is bought, what is bought together, and by whom.
+
+It reads the feed that orders offers at its door, and none of its tables. The position is stored in the same
+transaction as the counts, so that each order counts once whichever replica looks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from monolith import orders
+from monolith.database import Database, Upsert
+from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
+
+MOST_ORDERS = 200
+log = logging.getLogger(__name__)
+
+ADD_POPULARITY = Upsert(
+    lambda insert: (new := insert(Popularity)).on_conflict_do_update(
+        index_elements=["sku"], set_={"orders": Popularity.orders + new.excluded.orders}
+    )
+)
+ADD_CO_PURCHASE = Upsert(
+    lambda insert: (new := insert(CoPurchase)).on_conflict_do_update(
+        index_elements=["sku", "other"], set_={"orders": CoPurchase.orders + new.excluded.orders}
+    )
+)
+SET_PURCHASE = Upsert(
+    lambda insert: (new := insert(Purchase)).on_conflict_do_update(
+        index_elements=["customer_id", "sku"],
+        set_={"position": new.excluded.position},
+        where=new.excluded.position > Purchase.position,
+    )
+)
+FIRST_POSITION = Upsert(lambda insert: insert(FeedPosition).on_conflict_do_nothing())
+SET_POSITION = Upsert(
+    lambda insert: (new := insert(FeedPosition)).on_conflict_do_update(
+        index_elements=["id"], set_={"position": new.excluded.position}
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """One order, as far as recommendations cares: its number, who, and each product with its category."""
+
+    number: int
+    customer_id: str
+    products: dict[str, str]
+
+
+class Counted(NamedTuple):
+    """What some orders teach, as rows of the three tables."""
+
+    popularity: list[dict[str, Any]]
+    co_purchases: list[dict[str, Any]]
+    purchases: list[dict[str, Any]]
+
+
+def catch_up(database: Database) -> int:
+    """Learn from the next orders, if there are any; returns how many events came."""
+    with database.reading() as db:
+        events = orders.feed(db, _position(db), MOST_ORDERS)["events"]
+    if events:
+        with database.writing() as db:
+            FIRST_POSITION.execute(db, {"id": 1, "position": 0})  # there has to be a row to lock
+            known = _position(db, lock=True)  # another replica may have been here meanwhile
+            learn(db, [_bought(event["data"]) for event in events if event["position"] > known])
+    return len(events)
+
+
+def count(bought: Iterable[Bought]) -> Counted:
+    """What these orders add to each table, as rows."""
+    bought = list(bought)
+    categories = {sku: category for order in bought for sku, category in order.products.items()}
+    popular = Counter(sku for order in bought for sku in order.products)
+    pairs = Counter(pair for order in bought for pair in permutations(sorted(order.products), 2))
+    newest = {(order.customer_id, sku): order.number for order in bought for sku in order.products}
+    return Counted(
+        [{"sku": sku, "category": categories[sku], "orders": number} for sku, number in popular.items()],
+        [{"sku": sku, "other": other, "orders": number} for (sku, other), number in pairs.items()],
+        [{"customer_id": who, "sku": sku, "position": number} for (who, sku), number in newest.items()],
+    )
+
+
+def learn(db: Connection, bought: list[Bought]) -> None:
+    """Count these orders, and remember the number of the last one."""
+    if not bought:
+        return
+    counted = count(bought)
+    ADD_POPULARITY.execute(db, counted.popularity)
+    if counted.co_purchases:  # an order with one product has no pairs to count
+        ADD_CO_PURCHASE.execute(db, counted.co_purchases)
+    SET_PURCHASE.execute(db, counted.purchases)
+    SET_POSITION.execute(db, {"id": 1, "position": bought[-1].number})
+
+
+def start_learning(database: Database, interval: float) -> None:
+    """Catch up in the background every `interval` seconds for as long as this process serves."""
+
+    def run() -> None:
+        pause = threading.Event()
+        while not pause.wait(interval):
+            try:
+                while catch_up(database) == MOST_ORDERS:
+                    pass
+            except SQLAlchemyError as error:
+                log.warning("could not learn from new orders, will try again: %s", error)
+
+    threading.Thread(target=run, name="learning", daemon=True).start()
+
+
+def _position(db: Connection, *, lock: bool = False) -> int:
+    query = select(FeedPosition.position)
+    return db.execute(query.with_for_update() if lock else query).scalar() or 0
+
+
+def _bought(order: dict[str, Any]) -> Bought:
+    products = {item["sku"]: item["category"] for item in order["items"]}
+    return Bought(order["number"], order["customer_id"], products)

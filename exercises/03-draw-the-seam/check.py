@@ -1,0 +1,628 @@
+"""03: recommendations stand behind an interface, learn from a feed, and can fail alone.
+
+Two of these checks start a copy of the workspace with another `monolith/wsgi.py`, the file that loads the shop into
+its server: one puts a fake recommender in, the other notes which module sends which statement to the database. They and
+the restart take seconds, so later exercises do without them: those compare the shop with the oracle again.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from weakref import WeakKeyDictionary
+
+from exercises.checking import Answer, Bench, Import, NotYet, Shop, Visitor, check
+
+APPROVED = "4242424242424242"
+BESIDE = 8
+PANEL = '<section class="beside"'
+TABLES = ("co_purchases", "popularity", "purchases", "feed_position")
+LEARNS_WITHIN, SETTLED = 15.0, 4.0
+TECHNICAL = ("auth", "config", "database", "errors", "observability", "validation", "recommendations")
+"""What recommendations may import of the shop: nothing that knows products, carts or orders."""
+OUTSIDE = ("monolith/seed.py",)
+"""Writes every table once, before there is a shop."""
+PAGE, ROUTE = "monolith/storefront/routes.py", "monolith/recommendations/routes.py"
+LOCAL, FEED, LEARNING = (
+    "monolith/recommendations/local.py",
+    "monolith/orders/feed.py",
+    "monolith/recommendations/learning.py",
+)
+
+WITH_A_FAKE = """
+import json, os
+
+def load():
+    from monolith.app import create_app
+    from monolith.recommendations.interface import RecommendationsUnavailable
+
+    class Fake:
+        def suggest(self, sku, cart, customer_id, limit):
+            with open(os.environ["FAKE_CALLS"], "a") as calls:
+                calls.write(json.dumps([sku, list(cart), customer_id, limit]) + "\\n")
+            if sku == os.environ["FAKE_REFUSES"]:
+                raise RecommendationsUnavailable("The fake has none for this one.")
+            items = os.environ["FAKE_ITEMS"].split(",")
+            return {"sku": sku, "items": [{"sku": item, "score": 1.0} for item in items[:limit]]}
+
+    return create_app(recommender=Fake())
+"""
+WITH_A_TRACE = """
+import json, os, re, sys
+
+HERE = os.getcwd() + os.sep
+OWNERS = {table: "orders" for table in ("orders", "order_lines", "order_counter", "idempotency_keys")}
+OWNERS |= {table: "recommendations" for table in ("co_purchases", "popularity", "purchases", "feed_position")}
+
+def note(connection, cursor, statement, parameters, context, executemany):
+    tables = {name.lower() for name in re.findall(r"(?:FROM|JOIN|INTO|UPDATE)\\\\s+[\\"`]?(\\\\w+)", statement, re.I)}
+    frames, frame = [], sys._getframe()
+    while frame:
+        name = frame.f_code.co_filename
+        if name.startswith(HERE + "monolith" + os.sep):
+            frames.append((name.removeprefix(HERE).replace(os.sep, "/"), frame.f_lineno))
+        frame = frame.f_back
+    frames = [each for each in frames if each[0] not in ("monolith/wsgi.py", "monolith/database.py")]
+    for table in sorted(tables & OWNERS.keys()):
+        if not any(file.startswith(f"monolith/{OWNERS[table]}/") for file, _ in frames):
+            with open(os.environ["TRACE"], "a") as trace:
+                trace.write(json.dumps([table, OWNERS[table], *(frames or [["the shop", 0]])[0]]) + "\\n")
+
+def load():
+    from monolith.app import serving_app
+    from sqlalchemy import Engine, event
+
+    event.listen(Engine, "before_cursor_execute", note)
+    return serving_app()
+""".replace("\\\\", "\\")
+ASK_THE_FEED = """
+import json, sys
+from monolith import orders
+from monolith.app import create_app
+
+app = create_app()
+told, after = [], 0
+with app.app_context(), app.extensions["database"].reading() as db:
+    while len(told) < 100_000:
+        events = list(orders.feed(db, after, 300)["events"])
+        if not events:
+            break
+        told.append(events)
+        after = events[-1]["position"]
+    one = list(orders.feed(db, 0, 1)["events"])
+print(json.dumps({"pages": told, "one": one}))
+"""
+
+
+@check("answers-as-before", task="interface", oracle=True)
+def _(bench: Bench) -> None:
+    """Pages and API answer what they answered before."""
+    why = "A seam is drawn through the code. Who uses the shop must not notice."
+    one, two = _skus(bench, 2)
+    for path in (
+        f"/api/products/{one}/recommendations",
+        f"/api/products/{one}/recommendations?limit=20&cart={two}",
+        "/api/products/NO-SUCH-SKU/recommendations?limit=3",
+        f"/api/products/{quote('not a sku')}/recommendations",
+        f"/api/products/{one}/recommendations?limit=21",
+        f"/products/{one}",
+        "/products/NO-SUCH-SKU",
+    ):
+        bench.same("GET", path, why=why, look=PAGE if path.startswith("/products") else ROUTE)
+    theirs, mine = bench.oracle().customer("ada@example.com"), bench.shop().customer("ada@example.com")
+    path = f"/api/products/{one}/recommendations"
+    wanted, got = theirs.ask("GET", path).json(), mine.ask("GET", path)
+    bench.expect(
+        got.json() == wanted,
+        expected=f"what Ada's history makes of it: {json.dumps(wanted)[:300]}",
+        got=got,
+        why="Recommendations are personal: who asks has to cross the seam as well.",
+        look=ROUTE,
+    )
+
+
+@check("a-fake-can-be-injected", task="interface", until="front-door")
+def _(bench: Bench) -> None:
+    """With another recommender put in, pages and API show what that one says, and it is asked once."""
+    seen = _experiments(bench, "a-fake-can-be-injected").fake.result()
+    expected = f"the three products that the fake suggests: {', '.join(seen.suggested)}"
+    why = "What can be replaced by a fake today can be replaced by a service tomorrow, and by nothing else."
+    bench.expect(
+        _items(seen.api) == seen.suggested,
+        did=seen.api.curl,
+        expected=f"from the API {expected}",
+        got=seen.api,
+        why=why,
+        look=ROUTE,
+    )
+    panel = seen.page.text.partition(PANEL)[2]
+    bench.expect(
+        seen.page.status == 200 and all(f"/products/{sku}" in panel for sku in seen.suggested),
+        did=seen.page.curl,
+        expected=f"on the page {expected}",
+        got=f"{seen.page.status}, and beside the product: {_words(panel) or 'nothing'}",
+        why=why,
+        look=PAGE,
+    )
+    bench.expect(
+        seen.calls == [seen.wanted],
+        did=f"{seen.page.curl}, as a customer with {seen.wanted[1][0]} in the cart",
+        expected=f"one call {_call(seen.wanted)}",
+        got="; ".join(map(_call, seen.calls)) or "no call",
+        why="Each call over this seam will be a request over the network soon.",
+        look=PAGE,
+    )
+    bench.note(f"1 call over the seam for a page; {_crossing(bench)}")
+
+
+@check("only-the-panel-degrades", task="degrade", oracle=True, until="cut-over")
+def _(bench: Bench) -> None:
+    """Without its tables, recommendations are missing from one panel of one page, and nothing else is."""
+    shop, path = bench.shop(), f"/products/{bench.some_sku()}"
+    with _withheld(shop):
+        _expect_degraded(bench, path, did="took the tables of recommendations away, and asked")
+        for other in ("/", "/search?q=a", "/api/products?page_size=5"):
+            bench.same("GET", other, why="Only one panel needs recommendations.", look="monolith/storefront")
+        _expect_sale(bench)
+        api = shop.ask("GET", f"/api{path}/recommendations")
+        bench.expect(
+            api.status == 503 and "problem+json" in api.headers.get("Content-Type", ""),
+            expected="503 and a problem, which the contract names for a part that is away",
+            got=api,
+            why="Whoever asks for recommendations alone has to learn that there are none just now.",
+            look=LOCAL,
+        )
+    bench.wait_until(
+        lambda: "Goes well with" in shop.ask("GET", path).text, 5.0, "recommendations on the page again"
+    )
+
+
+@check("the-fake-may-fail", task="degrade", until="front-door")
+def _(bench: Bench) -> None:
+    """When the recommender says that it has nothing, the page says so and shows bestsellers."""
+    seen = _experiments(bench, "the-fake-may-fail").fake.result()
+    panel = seen.without.text.partition(PANEL)[2]
+    bench.expect(
+        seen.without.status == 200 and ">Bestsellers<" in panel,
+        did=f"{seen.without.curl}, where the recommender raises RecommendationsUnavailable",
+        expected="200, and a panel with the heading Bestsellers",
+        got=f"{seen.without.status}, and beside the product: {_words(panel) or 'nothing'}",
+        why="Next time it is a service that is away, and no database error will say so.",
+        look=PAGE,
+    )
+    bench.expect(
+        "Goes well with" in seen.after.text,
+        did=seen.after.curl,
+        expected="the next page with its recommendations",
+        got=f"{seen.after.status}, and beside the product: {_words(seen.after.text.partition(PANEL)[2])}",
+        why="One failure is one page, not all that follow.",
+        look=PAGE,
+    )
+
+
+@check("the-feed-tells-what-was-ordered", task="feed", oracle=True)
+def _(bench: Bench) -> None:
+    """The orders' feed tells each confirmed order once, in order, with what others need of it."""
+    shop = bench.shop()
+    bought = [_buy_in_both(bench, _skus(bench, count)) for count in (1, 3, 2)]
+    with tempfile.TemporaryDirectory() as home:
+        where = {"SHOP_HOME": home, "SHOP_DATABASE_URL": f"sqlite:///{shop.database('monolith')}"}
+        ran = bench.python(ASK_THE_FEED, env=where)
+    did = "called orders.feed(db, after, limit) from after = 0, each time from the last position on"
+    bench.expect(
+        ran.status == 0,
+        did=did,
+        expected='{"events": [{"position": ..., "type": "order-confirmed", "data": {...}}, ...]}',
+        got=_last_line(ran.err),
+        why="Whoever wants to know of orders reads this feed, and in two steps over HTTP.",
+        look=f"{FEED}, and `feed` in monolith/orders/__init__.py",
+    )
+    told = json.loads(ran.out.splitlines()[-1])
+    events = [event for page in told["pages"] for event in page]
+    positions = [event["position"] for event in events]
+    bench.expect(
+        positions == sorted(set(positions)) and len(told["one"]) == 1 and max(map(len, told["pages"])) <= 300,
+        did=did,
+        expected="positions that grow, each once, and never more events than the limit",
+        got=f"{len(events)} events, the first at {positions[:5]}; with limit 1: {len(told['one'])} events",
+        why="A reader remembers one number. An event before it is lost, one that comes again is counted again.",
+        look=FEED,
+    )
+    newest = [(event.get("type"), event.get("data")) for event in events[-len(bought) :]]
+    bench.expect(
+        [_known(kind, data) for kind, data in newest] == bought,
+        did=f"bought {len(bought)} times, and {did}",
+        expected=f"as the newest: {json.dumps(bought[-1])}",
+        got=json.dumps(newest[-1:]),
+        why="The fields of an event are a contract. The service of step 05 is written already and reads these.",
+        look=f"{FEED}, and the README: the event",
+    )
+
+
+@check("learns-as-before", task="feed", oracle=True, seconds=25, until="front-door")
+def _(bench: Bench) -> None:
+    """What is bought together is soon counted together, and each order counts once, also after a restart."""
+    skus = _skus(bench, 2)
+    paths = [f"/api/products/{sku}/recommendations?limit=20" for sku in skus]
+    for did in ("bought", "started the shop again, and bought"):
+        if did != "bought":
+            bench.shop().restart()
+        before = [bench.oracle().ask("GET", path).json() for path in paths]
+        for _ in range(3):
+            _buy_in_both(bench, skus)
+        _expect_same_counts(bench, paths, before, f"{did} {' and '.join(skus)} together three times")
+
+
+@check("nobody-reads-foreign-tables", task="feed", until="front-door")
+def _(bench: Bench) -> None:
+    """The orders' tables are read by orders alone, and those of recommendations by recommendations alone."""
+    for table, owner, file, line in _experiments(bench, "nobody-reads-foreign-tables").trace.result():
+        raise bench.not_yet(
+            did="looked at a page and bought, and noted which module sends which statement",
+            expected=f"the table {table} read and written in monolith/{owner} only",
+            got=f"{file}, line {line}, sends a statement about {table}",
+            why=f"Whoever reads the tables of {owner} must be asked before they change, and cannot leave without them.",
+            look=f"{file}, line {line}",
+        )
+
+
+@check("imports-go-through-doors", task="rule", shop=False)
+def _(bench: Bench) -> None:
+    """Recommendations imports no other part of the shop but what is technical, and is entered by its door."""
+    door = "monolith.recommendations"
+    _, inner = _split(bench.imports("monolith/recommendations"))
+    for each in inner:
+        part = each.module.split(".")[1]
+        at_a_door = part == "orders" and not _is_inside(bench, each.module)
+        bench.expect(
+            part in TECHNICAL or at_a_door,
+            did="read the imports of monolith/recommendations",
+            expected="nothing of the other modules; of orders at most what its __init__ offers",
+            got=f"{each.file.as_posix()}, line {each.line}, imports {each.module}",
+            why="What recommendations imports would have to move out with it.",
+            look=f"{each.file.as_posix()}, line {each.line}",
+        )
+    outer, _ = _split(bench.imports("monolith"))
+    for each in outer:
+        bench.expect(
+            not (each.module.startswith(f"{door}.") and _is_inside(bench, each.module)),
+            did="read the imports of the rest of the monolith",
+            expected="only what monolith/recommendations/__init__.py offers",
+            got=f"{each.file.as_posix()}, line {each.line}, imports {each.module}",
+            why="A window that is climbed through once is a door that nobody guards.",
+            look=f"{each.file.as_posix()}, line {each.line}",
+        )
+
+
+# ---- two experiments with copies of the workspace, at the same time and once for all checks
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A shop with a fake recommender: what it was asked, and what came."""
+
+    suggested: list[str]
+    api: Answer
+    page: Answer
+    wanted: list[Any]
+    """The call that the page should make."""
+    calls: list[list[Any]]
+    """Those that it made."""
+    without: Answer
+    """A page of which the fake says that there is nothing."""
+    after: Answer
+
+
+@dataclass
+class Experiments:
+    """Both, running or done, and the checks that looked at them."""
+
+    fake: Future[Seen]
+    trace: Future[list[list[Any]]]
+    seen: set[str] = field(default_factory=set)
+
+
+_known_experiments: WeakKeyDictionary[Bench, Experiments] = WeakKeyDictionary()
+
+
+def _experiments(bench: Bench, check_id: str) -> Experiments:
+    """The experiments; made anew for a check that is tried again."""
+    found = _known_experiments.get(bench)
+    if found is None or check_id in found.seen:
+        _expect_parameter(bench)
+        shown, refused, *suggested = _skus(bench, 7)
+        with ThreadPoolExecutor(2) as pool:
+            found = Experiments(
+                pool.submit(_with_a_fake, bench, shown, refused, suggested[:3]),
+                pool.submit(_with_a_trace, bench, suggested[3:]),
+            )
+        _known_experiments[bench] = found
+    found.seen.add(check_id)
+    return found
+
+
+def _with_a_fake(bench: Bench, shown: str, refused: str, suggested: list[str]) -> Seen:
+    with tempfile.TemporaryDirectory() as folder:
+        calls = Path(folder) / "calls"
+        env = {"FAKE_ITEMS": ",".join(suggested), "FAKE_REFUSES": refused, "FAKE_CALLS": str(calls)}
+        with bench.boot(bench.copy({"monolith/wsgi.py": WITH_A_FAKE}), env=env) as shop:
+            customer = _in_browser(shop)
+            _put_in_cart(customer, refused)
+            api = shop.ask("GET", f"/api/products/{shown}/recommendations")
+            calls.write_text("", encoding="utf-8")
+            page = customer.ask("GET", f"/products/{shown}")
+            made = [json.loads(line) for line in calls.read_text(encoding="utf-8").splitlines()]
+            return Seen(
+                suggested,
+                api,
+                page,
+                [shown, [refused], customer.id, BESIDE],
+                made,
+                shop.ask("GET", f"/products/{refused}"),
+                shop.ask("GET", f"/products/{shown}"),
+            )
+
+
+def _with_a_trace(bench: Bench, skus: list[str]) -> list[list[Any]]:
+    """The statements about somebody else's tables: table, owner, file and line."""
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace"
+        env = {"TRACE": str(trace), "SHOP_FEED_SECONDS": "0.1"}
+        with bench.boot(bench.copy({"monolith/wsgi.py": WITH_A_TRACE}), env=env) as shop:
+            path = f"/api/products/{skus[0]}/recommendations?limit=20"
+            before = shop.ask("GET", path).text
+            _buy(shop.customer(), skus)
+            shop.ask("GET", f"/products/{skus[0]}")
+            deadline = time.monotonic() + LEARNS_WITHIN
+            # Another check says so when nothing is learnt; here it only has had its time to read.
+            while shop.ask("GET", path).text == before and time.monotonic() < deadline:
+                time.sleep(0.05)
+        lines = trace.read_text(encoding="utf-8").splitlines() if trace.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def _expect_parameter(bench: Bench) -> None:
+    functions = [
+        node for node in ast.walk(bench.tree("monolith/app.py")) if isinstance(node, ast.FunctionDef)
+    ]
+    names = {
+        argument.arg
+        for function in functions
+        if function.name == "create_app"
+        for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    }
+    bench.expect(
+        "recommender" in names,
+        did="read create_app in monolith/app.py",
+        expected="create_app(config=None, recommender=None)",
+        got=f"create_app({', '.join(sorted(names))})",
+        why="The application is put together here, so here is the place to choose who recommends.",
+        look="monolith/app.py",
+    )
+
+
+@contextmanager
+def _withheld(shop: Shop) -> Iterator[None]:
+    """The tables of recommendations are not there while the block runs."""
+    with closing(sqlite3.connect(shop.database("monolith"), timeout=10, isolation_level=None)) as db:
+        for table in TABLES:
+            db.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
+        try:
+            yield
+        finally:
+            for table in TABLES:
+                db.execute(f"ALTER TABLE {table}_away RENAME TO {table}")
+
+
+def _expect_degraded(bench: Bench, path: str, did: str) -> None:
+    shop = bench.shop()
+    page, theirs = shop.ask("GET", path), bench.oracle().ask("GET", path)
+    rest, _, panel = page.text.partition(PANEL)
+    bench.expect(
+        page.status == 200 and rest == theirs.text.partition(PANEL)[0],
+        did=f"{did}: {page.curl}",
+        expected="200, and everything but the panel as on the page of the untouched monolith",
+        got=page,
+        why="A shop without recommendations still sells. Without product pages it does not.",
+        look=PAGE,
+    )
+    best = [sku for sku in _items(shop.ask("GET", f"/api/products?page_size={BESIDE}")) if sku not in path]
+    bench.expect(
+        ">Bestsellers<" in panel and all(f"/products/{sku}" in panel for sku in best),
+        did=f"{did}: {page.curl}",
+        expected=f"in the panel the heading Bestsellers and {', '.join(best)}",
+        got=_words(panel) or "no panel",
+        why="An empty box looks broken. What sells best needs nobody's history.",
+        look=f"{PAGE}; the template has a case for degraded",
+    )
+
+
+def _expect_sale(bench: Bench) -> None:
+    """In both shops, so that they stay the same."""
+    customers = (bench.oracle().customer(), bench.shop().customer())
+    sku = bench.some_sku()
+    for customer in customers:
+        _put_in_cart(customer, sku)
+        sold = _check_out(customer, "withheld-0001")
+    bench.expect(
+        sold.status == 201,
+        did=sold.curl,
+        expected="201: the order is placed",
+        got=sold,
+        why="Checkout has never needed recommendations.",
+        look="monolith/orders/checkout.py",
+    )
+
+
+# ---- buying, in both shops so that they stay the same
+
+
+def _buy_in_both(bench: Bench, skus: list[str]) -> dict[str, Any]:
+    """Buy one of each in both shops; returns what the feed should tell of the learner's order."""
+    _buy(bench.oracle().customer(), skus)
+    customer = bench.shop().customer()
+    order = _buy(customer, skus)
+    listed = {item["sku"]: item for item in _listed(bench.shop(), skus)}
+    return {
+        "order_id": order["id"],
+        "customer_id": customer.id,
+        "items": [{"sku": sku, "quantity": 1, "category": listed[sku]["category"]} for sku in sorted(skus)],
+    }
+
+
+def _buy(customer: Visitor, skus: list[str]) -> dict[str, Any]:
+    for sku in skus:
+        _put_in_cart(customer, sku)
+    number = len(_items(customer.ask("GET", "/api/orders"), "id"))
+    found = _check_out(customer, f"key-{number:08}").json()
+    return found if isinstance(found, dict) and "id" in found else {"id": "no order"}
+
+
+def _put_in_cart(customer: Visitor, sku: str) -> None:
+    customer.ask("PUT", f"/api/cart/items/{sku}", json={"quantity": 1})
+
+
+def _check_out(customer: Visitor, key: str) -> Answer:
+    return customer.ask(
+        "POST", "/api/orders", json={"card_number": APPROVED}, headers={"Idempotency-Key": key}
+    )
+
+
+def _expect_same_counts(bench: Bench, paths: list[str], before: list[Any], did: str) -> None:
+    """The learner's shop soon answers what the oracle does once that has learnt, with the same scores.
+
+    A shop that has learnt something else does not get better by waiting: it is given SETTLED seconds, not all.
+    """
+    mine = [bench.shop().ask("GET", path) for path in paths]
+    wanted: list[Any] = []
+    changed = time.monotonic()
+
+    def is_over() -> bool:
+        nonlocal mine, wanted, changed
+        latest = [bench.oracle().ask("GET", path).json() for path in paths]
+        answers = [bench.shop().ask("GET", path) for path in paths]
+        if latest != wanted or _bodies(answers) != _bodies(mine):
+            changed = time.monotonic()
+        mine, wanted = answers, latest
+        has_learnt = wanted != before and _bodies(mine) != before
+        return has_learnt and (_bodies(mine) == wanted or time.monotonic() - changed > SETTLED)
+
+    with suppress(NotYet):
+        bench.wait_until(is_over, LEARNS_WITHIN, "the same scores as in the untouched monolith")
+    bench.expect(
+        _bodies(mine) == wanted != before,
+        did=f"{did}, here and in the untouched monolith: {mine[0].curl}",
+        expected=json.dumps(wanted[0])[:300],
+        got=mine[0],
+        why="An order that counts twice, or not at all, bends every recommendation from then on.",
+        look=f"{LEARNING}: the position and what was learnt belong into one transaction",
+    )
+
+
+def _bodies(answers: list[Answer]) -> list[Any]:
+    return [answer.json() for answer in answers]
+
+
+# ---- reading
+
+
+def _skus(bench: Bench, count: int) -> list[str]:
+    """So many different products, at random."""
+    listed = _items(bench.shop().ask("GET", "/api/products?page_size=100"))
+    bench.expect(
+        len(listed) >= count,
+        expected=f"a list of at least {count} products",
+        got=f"{len(listed)} products",
+        why="Every other page of the shop begins with it.",
+        look="monolith/catalog",
+    )
+    return bench.random.sample(listed, count)
+
+
+def _listed(shop: Shop, skus: list[str]) -> list[dict[str, Any]]:
+    body = shop.ask("GET", f"/api/products?sku={','.join(skus)}").json()
+    return list(body["items"])
+
+
+def _items(answer: Answer, key: str = "sku") -> list[str]:
+    body = answer.json()
+    items = body.get("items") if isinstance(body, dict) else None
+    return [str(item.get(key)) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _in_browser(shop: Shop) -> Visitor:
+    """A new customer who is signed in by token and by the pages' cookie."""
+    customer = shop.customer()
+    form = {"email": customer.email, "password": customer.password, "next": "/"}
+    customer.ask("POST", "/sign-in", form=form, headers={"Origin": shop.url})
+    return customer
+
+
+def _shown(panel: str) -> list[str]:
+    found = (part.partition('"')[0] for part in panel.split('href="/products/')[1:])
+    return list(dict.fromkeys(found))
+
+
+def _words(html: str) -> str:
+    """The heading and the products of a panel, for a person."""
+    heading = html.partition("</h2>")[0].rpartition(">")[2].strip()
+    return " ".join(part for part in (heading, ", ".join(_shown(html))) if part)
+
+
+def _known(kind: object, data: object) -> dict[str, Any]:
+    """What is checked of an event: more fields are welcome."""
+    if kind != "order-confirmed" or not isinstance(data, dict) or not isinstance(data.get("items"), list):
+        return {}
+    items = [{key: item.get(key) for key in ("sku", "quantity", "category")} for item in data["items"]]
+    return {
+        **{key: data.get(key) for key in ("order_id", "customer_id")},
+        "items": sorted(items, key=lambda item: str(item["sku"])),
+    }
+
+
+def _call(arguments: list[Any]) -> str:
+    return f"suggest({', '.join(map(repr, arguments))})"
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "nothing"
+
+
+def _split(imports: list[Import]) -> tuple[list[Import], list[Import]]:
+    """Imports of the monolith: in files outside of recommendations, and in those inside."""
+    ours = [each for each in imports if each.module.startswith("monolith.")]
+    inside = [each for each in ours if each.file.as_posix().startswith("monolith/recommendations/")]
+    outside = [each for each in ours if each not in inside and each.file.as_posix() not in OUTSIDE]
+    return outside, inside
+
+
+def _is_inside(bench: Bench, module: str) -> bool:
+    """Whether the import reaches a file of a part, and not a name that the part's door offers."""
+    parts = module.split(".")
+    if len(parts) < 3 or not bench.workspace.joinpath(*parts[:3]).with_suffix(".py").exists():
+        return False
+    offered = {
+        alias.asname or alias.name
+        for node in ast.walk(bench.tree(f"{'/'.join(parts[:2])}/__init__.py"))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return len(parts) > 3 or parts[2] not in offered
+
+
+def _crossing(bench: Bench) -> str:
+    outside, inside = _split(bench.imports("monolith"))
+    out = [each for each in inside if each.module.split(".")[1] not in TECHNICAL]
+    into = [each for each in outside if each.module.startswith("monolith.recommendations")]
+    return f"{len(out)} imports lead out of it, {len(into)} into it"

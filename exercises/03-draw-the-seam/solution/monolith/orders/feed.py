@@ -1,0 +1,57 @@
+"""What orders tells the rest of the shop: that an order was confirmed, and with what in it.
+
+Others read this instead of the tables, so that orders may change them. An event is a promise: a name in it stays.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select
+
+from monolith.orders.models import Order, OrderLine, Status
+
+NUMBERS = (
+    select(Order.number)
+    .where(Order.number > bindparam("after"), Order.status == Status.CONFIRMED)
+    .order_by(Order.number)
+    .limit(bindparam("limit"))
+)
+CONFIRMED = (
+    select(
+        Order.number,
+        Order.id,
+        Order.customer_id,
+        Order.created_at,
+        OrderLine.sku,
+        OrderLine.quantity,
+        OrderLine.category,
+    )
+    .join(OrderLine, OrderLine.order_number == Order.number)
+    .where(Order.number.in_(NUMBERS))
+    .order_by(Order.number, OrderLine.sku)
+)
+
+
+def feed(db: Connection, after: int, limit: int) -> dict[str, Any]:
+    """The orders that were confirmed after the position `after`, oldest first, at most `limit` of them."""
+    rows = db.execute(CONFIRMED, {"after": after, "limit": limit})
+    orders = groupby(rows, key=lambda row: (row.number, row.id, row.customer_id, row.created_at))
+    return {"events": [_event(*order, list(lines)) for order, lines in orders]}
+
+
+def _event(number: int, order_id: str, customer_id: str, at: str, lines: list[Any]) -> dict[str, Any]:
+    return {
+        "position": number,
+        "type": "order-confirmed",
+        "data": {
+            "order_id": order_id,
+            "number": number,
+            "customer_id": customer_id,
+            "at": at,
+            "items": [
+                {"sku": line.sku, "quantity": line.quantity, "category": line.category} for line in lines
+            ],
+        },
+    }

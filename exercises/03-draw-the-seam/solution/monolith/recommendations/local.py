@@ -1,0 +1,27 @@
+"""The recommender in this process: the shop's own code over the shop's own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from monolith.database import Database
+from monolith.recommendations import service
+from monolith.recommendations.interface import RecommendationsUnavailable
+
+
+class LocalRecommender:
+    """Asks the database, and keeps to itself that there is one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
+        """What goes well with `sku`; raises RecommendationsUnavailable when the database does not say."""
+        try:
+            with self._database.reading() as db:
+                return service.suggest(db, sku, cart, customer_id, limit)
+        except SQLAlchemyError as error:
+            raise RecommendationsUnavailable("There are no recommendations just now.") from error

@@ -1,0 +1,35 @@
+"""The API of recommendations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+
+from monolith.auth import current_identity
+from monolith.errors import ShopError
+from monolith.recommendations.interface import recommender
+from monolith.validation import is_sku, query_number, query_skus
+
+api = Blueprint("recommendations", __name__)
+
+MOST_CART_SKUS = 50
+
+
+class UnknownProduct(ShopError):
+    """The catalog's answer in recommendations' own words: one name less to import."""
+
+    status, slug, title = 404, "unknown-product", "There is no such product"
+
+    def __init__(self, sku: str) -> None:
+        super().__init__(f"The shop has no product {sku}.", sku=sku)
+
+
+@api.get("/api/products/<sku>/recommendations")
+def suggest(sku: str) -> dict[str, Any]:
+    """Show what goes well with a product."""
+    identity = current_identity()
+    cart, limit = query_skus("cart", MOST_CART_SKUS), query_number("limit", 8, 1, 20)
+    if not is_sku(sku):
+        raise UnknownProduct(sku)
+    return recommender().suggest(sku, cart, identity.customer_id if identity else None, limit)

@@ -1,0 +1,152 @@
+"""The pages for looking around, and what every page of the shop has in common: its guard and its errors.
+
+Buying is in `buying`, signing in and out in `entrance`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Blueprint, abort, make_response, request
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.wrappers import Response
+
+from monolith import cart, catalog, inventory, recommendations
+from monolith.database import reading
+from monolith.errors import NotAuthenticated, NotFoundProblem, ShopError, problem_response
+from monolith.observability import request_id
+from monolith.storefront import forms, session
+from monolith.storefront.rendering import (
+    ErrorPage,
+    add_headers,
+    error_page,
+    init_pages,
+    last_page,
+    page,
+    search_link,
+)
+
+BESTSELLERS = 12
+PAGE_SIZE = 20
+BESIDE = 8
+
+log = logging.getLogger(__name__)
+pages = Blueprint(
+    "storefront", __name__, static_folder="static", static_url_path="/static", template_folder="templates"
+)
+pages.before_request(session.refuse_foreign_forms)
+init_pages(pages)
+
+
+@pages.get("/")
+def home() -> str:
+    """Show what sells best and what kinds of things there are."""
+    with reading() as db:
+        best = catalog.products(db, "", "", 1, BESTSELLERS)
+        categories = catalog.categories(db)["items"]
+    return page("home.html", "home", bestsellers=best["items"], total=best["total"], categories=categories)
+
+
+@pages.get("/search")
+def search() -> str:
+    """Search the products, or list those of one category."""
+    q, category, number = (
+        forms.words(request.args),
+        forms.category(request.args),
+        forms.page_number(request.args),
+    )
+    customer = session.visitor()
+    with reading() as db:
+        # The catalog joins the cart's table to this: one query for what takes two services otherwise.
+        found = catalog.search(db, q, category, number, PAGE_SIZE, customer)
+        categories = catalog.categories(db)["items"]
+    return page(
+        "search.html",
+        "search",
+        q=q,
+        category=category,
+        categories=categories,
+        found=found,
+        last=last_page(found),
+        link=search_link(q, category),
+    )
+
+
+@pages.get("/products/<sku>")
+def product(sku: str) -> str:
+    """Show a product and what goes well with it."""
+    if not forms.is_sku(sku):
+        abort(404)
+    customer = session.visitor()
+    with reading() as db:
+        in_cart = forms.quantities(cart.read(db, customer)) if customer else {}
+    suggested = _suggested(sku, list(in_cart), customer)
+    with reading() as db:
+        found = catalog.batch(db, [sku, *(suggested or ())])["items"]
+        if not found or found[0]["sku"] != sku:
+            raise catalog.UnknownProduct(sku)
+        beside = found[1:] if suggested is not None else _bestsellers(db, sku)
+        available = inventory.availability(db, sku)["available"]
+    return page(
+        "product.html",
+        product=found[0],
+        beside=beside,
+        degraded=suggested is None,
+        available=available,
+        in_cart=in_cart.get(sku, 0),
+    )
+
+
+def _suggested(sku: str, in_cart: list[str], customer: str | None) -> list[str] | None:
+    """SKUs that go well with this one; None when nobody can say just now."""
+    try:
+        answer = recommendations.recommender().suggest(sku, in_cart, customer, BESIDE)
+    except recommendations.RecommendationsUnavailable as error:
+        log.warning("no recommendations for %s: %s", sku, error.__cause__ or error)
+        return None
+    return [item["sku"] for item in answer["items"]]
+
+
+def _bestsellers(db: Connection, but_not: str) -> list[dict[str, Any]]:
+    best = catalog.products(db, "", "", 1, BESIDE)["items"]
+    return [product for product in best if product["sku"] != but_not]
+
+
+@pages.app_errorhandler(NotFound)
+def nowhere(_error: NotFound) -> Response:
+    """No route has this path: a person gets a page, a program a problem."""
+    if request.path.startswith(("/api/", "/.well-known/")):
+        return problem_response(NotFoundProblem("No route of the shop has this path."))
+    return add_headers(make_response(error_page(404)))  # no route, so none of these pages' own hooks
+
+
+@pages.errorhandler(HTTPException)
+def unusable(error: HTTPException) -> ErrorPage:
+    """The request itself was no good, such as a form from elsewhere."""
+    return error_page(error.code or 500)
+
+
+@pages.errorhandler(ShopError)
+def refused(problem: ShopError) -> Response | ErrorPage:
+    """A module refused, and the page had nothing better to say about it."""
+    if isinstance(problem, NotAuthenticated):
+        return session.sign_in_first()
+    return error_page(problem.status, problem.slug, request_id())
+
+
+@pages.errorhandler(Exception)
+def unexpected(error: Exception) -> ErrorPage:
+    """The shop's own mistake, or a database that does not answer."""
+    log.error("no page for %s %s", request.method, request.path, exc_info=error)
+    return error_page(
+        503 if isinstance(error, (OperationalError, PoolTimeoutError)) else 500, "", request_id()
+    )
+
+
+def kinds_of(found: dict[str, Any]) -> dict[str, str]:
+    """The category of each product of a list, by SKU: what its picture needs."""
+    return {item["sku"]: item["category"] for item in found["items"]}

@@ -1,0 +1,21 @@
+"""The recommender in this process: the shop's own code over the shop's own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from monolith.database import Database
+from monolith.recommendations import service
+
+
+class LocalRecommender:
+    """Asks the database, and keeps to itself that there is one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
+        """What goes well with `sku`."""
+        with self._database.reading() as db:
+            return service.suggest(db, sku, cart, customer_id, limit)

@@ -1,0 +1,125 @@
+"""Learns from orders: counts what is bought, what is bought together, and by whom.
+
+It reads the orders' feed, whoever provides it, and none of their tables. The position is stored in the same
+transaction as the counts, so that each order counts once whichever replica looks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any, NamedTuple, TypeAlias
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from monolith.database import Database, Upsert
+from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
+
+MOST_ORDERS = 200
+log = logging.getLogger(__name__)
+_read = {"position": 0}
+
+Feed: TypeAlias = Callable[[Connection, int, int], dict[str, Any]]
+"""The orders' feed: what was ordered after a position, at most so many orders."""
+
+ADD_POPULARITY = Upsert(
+    lambda insert: (new := insert(Popularity)).on_conflict_do_update(
+        index_elements=["sku"], set_={"orders": Popularity.orders + new.excluded.orders}
+    )
+)
+ADD_CO_PURCHASE = Upsert(
+    lambda insert: (new := insert(CoPurchase)).on_conflict_do_update(
+        index_elements=["sku", "other"], set_={"orders": CoPurchase.orders + new.excluded.orders}
+    )
+)
+SET_PURCHASE = Upsert(
+    lambda insert: (new := insert(Purchase)).on_conflict_do_update(
+        index_elements=["customer_id", "sku"],
+        set_={"position": new.excluded.position},
+        where=new.excluded.position > Purchase.position,
+    )
+)
+SET_POSITION = Upsert(
+    lambda insert: (new := insert(FeedPosition)).on_conflict_do_update(
+        index_elements=["id"], set_={"position": new.excluded.position}
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """One order, as far as recommendations cares: its number, who, and each product with its category."""
+
+    number: int
+    customer_id: str
+    products: dict[str, str]
+
+
+class Counted(NamedTuple):
+    """What some orders teach, as rows of the three tables."""
+
+    popularity: list[dict[str, Any]]
+    co_purchases: list[dict[str, Any]]
+    purchases: list[dict[str, Any]]
+
+
+def catch_up(database: Database, feed: Feed) -> int:
+    """Learn from the next orders, if there are any; returns how many events came."""
+    with database.reading() as db:
+        events = feed(db, _read["position"], MOST_ORDERS)["events"]
+    if events:
+        with database.writing() as db:
+            learn(db, [_bought(event["data"]) for event in events])
+        _read["position"] = events[-1]["position"]
+    return len(events)
+
+
+def count(orders: Iterable[Bought]) -> Counted:
+    """What these orders add to each table, as rows."""
+    orders = list(orders)
+    categories = {sku: category for order in orders for sku, category in order.products.items()}
+    popular = Counter(sku for order in orders for sku in order.products)
+    pairs = Counter(pair for order in orders for pair in permutations(sorted(order.products), 2))
+    bought = {(order.customer_id, sku): order.number for order in orders for sku in order.products}
+    return Counted(
+        [{"sku": sku, "category": categories[sku], "orders": number} for sku, number in popular.items()],
+        [{"sku": sku, "other": other, "orders": number} for (sku, other), number in pairs.items()],
+        [{"customer_id": who, "sku": sku, "position": number} for (who, sku), number in bought.items()],
+    )
+
+
+def learn(db: Connection, orders: list[Bought]) -> None:
+    """Count these orders, and remember the number of the last one."""
+    if not orders:
+        return
+    counted = count(orders)
+    ADD_POPULARITY.execute(db, counted.popularity)
+    if counted.co_purchases:  # an order with one product has no pairs to count
+        ADD_CO_PURCHASE.execute(db, counted.co_purchases)
+    SET_PURCHASE.execute(db, counted.purchases)
+    SET_POSITION.execute(db, {"id": 1, "position": orders[-1].number})
+
+
+def start_learning(database: Database, feed: Feed, interval: float) -> None:
+    """Catch up in the background every `interval` seconds for as long as this process serves."""
+
+    def run() -> None:
+        pause = threading.Event()
+        while not pause.wait(interval):
+            try:
+                while catch_up(database, feed) == MOST_ORDERS:
+                    pass
+            except SQLAlchemyError as error:
+                log.warning("could not learn from new orders, will try again: %s", error)
+
+    threading.Thread(target=run, name="learning", daemon=True).start()
+
+
+def _bought(order: dict[str, Any]) -> Bought:
+    products = {item["sku"]: item["category"] for item in order["items"]}
+    return Bought(order["number"], order["customer_id"], products)

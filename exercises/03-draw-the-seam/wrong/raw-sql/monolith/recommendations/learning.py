@@ -1,0 +1,138 @@
+"""Learns from orders: counts what is bought, what is bought together, and by whom.
+
+It reads the orders' feed, whoever provides it, and none of their tables. The position is stored in the same
+transaction as the counts, so that each order counts once whichever replica looks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby, permutations
+from typing import Any, NamedTuple, TypeAlias
+
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from monolith.database import Database, Upsert
+from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
+
+MOST_ORDERS = 200
+NEXT = text(
+    "SELECT orders.number, orders.customer_id, order_lines.sku, order_lines.category "
+    "FROM orders JOIN order_lines ON order_lines.order_number = orders.number "
+    "WHERE orders.number IN (SELECT number FROM orders WHERE number > :after ORDER BY number LIMIT :most) "
+    "ORDER BY orders.number, order_lines.sku"
+)
+log = logging.getLogger(__name__)
+
+Feed: TypeAlias = Callable[[Connection, int, int], dict[str, Any]]
+"""The orders' feed: what was ordered after a position, at most so many orders."""
+
+ADD_POPULARITY = Upsert(
+    lambda insert: (new := insert(Popularity)).on_conflict_do_update(
+        index_elements=["sku"], set_={"orders": Popularity.orders + new.excluded.orders}
+    )
+)
+ADD_CO_PURCHASE = Upsert(
+    lambda insert: (new := insert(CoPurchase)).on_conflict_do_update(
+        index_elements=["sku", "other"], set_={"orders": CoPurchase.orders + new.excluded.orders}
+    )
+)
+SET_PURCHASE = Upsert(
+    lambda insert: (new := insert(Purchase)).on_conflict_do_update(
+        index_elements=["customer_id", "sku"],
+        set_={"position": new.excluded.position},
+        where=new.excluded.position > Purchase.position,
+    )
+)
+FIRST_POSITION = Upsert(lambda insert: insert(FeedPosition).on_conflict_do_nothing())
+SET_POSITION = Upsert(
+    lambda insert: (new := insert(FeedPosition)).on_conflict_do_update(
+        index_elements=["id"], set_={"position": new.excluded.position}
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """One order, as far as recommendations cares: its number, who, and each product with its category."""
+
+    number: int
+    customer_id: str
+    products: dict[str, str]
+
+
+class Counted(NamedTuple):
+    """What some orders teach, as rows of the three tables."""
+
+    popularity: list[dict[str, Any]]
+    co_purchases: list[dict[str, Any]]
+    purchases: list[dict[str, Any]]
+
+
+def catch_up(database: Database, _feed: Feed) -> int:
+    """Learn from the next orders, if there are any; returns how many events came."""
+    with database.reading() as db:
+        orders = _next_orders(db, _position(db))
+    if orders:
+        with database.writing() as db:
+            FIRST_POSITION.execute(db, {"id": 1, "position": 0})  # there has to be a row to lock
+            known = _position(db, lock=True)  # another replica may have been here meanwhile
+            learn(db, [order for order in orders if order.number > known])
+    return len(orders)
+
+
+def count(orders: Iterable[Bought]) -> Counted:
+    """What these orders add to each table, as rows."""
+    orders = list(orders)
+    categories = {sku: category for order in orders for sku, category in order.products.items()}
+    popular = Counter(sku for order in orders for sku in order.products)
+    pairs = Counter(pair for order in orders for pair in permutations(sorted(order.products), 2))
+    bought = {(order.customer_id, sku): order.number for order in orders for sku in order.products}
+    return Counted(
+        [{"sku": sku, "category": categories[sku], "orders": number} for sku, number in popular.items()],
+        [{"sku": sku, "other": other, "orders": number} for (sku, other), number in pairs.items()],
+        [{"customer_id": who, "sku": sku, "position": number} for (who, sku), number in bought.items()],
+    )
+
+
+def learn(db: Connection, orders: list[Bought]) -> None:
+    """Count these orders, and remember the number of the last one."""
+    if not orders:
+        return
+    counted = count(orders)
+    ADD_POPULARITY.execute(db, counted.popularity)
+    if counted.co_purchases:  # an order with one product has no pairs to count
+        ADD_CO_PURCHASE.execute(db, counted.co_purchases)
+    SET_PURCHASE.execute(db, counted.purchases)
+    SET_POSITION.execute(db, {"id": 1, "position": orders[-1].number})
+
+
+def start_learning(database: Database, feed: Feed, interval: float) -> None:
+    """Catch up in the background every `interval` seconds for as long as this process serves."""
+
+    def run() -> None:
+        pause = threading.Event()
+        while not pause.wait(interval):
+            try:
+                while catch_up(database, feed) == MOST_ORDERS:
+                    pass
+            except SQLAlchemyError as error:
+                log.warning("could not learn from new orders, will try again: %s", error)
+
+    threading.Thread(target=run, name="learning", daemon=True).start()
+
+
+def _position(db: Connection, *, lock: bool = False) -> int:
+    query = select(FeedPosition.position)
+    return db.execute(query.with_for_update() if lock else query).scalar() or 0
+
+
+def _next_orders(db: Connection, after: int) -> list[Bought]:
+    rows = db.execute(NEXT, {"after": after, "most": MOST_ORDERS})
+    orders = groupby(rows, key=lambda row: (row.number, row.customer_id))
+    return [Bought(*order, {line.sku: line.category for line in lines}) for order, lines in orders]

@@ -1,0 +1,22 @@
+"""Which processes the shop is made of, and how each of them is started and filled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from microservices.topology import Service, Topology
+
+TOPOLOGY = Topology(
+    "workspace",
+    services=(
+        Service(
+            "monolith",
+            ("-m", "monolith.cli", "serve", "--host", "{host}", "--port", "{port}"),
+            slots=1,
+        ),
+    ),
+    caddyfile=Path("Caddyfile"),
+)
+
+SEED = {"monolith": ("-m", "monolith.cli", "seed")}
+"""By service: what fills its database."""

@@ -1,0 +1,23 @@
+"""The feed of orders for those who are not in this process any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monolith.database import reading
+from monolith.neighbours import require_service
+from monolith.orders.feed import feed
+from monolith.orders.routes import api
+from monolith.validation import query_number
+
+MOST_EVENTS = 500
+
+
+@api.get("/internal/events")
+def events() -> dict[str, Any]:
+    """Tell the recommendations service what was ordered since a position."""
+    require_service("recommendations")
+    after = query_number("after", 0, 0, 999_999_999)
+    limit = query_number("limit", MOST_EVENTS, 1, MOST_EVENTS)
+    with reading() as db:
+        return feed(db, after, limit)

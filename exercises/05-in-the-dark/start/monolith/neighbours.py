@@ -1,0 +1,63 @@
+"""The services beside this one: where they are, whom of them to believe, and in whose name they are asked.
+
+The launcher says so in the environment, to this shop as to every service.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from flask import request
+
+from microservices.chassis import errors as chassis_errors
+from microservices.chassis.config import Config as ServiceConfig
+from microservices.chassis.tokens import ServiceTokens
+from monolith.errors import Forbidden, NotAuthenticated
+
+STANDS_FOR = "orders"
+"""The service that is still inside here: the tokens of others name it as the one they are meant for."""
+COOKIE = "shop_session"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What the environment says of the other services."""
+
+    recommendations_url: str | None
+    """SHOP_RECOMMENDATIONS_URL: where the recommendations service is found; None when nobody said."""
+    trusted_keys: Mapping[str, bytes]
+    """SHOP_TRUSTED_KEYS: the services whose tokens are believed, with their public keys."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Neighbours:
+        """Read as every service reads it."""
+        read = ServiceConfig.from_env("monolith", env)
+        return cls(read.urls.get("recommendations"), read.trusted_keys)
+
+
+def current_token() -> str | None:
+    """The customer's token that came with this request, in a program's header or in a page's cookie."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" and token else request.cookies.get(COOKIE)
+
+
+def require_service(*callers: str) -> str:
+    """The calling service; raises NotAuthenticated without its token, Forbidden if not one of `callers`."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "service" or not token:
+        raise NotAuthenticated("This is for other services only; send `Authorization: Service <token>`.")
+    try:
+        caller = _service_tokens().verify(token)
+    except chassis_errors.NotAuthenticated as error:
+        raise NotAuthenticated(error.detail) from None
+    if caller not in callers:
+        raise Forbidden(f"This is not for the {caller} service.")
+    return caller
+
+
+@cache
+def _service_tokens() -> ServiceTokens:
+    return ServiceTokens(STANDS_FOR, None, Neighbours.from_env(os.environ).trusted_keys)

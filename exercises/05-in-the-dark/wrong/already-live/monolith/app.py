@@ -1,0 +1,73 @@
+"""The application factory: config, database, observability, errors, modules, in the order things happen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flask import Flask, Response
+
+from monolith import (
+    accounts,
+    cart,
+    catalog,
+    errors,
+    in_use,
+    inventory,
+    observability,
+    orders,
+    recommendations,
+    storefront,
+)
+from monolith.auth import TokenVerifier
+from monolith.config import Config
+from monolith.database import Database
+from monolith.neighbours import Neighbours, current_token
+from monolith.recommendations.remote import RemoteRecommender
+
+CONTRACT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
+
+
+def create_app(config: Config | None = None, recommender: recommendations.Recommender | None = None) -> Flask:
+    """The whole shop as one WSGI application; recommendations come from `recommender`, or from this process."""
+    config = config or Config.from_env(os.environ)
+    app = Flask("monolith", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # answers read in the order the contract lists
+    app.url_map.strict_slashes = True
+
+    database = Database(config.database_url, threads=config.threads)
+    database.create_tables()
+    accounts.ensure_signing_key(database)
+    app.extensions.update(config=config, database=database)
+    app.extensions["card_key"] = orders.ensure_key(config.home / "keys" / "monolith.key")
+    app.extensions["recommender"] = recommender or _recommender()
+    app.extensions["token_verifier"] = TokenVerifier(accounts.KeyFinder(database))
+
+    observability.init_app(app, config, database)
+    errors.init_app(app)
+
+    for module in (accounts, catalog, recommendations, cart, inventory, orders):
+        app.register_blueprint(module.api)
+    app.register_blueprint(storefront.pages)
+
+    @app.get("/api/openapi.yaml")
+    def openapi() -> Response:
+        """The contract that this shop keeps."""
+        return Response(CONTRACT.read_bytes(), content_type="application/yaml")
+
+    return app
+
+
+def _recommender() -> recommendations.Recommender:
+    url = Neighbours.from_env(os.environ).recommendations_url
+    assert url is not None
+    return RemoteRecommender(url, current_token)
+
+
+def serving_app() -> Flask:
+    """The application of a serving process, which also learns from new orders in the background."""
+    app = create_app()
+    app.extensions["in_use"] = in_use.share(app.extensions["config"].database_url)
+    database, interval = app.extensions["database"], app.extensions["config"].feed_interval
+    recommendations.start_learning(database, orders.feed, interval)
+    return app

@@ -1,0 +1,82 @@
+"""The recommender in another process, with a breaker of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import requests
+
+from monolith.recommendations.interface import RecommendationsUnavailable
+
+CONNECT_SECONDS, READ_SECONDS = 0.1, 0.25
+FAILURES, REST_SECONDS = 5, 1.0
+GONE = frozenset({502, 503, 504})
+
+
+class RemoteRecommender:
+    """Asks the recommendations service at `url`; `token` gives the token of whoever is signed in."""
+
+    def __init__(self, url: str, token: Callable[[], str | None]) -> None:
+        self._url, self._token = url.rstrip("/"), token
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._ask_again_at = 0.0
+        self._saved = 1.0
+
+    def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
+        """What goes well with `sku`; raises RecommendationsUnavailable for whatever is not an answer."""
+        if not self._may_ask():
+            raise RecommendationsUnavailable("There are no recommendations just now.")
+        token = self._token() if customer_id else None
+        asked = {"cart": ",".join(cart), "limit": str(limit)}
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            found = self._ask(f"{self._url}/api/products/{sku}/recommendations", asked, headers)
+        except (requests.RequestException, LookupError, TypeError, ValueError) as error:
+            self._failed()
+            raise RecommendationsUnavailable("There are no recommendations just now.") from error
+        with self._lock:
+            self._failures = 0
+        return found
+
+    def _ask(self, url: str, asked: dict[str, str], headers: dict[str, str]) -> dict[str, Any]:
+        try:
+            return self._once(url, asked, headers)
+        except requests.ConnectionError:  # lost, not late: one more try, if it was saved for
+            with self._lock:
+                if self._saved < 1.0:
+                    raise
+                self._saved -= 1.0
+            return self._once(url, asked, headers)
+
+    def _once(self, url: str, asked: dict[str, str], headers: dict[str, str]) -> dict[str, Any]:
+        answer = self._session.get(
+            url, params=asked, headers=headers, timeout=(CONNECT_SECONDS, READ_SECONDS)
+        )
+        if answer.status_code in GONE:
+            raise requests.ConnectionError
+        answer.raise_for_status()
+        found = answer.json()
+        items = [{"sku": str(item["sku"]), "score": float(item["score"])} for item in found["items"]]
+        return {"sku": str(found["sku"]), "items": items}
+
+    def _may_ask(self) -> bool:
+        """Always while it works; after some failures in a row, one question for each rest."""
+        with self._lock:
+            self._saved = min(10.0, self._saved + 0.1)
+            if self._failures < FAILURES:
+                return True
+            if time.monotonic() < self._ask_again_at:
+                return False
+            self._ask_again_at = time.monotonic() + REST_SECONDS
+            return True
+
+    def _failed(self) -> None:
+        with self._lock:
+            self._failures += 1
+            self._ask_again_at = time.monotonic() + REST_SECONDS

@@ -1,0 +1,66 @@
+"""The recommender in another process: asked over HTTP, and given up before a visitor notices."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from microservices.chassis.wire import Lost, TooSlow, Wire
+from monolith.recommendations.interface import RecommendationsUnavailable
+
+PATIENCE_SECONDS = 0.25
+"""For one question with all its attempts: pages have to be there in half a second."""
+ATTEMPTS = 3
+PAUSE_SECONDS = 0.02
+CONNECTIONS = 8
+GONE = frozenset({502, 503, 504})
+"""What the gateway says when it found nobody to ask."""
+
+
+class RemoteRecommender:
+    """Asks the recommendations service at `url`; `token` gives the token of whoever is signed in."""
+
+    def __init__(self, url: str, token: Callable[[], str | None]) -> None:
+        self._token = token
+        self._wire = Wire(url, CONNECTIONS)
+
+    def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
+        """What goes well with `sku`; raises RecommendationsUnavailable for whatever is not an answer."""
+        token = self._token() if customer_id else None
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        question = urlencode({"cart": ",".join(cart), "limit": limit})
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._ask(f"/api/products/{sku}/recommendations?{question}", headers, deadline)
+            except Lost as error:
+                if attempt == ATTEMPTS:
+                    raise _unavailable() from error
+            except (TooSlow, LookupError, TypeError, ValueError) as error:
+                raise _unavailable() from error
+            time.sleep(random.uniform(0, PAUSE_SECONDS))
+        raise _unavailable()
+
+    def _ask(self, path: str, headers: dict[str, str], deadline: float) -> dict[str, Any]:
+        """One attempt."""
+        answer = self._wire.exchange("GET", path, headers, None, deadline)
+        if answer.status in GONE:
+            raise Lost
+        return _understood(answer.status, answer.body)
+
+
+def _unavailable() -> RecommendationsUnavailable:
+    return RecommendationsUnavailable("There are no recommendations just now.")
+
+
+def _understood(status: int, body: bytes) -> dict[str, Any]:
+    """The answer with what the interface promises, and nothing else."""
+    if status != 200:
+        raise ValueError(f"the service answered {status}")
+    document = json.loads(body)
+    items = [{"sku": str(item["sku"]), "score": float(item["score"])} for item in document["items"]]
+    return {"sku": str(document["sku"]), "items": items}

@@ -1,0 +1,41 @@
+"""One answer of a shop, with the request that got it as a curl line to copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+LONGEST_SHOWN = 300
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status 0 is no answer at all: then `text` says why, in words."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Case is ignored in names; repeated ones are joined by commas, except cookies: see `set_cookies`."""
+    text: str
+    seconds: float
+    curl: str
+    """The request."""
+    set_cookies: tuple[str, ...] = ()
+    content: bytes = field(default=b"", repr=False)
+    response: Any = field(default=None, repr=False, compare=False)
+    """As `requests` gives it; None without an answer."""
+
+    def json(self) -> Any:
+        """The body as JSON; None when it is not JSON, so that a comparison fails and not the check."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return None
+
+    def __str__(self) -> str:
+        """What is shown as "got": the status and the beginning of the body."""
+        if not self.status:
+            return f"no answer: {self.text}"
+        body = " ".join(self.text.split())
+        return f"{self.status} {body[:LONGEST_SHOWN]}{'…' if len(body) > LONGEST_SHOWN else ''}".rstrip()

@@ -1,0 +1,119 @@
+"""The `exercises` command: its group, and what becomes of everything that goes wrong.
+
+Exit statuses: 0 pass, 1 not yet, 2 a wrong argument or our mistake, 3 inconclusive. The commands stand in the modules
+that end with `_cli`; they import inside what only they need, so that `status` and `hint` do not wait for `check`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from exercises import authoring_cli, checks_cli, copies_cli, course_cli, machine, shop_cli
+from exercises.errors import ExerciseError, Exit
+
+
+def main() -> None:
+    """Run the command; what goes wrong is one sentence and an exit status."""
+    _interrupt_once()
+    machine.forget_settings(os.environ)  # type: ignore[arg-type]  # os.environ is a mapping of the same kind
+    try:
+        cli(prog_name="exercises", standalone_mode=False)
+    except (
+        click.exceptions.Abort
+    ) as error:  # click makes one of Ctrl-C, and of a question that is answered with no
+        _stop("Stopped." if error.__cause__ else "Nothing was done.", Exit.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except KeyboardInterrupt:
+        _stop("Stopped.", Exit.INTERRUPTED)
+    except ExerciseError as error:
+        _stop(str(error), error.status)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has seen enough
+        sys.exit(Exit.PASS)
+    except OSError as error:
+        _stop(_about_the_system(error), Exit.TOOL_ERROR)
+    except Exception as error:  # noqa: BLE001 -- a traceback is for us; a learner gets one sentence
+        _stop(_our_mistake(error), Exit.TOOL_ERROR)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Take one component out of the shop, step by step.
+
+    Begin with `exercises start`. You edit files in the workspace; `exercises check` says what your shop does and
+    what it does not do yet. Whatever overwrites a file of yours copies it first: `exercises restore` lists the copies.
+    """
+
+
+for command in (
+    course_cli.start,
+    course_cli.status,
+    course_cli.list_command,
+    checks_cli.check,
+    checks_cli.watch,
+    course_cli.hint,
+    course_cli.diff,
+    course_cli.solution,
+    course_cli.next_command,
+    course_cli.jump,
+    copies_cli.reset,
+    copies_cli.save,
+    copies_cli.restore,
+    shop_cli.serve,
+    shop_cli.doctor,
+    authoring_cli.dev,
+):
+    cli.add_command(command)
+
+
+def _stop(text: str, status: int) -> NoReturn:
+    click.echo(text, err=True)
+    sys.exit(int(status))
+
+
+def _about_the_system(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"The disk is full{where}. Free some space and run this again; nothing of yours is lost."
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"This may not be written{where}: {error.strerror}. Choose another place with --workspace."
+    return f"The system refused{where}: {error.strerror or error}. Run exercises doctor."
+
+
+def _our_mistake(error: Exception) -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="exercises-", suffix=".txt", delete=False) as file:
+        file.write("".join(traceback.format_exception(error)))
+    return (
+        f"This is a mistake of the tool, not yours: {type(error).__name__}: {error}. Your files are as they were; "
+        f"what we need to mend it is in {file.name}"
+    )
+
+
+def _interrupt_once() -> None:
+    """Let the first Ctrl-C, SIGTERM or SIGHUP stop the command; further ones must not stop the stopping."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        signal.signal(number, interrupt)
+
+
+if __name__ == "__main__":
+    main()

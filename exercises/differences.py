@@ -1,0 +1,30 @@
+"""Differences between two states of a workspace, as a unified diff that everybody knows how to read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+
+Reader = Callable[[str], bytes | None]
+"""A file's content by its path; None when it is not there."""
+
+
+def changed(places: Iterable[str], old: Reader, new: Reader) -> list[str]:
+    """The paths whose content differs."""
+    return sorted(place for place in set(places) if old(place) != new(place))
+
+
+def unified(places: Iterable[str], old: Reader, new: Reader) -> Iterator[str]:
+    """The lines of the diff of these paths; nothing for those that are equal."""
+    for place in changed(places, old, new):
+        before, after = old(place), new(place)
+        a = "/dev/null" if before is None else f"a/{place}"
+        b = "/dev/null" if after is None else f"b/{place}"
+        if any(b"\0" in (content or b"") for content in (before, after)):
+            yield f"{a} and {b} are no text and differ"
+            continue
+        yield from difflib.unified_diff(_lines(before), _lines(after), a, b, lineterm="")
+
+
+def _lines(content: bytes | None) -> list[str]:
+    return (content or b"").decode(errors="replace").splitlines()

@@ -1,0 +1,101 @@
+"""Writing files so that a power cut leaves the old content or the new one, and listing those that are a learner's."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+from exercises.errors import ExerciseError
+
+NOT_THEIRS = (".*", "__pycache__", "*.pyc", "runs")
+"""Names that are never looked at: hidden files (ours among them), caches, and what the lab writes."""
+MOST_BYTES = 5_000_000
+DRAFT = ".draft"
+
+
+def digest(content: bytes) -> str:
+    """The name of a content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Have the file with this content, whole or not at all, also after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}{DRAFT}")
+    mode = _mode(path)
+    try:
+        with draft.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if mode is not None:
+            draft.chmod(mode)
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def remove(path: Path, root: Path) -> None:
+    """Have the file no more, nor folders below `root` that are empty without it."""
+    path.unlink(missing_ok=True)
+    for folder in path.parents:
+        if folder == root or not folder.is_dir():
+            return
+        _drop_caches(folder)
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+def theirs(root: Path, leave_out: tuple[str, ...] = NOT_THEIRS) -> Iterator[str]:
+    """Paths of the ordinary files below `root`, relative and with slashes, in order."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not matches(name, leave_out))
+        for name in sorted(names):
+            path = Path(folder, name)
+            if not matches(name, leave_out) and path.is_file() and not path.is_symlink():
+                yield path.relative_to(root).as_posix()
+
+
+def content(path: Path) -> bytes | None:
+    """What the file holds; None when there is no such file."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+
+
+def inside(root: Path, place: str) -> Path:
+    """The path of `place` below `root`; refuses one that leads out of it."""
+    path = root / place
+    if Path(place).is_absolute() or ".." in Path(place).parts:
+        raise ExerciseError(f"{place} is not a file of the workspace; name it relative to {root}.")
+    return path
+
+
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether the name is one of those meant."""
+    return any(fnmatch(name, pattern) for pattern in patterns)
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode & 0o777
+    except OSError:
+        return None
+
+
+def _drop_caches(folder: Path) -> None:
+    """Python's own files must not keep an empty package alive."""
+    cache = folder / "__pycache__"
+    if cache.is_dir() and all(path == cache for path in folder.iterdir()):
+        for file in cache.iterdir():
+            file.unlink(missing_ok=True)
+        cache.rmdir()

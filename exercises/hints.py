@@ -1,0 +1,49 @@
+"""The ladder of hints: for each task of hints.md three rungs, shown one at a time."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from exercises.errors import CourseError, ExerciseError
+
+RUNGS = ("Where to look", "The idea", "Nearly the code")
+
+
+def ladders(file: Path) -> dict[str, tuple[str, ...]]:
+    """Task id to its hints, lowest rung first; CourseError when a ladder is not whole."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError:
+        raise CourseError(f"{file} is missing.") from None
+    found: dict[str, tuple[str, ...]] = {}
+    for task, body in _sections(text, "##"):
+        rungs = _sections(body, "###")
+        names = tuple(name for name, _ in rungs)
+        if names != RUNGS or not all(hint for _, hint in rungs):
+            raise CourseError(f"{file}: {task} needs the headings {', '.join(RUNGS)}, each with a text.")
+        found[task] = tuple(hint for _, hint in rungs)
+    return found
+
+
+def next_hint(file: Path, task: str, seen: int) -> tuple[int, str]:
+    """Number (from 1) and text of the first hint that was not seen; the last one again when all were."""
+    known = ladders(file)
+    if task not in known:
+        raise ExerciseError(f"There is no task {task!r} here; the tasks are {', '.join(known)}.")
+    rung = min(seen, len(RUNGS) - 1)
+    return rung + 1, known[task][rung]
+
+
+def _sections(text: str, mark: str) -> list[tuple[str, str]]:
+    """Heading and body of each section of one level; headings inside fenced code are text."""
+    found: list[tuple[str, list[str]]] = []
+    fenced = False
+    for line in text.splitlines():
+        fenced ^= line.lstrip().startswith("```")
+        heading = None if fenced else re.fullmatch(rf"{mark} +(.+?) *", line)
+        if heading:
+            found.append((heading[1], []))
+        elif found:
+            found[-1][1].append(line)
+    return [(name, "\n".join(body).strip()) for name, body in found]

@@ -1,0 +1,91 @@
+"""The data of the shops in one run of the checks: random and small, made once, and copied from then on.
+
+The monolith's own `seed` command makes its database. Its result is copied for every other folder whose files that
+decide about the data are the same, so that the oracle and a handful of broken shops cost one seeding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from microservices.launcher import LauncherError
+from microservices.launcher.environment import inherited
+from microservices.seed import seed_workspace
+from microservices.topology import Workspace
+
+SIZES = {"SHOP_PRODUCTS": "160", "SHOP_CUSTOMERS": "60", "SHOP_ORDERS": "800"}
+DECIDE = ("models.py", "dataset.py", "seed.py", "learning.py", "database.py", "config.py", "keys.py")
+KEEP = 4
+LAST_LINES = 15
+
+
+class Seeds:
+    """One data set, and the databases that were made of it."""
+
+    def __init__(self, home: Path, seed: int | None = None, sizes: Mapping[str, str] | None = None) -> None:
+        self.number = random.SystemRandom().randrange(1, 1_000_000) if seed is None else seed
+        self.env = {**SIZES, **(sizes or {}), "SHOP_SEED": str(self.number)}
+        self._home = home
+        self._cache = home / "cache"
+        self._lock = threading.Lock()
+
+    def monolith(self, folder: Path, target: Path, env: Mapping[str, str]) -> None:
+        """Have a seeded database of the monolith in `folder`; LauncherError when its seed command fails."""
+        env = {**self.env, **env}
+        template = self._cache / f"monolith-{_fingerprint(folder, env)}.sqlite3"
+        with self._lock:
+            if not template.exists():
+                _make(folder, template, self._home, env)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(template, target)
+
+    def workspace(self, workspace: Workspace, data: Path, env: Mapping[str, str]) -> None:
+        """Have the seeded databases of a workspace with a topology."""
+        with self._lock:
+            seed_workspace(workspace, data, home=self._home, env={**self.env, **env})
+
+    def tidy(self) -> None:
+        """Forget all but the newest of what is kept."""
+        kept = sorted(self._cache.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for kind in ("monolith-", "dataset-"):
+            for old in [path for path in kept if path.name.startswith(kind)][KEEP:]:
+                if old.is_dir():
+                    shutil.rmtree(old, ignore_errors=True)
+                else:
+                    old.unlink(missing_ok=True)
+
+
+def _make(folder: Path, template: Path, home: Path, env: Mapping[str, str]) -> None:
+    template.parent.mkdir(parents=True, exist_ok=True)
+    draft = template.with_suffix(f".{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    own = {"SHOP_HOME": str(home / "seed"), "SHOP_DATABASE_URL": f"sqlite:///{draft.absolute()}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "monolith.cli", "seed"],
+        cwd=folder,
+        env={**inherited(os.environ), **env, **own},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    shutil.rmtree(home / "seed", ignore_errors=True)  # its own cache: a copy of the same
+    if done.returncode or not draft.exists():
+        lines = (done.stderr or done.stdout).strip().splitlines()[-LAST_LINES:]
+        raise LauncherError("\n".join([f"`python -m monolith.cli seed` failed in {folder}:", *lines]))
+    draft.replace(template)
+
+
+def _fingerprint(folder: Path, env: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(repr(sorted(env.items())).encode())
+    for file in sorted((folder / "monolith").rglob("*.py")):
+        if file.name in DECIDE:
+            digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]

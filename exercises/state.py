@@ -1,0 +1,69 @@
+"""Where a learner is: a small JSON file beside a copy of itself, because people do edit what they find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from exercises import files
+from exercises.errors import ExerciseError, Exit
+
+
+class BrokenState(ExerciseError):
+    """The state file cannot be used."""
+
+    status = Exit.TOOL_ERROR
+
+
+class State(BaseModel):
+    """What is remembered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: int
+    """The workshop's."""
+    exercise: str
+    """Id of the current one."""
+    entered: int
+    """Number of the snapshot that was made when it began; `reset` goes back to it."""
+    passed: dict[str, str] = Field(default_factory=dict)
+    """Exercise id to the digest of the workspace that passed its checks."""
+    hints: dict[str, int] = Field(default_factory=dict)
+    """"exercise/task" to the number of hints seen."""
+
+
+class StateFile:
+    """state.json, and its copy."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "state.json"
+        self.copy = folder / "state.copy.json"
+
+    def read(self) -> State:
+        """The state; BrokenState when it is missing or cannot be used."""
+        content = files.content(self.path)
+        if content is None:
+            raise BrokenState(f"{self.path} is missing; `exercises doctor --repair` brings it back.")
+        try:
+            return State.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BrokenState(
+                f"{self.path} cannot be used ({f'{where}: ' if where else ''}{first['msg']}); "
+                "`exercises doctor --repair` brings it back."
+            ) from None
+
+    def write(self, state: State) -> None:
+        """Keep the state, each file whole or not at all."""
+        content = state.model_dump_json(indent=1).encode()
+        files.write(self.path, content)
+        files.write(self.copy, content)
+
+    def from_copy(self) -> State | None:
+        """The state as the copy has it; None when that cannot be used either."""
+        try:
+            return State.model_validate_json(files.content(self.copy) or b"")
+        except ValidationError:
+            return None

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from exercises.course import Course
+from exercises.tests import tiny
+from exercises.workspace import Workspace
+from microservices.launcher.environment import MARK
+from microservices.launcher.ports import Ports
+
+
+@pytest.fixture(scope="session")
+def course_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made-up course; not to be written to."""
+    return tiny.write(tmp_path_factory.mktemp("repository"))
+
+
+@pytest.fixture
+def own_course(tmp_path: Path) -> Path:
+    """A made-up course that the test may change."""
+    return tiny.write(tmp_path / "repository")
+
+
+@pytest.fixture(scope="session")
+def course(course_folder: Path) -> Course:
+    return Course(course_folder)
+
+
+@pytest.fixture
+def workspace(course: Course, tmp_path: Path) -> Workspace:
+    """A workspace at its beginning."""
+    workspace = Workspace(tmp_path / "workspace", course)
+    workspace.begin()
+    return workspace
+
+
+@pytest.fixture
+def edit(workspace: Workspace) -> Callable[[str, str], None]:
+    """Write a file of the workspace as a learner does."""
+
+    def write(place: str, text: str) -> None:
+        path = workspace.root / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    return write
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No process that a test started outlives the tests."""
+    yield
+    homes = str(tmp_path_factory.getbasetemp())
+    left = []
+    for process in psutil.process_iter():
+        try:
+            env = process.environ()
+        except (psutil.Error, OSError):
+            continue
+        if MARK in env and env.get("SHOP_HOME", "").startswith(homes):
+            left.append(process.pid)
+    assert left == []
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port that nobody of ours takes meanwhile."""
+    ports = Ports(1)
+    yield ports.numbers[0]
+    ports.release()

@@ -1,0 +1,195 @@
+"""The authors' tools: a change in an early state reaches the later overlays, or a person is asked."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from click.testing import CliRunner
+
+from exercises import cli, guarantees
+from exercises.authoring import edit, layer, merge, new, save
+from exercises.course import Course
+from exercises.errors import ExerciseError
+from exercises.manuscript import problems
+from exercises.tests import tiny
+from exercises.timetable import timetable
+
+
+@pytest.fixture
+def unfold(own_course, tmp_path):
+    """Unfold a state, change texts in it, save; returns what was saved and the course as it is then."""
+
+    def change(name: str, which: str, **texts: str | None):
+        course = Course(own_course)
+        step, folder = course.step(name), tmp_path / "unfolded"
+        edit(course, step, which, folder)
+        for key, text in texts.items():
+            path = folder / "monolith" / f"{key}.py"
+            path.unlink() if text is None else path.write_text(text)
+        return save(course, step, which, folder), Course(own_course)
+
+    return change
+
+
+def text_of(course: Course, name: str, which: str, place: str) -> str:
+    return layer(course, course.step(name), which).result[place].read_text()
+
+
+def test_what_was_not_changed_is_saved_as_it_was(unfold):
+    saved, _ = unfold("hello", "solution")
+    assert (saved.written, saved.removed, saved.carried, saved.person) == ([], [], [], [])
+
+
+def test_a_fix_in_an_early_state_is_carried_into_every_later_overlay_of_that_file(unfold):
+    fixed = '"""Greetings."""\n\n' + tiny.HELLO
+    saved, course = unfold("hello", "solution", greeting=fixed)
+    assert saved.written == ["01-hello/solution/monolith/greeting.py"]
+    assert "01-hello/wrong/prints/monolith/greeting.py" in saved.carried
+    assert '"""Greetings."""' in text_of(course, "hello", "wrong/prints", "monolith/greeting.py")
+    assert text_of(course, "hello", "wrong/prints", "monolith/greeting.py").endswith('print("hello")\n')
+
+
+def test_a_change_of_the_same_lines_needs_a_person_and_leaves_the_overlay_alone(unfold):
+    saved, course = unfold("hello", "solution", greeting='def hello(name):\n    return "Hello, " + name\n')
+    assert any(
+        "01-hello/alt/formatted/monolith/greeting.py: the change touches lines" in p for p in saved.person
+    )
+    assert (
+        text_of(course, "hello", "alt/formatted", "monolith/greeting.py")
+        == 'def hello(name):\n    return f"hello {name}"\n'
+    )
+
+
+def test_a_new_file_becomes_part_of_the_overlay_and_of_all_that_lies_over_it(unfold):
+    saved, course = unfold("hello", "start", manners="KIND = True\n")
+    assert saved.written == ["01-hello/start/monolith/manners.py"]
+    assert text_of(course, "tidy", "solution", "monolith/manners.py") == "KIND = True\n"
+
+
+def test_a_file_that_is_as_below_again_leaves_the_overlay(unfold, own_course):
+    saved, _ = unfold(
+        "hello", "solution", greeting=tiny.FILES["exercises/01-hello/start/monolith/greeting.py"]
+    )
+    assert saved.removed == ["01-hello/solution/monolith/greeting.py"]
+    assert not (own_course / "01-hello/solution/monolith/greeting.py").exists()
+
+
+def test_a_file_that_is_gone_and_one_of_the_repository_are_for_a_person_to_name(unfold, own_course):
+    (own_course.parent / "monolith/more.py").write_text("MORE = 1\n")
+    (own_course / "workshop.toml").write_text(
+        (own_course / "workshop.toml").read_text().replace('"tests", ', '"tests", "more.py", ')
+    )
+    saved, _ = unfold("bye", "solution", old=None, more="MORE = 1\n")
+    assert any("monolith/old.py is gone: name it in [remove]" in person for person in saved.person)
+    assert any(
+        "monolith/more.py is equal to the repository's: name it in [reference]" in p for p in saved.person
+    )
+
+
+def test_two_changes_merge_unless_they_meet():
+    base = b"a\nb\nc\nd\ne\nf\ng\nh\n"
+    assert merge(base.replace(b"a", b"A"), base, base.replace(b"h", b"H")) == b"A\nb\nc\nd\ne\nf\ng\nH\n"
+    assert merge(base.replace(b"a", b"1"), base, base.replace(b"a", b"2")) is None
+
+
+def test_a_folder_with_something_in_it_is_not_unfolded_into(own_course, tmp_path):
+    course = Course(own_course)
+    with pytest.raises(ExerciseError, match="is not empty"):
+        edit(course, course.step("hello"), "solution", own_course)
+
+
+def test_a_state_that_is_not_there_is_refused_with_those_that_are(own_course):
+    course = Course(own_course)
+    with pytest.raises(
+        ExerciseError, match=r"has no 'alt/nothing'; there are start, solution, alt/formatted"
+    ):
+        layer(course, course.step("hello"), "alt/nothing")
+
+
+def test_a_new_exercise_lacks_only_its_variants(own_course):
+    new(own_course, "04-not-written")
+    course = Course(own_course)
+    assert course.steps[-1].label == "04-not-written"
+    assert [problem.partition(" ")[2] for problem in problems(course)] == [
+        "has 0 alt; it needs 1.",
+        "has 0 wrong; it needs 3.",
+    ]
+
+
+@pytest.mark.parametrize("label", ["nothing", "4-short", "04_under"])
+def test_a_new_exercise_needs_a_number_and_a_name(own_course, label):
+    with pytest.raises(ExerciseError, match="is not like"):
+        new(own_course, label)
+
+
+def test_a_timetable_adds_up_and_leaves_out_what_is_not_written(course):
+    entries = timetable(course, "all")
+    assert [entry.what for entry in entries if entry.what[:2].isdigit()] == ["01-hello", "02-bye", "03-tidy"]
+    for entry, following in pairwise(entries):
+        assert following.at in {entry.at + entry.minutes, 0}
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    "label", ["01-hello/wrong/long", "02-bye/wrong/two", "02-bye/alt/formatted", "03-tidy/solution"]
+)
+def test_the_promises_of_the_made_up_course_are_kept(course, label):
+    trial = next(trial for trial in guarantees.trials(course) if trial.label == label)
+    assert guarantees.attempt(course, trial, load=True).problem == ""
+
+
+@pytest.mark.parametrize(
+    ("label", "place", "text", "problem"),
+    [
+        (
+            "03-tidy/start",
+            "03-tidy/start/monolith/style.py",
+            'STYLE = "new"\n',
+            "every check passes before anything",
+        ),
+        ("03-tidy/solution", "03-tidy/solution/monolith/style.py", 'STYLE = "old"\n', "nothing-old: "),
+        (
+            "03-tidy/wrong/one",
+            "03-tidy/wrong/one/monolith/style.py",
+            'STYLE = "new"\n',
+            "the check nothing-old passes",
+        ),
+        (
+            "03-tidy/wrong/two",
+            "03-tidy/wrong/two/monolith/style.py",
+            'STYLE = ""\n',
+            "the words 'there is none'",
+        ),
+    ],
+)
+def test_a_broken_promise_is_found(own_course, label, place, text, problem):
+    path = own_course / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    if "two" in label:
+        manifest = own_course / "03-tidy/exercise.toml"
+        manifest.write_text(manifest.read_text().replace('remove = ["monolith/style.py"]\n', ""))
+    course = Course(own_course)
+    trial = next(trial for trial in guarantees.trials(course) if trial.label == label)
+    choice = guarantees.Choice(earlier=False, only=("nothing-old",))  # the one check that needs no shop
+    assert guarantees.attempt(course, trial, load=True, choice=choice).problem.startswith(problem)
+
+
+def test_a_check_that_nothing_fails_is_found(own_course):
+    manifest = own_course / "01-hello/exercise.toml"
+    manifest.write_text(manifest.read_text().replace('check = "short"', 'check = "no-print"'))
+    course = Course(own_course)
+    assert list(guarantees.unfailed([course.step("hello")], {})) == [
+        "01-hello: neither the start nor a wrong answer fails the check short."
+    ]
+
+
+def test_verify_says_on_paper_what_is_wrong(own_course, monkeypatch):
+    monkeypatch.setenv("EXERCISES_COURSE", str(own_course))
+    ran = CliRunner().invoke(cli.cli, ["dev", "verify", "--paper"])
+    assert (ran.exit_code, ran.output) == (0, "Every promise is kept.\n")
+    (own_course / "01-hello/instructor.md").unlink()
+    ran = CliRunner().invoke(cli.cli, ["dev", "verify", "--paper"])
+    assert ran.exit_code == 1
+    assert "instructor.md is missing." in " ".join(ran.output.split())

@@ -1,0 +1,101 @@
+"""Each state is the one before with an overlay laid over it; nothing is stored twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from exercises.course import Course, Tree
+from exercises.errors import CourseError
+from exercises.manuscript import problems
+from exercises.tests import tiny
+from exercises.tests.test_manifests import change
+
+
+def texts(tree: Tree) -> dict[str, str]:
+    return {place: path.read_text() for place, path in tree.items()}
+
+
+def test_a_workspace_begins_as_the_base_without_what_is_left_out(course):
+    assert "monolith/tests/test_shop.py" not in course.base
+    assert texts(course.base)["docs/note.txt"] == "kept\n"
+
+
+def test_each_state_is_the_one_before_with_its_overlay(course):
+    hello, bye, tidy = course.steps
+    assert (
+        texts(course.state(hello, "start"))["monolith/greeting.py"]
+        == tiny.FILES["exercises/01-hello/start/monolith/greeting.py"]
+    )
+    assert texts(course.state(hello, "solution"))["monolith/greeting.py"] == tiny.HELLO
+    assert texts(course.state(bye, "start"))["monolith/greeting.py"].endswith(tiny.HELLO)
+    assert texts(course.state(bye, "solution"))["monolith/farewell.py"] == tiny.BYE
+    assert texts(course.state(tidy, "solution"))["monolith/farewell.py"] == tiny.BYE
+
+
+def test_a_reference_is_taken_from_the_repository(course):
+    place = course.state(course.step("bye"), "start")["shared/tool.py"]
+    assert place == course.repository / "shared/tool.py"
+
+
+def test_what_a_step_removes_is_gone_from_there_on(course):
+    assert "monolith/old.py" in course.state(course.step("bye"), "solution")
+    assert "monolith/old.py" not in course.state(course.step("tidy"), "start")
+    assert "monolith/old.py" not in course.state(course.step("tidy"), "solution")
+
+
+def test_removing_what_is_not_there_is_a_mistake_of_the_course(own_course):
+    change(own_course, "03-tidy/exercise.toml", "monolith/old.py", "monolith/older.py")
+    with pytest.raises(CourseError, match=r"monolith/older\.py is to be removed, but it is not there"):
+        Course(own_course).state(Course(own_course).step("tidy"), "start")
+
+
+def test_alternatives_and_mistakes_lie_over_the_solution(course):
+    hello = course.step("hello")
+    assert 'f"hello {name}"' in texts(course.alternative(hello, "formatted"))["monolith/greeting.py"]
+    gone = course.mistake(course.step("bye"), "three")
+    assert "monolith/farewell.py" not in gone
+
+
+def test_the_made_up_course_is_without_a_flaw(course):
+    assert list(problems(course)) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "sentence"),
+    [
+        (
+            "02-bye/solution/monolith/greeting.py",
+            "GREETINGS = 1\n\n\n" + tiny.HELLO,
+            "equal to the state before",
+        ),
+        ("02-bye/solution/docs/more.txt", "MORE = 1\n", "equal to the repository's file"),
+        ("02-bye/start/shared/tool.py", "TOOL = 2\n", "is never used"),
+        ("02-bye/wrong/four/monolith/farewell.py", "", "is in exercise.toml or a folder, but not both"),
+        ("01-hello/README.md", "# Hello\n\n## Story\n", "needs the headings Story, Objectives"),
+        ("01-hello/instructor.md", "", "needs the headings Timing"),
+        ("02-bye/solution/monolith/farewell.py", "<<<<<<< mine\n", "is not Python"),
+        ("01-hello/hints.md", "# Hints\n", "the tasks are not those of exercise.toml"),
+    ],
+)
+def test_a_flaw_on_paper_is_found(own_course, place, text, sentence):
+    (own_course.parent / "docs/more.txt").write_text("MORE = 1\n")
+    path = own_course / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    assert any(sentence in problem for problem in problems(Course(own_course)))
+
+
+def test_code_that_a_readme_shows_must_be_in_a_file(own_course):
+    readme = own_course / "01-hello/README.md"
+    readme.write_text(readme.read_text() + '\n```python\nreturn "hello " + name\n```\n')
+    assert list(problems(Course(own_course))) == []
+    readme.write_text(readme.read_text() + "\n```python\nreturn name\n```\n")
+    assert any(
+        "shows code that is in none of its files" in problem for problem in problems(Course(own_course))
+    )
+
+
+def test_check_py_and_exercise_toml_must_name_the_same_checks(own_course):
+    change(own_course, "02-bye/check.py", '"says-goodbye"', '"says-bye"')
+    found = list(problems(Course(own_course)))
+    assert any("do not agree about says-bye, says-goodbye" in problem for problem in found)

@@ -1,0 +1,463 @@
+"""The command as a learner uses it: what it prints, its exit statuses, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from exercises.checking import Check
+from exercises.checks_cli import LAST_CHECK
+from exercises.output import Printer, outcome_line
+from exercises.results import Outcome, Verdict
+from exercises.tests import tiny
+from exercises.tests.learner import in_this_process
+from exercises.tests.test_workspace import MINE
+from exercises.workspace import Workspace
+from microservices.launcher.environment import MARK
+
+NARROW = 60
+SLOW = "import time\n\n\ndef hello(name):\n    time.sleep(60)\n"
+ESCAPES = re.compile(r"\x1b\[")
+BOXES = re.compile("[─-╿]")
+
+
+@dataclass
+class Ran:
+    status: int
+    out: str
+    err: str
+
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def learner(course_folder, tmp_path, monkeypatch):
+    """Runs the command in this process, in a folder of its own, without a question."""
+    monkeypatch.setenv("EXERCISES_COURSE", str(course_folder))
+    monkeypatch.setenv("EXERCISES_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("COLUMNS", str(NARROW))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, answer: str = "") -> Ran:
+        return Ran(*in_this_process(arguments, {}, answer))
+
+    return run
+
+
+@pytest.fixture
+def begun(workspace: Workspace, learner: Callable[..., Ran]) -> Callable[..., Ran]:
+    """With a workspace at its beginning."""
+    return learner
+
+
+def is_plain(text: str) -> bool:
+    return not ESCAPES.search(text) and not BOXES.search(text)
+
+
+@pytest.mark.processes
+def test_start_makes_a_workspace_and_sees_that_the_shop_runs(learner, tmp_path):
+    ran = learner("start")
+    assert ran.status == 0, ran.err
+    assert "Your shop answers with 200" in ran.out
+    assert (tmp_path / "workspace/monolith/greeting.py").exists()
+    again = learner("start", "--json")
+    assert again.json()["exercise"] == "01-hello"
+    assert again.json()["status"] == 200
+
+
+@pytest.mark.processes
+def test_check_says_not_yet_in_words_that_need_no_colour_at_sixty_columns(begun, edit):
+    edit("monolith/greeting.py", 'def hello(name):\n    return "hello"\n')
+    ran = begun("check")
+    assert ran.status == 1
+    assert is_plain(ran.out)
+    lines = ran.out.partition("The last lines of")[
+        0
+    ].splitlines()  # what the learner's shop wrote stays as it is
+    assert max(len(line) for line in lines if "curl" not in line) <= NARROW
+    labels = ["I did:", "Expected:", "Got:", "Why:", "Look at:"]
+    assert [
+        line.split("  ")[1].strip() for line in lines if any(f"  {label}" in line for label in labels)
+    ] == labels
+    assert "curl -i http://127.0.0.1:8000/hello/guest" in ran.out
+    assert "Result: not yet (2 pass, 1 not yet)" in ran.out
+
+
+@pytest.mark.processes
+def test_check_passes_and_next_goes_on(begun, edit, workspace):
+    edit("monolith/greeting.py", MINE)
+    assert begun("next").status == 1
+    ran = begun("check", "--json")
+    assert ran.status == 0, ran.out
+    report = ran.json()
+    assert (report["result"], report["passed"]) == ("pass", True)
+    assert {check["check"]: check["result"] for check in report["checks"]}["greets"] == "pass"
+    assert "It has passed. Next: exercises next" in begun("status").out
+    ran = begun("next")
+    assert ran.status == 0
+    assert "monolith/greeting.py.incoming" in ran.out
+    assert workspace.step.label == "02-bye"
+    assert begun("status", "--json").json()["incoming"] == ["monolith/greeting.py.incoming"]
+
+
+@pytest.mark.processes
+def test_a_part_of_the_checks_does_not_count_as_a_pass(begun, edit, workspace):
+    edit("monolith/greeting.py", MINE)
+    assert begun("check", "--only", "greet").status == 0
+    assert not workspace.has_passed()
+
+
+def test_a_task_that_is_not_there_is_refused_with_those_that_are(begun):
+    ran = begun("check", "--only", "nothing")
+    assert (ran.status, ran.err) == (
+        2,
+        "01-hello has no task or check 'nothing'; the tasks are greet, tidy.\n",
+    )
+
+
+def test_hints_come_one_at_a_time(begun):
+    assert "greet, hint 1 of 3: Where to look" in begun("hint").out
+    assert "greet, hint 2 of 3: The idea" in begun("hint", "greet").out
+    assert "tidy, hint 1 of 3" in begun("hint", "tidy").out
+    ran = begun("hint")
+    assert "hint 3 of 3: Nearly the code" in ran.out
+    assert "exercises solution" in ran.out
+    assert begun("hint", "--json").json() == {
+        "task": "greet",
+        "hint": 3,
+        "of": 3,
+        "text": "```python\n# so\n```",
+    }
+
+
+def test_the_hint_is_for_the_first_task_that_is_not_done(begun, workspace):
+    checks = [{"exercise": "hello", "check": "greets", "result": "pass"}]
+    (workspace.own / LAST_CHECK).write_text(json.dumps({"checks": checks}))
+    assert begun("hint", "--json").json()["task"] == "tidy"
+    (workspace.own / LAST_CHECK).write_text("[")
+    assert begun("hint", "--json").json()["task"] == "greet"
+
+
+def test_diff_shows_what_the_learner_changed(begun, edit):
+    assert "you changed no file" in begun("diff").out
+    edit("monolith/greeting.py", MINE)
+    edit("monolith/extra.py", "mine = 1\n")
+    ran = begun("diff", "mine")
+    assert "+    return 'hello ' + name  # mine" in ran.out
+    assert "--- /dev/null\n+++ b/monolith/extra.py" in ran.out
+    assert begun("diff", "--json").json()["changed"] == ["monolith/extra.py", "monolith/greeting.py"]
+
+
+def test_diff_shows_what_the_step_brought(begun):
+    begun("jump", "2")
+    ran = begun("diff", "step")
+    assert "+++ b/monolith/farewell.py" in ran.out
+    assert "+++ b/shared/tool.py" in ran.out
+
+
+def test_the_solution_is_shown_after_one_question(begun):
+    refused = begun("solution", answer="n\n")
+    assert (refused.status, "hello" in refused.out.replace("01-hello", "")) == (130, False)
+    shown = begun("solution", answer="y\n")
+    assert shown.status == 0
+    assert '+    return "hello " + name' in shown.out
+    assert begun("solution", "monolith/greeting.py", "--yes").out == tiny.HELLO
+    assert begun("solution", "monolith/nothing.py", "--yes").status == 2
+
+
+def test_the_solution_can_be_taken_and_given_back(begun, edit, workspace):
+    edit("monolith/greeting.py", MINE)
+    ran = begun("solution", "--take", "--yes")
+    assert (workspace.root / "monolith/greeting.py").read_text() == tiny.HELLO
+    number = re.search(r"exercises restore (\d+)", ran.out)[1]
+    assert begun("restore", number).status == 0
+    assert (workspace.root / "monolith/greeting.py").read_text() == MINE
+
+
+def test_a_jump_says_how_to_get_everything_back(begun, edit, workspace):
+    edit("monolith/greeting.py", MINE)
+    ran = begun("jump", "tidy")
+    number = re.search(r"exercises restore (\d+)", ran.out)[1]
+    assert workspace.step.label == "03-tidy"
+    begun("restore", number)
+    assert workspace.step.label == "01-hello"
+    assert (workspace.root / "monolith/greeting.py").read_text() == MINE
+
+
+def test_a_reset_of_one_file_leaves_the_others(begun, edit, workspace):
+    edit("monolith/greeting.py", MINE)
+    edit("monolith/style.py", "mine")
+    assert begun("reset", "monolith/greeting.py").status == 0
+    assert (workspace.root / "monolith/style.py").read_text() == "mine"
+    assert (workspace.root / "monolith/greeting.py").read_text() != MINE
+
+
+def test_save_and_restore_list_the_copies(begun, edit):
+    edit("monolith/greeting.py", MINE)
+    assert "as snapshot 2: exercises restore 2" in begun("save", "before", "lunch").out
+    rows = begun("restore", "--json").json()
+    assert [(row["snapshot"], row["exercise"], row["why"]) for row in rows] == [
+        (1, "hello", "begin 01-hello"),
+        (2, "hello", "before lunch"),
+    ]
+    assert "hello: before lunch" in begun("restore").out
+
+
+def test_list_marks_where_the_learner_is(begun):
+    rows = begun("list", "--json").json()
+    assert [(row["exercise"], row["current"]) for row in rows] == [
+        ("01-hello", True),
+        ("02-bye", False),
+        ("03-tidy", False),
+    ]
+    assert "02-bye, 60 minutes." in begun("list").out
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "check", "hint", "diff", "next", "save", "restore", "reset", "serve"]
+)
+def test_without_a_workspace_every_command_says_how_to_make_one(learner, tmp_path, command):
+    ran = learner(command)
+    assert ran.status == 2
+    assert ran.err == (
+        f"{tmp_path}/workspace is not there; `exercises start` makes one, --workspace names another place.\n"
+    )
+
+
+def test_an_edited_state_file_is_one_sentence_and_is_repaired(begun, workspace):
+    workspace.state_file.path.write_text("{")
+    ran = begun("status")
+    assert ran.status == 2
+    assert ran.err.count("\n") == 1
+    assert "exercises doctor --repair" in ran.err
+    assert begun("doctor", "--repair").status == 0
+    assert begun("status").status == 0
+
+
+def test_an_unknown_exercise_is_one_sentence(begun):
+    ran = begun("jump", "17")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "there are 01-hello to 03-tidy" in ran.err
+
+
+def test_a_full_disk_is_one_sentence(begun, edit, monkeypatch):
+    edit("monolith/greeting.py", MINE)
+
+    def fsync(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device", "somewhere")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    ran = begun("jump", "2")
+    assert ran.status == 2
+    assert ran.err == (
+        "The disk is full (somewhere). Free some space and run this again; nothing of yours is lost.\n"
+    )
+
+
+def test_a_folder_that_may_not_be_written_is_one_sentence(learner, monkeypatch):
+    def mkdir(*_arguments, **_options):
+        raise PermissionError(13, "Permission denied", "/elsewhere")
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    ran = learner("start")
+    assert ran.status == 2
+    assert (
+        "may not be written (/elsewhere): Permission denied. Choose another place with --workspace."
+        in ran.err
+    )
+
+
+def test_a_mistake_of_the_tool_is_one_sentence_with_a_file(begun, monkeypatch):
+    monkeypatch.setattr(Workspace, "save", lambda *_: 1 / 0)
+    ran = begun("save")
+    assert ran.status == 2
+    assert ran.err.startswith(
+        "This is a mistake of the tool, not yours: ZeroDivisionError: division by zero."
+    )
+    assert "ZeroDivisionError" in Path(ran.err.split()[-1]).read_text()
+    Path(ran.err.split()[-1]).unlink()
+
+
+@pytest.mark.parametrize("arguments", [("check", "--nothing"), ("diff", "yours"), ("nothing",)])
+def test_a_wrong_argument_is_refused_with_a_way_to_help(begun, arguments):
+    ran = begun(*arguments)
+    assert ran.status == 2
+    assert "Try 'exercises" in ran.err
+
+
+def test_another_python_is_refused_with_a_sentence():
+    old = "import sys\nsys.version_info = (3, 10, 0)\nimport exercises"
+    done = subprocess.run([sys.executable, "-c", old], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The exercises need Python 3.11 or newer and this is 3.")
+
+
+def test_a_python_without_the_packages_is_refused_with_a_sentence(tmp_path):
+    (tmp_path / "click.py").write_text("raise ModuleNotFoundError(name='click')")
+    done = subprocess.run(
+        [sys.executable, "-m", "exercises", "status"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("The package click is not installed for")
+
+
+def test_doctor_looks_at_everything(begun, edit):
+    edit("monolith/greeting.py.incoming", "ours")
+    findings = {finding["what"]: finding for finding in begun("doctor", "--json").json()}
+    assert set(findings) >= {
+        "python",
+        "gateway",
+        "ports",
+        "disk",
+        "memory",
+        "load",
+        "leftovers",
+        "state",
+        "snapshots",
+    }
+    assert findings["state"]["says"] == "at 01-hello"
+    assert findings["incoming"]["verdict"] == "warning"
+
+
+# ---- as a process of its own
+
+
+@pytest.fixture
+def started(course_folder, workspace, monkeypatch):
+    """Starts the command as a process; what still runs at the end is killed."""
+    running = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        settings = {"EXERCISES_COURSE": str(course_folder), "EXERCISES_WORKSPACE": str(workspace.root)}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "exercises", *arguments],
+            env={**os.environ, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    seen = ""
+    deadline = time.monotonic() + 60
+    assert process.stdout
+    assert process.stderr
+    while words not in seen:
+        assert time.monotonic() < deadline, seen
+        line = process.stdout.readline()
+        assert line or process.poll() is None, seen + process.stderr.read()
+        seen += line
+    return seen
+
+
+def shops_of(root: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            env = process.environ()
+            if (
+                MARK in env
+                and env.get("SHOP_HOME", "").startswith(str(root))
+                and process.status() != "zombie"
+            ):
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_served_shop_is_closed_by_one_signal_and_leaves_nothing(started, workspace, free_port, number):
+    process = started("serve", "--port", str(free_port))
+    assert f"http://127.0.0.1:{free_port}" in read_until(process, "Ctrl-C closes it")
+    assert shops_of(workspace.root) != []
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "Your shop is closed." in out
+    assert shops_of(workspace.root) == []
+
+
+@pytest.mark.processes
+def test_ctrl_c_in_the_middle_of_a_check_leaves_no_process(started, workspace):
+    (workspace.root / "monolith/greeting.py").write_text(SLOW)
+    process = started("check")
+    deadline = time.monotonic() + 60
+    while not shops_of(workspace.root):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "\nStopped.\n")
+    assert shops_of(workspace.root) == []
+
+
+@pytest.mark.processes
+def test_a_killed_check_is_swept_by_the_next_command(started, workspace, begun):
+    (workspace.root / "monolith/greeting.py").write_text(SLOW)
+    process = started("check")
+    deadline = time.monotonic() + 60
+    while not shops_of(workspace.root):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    findings = {finding["what"]: finding["says"] for finding in begun("doctor", "--json").json()}
+    assert "of a killed command ended" in findings["leftovers"]
+    assert shops_of(workspace.root) == []
+
+
+@pytest.mark.processes
+def test_watch_checks_again_when_a_file_is_saved(started, workspace):
+    process = started("watch")
+    assert "not yet" in read_until(process, "Waiting for you")
+    (workspace.root / "monolith/greeting.py").write_text(MINE)
+    seen = read_until(process, "Waiting for you")
+    assert "Changed: monolith/greeting.py" in seen
+    assert "Result: pass" in seen
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert shops_of(workspace.root) == []
+
+
+@pytest.mark.parametrize(
+    ("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colour_is_for_terminals_that_want_it_and_says_nothing_alone(monkeypatch, capsys, env, coloured):
+    for name, value in {"TERM": "xterm", "FORCE_COLOR": "1", **env}.items():
+        monkeypatch.setenv(name, value)
+    check = Check("greets", "greet", "It greets.", lambda _: None)
+    for verdict in Verdict:
+        outcome_line(Printer(), Outcome("hello", check, verdict, 1.0))
+    text = capsys.readouterr().out
+    assert bool(re.search(r"\x1b\[[0-9;]*3\dm", text)) == coloured
+    words = [line.split("  ")[0].strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()]
+    assert words == [verdict.value for verdict in Verdict]

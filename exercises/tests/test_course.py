@@ -1,0 +1,90 @@
+"""The real course keeps what it promises.
+
+`make test` looks at its papers and tries one exercise; `make exercises` tries every state of all, load included.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exercises import guarantees
+from exercises.course import Course
+from exercises.files import theirs
+from exercises.guarantees import Trial
+from exercises.manuscript import problems
+from exercises.results import Report, Verdict
+from exercises.runner import Choice
+
+COURSE = Course(Path(__file__).resolve().parents[1])
+TRIALS = list(guarantees.trials(COURSE))
+QUICK = "04-front-door/"
+"""The exercise that `make test` tries; earlier checks, the slow ones, are left to `make exercises`."""
+LAST = "09-scale-the-hot-part"
+SERVICE = "microservices/recommendations"
+
+
+def each(trials: list[Trial]) -> list[object]:
+    return [pytest.param(trial, id=trial.label) for trial in trials]
+
+
+def test_nothing_is_wrong_on_paper():
+    assert list(problems(COURSE)) == []
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    "trial", each([t for t in TRIALS if t.label in {QUICK + which for which in ("start", "solution")}])
+)
+def test_one_exercise_keeps_its_promises(trial):
+    done = guarantees.attempt(COURSE, trial, load=False, choice=Choice(load=False, earlier=False))
+    assert done.problem == ""
+
+
+@pytest.mark.course
+@pytest.mark.processes
+@pytest.mark.parametrize("trial", each(TRIALS))
+def test_every_state_of_every_exercise_keeps_its_promise(trial, started):
+    done = guarantees.attempt(COURSE, trial, load=True)
+    if trial.which == "start" and done.report:
+        started[trial.step.id] = done.report
+    assert done.problem == ""
+    assert not done.inconclusive, [
+        o.reason for o in done.report.outcomes if o.verdict is Verdict.INCONCLUSIVE
+    ]
+
+
+@pytest.mark.course
+@pytest.mark.processes
+@pytest.mark.parametrize("step", [pytest.param(step, id=step.label) for step in COURSE.steps])
+def test_every_check_is_failed_by_something(step, started):
+    if step.id not in started:
+        trial = next(t for t in TRIALS if t.step is step and t.which == "start")
+        report = guarantees.attempt(COURSE, trial, load=True).report
+        assert report is not None
+        started[step.id] = report
+    assert list(guarantees.unfailed([step], started)) == []
+
+
+@pytest.mark.course
+@pytest.mark.processes
+@pytest.mark.parametrize("step", [pytest.param(step, id=step.label) for step in COURSE.steps])
+def test_every_solution_passes_the_acceptance_suite(step):
+    assert guarantees.accept(COURSE, step) == ""
+
+
+@pytest.mark.skipif(LAST not in {step.label for step in COURSE.steps}, reason=f"{LAST} is not written yet")
+def test_at_the_end_the_learners_service_is_the_reference_byte_for_byte():
+    tree = COURSE.state(COURSE.step(LAST), "solution")
+    reference = COURSE.repository / SERVICE
+    names = {f"{SERVICE}/{name}" for name in theirs(reference, COURSE.workshop.leave_out)}
+    assert {place for place in tree if place.startswith(f"{SERVICE}/")} == names
+    for place in names:
+        assert tree[place].read_bytes() == (COURSE.repository / place).read_bytes(), place
+
+
+@pytest.fixture(scope="session")
+def started() -> dict[str, Report]:
+    """What the checks said of the starts that were tried."""
+    return {}

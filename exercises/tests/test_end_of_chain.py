@@ -1,0 +1,79 @@
+"""Where the chain ends: the learner's service is ours, and what the steps copied of the monolith is still like it."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from exercises.course import Course
+from exercises.errors import ExerciseError
+
+COURSE = Path(__file__).resolve().parents[1]
+SERVICE = "microservices/recommendations/"
+COPIED = {
+    "monolith/app.py": "48f639c56b3e",
+    "monolith/orders/__init__.py": "eb3d81311143",
+    "monolith/recommendations/__init__.py": "024a81c27b53",
+    "monolith/recommendations/learning.py": "d546bbf71030",
+    "monolith/recommendations/routes.py": "73fdd4011fcc",
+    "monolith/seed.py": "ef44a247e850",
+    "monolith/storefront/routes.py": "baa3d83731fd",
+}
+"""Files of the monolith of which overlays hold changed copies, as they were when the copies were made."""
+
+
+@pytest.fixture
+def course():
+    course = Course(COURSE)
+    try:
+        course.step("scale-the-hot-part")
+    except ExerciseError:
+        pytest.skip("the chain does not reach its end yet")
+    return course
+
+
+def test_after_the_last_step_the_learners_service_is_ours_file_by_file(course):
+    tree = course.state(course.step("scale-the-hot-part"), "solution")
+    ours = {
+        file.relative_to(course.repository).as_posix(): file.read_bytes()
+        for file in (course.repository / SERVICE).rglob("*")
+        if file.is_file() and not {"tests", "__pycache__"} & set(file.parts)
+    }
+    assert {place: file.read_bytes() for place, file in tree.items() if place.startswith(SERVICE)} == ours
+
+
+def test_in_the_end_the_monolith_keeps_only_the_seam_of_recommendations(course):
+    tree = course.state(course.step("scale-the-hot-part"), "solution")
+    left = {place.rpartition("/")[2] for place in tree if place.startswith("monolith/recommendations/")}
+    assert left == {"__init__.py", "interface.py", "remote.py", "switch.py"}
+
+
+def test_the_seeding_of_step_07_is_the_monoliths_without_recommendations(course):
+    tree = course.state(course.step("cut-over"), "solution")
+    ours = (course.repository / "monolith/seed.py").read_text(encoding="utf-8").splitlines()
+    theirs = tree["monolith/seed.py"].read_text(encoding="utf-8").splitlines()
+    lines = list(difflib.ndiff(ours, theirs))
+    assert [line[2:] for line in lines if line.startswith("+ ")] == ["from monolith import accounts, in_use"]
+    assert len([line for line in lines if line.startswith("- ")]) <= 12
+
+
+def test_what_overlays_hold_changed_copies_of_has_not_changed_since(course):
+    copied = {
+        place
+        for step in course.steps
+        for which in ("start", "solution")
+        for place, file in course.state(step, which).items()
+        if place.startswith("monolith/") and file != course.repository / place
+    }
+    now = {
+        place: hashlib.sha256((course.repository / place).read_bytes()).hexdigest()[:12]
+        for place in sorted(copied)
+        if (course.repository / place).exists()
+    }
+    changed = sorted(place for place in now if now[place] != COPIED.get(place))
+    assert now == COPIED, (
+        f"carry what changed in {', '.join(changed)} into the overlays, then note it here: {now}"
+    )
