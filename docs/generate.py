@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that the code knows better: settings, topology and commands.
+"""Writes what the code knows better: the pages settings, topology and commands, and the tables of teaching.
 
 `python -m docs.generate` writes them; `--check` writes nothing and ends with status 1 when one is stale.
 """  # noqa: INP001 -- docs/ is no package: this is run from a checkout, never installed
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from docs.courses import filled
 from microservices.topology import MONOLITH, SPLIT, Service, Topology
 
 if TYPE_CHECKING:
@@ -32,7 +33,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write the generated pages of docs/.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is stale")
     check = parser.parse_args().check
-    pages = {"settings.md": settings_page(), "topology.md": topology_page(), "commands.md": commands_page()}
+    pages = {
+        "settings.md": settings_page(),
+        "topology.md": topology_page(),
+        "commands.md": commands_page(),
+        "teaching.md": filled((DOCS / "teaching.md").read_text(encoding="utf-8")),
+    }
     stale = [name for name, text in pages.items() if not holds(DOCS / name, text)]
     if check and stale:
         sys.stderr.write(
@@ -57,7 +63,10 @@ def settings_page() -> str:
         "value that it cannot use with a sentence. Behind the gateway the launcher sets those of replicas.\n"
     )
     files = sorted(
-        path for part in PARTS for path in (ROOT / part).rglob("*.py") if "tests" not in path.parts
+        path
+        for part in PARTS
+        for path in (ROOT / part).rglob("*.py")
+        if not {"tests", "start", "solution", "alt", "wrong"} & set(path.parts)
     )
     told = {file: list(documented(file)) for file in files}
     meanings = {name: text for rows in told.values() for name, text, _ in rows}
