@@ -3,9 +3,9 @@
 .PHONY: help install demo test acceptance chaos exercises selftest lint types imports format check mutants bench lock clean
 
 bin := .venv/bin
-# Gates in seconds or per cent want the machine to themselves; what is only right or wrong can share it.
-full_timed := microservices/tests/test_gates_*.py
-full_untimed := --ignore-glob='*/test_gates_*.py'
+# What promises seconds or cores wants the machine to itself; what is only right or wrong can share it.
+quick := not full and not acceptance and not course
+shared := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,12 +17,13 @@ demo: install  ## seed and boot both shops, compare them, write the report (≤ 
 	@$(bin)/loadtests demo
 
 test: install  ## pass the tests
-	@$(bin)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+	@$(bin)/python -m pytest -m "$(quick) and not timed" $(shared)
+	@$(bin)/python -m pytest -m "$(quick) and timed" --numprocesses 2 --dist loadfile
 
 chaos: install  ## break a shop in every way under load, then the fault gates in full (≤ 20 minutes)
 	@$(bin)/microservices chaos --minutes 4
-	@$(bin)/python -m pytest -m full -rs --numprocesses 2 --dist worksteal $(full_untimed)
-	@$(bin)/python -m pytest -m full -rs $(full_timed)
+	@$(bin)/python -m pytest -m "full and not timed" -rs --numprocesses 2 --dist worksteal
+	@$(bin)/python -m pytest -m "full and timed" -rs
 
 acceptance: install  ## pass the acceptance suite: each shop on each database (about 3 minutes)
 	@$(bin)/python -m pytest -m "acceptance and not full"

@@ -23,6 +23,7 @@ from exercises.seeding import Seeds
 from exercises.solo import Solo
 from exercises.visitors import ADMIN, Person
 from microservices.chaos.faultproxy import FaultProxy
+from microservices.chaos.standstill import standing_still
 from microservices.launcher import Fleet, LauncherError, Phase, Replica
 from microservices.topology import Topology, WorkspaceError, load
 
@@ -230,15 +231,10 @@ class RunningShop:
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
         """Hung while the block runs: connections are taken, and nothing is answered."""
-        pids = self.pids(name)
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
         try:
-            yield
+            with standing_still(self.pids(name)):
+                yield
         finally:
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
             if self.fleet:
                 time.sleep(SEEN_SECONDS)
 

@@ -148,6 +148,7 @@ def test_the_altering_proxy_changes_prices_and_nothing_else(url: str) -> None:
 
 
 @pytest.mark.processes
+@pytest.mark.timed
 @pytest.mark.parametrize("backend", ["cgroup2", "cgroup1", "governor"])
 def test_a_process_can_be_let_off_its_slice_by_each_backend(backend: str) -> None:
     try:

@@ -63,6 +63,7 @@ def cores_of_both(pids: tuple[int, int], seconds: float) -> tuple[float, float]:
 
 
 @pytest.mark.processes
+@pytest.mark.timed
 def test_a_busy_process_is_kept_to_its_slice(
     backend: slices.Slices, busy: subprocess.Popen[bytes], free: subprocess.Popen[bytes]
 ) -> None:
@@ -73,6 +74,7 @@ def test_a_busy_process_is_kept_to_its_slice(
 
 
 @pytest.mark.processes
+@pytest.mark.timed
 def test_a_slice_can_be_changed_and_taken_off(
     backend: slices.Slices, busy: subprocess.Popen[bytes], free: subprocess.Popen[bytes]
 ) -> None:
@@ -184,6 +186,7 @@ def test_a_group_with_a_whole_core_is_looked_at_without_end() -> None:
 
 
 @pytest.mark.processes
+@pytest.mark.timed
 def test_eight_busy_processes_are_each_kept_below_their_slice(backend: slices.Slices) -> None:
     many = [subprocess.Popen([sys.executable, "-S", "-c", BUSY], start_new_session=True) for _ in range(8)]
     try:

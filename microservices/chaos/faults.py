@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
 from microservices.chaos.arena import PROXIED, Arena
+from microservices.chaos.standstill import standing_still
 from microservices.launcher import SPLIT, Replica
 
 GATEWAY = "gateway"
@@ -74,20 +75,15 @@ def happening(fault: Fault, arena: Arena) -> Iterator[None]:
 def kill(members: list[Replica]) -> None:
     """End servers and workers at once, without a chance to tidy up."""
     for pid in [pid for member in members for pid in member.pids()]:
-        _send(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
 def paused(members: list[Replica]) -> Iterator[None]:
-    """Stop the processes' time. Connections to them still open, and nobody answers."""
-    pids = [pid for member in members for pid in member.pids()]
-    for pid in pids:
-        _send(pid, signal.SIGSTOP)
-    try:
+    """All processes of these members stand still."""
+    with standing_still([pid for member in members for pid in member.pids()]):
         yield
-    finally:
-        for pid in pids:
-            _send(pid, signal.SIGCONT)
 
 
 def members_of(target: str, arena: Arena) -> list[Replica]:
@@ -127,11 +123,6 @@ def _bad_network(fault: Fault, arena: Arena) -> Iterator[None]:
     kind, attributes = NETWORK[fault.kind]
     with arena.proxies[fault.target].toxic(kind, "downstream", **attributes):
         yield
-
-
-def _send(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
 
 
 _KINDS: Mapping[str, Callable[[Fault, Arena], AbstractContextManager[None]]] = {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
 import pytest
@@ -106,40 +106,6 @@ def wait_until(happened: Callable[[], bool], seconds: float = 10.0) -> None:
     while not happened():
         assert time.monotonic() < deadline, "this did not happen in time"
         time.sleep(0.02)
-
-
-class Stopwatch:
-    """Takes the time of a block, and how much of it the machine itself let waiting threads wait too long.
-
-    A bound in seconds is a promise of the shop on a machine that has a core for it. `late` is what a machine that is
-    busy with something else takes on top: it belongs on the other side of the comparison.
-    """
-
-    TICK_SECONDS = 0.005
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.late = 0.0
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._tick, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._started = time.monotonic()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds = time.monotonic() - self._started
-        self._end.set()
-        self._thread.join()
-
-    def _tick(self) -> None:
-        ended = False
-        while not ended:
-            before = time.monotonic()
-            ended = self._end.wait(self.TICK_SECONDS)
-            if not ended:
-                self.late += time.monotonic() - before - self.TICK_SECONDS
 
 
 def environments() -> Iterator[tuple[int, dict[str, str]]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -18,9 +19,9 @@ from microservices.chaos.faultproxy import FaultProxy
 from microservices.chaos.invariants import Databases, Shop, Told, broken
 from microservices.launcher import SPLIT, Fleet
 from microservices.seed import seed
-from microservices.tests.conftest import Answer, Stopwatch, call, public_port, wait_until
+from microservices.tests.conftest import Answer, call, public_port, wait_until
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.timed]
 
 SMALL = {"SHOP_PRODUCTS": "40", "SHOP_CUSTOMERS": "3", "SHOP_ORDERS": "10"}
 SKU = "P00001"
@@ -138,11 +139,12 @@ def test_a_fault_before_payments_ends_in_time_and_is_said(network, client, fault
     kind, stream, attributes = FAULTS[fault]
     with network.payments.toxic(kind, stream, **attributes):
         key = client.fill_cart()
-        with Stopwatch() as watch:
-            answer = client.check_out(key)
+        began = time.monotonic()
+        answer = client.check_out(key)
+        took = time.monotonic() - began
         assert answer.status in {502, 503, 504}, answer.text
         assert answer.headers["Content-Type"] == "application/problem+json"
-        assert watch.seconds <= DEADLINE + MARGIN + watch.late
+        assert took <= DEADLINE + MARGIN
     repeated = client.check_out(key)
     assert (repeated.status, repeated.headers["Idempotency-Replayed"]) == (answer.status, "true")
     assert repeated.json() == answer.json()
@@ -156,11 +158,13 @@ def test_a_fault_before_recommendations_costs_a_page_half_a_second_and_its_sugge
     port = public_port(network.fleet)
     wait_until(lambda: "Goes well with" in call(port, "GET", page).text, 5.0)
     kind, stream, attributes = FAULTS[fault]
-    with network.recommendations.toxic(kind, stream, **attributes), Stopwatch() as watch:
+    with network.recommendations.toxic(kind, stream, **attributes):
+        began = time.monotonic()
         answer = call(port, "GET", page)
+        took = time.monotonic() - began
     assert answer.status == 200
     assert "takes too long to work out just now" in answer.text
-    assert watch.seconds <= PATIENCE + MARGIN + watch.late
+    assert took <= PATIENCE + MARGIN
 
 
 def test_a_breaker_saves_the_pages_from_waiting_for_what_does_not_come(network):
@@ -168,11 +172,12 @@ def test_a_breaker_saves_the_pages_from_waiting_for_what_does_not_come(network):
     wait_until(lambda: "Goes well with" in call(port, "GET", page).text, 5.0)
     with network.recommendations.toxic("timeout"):
         before = network.recommendations.connections
-        with Stopwatch() as watch:
-            for _ in range(20):
-                assert call(port, "GET", page).status == 200
+        began = time.monotonic()
+        for _ in range(20):
+            assert call(port, "GET", page).status == 200
+        took = time.monotonic() - began
         assert network.recommendations.connections - before <= 10
-        assert watch.seconds < 20 * PATIENCE / 2 + watch.late
+        assert took < 20 * PATIENCE / 2
     wait_until(lambda: "Goes well with" in call(port, "GET", page).text, 5.0)
 
 

@@ -30,7 +30,7 @@ from monolith.config import Config
 from monolith.dataset import Sizes
 from monolith.seed import seed as fill_monolith
 
-pytestmark = [pytest.mark.processes, pytest.mark.full]
+pytestmark = [pytest.mark.processes, pytest.mark.full, pytest.mark.timed]
 
 BACK_SECONDS, MOST_FAILED = 5.0, 0.01
 SHOPS = {

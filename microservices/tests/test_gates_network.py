@@ -21,7 +21,7 @@ from microservices.chaos.watch import DEGRADED
 from microservices.tests.conftest import wait_until
 from microservices.tests.gates import in_time, split, under_load
 
-pytestmark = [pytest.mark.processes, pytest.mark.full]
+pytestmark = [pytest.mark.processes, pytest.mark.full, pytest.mark.timed]
 
 DEADLINE, MARGIN = 2.0, 0.25
 PAGE_SECONDS, BREAKER_CALLS = 0.5, 20

@@ -16,7 +16,7 @@ from loadtests.stats import percentile, ratio
 from microservices.chaos.load import PLENTY
 from microservices.tests.gates import in_time, monolith, split
 
-pytestmark = [pytest.mark.processes, pytest.mark.full]
+pytestmark = [pytest.mark.processes, pytest.mark.full, pytest.mark.timed]
 
 ROUNDS, SECONDS = 3, 5.0
 AT_ONCE = 16

@@ -16,7 +16,7 @@ from microservices.chaos.faults import Fault, paused
 from microservices.tests.conftest import wait_until
 from microservices.tests.gates import split, under_load
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.timed]
 PAUSE_SECONDS = 3.0
 """Longer than a request may take, shorter than the gateway needs to see that a replica stands still."""
 

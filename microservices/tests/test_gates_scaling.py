@@ -15,7 +15,7 @@ from microservices.launcher import SPLIT
 from microservices.tests.conftest import wait_until
 from microservices.tests.gates import in_time, split, under_load
 
-pytestmark = [pytest.mark.processes, pytest.mark.full]
+pytestmark = [pytest.mark.processes, pytest.mark.full, pytest.mark.timed]
 
 ROUNDS = 3
 SCALED = ("recommendations", "orders", "storefront")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import signal
 import subprocess
 
 import psutil
 import pytest
 
+from microservices.chaos.standstill import standing_still
 from microservices.gateway import Addresses, caddy, configuration
 from microservices.launcher import Fleet
 from microservices.tests.conftest import IMPATIENT, call, public_port, wait_until
@@ -201,15 +200,10 @@ def test_a_slow_answer_is_given_up(port):
 
 def test_a_get_to_a_paused_replica_is_answered_by_another(port, two_replicas):
     paused = two_replicas[0]
-    for pid in paused.pids():
-        os.kill(pid, signal.SIGSTOP)
-    try:
+    with standing_still(paused.pids()):
         answers = [call(port, "GET", "/api/alpha") for _ in range(8)]
         assert [answer.status for answer in answers] == [200] * 8
-        assert {answer.json()["port"] for answer in answers} != {str(paused.port)}
-    finally:
-        for pid in paused.pids():
-            os.kill(pid, signal.SIGCONT)
+        assert {answer.json()["port"] for answer in answers} == {str(two_replicas[1].port)}
 
 
 def test_without_a_replica_programs_get_a_problem_and_people_a_page(start):

@@ -39,6 +39,7 @@ def settings_of(fleet, path):
     return call(public_port(fleet), "GET", path).json()["env"]
 
 
+@pytest.mark.timed
 def test_scaling_up_and_down_under_traffic_loses_no_request(start):
     fleet = start()
     traffic = Traffic(public_port(fleet))
@@ -50,6 +51,7 @@ def test_scaling_up_and_down_under_traffic_loses_no_request(start):
     assert traffic.sent > 200
 
 
+@pytest.mark.timed
 def test_a_rolling_restart_under_traffic_replaces_every_replica_and_loses_no_request(start):
     fleet = start()
     fleet.scale("alpha", 2)
@@ -123,6 +125,7 @@ def test_a_killed_gateway_is_started_again(start):
     wait_until(lambda: call(public_port(fleet), "GET", "/").status == 200)
 
 
+@pytest.mark.timed
 def test_one_of_several_replicas_dies_and_no_get_fails(start):
     fleet = start(replicas={"alpha": 3})
     answers = []

@@ -86,6 +86,7 @@ def test_the_callee_is_told_how_much_time_is_left(
     assert 100 < int(stub.requests[0].headers["x-deadline-ms"]) <= 300
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
@@ -130,6 +131,7 @@ def test_a_service_that_is_not_there_is_unavailable(metrics: Metrics, tokens: Se
         wire.close()
 
 
+@pytest.mark.timed
 def test_the_deadline_of_the_request_being_served_wins_over_the_timeout(
     upstream: Upstream, stub: Stub, here: context.Context
 ) -> None:
