@@ -29,7 +29,11 @@ LAST_CHECK = "last-check.json"
     "--all", "everything", is_flag=True, help="Tell of every failure in full, not of the first only."
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Only this task or check; may be given again.")
-@click.option("--quick", is_flag=True, help="Leave out the checks that make load.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Leave out what makes load, and what is slow of the earlier exercises' checks.",
+)
 @click.option("--alone", is_flag=True, help="Leave out the earlier exercises' checks.")
 @click.option("--seed", type=click.IntRange(0, 2**31), help="The data and luck of an earlier run.")
 def check(
@@ -108,11 +112,11 @@ def run_and_tell(
     from exercises.runner import Choice, run_checks
 
     def show(outcome: Outcome) -> None:
-        if outcome.exercise == step.id or outcome.verdict is not Verdict.PASS:
+        if outcome.exercise == step.id or outcome.verdict not in {Verdict.PASS, Verdict.SKIPPED}:
             outcome_line(printer, outcome)
 
     title(printer, step)
-    choice = Choice(load=not quick, earlier=not alone, only=only)
+    choice = Choice(quick=quick, earlier=not alone, only=only)
     digest = workspace.digest()
     report = run_checks(
         workspace.course, step, workspace.root, workspace.own / "check", choice=choice, seed=seed, show=show

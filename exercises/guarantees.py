@@ -109,8 +109,8 @@ def _choice(trial: Trial, *, load: bool) -> Choice | None:
     if kind == "wrong":
         wrong = next(each for each in trial.step.manifest.wrong if each.name == name)
         check = next(each for each in checks_of(trial.step) if each.id == wrong.check)
-        return None if check.load and not load else Choice(load=load, earlier=False, only=(wrong.check,))
-    return Choice(load=load, earlier=kind == "solution")
+        return None if check.load and not load else Choice(quick=not load, earlier=False, only=(wrong.check,))
+    return Choice(quick=not load, earlier=kind == "solution")
 
 
 def _judge(trial: Trial, report: Report) -> tuple[str, bool]:

@@ -143,7 +143,8 @@ def summary(printer: Printer, report: Report, own: str, *, everything: bool) -> 
         printer.say(f"or exercises check --seed {report.seed}. A hint: exercises hint {failed[0].check.task}")
         if len(failed) > 1 and not everything:
             printer.say(f"{len(failed) - 1} more not yet; exercises check --all tells of each.")
-    earlier = [outcome for outcome in report.outcomes if outcome.exercise != own]
+    others = [outcome for outcome in report.outcomes if outcome.exercise != own]
+    earlier = [outcome for outcome in others if outcome.verdict is not Verdict.SKIPPED]
     broken = [outcome for outcome in earlier if outcome.verdict is Verdict.NOT_YET]
     printer.say()
     if earlier:
@@ -152,6 +153,8 @@ def summary(printer: Printer, report: Report, own: str, *, everything: bool) -> 
             if broken
             else f"Earlier exercises: all {len(earlier)} checks hold."
         )
+    if left_out := len(others) - len(earlier):
+        printer.say(f"{left_out} more of them take longer: exercises check without --quick runs them.")
     printer.say(f"Result: {_result(report)} after {report.seconds:.1f} s.", style="bold")
 
 

@@ -24,6 +24,7 @@ from exercises.loading import checks_of
 from exercises.results import Outcome, Report, Verdict
 
 TRIES_TIMING, TRIES_BUSY = 3, 2
+NOT_QUICKLY = ": run exercises check without --quick"
 PATIENCE = 6
 """Times a check's own seconds before it is given up."""
 
@@ -32,8 +33,8 @@ PATIENCE = 6
 class Choice:
     """Which checks to run."""
 
-    load: bool = True
-    """With those of the exercise that make load; earlier exercises' never are."""
+    quick: bool = False
+    """Without those that make load, and of earlier exercises only what can be asked of the shop that runs anyway."""
     earlier: bool = True
     only: tuple[str, ...] = ()
     """Ids of tasks or checks of the exercise; all when empty."""
@@ -80,7 +81,7 @@ Skipped = list[tuple[Step, Check, str]]
 
 
 def select(course: Course, step: Step, choice: Choice) -> tuple[Chosen, Chosen, Skipped]:
-    """The exercise's own checks and those of earlier ones, in order; and own ones that are left out, with the reason.
+    """The exercise's own checks and those of earlier ones, in order; and those that are left out, with the reason.
 
     Of the earlier ones those that compare with the oracle come first: the others may change what is in the shop.
     """
@@ -90,13 +91,19 @@ def select(course: Course, step: Step, choice: Choice) -> tuple[Chosen, Chosen, 
     for check in checks_of(step):
         if choice.only and not {check.id, check.task} & set(choice.only):
             continue
-        if check.load and not choice.load:
-            skipped.append((step, check, "makes load: run exercises check without --quick"))
+        if check.load and choice.quick:
+            skipped.append((step, check, f"makes load{NOT_QUICKLY}"))
         else:
             own.append((step, check))
     if choice.earlier and not choice.only:
         for owner in course.earlier(step):
-            earlier += [(owner, check) for check in checks_of(owner) if still_holds(course, check, step)]
+            for check in checks_of(owner):
+                if not still_holds(course, check, step):
+                    continue
+                if choice.quick and not check.shop:
+                    skipped.append((owner, check, f"needs more than your shop as it runs{NOT_QUICKLY}"))
+                else:
+                    earlier.append((owner, check))
     return own, sorted(earlier, key=lambda each: not each[1].oracle), skipped
 
 

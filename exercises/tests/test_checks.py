@@ -80,6 +80,12 @@ def test_earlier_exercises_are_checked_again_as_long_as_they_hold(run, place):
     assert report.status is Exit.NOT_YET
 
 
+def test_a_quick_check_asks_of_earlier_exercises_only_what_the_running_shop_can_tell(run, place):
+    report = run("bye", place("bye"), choice=Choice(quick=True))
+    assert verdicts(report) == {"says-goodbye": "pass", "greets": "pass", "no-print": "not run"}
+    assert report.passed
+
+
 SELL_OUT = """
     import contextlib
     import sqlite3
