@@ -14,6 +14,9 @@ from statistics import NormalDist, stdev
 
 from loadtests import student
 
+DRAW_EXCLUDES = 1.5
+"""A draw is shown when neither side can be half as much again as the other."""
+
 
 class Verdict(StrEnum):
     """What a claim's number says. `INCONCLUSIVE` is an answer: the measurement cannot tell."""
@@ -162,9 +165,14 @@ class Bar:
 
 
 def judge_direction(result: Interval, *, claims_more: bool) -> Verdict:
-    """Is the ratio on the claimed side of 1? An interval that covers 1 has no winner, unless an end is open."""
+    """Is the ratio on the claimed side of 1?
+
+    An interval that covers 1 has no winner when it excludes a difference of DRAW_EXCLUDES, as a test of equivalence
+    does; a wider one, or one with an open end, cannot tell (decision 0013).
+    """
     if result.covers(1.0):
-        return Verdict.NO_WINNER if result.closed else Verdict.INCONCLUSIVE
+        draw = not result.covers(DRAW_EXCLUDES) and not result.covers(1 / DRAW_EXCLUDES)
+        return Verdict.NO_WINNER if draw else Verdict.INCONCLUSIVE
     return Verdict.SUPPORTED if (result.value > 1.0) == claims_more else Verdict.NOT_SUPPORTED
 
 

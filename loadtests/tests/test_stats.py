@@ -91,10 +91,26 @@ def test_the_interval_holds_the_truth_about_nineteen_times_in_twenty(count: int)
 
 
 @given(st.floats(min_value=0.1, max_value=10), st.floats(min_value=1.0, max_value=3.0))
-def test_an_interval_that_covers_one_has_no_winner(value: float, reach: float) -> None:
+def test_an_interval_has_a_winner_only_when_it_does_not_cover_one(value: float, reach: float) -> None:
     result = Interval(value, value / reach, value * reach)
-    winner = judge_direction(result, claims_more=True) is not Verdict.NO_WINNER
+    winner = judge_direction(result, claims_more=True) in {Verdict.SUPPORTED, Verdict.NOT_SUPPORTED}
     assert winner == (not result.covers(1.0))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.95, 1.05, Verdict.NO_WINNER),
+        (0.68, 1.0, Verdict.NO_WINNER),
+        (0.7, 1.49, Verdict.NO_WINNER),
+        (0.9, 1.51, Verdict.INCONCLUSIVE),
+        (0.66, 1.1, Verdict.INCONCLUSIVE),
+        (0.6, 4.8, Verdict.INCONCLUSIVE),
+        (None, 1.2, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_draw_has_to_be_shown_too(low: float | None, high: float, verdict: Verdict) -> None:
+    assert judge_direction(Interval(1.0, low, high), claims_more=True) is verdict
 
 
 def test_the_direction_decides_who_wins() -> None:
