@@ -198,7 +198,9 @@ def test_thousands_of_them_too(
 
 def _expect_many_and_all_right(result: Fuzzed, least: int) -> None:
     if result.failure:
-        pytest.fail(result.failure, pytrace=False)  # its report in full: it says how to send the same request again
+        pytest.fail(
+            result.failure, pytrace=False
+        )  # its report in full: it says how to send the same request again
     assert result.requests > least
 
 
