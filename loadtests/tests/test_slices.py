@@ -166,7 +166,7 @@ def test_who_took_too_much_stands_still_until_it_is_paid_back() -> None:
 def test_an_account_does_not_save_up_for_a_long_burst() -> None:
     account = Account(cores=0.1, members=[])
     assert not account.settle(60.0, used=0.0)
-    assert account.settle(60.0, used=0.003)
+    assert account.settle(60.0, used=1.2 * 0.1 * PERIOD_SECONDS)
 
 
 def test_an_idle_group_is_looked_at_seldom_and_a_busy_one_when_its_share_is_used_up() -> None:
