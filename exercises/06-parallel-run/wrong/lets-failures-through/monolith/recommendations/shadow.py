@@ -1,0 +1,25 @@
+"""Runs a candidate beside the recommender in charge, where nobody can see it: no visitor, and no clock of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from monolith.recommendations.comparisons import Comparisons
+from monolith.recommendations.interface import Recommender
+
+
+class ShadowRecommender:
+    """Answers what `live` answers; asks `candidate` the same and compares."""
+
+    def __init__(self, live: Recommender, candidate: Recommender, comparisons: Comparisons) -> None:
+        self._live = live
+        self._candidate = candidate
+        self._comparisons = comparisons
+
+    def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
+        """What `live` says, as fast as it says it."""
+        given = self._live.suggest(sku, cart, customer_id, limit)
+        candidate = self._candidate.suggest(sku, cart, customer_id, limit)
+        self._comparisons.compare(given, candidate, sku)
+        return given
