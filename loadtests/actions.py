@@ -125,17 +125,18 @@ class Actor:
         return self._shop.replicas(done.service)
 
     def _kill(self, done: Done, _over: threading.Event) -> None:
+        self._replace(done, lambda: self._kill_and_wait(done))
+
+    def _kill_and_wait(self, done: Done) -> list[Replica]:
         before = {replica.label: replica.pid for replica in self._replicas(done)}
-        began = time.monotonic()
+        until = time.monotonic() + PATIENCE_SECONDS
         for replica in self._replicas(done):
             _signal(replica, signal.SIGKILL)
         while not all(_is_new(replica, before) for replica in self._replicas(done)):
-            if time.monotonic() > began + PATIENCE_SECONDS:
-                done.failed = f"{done.service} did not come back in {PATIENCE_SECONDS:.0f} s"
-                return
+            if time.monotonic() > until:
+                raise TargetError(f"{done.service} did not come back in {PATIENCE_SECONDS:.0f} s")
             time.sleep(LOOK_SECONDS)
-        done.seconds = time.monotonic() - began
-        done.fresh = [replica.label for replica in self._replicas(done)]
+        return self._replicas(done)
 
     def _keep_dead(self, done: Done, over: threading.Event) -> None:
         while not over.is_set():
