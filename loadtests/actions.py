@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from loadtests.plan import PlannedAction, PlannedPhase
 from loadtests.slices import Slices
 from loadtests.targets import Shop, TargetError
+from microservices.chaos.standstill import standing_still
 from microservices.launcher import LauncherError, Phase, Replica
 
 SLOW_SHARE = 0.1
@@ -131,7 +132,7 @@ class Actor:
         before = {replica.label: replica.pid for replica in self._replicas(done)}
         until = time.monotonic() + PATIENCE_SECONDS
         for replica in self._replicas(done):
-            _signal(replica, signal.SIGKILL)
+            _end(replica)
         while not all(_is_new(replica, before) for replica in self._replicas(done)):
             if time.monotonic() > until:
                 raise TargetError(f"{done.service} did not come back in {PATIENCE_SECONDS:.0f} s")
@@ -141,16 +142,12 @@ class Actor:
     def _keep_dead(self, done: Done, over: threading.Event) -> None:
         while not over.is_set():
             for replica in self._replicas(done):
-                _signal(replica, signal.SIGKILL)
+                _end(replica)
             over.wait(LOOK_SECONDS)
 
     def _hang(self, done: Done, over: threading.Event) -> None:
-        with self._free(done) as replicas:
-            for replica in replicas:
-                _signal(replica, signal.SIGSTOP)
+        with self._free(done) as replicas, standing_still([p for each in replicas for p in each.pids()]):
             over.wait()
-            for replica in replicas:
-                _signal(replica, signal.SIGCONT)
 
     @contextlib.contextmanager
     def _free(self, done: Done) -> Iterator[list[Replica]]:
@@ -188,8 +185,8 @@ def _is_new(replica: Replica, before: dict[str, int]) -> bool:
     return replica.phase is Phase.READY and replica.pid != before.get(replica.label)
 
 
-def _signal(replica: Replica, number: int) -> None:
+def _end(replica: Replica) -> None:
     # A dead one's number may belong to somebody else by now.
     if replica.phase in {Phase.STARTING, Phase.READY}:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(replica.pid, number)
+            os.killpg(replica.pid, signal.SIGKILL)
