@@ -36,6 +36,7 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 def main() -> None:
     """Run the command; a mistake of the user's ends in one sentence and exit status 1."""
     from loadtests.codebase import CodeError
+    from loadtests.gate import GateError
     from loadtests.runner import RunError
     from loadtests.slices import SliceError
     from loadtests.targets import TargetError
@@ -49,6 +50,7 @@ def main() -> None:
         ExperimentError,
         RunError,
         CodeError,
+        GateError,
         SliceError,
         TargetError,
         TrialError,

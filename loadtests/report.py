@@ -68,16 +68,19 @@ def summary(results: Mapping[str, Any], experiments: Sequence[Experiment], notes
 def about(results: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
     """When, where and under which rules, in two sentences."""
     machine = results["machine"]
-    gate = notes["gate"]
-    gated = (
-        f"Before any number both shops answered the same {gate['asked']} requests alike."
-        if gate
-        else "The same-work gate did not finish, so nothing here compares equal work."
-    )
     return (
         f"Run {notes['id']} ({notes['form']} form, {notes['started']}) on {machine['cpu_model']}, "
-        f"{machine['cores']} cores; CPU slices by {machine['slice_backend']}. {gated}"
+        f"{machine['cores']} cores; CPU slices by {machine['slice_backend']}. {_gated(notes['gate'])}"
     )
+
+
+def _gated(gate: Mapping[str, Any] | None) -> str:
+    if not gate:
+        return "The same-work gate did not finish, so nothing here compares equal work."
+    alike = f"Before any number both shops answered the same {gate['asked']} requests alike"
+    if not gate.get("before"):
+        return f"{alike}."
+    return f"{alike}, at the second asking on fresh processes and data. At the first they differed {gate['before']}"
 
 
 def answer(rows: Iterable[Row]) -> list[str]:

@@ -7,28 +7,25 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loadtests import codebase, machine, slices
 from loadtests.analysis import is_valid, measure_all, results_of
 from loadtests.calm import Patience
 from loadtests.experiment import Experiment, parse
+from loadtests.gate import same_work
 from loadtests.measure import PhaseResult
 from loadtests.parts import Kind
-from loadtests.plan import Trial, plan
+from loadtests.plan import plan
 from loadtests.raw import read_trial, read_trials
-from loadtests.targets import KINDS, Shop, Target, TargetError, check, target
+from loadtests.targets import KINDS, Target, TargetError, check, target
 from loadtests.trial import Bench, TrialError, run_trial
 from loadtests.work import Work, remaining
 from microservices.launcher import LauncherError, default_home
-
-if TYPE_CHECKING:
-    from loadtests.parity import ParityResult
 
 GATE_REQUESTS = 200
 SAME_MACHINE = ("cpu_model", "cores", "python", "versions")
@@ -154,7 +151,7 @@ def _go(
         show(Step("seeding both shops", work.done, count, total))
         bench = _prepare(experiments, home, targets, slicer)
         show(Step("the same-work gate: both shops answer the same script", work.done, count, total))
-        notes["gate"] = gate(bench, options.gate_requests, experiments[0].seed)
+        notes["gate"] = same_work(bench, options.gate_requests, experiments[0].seed)
         _write(folder / "run.json", notes)
         _run_all(work, experiments, folder, bench, options, patience, show)
     except KeyboardInterrupt:
@@ -220,34 +217,6 @@ def _copy_texts(experiments: Sequence[Experiment], folder: Path) -> None:
     for each in experiments:
         for name, text in each.texts.items():
             (texts / name).write_text(text, encoding="utf-8")
-
-
-def gate(bench: Bench, requests: int, seed: int) -> dict[str, int]:
-    """Both shops must answer the same seeded script alike before any number is taken."""
-    from loadtests.parity import run_parity  # the only part that needs it, and it loads a second HTTP client
-
-    with ExitStack() as shops:
-        urls = []
-        for kind in KINDS:
-            trial = Trial(kind, {}, kind, repeat=0)
-            opened: AbstractContextManager[Shop] = bench.targets[kind].open(trial, bench.home, lambda _: None)
-            urls.append(shops.enter_context(opened).url)
-        result = run_parity(urls[0], urls[1], seed, requests)
-    if said := refusal(result):
-        raise RunError(said)
-    return {"asked": result.asked, "differences": len(result.differences)}
-
-
-def refusal(result: "ParityResult") -> str | None:
-    """Why shops that answered so are not compared; None when they answered alike."""
-    if not result.differences:
-        return None
-    count, first = len(result.differences), result.differences[0]
-    return (
-        f"The shops do not answer alike, so they are not compared ({count} difference{'s' if count > 1 else ''} in "
-        f"{result.asked} requests). First, at step {first.step}: the monolith answers {first.a}; "
-        f"the microservices answer {first.b}. The request: {shorten(first.request, 300)}"
-    )
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:

@@ -236,8 +236,8 @@ def _void(name: str, words: str, spoil: Callable[[RawTrial], RawTrial]) -> Check
 
 def _parity() -> Check:
     """Shops that answer differently must not be compared, and the difference must be in the refusal."""
+    from loadtests.gate import refusal
     from loadtests.parity import Difference, ParityResult
-    from loadtests.runner import refusal
 
     broken = Difference(17, "curl -X GET /api/cart", 'body.total "12.00"', 'body.total "12.01"')
     said = refusal(ParityResult(200, [broken])) or ""

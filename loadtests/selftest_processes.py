@@ -24,11 +24,11 @@ from loadtests import live, slices
 from loadtests.alter import altered
 from loadtests.analysis import analyse, is_valid
 from loadtests.experiment import parse
+from loadtests.gate import GateError, same_work
 from loadtests.measure import measure
 from loadtests.plan import Trial, plan
 from loadtests.processes import session_pids
 from loadtests.raw import RawTrial, read_trial
-from loadtests.runner import RunError, gate
 from loadtests.selftest import SLOWER, Check
 from loadtests.stats import Verdict
 from loadtests.targets import Shop, Started
@@ -293,9 +293,9 @@ def _gates(lab: Lab) -> Iterator[Check]:
     ):
         bench = Bench(lab.home, {"monolith": first, "microservices": other}, lab.slicer)
         try:
-            gate(bench, GATE_REQUESTS, lab.seed)
+            same_work(bench, GATE_REQUESTS, lab.seed)
             said = ""
-        except RunError as error:
+        except GateError as error:
             said = str(error)
         right = "do not answer alike" in said and words in said if words else not said
         yield Check(name, "refused" if said else "passed", right, said or "No difference.")

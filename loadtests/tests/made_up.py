@@ -97,7 +97,7 @@ NOTES: dict[str, Any] = {
     "started": "2026-01-31T12:00:00Z",
     "planned_trials": 6,
     "experiments": ["toy"],
-    "gate": {"asked": 200, "differences": 0},
+    "gate": {"asked": 200, "differences": 0, "before": None},
     "stopped_early": False,
     "seconds": 66.0,
     "machine": MACHINE,

@@ -15,6 +15,7 @@ from loadtests import cli, runner, slices
 from loadtests.calm import Patience
 from loadtests.doubts import doubts
 from loadtests.experiment import Experiment, load, names
+from loadtests.gate import GateError
 from loadtests.plan import Trial, plan
 from loadtests.raw import COLUMNS, read_trials
 from loadtests.runner import Options, RunError, Step
@@ -71,7 +72,9 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[
         monkeypatch.setattr(runner, "run_trial", run_trial)
         monkeypatch.setattr(Started, "seed", lambda target, home, sizes: None)
         monkeypatch.setattr(
-            runner, "gate", lambda bench, requests, seed: {"asked": requests, "differences": 0}
+            runner,
+            "same_work",
+            lambda bench, requests, seed: {"asked": requests, "differences": 0, "before": None},
         )
         monkeypatch.setenv("SHOP_HOME", str(tmp_path / "home"))
         folder = tmp_path / "runs" / "one"
@@ -85,7 +88,7 @@ def test_every_planned_trial_is_run_once_when_all_is_well(lab: Callable[..., Any
     folder, ran = lab(lambda _trial: [])
     assert [trial.order for trial in ran] == [1, 2, 3, 4, 5, 6]
     notes = json.loads((folder / "run.json").read_text())
-    assert notes["gate"] == {"asked": 200, "differences": 0}
+    assert notes["gate"] == {"asked": 200, "differences": 0, "before": None}
     assert not notes["stopped_early"]
 
 
@@ -289,15 +292,15 @@ def test_a_folder_that_is_no_run_is_refused_in_one_sentence(tmp_path: Path) -> N
 
 
 def test_shops_that_differ_are_not_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    stopped = RunError("The shops do not answer alike")
+    stopped = GateError("The shops do not answer alike")
 
     def differ(*_: object) -> None:
         raise stopped
 
-    monkeypatch.setattr(runner, "gate", differ)
+    monkeypatch.setattr(runner, "same_work", differ)
     monkeypatch.setattr(Started, "seed", lambda target, home, sizes: None)
     monkeypatch.setattr(runner, "_copy_texts", lambda experiments, folder: None)
-    with pytest.raises(RunError):
+    with pytest.raises(GateError):
         runner.run([toy()], tmp_path / "run", OPTIONS, lambda _step: None)
     assert not (tmp_path / "run" / "trials").exists()
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from loadtests import cli, runner, selftest, slices, student, validity
+from loadtests import cli, gate, selftest, slices, student, validity
 from loadtests.selftest import Check, least_of, terminal
 
 TRIES = 60
@@ -47,7 +47,7 @@ def test_wrong_intervals_fail_the_checks_of_chance(
         (validity, "WARM_FACTOR", 9.0, "A shop that was still warming up"),
         (validity, "MOST_STOLEN", 0.5, "A machine whose CPU others took"),
         (validity, "MOST_BUSY", 1.5, "A machine that was full"),
-        (runner, "refusal", lambda result: None, "Shops that do not answer alike"),
+        (gate, "refusal", lambda result: None, "Shops that do not answer alike"),
     ],
 )
 def test_a_limit_that_no_longer_holds_fails_its_check(
