@@ -81,6 +81,8 @@ class Check:
     """Needs the untouched monolith beside it."""
     load: bool = False
     """Makes load or takes more than about three seconds: not run again by later exercises."""
+    untidy: bool = False
+    """May leave anything behind in the shop, such as empty shelves: later exercises run it after everything else."""
     timing: bool = False
     """Fails when something takes too long: tried three times, and inconclusive when the machine was busy."""
     seconds: float = 10.0
@@ -99,6 +101,7 @@ def check(
     shop: bool = True,
     oracle: bool = False,
     load: bool = False,
+    untidy: bool = False,
     timing: bool = False,
     seconds: float = 10.0,
     until: str | None = None,
@@ -115,7 +118,9 @@ def check(
         if found is not None:
             if any(other.id == check_id for other in found):
                 raise CheckError(f"There are two checks {check_id}.")
-            found.append(Check(check_id, task, says, function, shop, oracle, load, timing, seconds, until))
+            found.append(
+                Check(check_id, task, says, function, shop, oracle, load, untidy, timing, seconds, until)
+            )
         return function
 
     return register

@@ -153,8 +153,8 @@ def summary(printer: Printer, report: Report, own: str, *, everything: bool) -> 
             if broken
             else f"Earlier exercises: all {len(earlier)} checks hold."
         )
-    if left_out := len(others) - len(earlier):
-        printer.say(f"{left_out} more of them take longer: exercises check without --quick runs them.")
+    if left_out := sum(outcome.verdict is Verdict.SKIPPED for outcome in report.outcomes):
+        printer.say(f"{left_out} checks were left out; exercises check runs them all, and only that counts.")
     printer.say(f"Result: {_result(report)} after {report.seconds:.1f} s.", style="bold")
 
 

@@ -7,6 +7,7 @@ busy machine is tried once more before it is believed.
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -25,6 +26,8 @@ from exercises.results import Outcome, Report, Verdict
 
 TRIES_TIMING, TRIES_BUSY = 3, 2
 NOT_QUICKLY = ": run exercises check without --quick"
+QUICK_LAST_BEGUN = 7.0
+"""Seconds: what a quick check begins by then has ended after ten, booting or the longest of them included."""
 PATIENCE = 6
 """Times a check's own seconds before it is given up."""
 
@@ -38,6 +41,8 @@ class Choice:
     earlier: bool = True
     only: tuple[str, ...] = ()
     """Ids of tasks or checks of the exercise; all when empty."""
+    last_begun: float = math.inf
+    """Seconds after which no check of an earlier exercise begins any more."""
 
 
 class TooLong(Exception):
@@ -62,9 +67,13 @@ def run_checks(
     bench = CheckBench(course, workspace, home, seed)
     outcomes = []
     try:
-        for group in (own, earlier):
-            _prepare(bench, group)
+        for group, until in ((own, math.inf), (earlier, started + choice.last_begun)):
+            if time.perf_counter() < until:
+                _prepare(bench, group)
             for owner, check in group:
+                if time.perf_counter() > until:
+                    skipped.append((owner, check, f"{choice.last_begun:.0f} s had gone{NOT_QUICKLY}"))
+                    continue
                 starting(owner, check)
                 outcomes.append(_judge(bench, owner, check, home))
                 show(outcomes[-1])
@@ -83,7 +92,8 @@ Skipped = list[tuple[Step, Check, str]]
 def select(course: Course, step: Step, choice: Choice) -> tuple[Chosen, Chosen, Skipped]:
     """The exercise's own checks and those of earlier ones, in order; and those that are left out, with the reason.
 
-    Of the earlier ones those that compare with the oracle come first: the others may change what is in the shop.
+    Of the earlier ones those that compare with the oracle come first: the others may change what is in the shop. What
+    may leave anything behind comes last.
     """
     own: Chosen = []
     earlier: Chosen = []
@@ -104,7 +114,7 @@ def select(course: Course, step: Step, choice: Choice) -> tuple[Chosen, Chosen, 
                     skipped.append((owner, check, f"needs more than your shop as it runs{NOT_QUICKLY}"))
                 else:
                     earlier.append((owner, check))
-    return own, sorted(earlier, key=lambda each: not each[1].oracle), skipped
+    return own, sorted(earlier, key=lambda each: (each[1].untidy, not each[1].oracle)), skipped
 
 
 def _prepare(bench: CheckBench, group: Chosen) -> None:

@@ -125,7 +125,7 @@ MUTANTS = {
 _suites: WeakKeyDictionary[Bench, dict[str, Ran]] = WeakKeyDictionary()
 
 
-@check("green-on-the-shop", task="run-it")
+@check("green-on-the-shop", task="run-it", untidy=True)
 def _(bench: Bench) -> None:
     """Your tests are green on the shop, and green again on the same shop a moment later."""
     url = bench.shop().url

@@ -83,7 +83,14 @@ def test_earlier_exercises_are_checked_again_as_long_as_they_hold(run, place):
 def test_a_quick_check_asks_of_earlier_exercises_only_what_the_running_shop_can_tell(run, place):
     report = run("bye", place("bye"), choice=Choice(quick=True))
     assert verdicts(report) == {"says-goodbye": "pass", "greets": "pass", "no-print": "not run"}
-    assert report.passed
+    assert report.status is Exit.PASS
+    assert not report.passed
+
+
+def test_earlier_exercises_are_left_out_once_the_time_is_up(run, place):
+    report = run("bye", place("bye"), choice=Choice(last_begun=0.0))
+    assert verdicts(report) == {"says-goodbye": "pass", "greets": "not run", "no-print": "not run"}
+    assert not report.passed
 
 
 SELL_OUT = """
@@ -95,10 +102,15 @@ SELL_OUT = """
 """
 SELLS = f'''
 
-@check("sells", task="tidy")
+@check("sells", task="tidy", untidy=True)
 def _(bench: Bench) -> None:
     """Your shop sells."""
     {SELL_OUT}
+
+@check("offers", task="tidy")
+def _(bench: Bench) -> None:
+    """Your shop has something to sell."""
+    bench.some_sku()
 
 @check("as-before", task="tidy", oracle=True)
 def _(bench: Bench) -> None:
@@ -107,17 +119,17 @@ def _(bench: Bench) -> None:
 '''
 
 
-def test_what_checks_change_in_the_shop_is_not_held_against_it_by_later_ones(own_course, tmp_path):
+def test_what_checks_leave_behind_in_the_shop_is_not_held_against_it_by_others(own_course, tmp_path):
     with (own_course / "01-hello/check.py").open("a") as file:
         file.write(SELLS)
     with (own_course / "02-bye/check.py").open("a") as file:
         file.write(SELL_OUT)
-    change(own_course, "01-hello/exercise.toml", '"short"]', '"short", "sells", "as-before"]')
+    change(own_course, "01-hello/exercise.toml", '"short"]', '"short", "sells", "offers", "as-before"]')
     course = Course(own_course)
     course.write(course.state(course.step("bye"), "solution"), tmp_path / "workspace")
     report = run_checks(course, course.step("bye"), tmp_path / "workspace", tmp_path / "home")
     assert verdicts(report) == dict.fromkeys(
-        ("says-goodbye", "as-before", "greets", "no-print", "sells"), "pass"
+        ("says-goodbye", "as-before", "greets", "no-print", "offers", "sells"), "pass"
     )
 
 
