@@ -116,7 +116,9 @@ class Auditor(Customer):
         # Asked without a name: what this customer has in the cart would bring other products in.
         return {
             each["sku"]
-            for each in self._look(f"/api/products/{sku}/recommendations", anonymous=True)["items"]
+            for each in self._look(f"/api/products/{sku}/recommendations?limit={MOST}", anonymous=True)[
+                "items"
+            ]
         }
 
     def _look(self, path: str, *, anonymous: bool = False) -> Any:

@@ -1,20 +1,26 @@
 """A tiny shop for the generator's tests, run as a process: prints its URL, answers as the contract says.
 
-`stub_shop.py DELAY` answers every recommendation after DELAY seconds, one at a time, like a saturated
-replica. Tokens are refused once, so that signing in again is exercised.
+`stub_shop.py DELAY` answers every recommendation after DELAY seconds, one at a time, like a saturated replica. The first
+token is refused once it writes, so that signing in again is exercised. Recommendations are eight that everybody buys, as
+many as an answer has unless more are asked for, and behind them what was bought together.
 """
 
 import json
 import sys
 import threading
 import time
+from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 DELAY = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
 ONE_AT_A_TIME = threading.Lock()
 refused: set[str] = set()
 orders: set[str] = set()
+carts: defaultdict[str | None, set[str]] = defaultdict(set)
+sold: Counter[str] = Counter()
+together: defaultdict[str, set[str]] = defaultdict(set)
 
 
 class Shop(BaseHTTPRequestHandler):
@@ -37,11 +43,17 @@ class Shop(BaseHTTPRequestHandler):
         elif path.endswith("/recommendations"):
             with ONE_AT_A_TIME:
                 time.sleep(DELAY)
-            self.answer(200, {"sku": "P1", "items": []})
+            sku, limit = path.split("/")[3], parse_qs(urlsplit(self.path).query).get("limit", ["8"])[0]
+            found = [*(f"EVERYBODY-{n}" for n in range(8)), *together[sku]][: int(limit)]
+            self.answer(200, {"sku": sku, "items": [{"sku": each, "score": 0.5} for each in found]})
+        elif path.startswith("/api/inventory/"):
+            self.answer(200, {"available": 100 - sold[path.split("/")[3]]})
         else:
             self.answer(200, {"items": []})
 
     def do_PUT(self) -> None:
+        if self.path.startswith("/api/cart/items/"):
+            carts[self.headers["Authorization"]].add(self.path.split("/")[4])
         self.answer(200, {"items": []})
 
     def do_DELETE(self) -> None:
@@ -55,14 +67,21 @@ class Shop(BaseHTTPRequestHandler):
         else:
             orders.add(self.headers["Idempotency-Key"])
             sold_out = len(orders) % 3 == 0
+            if not sold_out:
+                self.sell(carts.pop(self.headers["Authorization"], set()))
             problem = {"type": "/problems/out-of-stock", "status": 409}
             self.answer(409 if sold_out else 201, problem if sold_out else {"id": "O1"})
+
+    def sell(self, skus: set[str]) -> None:
+        sold.update(skus)
+        for sku in skus:
+            together[sku] |= skus - {sku}
 
     def answer(self, status: int, body: dict[str, Any] | None) -> None:
         length = int(self.headers.get("Content-Length", 0))
         self.rfile.read(length)
         who = self.headers.get("Authorization")
-        if who and len(refused) < 1:
+        if who and self.command == "PUT" and not refused:
             refused.add(who)
             status, body = 401, {"type": "/problems/not-authenticated", "status": 401}
         data = b"" if body is None else json.dumps(body).encode()

@@ -68,6 +68,18 @@ def test_a_token_that_ended_is_renewed(shop: Callable[..., str], tmp_path: Path)
     assert summary["errors"] == 0
 
 
+def test_what_follows_from_an_order_is_seen_behind_what_everybody_buys(
+    shop: Callable[..., str], tmp_path: Path
+) -> None:
+    phases = [{"name": "quiet", "seconds": 0.5, "rates": {"auditor": 10}, "shape": "fixed"}]
+    spec = {"host": shop(), "phases": phases, "users": {"auditor": 4}, "drain_seconds": 9.0}
+    _, rows = generate(tmp_path, spec)
+    waits = [row for row in rows if row["route"].startswith("WAIT ")]
+    seen = {"WAIT cart is empty", "WAIT stock has gone down", "WAIT recommended together"}
+    assert {row["route"] for row in waits} == seen
+    assert all(row["ok"] == "1" for row in waits)
+
+
 def test_a_stalled_shop_makes_latency_grow_from_the_intended_start(
     shop: Callable[..., str], tmp_path: Path
 ) -> None:
