@@ -1,8 +1,8 @@
 """A tiny shop for the generator's tests, run as a process: prints its URL, answers as the contract says.
 
-`stub_shop.py DELAY` answers every recommendation after DELAY seconds, one at a time, like a saturated replica. The first
-token is refused once it writes, so that signing in again is exercised. Recommendations are eight that everybody buys, as
-many as an answer has unless more are asked for, and behind them what was bought together.
+`stub_shop.py DELAY` answers every recommendation after DELAY seconds, one at a time, like a saturated replica. The
+first token is refused once it writes, so that signing in again is exercised. Recommendations are eight that everybody
+buys, as many as an answer has unless more are asked for, and behind them what was bought together.
 """
 
 import json
