@@ -20,7 +20,7 @@ from loadtests.experiment import Experiment, parse
 from loadtests.gate import same_work
 from loadtests.measure import PhaseResult
 from loadtests.parts import Kind
-from loadtests.plan import plan
+from loadtests.plan import Trial, plan
 from loadtests.raw import read_trial, read_trials
 from loadtests.targets import KINDS, Target, TargetError, check, target
 from loadtests.trial import Bench, TrialError, run_trial
@@ -72,6 +72,22 @@ class Step:
 Show = Callable[[Step], None]
 
 
+@dataclass(frozen=True)
+class Sitting:
+    """A run, or what an interrupted one left of it, on its way to its end."""
+
+    work: Work
+    experiments: Sequence[Experiment]
+    folder: Path
+    options: Options
+    show: Show
+
+    def tell(self, text: str, trial: Path | None = None) -> None:
+        """Say what is about to happen; `trial` is the folder of the trial that begins."""
+        work = self.work
+        self.show(Step(text, work.done + (trial is not None), work.count, work.seconds, trial))
+
+
 def run(experiments: Sequence[Experiment], folder: Path, options: Options, show: Show) -> None:
     """Run everything and leave the raw files and run.json in `folder`; KeyboardInterrupt keeps what is done."""
     targets = options.targets()
@@ -96,7 +112,7 @@ def run(experiments: Sequence[Experiment], folder: Path, options: Options, show:
         slicer = slices.open_backend(options.backend) if options.backend else slices.detect()
         cleaning.callback(slicer.close)
         notes["machine"] = machine.facts(slicer.backend)
-        _go(Work(trials), experiments, folder, notes, slicer, options, targets, show)
+        _go(Sitting(Work(trials), experiments, folder, options, show), notes, slicer, targets)
 
 
 def resume(folder: Path, show: Show) -> None:
@@ -129,37 +145,29 @@ def resume(folder: Path, show: Show) -> None:
     with ExitStack() as cleaning:
         slicer = slices.open_backend(backend)
         cleaning.callback(slicer.close)
-        _go(work, experiments, folder, notes, slicer, options, options.targets(), show)
+        _go(Sitting(work, experiments, folder, options, show), notes, slicer, options.targets())
 
 
 def _go(
-    work: Work,
-    experiments: Sequence[Experiment],
-    folder: Path,
-    notes: dict[str, Any],
-    slicer: slices.Slices,
-    options: Options,
-    targets: Mapping[Kind, Target],
-    show: Show,
+    sitting: Sitting, notes: dict[str, Any], slicer: slices.Slices, targets: Mapping[Kind, Target]
 ) -> None:
     """Seed, gate, and run what is waiting; run.json is complete whenever this ends."""
     started, before = time.monotonic(), notes["seconds"]
-    home = default_home() / "lab"
-    count, total = work.done + len(work.waiting), sum(trial.seconds for trial in work.waiting)
-    patience = Patience(options.patience * total)
+    experiments, options, file = sitting.experiments, sitting.options, sitting.folder / "run.json"
+    patience = Patience(options.patience * sitting.work.seconds)
     try:
-        show(Step("seeding both shops", work.done, count, total))
-        bench = _prepare(experiments, home, targets, slicer)
-        show(Step("the same-work gate: both shops answer the same script", work.done, count, total))
+        sitting.tell("seeding both shops")
+        bench = _prepare(experiments, default_home() / "lab", targets, slicer)
+        sitting.tell("the same-work gate: both shops answer the same script")
         notes["gate"] = same_work(bench, options.gate_requests, experiments[0].seed)
-        _write(folder / "run.json", notes)
-        _run_all(work, experiments, folder, bench, options, patience, show)
+        _write(file, notes)
+        _run_all(sitting, bench, patience)
     except KeyboardInterrupt:
         notes["stopped_early"] = True
     finally:
         notes["seconds"] = round(before + time.monotonic() - started, 1)
         notes["waited_seconds"] = notes.get("waited_seconds", 0.0) + patience.waited
-        _write(folder / "run.json", notes)
+        _write(file, notes)
 
 
 def _prepare(
@@ -173,41 +181,35 @@ def _prepare(
     return Bench(home, targets, slicer, codebase.facts(asked) if asked else {})
 
 
-def _run_all(
-    work: Work,
-    experiments: Sequence[Experiment],
-    folder: Path,
-    bench: Bench,
-    options: Options,
-    patience: Patience,
-    show: Show,
-) -> None:
-    waiting, began = work.waiting, time.monotonic()
-    count = work.done + len(waiting)
-    while waiting:
-        trial = waiting.pop(0)
-        again = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
-        text = f"trial {work.done + 1} of {count}: {trial.label}, repeat {trial.repeat}{again}"
-        left = trial.seconds + sum(each.seconds for each in waiting)
-        place = folder / "trials" / trial.folder
+def _run_all(sitting: Sitting, bench: Bench, patience: Patience) -> None:
+    """Trial after trial; at the end come the next probes of searches and other attempts at what was void."""
+    work, options, began = sitting.work, sitting.options, time.monotonic()
+    while work.waiting:
+        trial = work.waiting[0]
         if why := patience.disturbance():
-            show(Step(f"waiting for a calm machine: {why}", work.done, count, left))
+            sitting.tell(f"waiting for a calm machine: {why}")
             patience.wait()
-        show(Step(text, work.done + 1, count, left, place))
-        try:
-            run_trial(trial, place, bench)
-            valid = is_valid(read_trial(place))
-        except (TrialError, TargetError, LauncherError) as error:
-            _write(place / "failed.json", {"why": str(error)})
-            valid = False
-        work.done += 1
-        if valid and work.follow(experiments, trial, folder):
-            count += 1
-        left = trial.seconds + sum(each.seconds for each in waiting)
-        in_time = time.monotonic() - began + left < options.budget_seconds
-        if not valid and trial.attempt < options.attempts and in_time:
-            count += 1
+        place = sitting.folder / "trials" / trial.folder
+        again = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
+        sitting.tell(
+            f"trial {work.done + 1} of {work.count}: {trial.label}, repeat {trial.repeat}{again}", place
+        )
+        valid = _is_valid_once_run(trial, place, bench)
+        work.tick_off()
+        in_time = time.monotonic() - began + trial.seconds + work.seconds < options.budget_seconds
+        if valid:
+            work.follow(sitting.experiments, trial, sitting.folder)
+        elif trial.attempt < options.attempts and in_time:
             work.again(trial)
+
+
+def _is_valid_once_run(trial: Trial, place: Path, bench: Bench) -> bool:
+    try:
+        run_trial(trial, place, bench)
+        return is_valid(read_trial(place))
+    except (TrialError, TargetError, LauncherError) as error:
+        _write(place / "failed.json", {"why": str(error)})
+        return False
 
 
 def _copy_texts(experiments: Sequence[Experiment], folder: Path) -> None:

@@ -27,6 +27,21 @@ class Work:
     def __post_init__(self) -> None:
         self.order = max([self.order, *(trial.order for trial in self.waiting)])
 
+    @property
+    def count(self) -> int:
+        """Trials in all, as far as is known by now."""
+        return self.done + len(self.waiting)
+
+    @property
+    def seconds(self) -> float:
+        """How long what is waiting takes, about."""
+        return sum(trial.seconds for trial in self.waiting)
+
+    def tick_off(self) -> None:
+        """The first of those that wait was run."""
+        del self.waiting[0]
+        self.done += 1
+
     def take(self, trial: Trial) -> None:
         """Put a trial at the end."""
         self.order = max(self.order, trial.order)
@@ -36,16 +51,14 @@ class Work:
         """Put another attempt at the end, when whatever disturbed this one may be over."""
         self.take(replace(trial, attempt=trial.attempt + 1, order=self.order + 1))
 
-    def follow(self, experiments: Sequence[Experiment], trial: Trial, folder: Path) -> bool:
-        """Put the next probe of the trial's search at the end; says whether there is one."""
+    def follow(self, experiments: Sequence[Experiment], trial: Trial, folder: Path) -> None:
+        """Put the next probe at the end if the trial belongs to a search that goes on."""
         if trial.rate is None:
-            return False
+            return
         experiment = _experiment(experiments, trial)
         following = follow(experiment, trial, _probes(experiment, trial, folder))
-        if following is None:
-            return False
-        self.take(replace(following, order=self.order + 1))
-        return True
+        if following is not None:
+            self.take(replace(following, order=self.order + 1))
 
 
 def _experiment(experiments: Sequence[Experiment], trial: Trial) -> Experiment:

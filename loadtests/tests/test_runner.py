@@ -18,7 +18,7 @@ from loadtests.experiment import Experiment, load, names
 from loadtests.gate import GateError
 from loadtests.plan import Trial, plan
 from loadtests.raw import COLUMNS, read_trials
-from loadtests.runner import Options, RunError, Step
+from loadtests.runner import Options, RunError, Sitting, Step
 from loadtests.targets import Started
 from loadtests.tests.made_up import TEXT, steady, toy
 from loadtests.tests.test_searches import searching
@@ -312,9 +312,8 @@ def test_a_machine_that_is_not_calm_is_waited_for_and_that_is_said(
     monkeypatch.setattr(runner, "run_trial", lambda trial, folder, bench: write_trial(trial, folder, []))
     patience = Patience(1.0, lambda _seconds: (0.0, 0.5))
     bench = Bench(tmp_path, {}, slices.NoSlices())
-    runner._run_all(
-        Work(plan([toy()], share=False)), [toy()], tmp_path, bench, OPTIONS, patience, shown.append
-    )
+    sitting = Sitting(Work(plan([toy()], share=False)), [toy()], tmp_path, OPTIONS, shown.append)
+    runner._run_all(sitting, bench, patience)
     assert shown[0].text == "waiting for a calm machine: a hypervisor takes 50% of it"
     assert shown[1].text.startswith("trial 1 of 6: ")
     assert patience.waited == 1.0
@@ -324,8 +323,8 @@ def test_progress_names_the_trial_and_the_time_left(monkeypatch: pytest.MonkeyPa
     shown: list[Step] = []
     monkeypatch.setattr(runner, "run_trial", lambda trial, folder, bench: write_trial(trial, folder, []))
     bench = Bench(tmp_path, {}, slices.NoSlices())
-    trials = plan([toy()], share=False)
-    runner._run_all(Work(trials), [toy()], tmp_path, bench, OPTIONS, Patience(0.0), shown.append)
+    sitting = Sitting(Work(plan([toy()], share=False)), [toy()], tmp_path, OPTIONS, shown.append)
+    runner._run_all(sitting, bench, Patience(0.0))
     assert shown[0].text.startswith("trial 1 of 6: ")
     assert shown[0].left > shown[-1].left > 0
 
