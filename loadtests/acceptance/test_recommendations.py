@@ -78,6 +78,7 @@ def test_fifty_products_in_the_cart_are_weighed(visitor: Visitor, some_sku: str)
     [
         *[("limit", value) for value in ("0", "21", "-1", "eight", "1.0", "9" * 99)],
         ("cart", ",".join(f"NONE-{number}" for number in range(51))),
+        ("cart", ",".join(["NONE-1"] * 51)),
     ],
 )
 def test_a_bad_parameter_is_refused_by_name(visitor: Visitor, some_sku: str, name: str, value: str) -> None:

@@ -184,7 +184,6 @@ def test_requests_that_nobody_thought_of_are_answered_as_the_contract_says(
 
 
 @pytest.mark.full
-@pytest.mark.timed  # a shop that gets no processor answers 503, which no request here should get
 @pytest.mark.parametrize(
     ("database", "who"), [("sqlite", "admin"), ("postgresql", "customer"), ("postgresql", "nobody")]
 )
