@@ -113,13 +113,10 @@ class Auditor(Customer):
         return int(self._look(f"/api/inventory/{sku}")["available"])
 
     def _goes_with(self, sku: str) -> set[str]:
-        # Asked without a name: what this customer has in the cart would bring other products in.
-        return {
-            each["sku"]
-            for each in self._look(f"/api/products/{sku}/recommendations?limit={MOST}", anonymous=True)[
-                "items"
-            ]
-        }
+        # Asked without a name: what this customer has in the cart would bring other products in. Those without a score
+        # only fill the list up.
+        path = f"/api/products/{sku}/recommendations?limit={MOST}"
+        return {each["sku"] for each in self._look(path, anonymous=True)["items"] if each["score"] > 0}
 
     def _look(self, path: str, *, anonymous: bool = False) -> Any:
         """Ask without leaving a row."""

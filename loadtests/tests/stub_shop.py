@@ -2,7 +2,7 @@
 
 `stub_shop.py DELAY` answers every recommendation after DELAY seconds, one at a time, like a saturated replica. The
 first token is refused once it writes, so that signing in again is exercised. Recommendations are eight that everybody
-buys, as many as an answer has unless more are asked for, and behind them what was bought together.
+buys, as many as an answer has unless more are asked for, behind them what was bought together, and then what fills up.
 """
 
 import json
@@ -44,8 +44,12 @@ class Shop(BaseHTTPRequestHandler):
             with ONE_AT_A_TIME:
                 time.sleep(DELAY)
             sku, limit = path.split("/")[3], parse_qs(urlsplit(self.path).query).get("limit", ["8"])[0]
-            found = [*(f"EVERYBODY-{n}" for n in range(8)), *together[sku]][: int(limit)]
-            self.answer(200, {"sku": sku, "items": [{"sku": each, "score": 0.5} for each in found]})
+            found = [(each, 0.5) for each in [*(f"EVERYBODY-{n}" for n in range(8)), *together[sku]]]
+            found += [(f"FILLS-{n}", 0.0) for n in range(20)]
+            items: list[dict[str, Any]] = [
+                {"sku": each, "score": score} for each, score in found[: int(limit)]
+            ]
+            self.answer(200, {"sku": sku, "items": items})
         elif path.startswith("/api/inventory/"):
             self.answer(200, {"available": 100 - sold[path.split("/")[3]]})
         else:
