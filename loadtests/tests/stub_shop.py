@@ -46,10 +46,8 @@ class Shop(BaseHTTPRequestHandler):
             sku, limit = path.split("/")[3], parse_qs(urlsplit(self.path).query).get("limit", ["8"])[0]
             found = [(each, 0.5) for each in [*(f"EVERYBODY-{n}" for n in range(8)), *together[sku]]]
             found += [(f"FILLS-{n}", 0.0) for n in range(20)]
-            items: list[dict[str, Any]] = [
-                {"sku": each, "score": score} for each, score in found[: int(limit)]
-            ]
-            self.answer(200, {"sku": sku, "items": items})
+            suggested = [{"sku": each, "score": score} for each, score in found[: int(limit)]]
+            self.answer(200, {"sku": sku, "items": suggested})
         elif path.startswith("/api/inventory/"):
             self.answer(200, {"available": 100 - sold[path.split("/")[3]]})
         else:
