@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import stat
 from contextlib import closing
 
@@ -143,3 +144,15 @@ def test_the_pattern_is_what_the_shop_needs():
         Server("postgresql://postgres@[::1]", "a").pattern()
         == "postgresql://a_{service}@[::1]:5432/a_{service}"
     )
+
+
+def test_a_worker_of_the_tests_that_finds_no_connections_left_waits_for_another(monkeypatch):
+    url = postgresql.reachable().url
+    monkeypatch.setattr(
+        postgresql, "CONNECTIONS", 10_000
+    )  # more than half of any server's: there is one place
+    monkeypatch.setattr(postgresql, "PLACES", random.randrange(2**31))
+    with psycopg.connect(url, autocommit=True) as other:
+        with postgresql.Place().taken():
+            assert not postgresql.is_place_left(other)
+        assert postgresql.is_place_left(other)
