@@ -1,4 +1,4 @@
-"""For tests on PostgreSQL: where the server is, names that no other run of the tests uses, and a share of its connections."""
+"""For tests on PostgreSQL: where it is, names that no other run of the tests uses, and a share of its connections."""
 
 from __future__ import annotations
 
