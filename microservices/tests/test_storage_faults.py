@@ -28,6 +28,7 @@ from monolith import database as of_the_monolith
 
 CUSTOMER, SKU, KEY = "C00001", "P00001", "key-00000001"
 LOCK_TIMEOUT_MS = 800
+STAYS_SECONDS = 20.0
 SHORT_SECONDS = 0.2
 TABLE = {"cart": "cart_lines", "orders": "orders", "inventory": "stock", "payments": "payments"}
 DATABASES = [
@@ -70,7 +71,10 @@ def shops(impatient, tmp_path_factory) -> Iterator[Callable[[str, str], InProces
 
 @contextmanager
 def locked(shop: InProcess, part: str, seconds: float | None = None) -> Iterator[None]:
-    """Hold the lock against all writers, for so long or until the block ends."""
+    """Hold the lock against all writers, for so long or until the block ends.
+
+    A shop that would wait for ever gets it in the end, so that the test fails instead of hanging.
+    """
     url = shop.app(part).extensions["database"].engine.url
     connection: Any
     if url.get_backend_name() == "sqlite":
@@ -80,13 +84,11 @@ def locked(shop: InProcess, part: str, seconds: float | None = None) -> Iterator
         connection = psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
         connection.execute(f"LOCK TABLE {TABLE[part]} IN EXCLUSIVE MODE")
     with closing(connection):
-        if seconds is None:
-            yield
-            connection.rollback()
-            return
-        timer = threading.Timer(seconds, connection.rollback)
+        timer = threading.Timer(seconds or STAYS_SECONDS, connection.rollback)
         timer.start()
         yield
+        if seconds is None:
+            timer.cancel()
         timer.join()
 
 
