@@ -1,8 +1,9 @@
 """A tiny shop for the generator's tests, run as a process: prints its URL, answers as the contract says.
 
 `stub_shop.py DELAY` answers every recommendation after DELAY seconds, one at a time, like a saturated replica. The
-first token is refused once it writes, so that signing in again is exercised. Recommendations are eight that everybody
-buys, as many as an answer has unless more are asked for, behind them what was bought together, and then what fills up.
+token `ended` is refused, and so is the first one that writes: signing in again is exercised. Recommendations are eight
+that everybody buys, as many as an answer has unless more are asked for, behind them what was bought together, and then
+what fills up.
 """
 
 import json
@@ -83,7 +84,7 @@ class Shop(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         self.rfile.read(length)
         who = self.headers.get("Authorization")
-        if who and self.command == "PUT" and not refused:
+        if who == "Bearer ended" or (who and self.command == "PUT" and not refused):
             refused.add(who)
             status, body = 401, {"type": "/problems/not-authenticated", "status": 401}
         data = b"" if body is None else json.dumps(body).encode()
