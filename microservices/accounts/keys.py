@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, text
 
 from microservices.accounts.models import SigningKey
 from microservices.chassis.database import Database
@@ -32,6 +32,10 @@ def ensure_signing_key(database: Database) -> None:
         if _private_keys(db):
             return
     with database.writing() as db:
+        if (
+            db.dialect.name == "postgresql"
+        ):  # replicas that start together take turns, as SQLite's writers do anyway
+            db.execute(text("LOCK TABLE signing_keys IN EXCLUSIVE MODE"))
         if not _private_keys(db):
             db.execute(insert(SigningKey), _new_key())
 
