@@ -117,7 +117,8 @@ def run_and_tell(
             outcome_line(printer, outcome)
 
     title(printer, step)
-    choice = Choice(quick, not alone, only, QUICK_LAST_BEGUN if quick else math.inf)
+    last_begun = QUICK_LAST_BEGUN if quick else math.inf
+    choice = Choice(quick=quick, earlier=not alone, only=only, last_begun=last_begun)
     digest = workspace.digest()
     report = run_checks(
         workspace.course, step, workspace.root, workspace.own / "check", choice=choice, seed=seed, show=show

@@ -101,9 +101,8 @@ class StandIn:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            wbufsize = (
-                -1
-            )  # head and body in one packet: two would wait 40 ms for each other (Nagle, delayed ACK)
+            # Head and body in one packet: two would wait 40 ms for each other (Nagle, delayed ACK).
+            wbufsize = -1
 
             def do_GET(self) -> None:
                 if not self.path.startswith("/api/products/"):

@@ -32,9 +32,7 @@ def ensure_signing_key(database: Database) -> None:
         if _private_keys(db):
             return
     with database.writing() as db:
-        if (
-            db.dialect.name == "postgresql"
-        ):  # replicas that start together take turns, as SQLite's writers do anyway
+        if not database.is_sqlite:  # SQLite's writers take turns anyway
             db.execute(text("LOCK TABLE signing_keys IN EXCLUSIVE MODE"))
         if not _private_keys(db):
             db.execute(insert(SigningKey), _new_key())

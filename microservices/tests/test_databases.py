@@ -148,9 +148,8 @@ def test_the_pattern_is_what_the_shop_needs():
 
 def test_a_worker_of_the_tests_that_finds_no_connections_left_waits_for_another(monkeypatch):
     url = postgresql.reachable().url
-    monkeypatch.setattr(
-        postgresql, "CONNECTIONS", 10_000
-    )  # more than half of any server's: there is one place
+    # More than any server has, so that there is one place.
+    monkeypatch.setattr(postgresql, "CONNECTIONS", 10_000)
     monkeypatch.setattr(postgresql, "PLACES", random.randrange(2**31))
     with psycopg.connect(url, autocommit=True) as other:
         with postgresql.Place().taken():
