@@ -39,10 +39,11 @@ class Done:
 class Slicing:
     """Keeps every replica of a running shop on the slice of the phase, also those that come later."""
 
-    def __init__(self, slices: Slices) -> None:
+    def __init__(self, slices: Slices, prefix: str = "") -> None:
         self.slices = slices
+        self._prefix = prefix  # another shop that is up has replicas of the same names
         self._phase: PlannedPhase | None = None
-        self._pids: dict[str, int] = {}
+        self._given: dict[str, tuple[int, float]] = {}
         self._lock = threading.RLock()
 
     def enter(self, phase: PlannedPhase, replicas: list[Replica]) -> None:
@@ -57,22 +58,26 @@ class Slicing:
         with self._lock:
             if self._phase is None:
                 return
-            if self._pids.get(replica.label) not in {None, replica.pid}:
+            given = (replica.pid, self._phase.cores_of(replica.name) * share)
+            before = self._given.get(replica.label)
+            if before == given:
+                return
+            if before and before[0] != replica.pid:
                 self.drop(replica.label)  # the one that had this name before has died
-            self.slices.put(replica.label, replica.pid, self._phase.cores_of(replica.name) * share)
-            self._pids[replica.label] = replica.pid
+            self.slices.put(self._prefix + replica.label, *given)
+            self._given[replica.label] = given
 
     def drop(self, label: str) -> None:
         """Let one run free."""
         with self._lock:
-            if self._pids.pop(label, None) is not None:
-                self.slices.drop(label)
+            if self._given.pop(label, None) is not None:
+                self.slices.drop(self._prefix + label)
 
     def leave(self) -> None:
         """Let all run free: without its slice a loaded replica drains in a moment, with it in many seconds."""
         with self._lock:
             self._phase = None
-            for label in list(self._pids):
+            for label in list(self._given):
                 self.drop(label)
 
 

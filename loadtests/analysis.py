@@ -72,9 +72,14 @@ def _experiment(experiment: Experiment, measured: Sequence[PhaseResult]) -> dict
 
 
 def _valid(experiment: Experiment, measured: Iterable[PhaseResult]) -> Values:
-    """The first valid attempt of each repeat; of a search, the probe that stands for its answer."""
+    """The first valid attempt of each repeat; of a search, the probe that stands for its answer.
+
+    Of those that took turns, first of all an attempt in which nobody's was void: its ratios share every mood.
+    """
     found: dict[tuple[str, str], dict[int, list[PhaseResult]]] = {}
-    for result in measured:
+    every = list(measured)
+    broken = {result.sitting for result in every if result.doubts and result.sitting}
+    for result in sorted(every, key=lambda result: result.sitting in broken):
         system = system_of(experiment, vars(result))
         if system is not None and not result.doubts:
             found.setdefault((system.id, result.phase), {}).setdefault(result.repeat, []).append(result)

@@ -7,7 +7,7 @@ than it is (coordinated omission). Here the times are fixed beforehand and laten
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, count
 from typing import Literal
 
 from loadtests import curves
@@ -32,7 +32,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Arrival:
-    """One intended visit: `at` seconds after the start, the `number`-th of its persona in its phase."""
+    """One intended visit: `at` seconds after the start, the `number`-th of its persona in phases of that name."""
 
     at: float
     phase: int
@@ -55,14 +55,19 @@ def schedule(phases: Sequence[Phase], seed: str) -> list[Arrival]:
 
     The generator restarts from the seed in every phase: a persona whose rate stays the same arrives at the
     same offsets in the quiet phase as in the spike, so that the two differ by the spike and not by luck.
+    Phases of the same name are one that is taken in turns: it goes on where it was, with other visits.
     """
     begins = accumulate((phase.seconds for phase in phases), initial=0.0)
-    planned = [
-        Arrival(begin + offset, index, persona, number)
-        for index, (phase, begin) in enumerate(zip(phases, begins, strict=False))
-        for persona, rate in phase.rates.items()
-        for number, offset in enumerate(_offsets(phase, rate, random.Random(f"{seed}:{persona}")))
-    ]
+    streams: dict[tuple[str, str], tuple[random.Random, Iterator[int]]] = {}
+    planned: list[Arrival] = []
+    for index, (phase, begin) in enumerate(zip(phases, begins, strict=False)):
+        for persona, rate in phase.rates.items():
+            fresh = (random.Random(f"{seed}:{persona}"), count())
+            rng, numbers = streams.setdefault((phase.name, persona), fresh)
+            planned += [
+                Arrival(begin + offset, index, persona, next(numbers))
+                for offset in _offsets(phase, rate, rng)
+            ]
     return sorted(planned, key=lambda arrival: (arrival.at, arrival.persona))
 
 

@@ -241,7 +241,7 @@ def _watch(folder: Path, work: "Callable[[Callable[[Step], None]], None]") -> Pa
     console = Console()
     console.print(f"The report will be {_url(folder / REPORT)}", soft_wrap=True)
     with Watch(console) as watch:
-        work(lambda step: watch.step(f"{step.text} (about {_minutes(step.left)} left)", step.folder))
+        work(lambda step: watch.step(f"{step.text} (about {_minutes(step.left)} left)", step.trials))
     report = _report(folder, console)
     if json.loads((folder / "run.json").read_text(encoding="utf-8"))["stopped_early"]:
         console.print("[yellow]Stopped early: this is what was measured until then.[/]")

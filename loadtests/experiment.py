@@ -18,7 +18,7 @@ from pydantic import (
 from loadtests import curves
 from loadtests.arrivals import Shape
 from loadtests.claims import Chart, Claim
-from loadtests.parts import Action, Curve, Kind, Part, Reading, SearchText, beside
+from loadtests.parts import Action, Curve, Kind, Part, Reading, SearchText, Turns, beside
 
 FOLDER = Path(__file__).with_name("experiments")
 
@@ -101,6 +101,7 @@ class DemoForm(Part):
     repeats: Annotated[int, Field(ge=1, le=50)]
     seconds: dict[str, Seconds]
     systems: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
     slice_cores: Cores | None = None
     timeout_seconds: Seconds | None = None
     drain_seconds: Seconds | None = None
@@ -121,6 +122,7 @@ class Experiment(Part):
     systems: Annotated[tuple[System, ...], Field(min_length=1)]
     phases: Annotated[tuple[PhaseText, ...], Field(min_length=1)]
     search: SearchText | None = None
+    turns: Turns | None = None
     claims: tuple[Claim, ...]
     charts: tuple[Chart, ...] = ()
     demo: DemoForm
@@ -149,10 +151,27 @@ class Experiment(Part):
             raise ValueError(
                 f"demo and charts: expected names of this file, not {', '.join(sorted(unknown))}"
             )
+        if self.turns:
+            self._turns_are_possible(self.turns, systems)
         uninvited = {who for phase in self.phases for who in phase.rates} - set(self.limits.users)
         if uninvited:
             raise ValueError(f"limits.users: expected a number for {', '.join(sorted(uninvited))}")
         return self
+
+    def _turns_are_possible(self, turns: Turns, systems: set[str]) -> None:
+        for where, groups in (("turns", turns.groups), ("demo", self.demo.groups)):
+            named = [name for group in groups for name in group]
+            if len(set(named)) < len(named) or set(named) - systems:
+                raise ValueError(f"{where}.groups: expected systems of this file, each once")
+        if turns.phase != self.phases[-1].name or any(phase.record for phase in self.phases[:-1]):
+            raise ValueError("turns.phase: expected the last phase, and the only one that is recorded")
+        if self.search or any(phase.action for phase in self.phases):
+            raise ValueError("turns: expected neither a search nor an action beside them")
+
+    def group_of(self, system: str) -> tuple[str, ...] | None:
+        """The systems that take turns with this one, itself among them; None where it runs alone."""
+        groups = self.turns.groups if self.turns else ()
+        return next((group for group in groups if system in group), None)
 
     def slice_of(self, phase: PhaseText) -> float:
         """The cores each replica has in that phase, where its system says nothing else."""
@@ -180,12 +199,14 @@ class Experiment(Part):
             "drain_seconds": demo.drain_seconds or self.limits.drain_seconds,
         }
         systems = tuple(each for each in self.systems if not demo.systems or each.id in demo.systems)
+        turns = self.turns and self.turns.model_copy(update={"groups": demo.groups or self.turns.groups})
         return self.model_copy(
             update={
                 "repeats": demo.repeats,
                 "slice_cores": demo.slice_cores or self.slice_cores,
                 "phases": phases,
                 "systems": systems,
+                "turns": turns,
                 "limits": self.limits.model_copy(update=limits),
             }
         )

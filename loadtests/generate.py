@@ -131,12 +131,14 @@ class Generator:
         """Append a line every second for whoever watches the trial."""
         names = [phase.name.rpartition("/")[2] for phase in self.spec.phases]
         ends = list(accumulate(phase.seconds for phase in self.spec.phases))
+        idle_ends = [end for end, phase in zip(ends, self.spec.phases, strict=True) if not phase.rates]
         while True:
             # To the next whole second: those that were missed, when there was too little CPU, are not made up for.
             gevent.sleep(max(0.0, self.epoch - time.time()) + 1 - max(0.0, time.time() - self.epoch) % 1)
             now = time.time() - self.epoch
             phase = names[min(bisect_right(ends, now), len(names) - 1)]
-            live.append(self.spec.out.parent, live.moment(self.rows, now, phase, len(self.busy)))
+            began = max((end for end in idle_ends if end <= now), default=0.0)
+            live.append(self.spec.out.parent, live.moment(self.rows, now, phase, len(self.busy), began))
 
     def visit(self, user: Persona, visit: Any, arrival: Arrival) -> None:
         """Let `user` make one visit; its first request counts from the intended time."""

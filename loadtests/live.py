@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from loadtests.raw import NOT_REPLICAS
 from loadtests.stats import percentile
+from loadtests.turns import IDLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,9 +51,9 @@ class Moment:
         return f"{self.phase} {self.at:.0f} s: {self.rate:.0f} answers/s, {p95}{wrong}, {self.under_way} under way"
 
 
-def moment(rows: Sequence[Row], at: float, phase: str, under_way: int) -> Moment:
-    """The newest rows of the log in a few numbers."""
-    since = max(0.0, at - WINDOW_SECONDS)
+def moment(rows: Sequence[Row], at: float, phase: str, under_way: int, began: float = 0.0) -> Moment:
+    """The newest rows of the log in a few numbers; `began` is when the load did that is on the shop now."""
+    since = max(began, at - WINDOW_SECONDS)
     newest = rows[-MOST_ROWS:]
     started = [row for row in newest if row[1] != "" and row[2] >= since]
     waits = [(row[2] - row[0]) * 1000 for row in started if row[7]]
@@ -101,16 +102,18 @@ def last(folder: Path) -> Moment | None:
         return None
 
 
-def said(folder: Path | None) -> str:
-    """The line to show of the trial in that folder; empty while there is nothing to say."""
-    now = last(folder) if folder else None
-    if folder is None or now is None:
+def said(trials: Mapping[Path, str]) -> str:
+    """The line to show of the trials in these folders, of those that take turns the one that has it; may be empty."""
+    moments = {folder: now for folder in trials if (now := last(folder))}
+    shown = next((folder for folder, now in moments.items() if now.phase != IDLE), None)
+    if shown is None:
         return ""
+    whose = f"{trials[shown]}, " if len(trials) > 1 else ""
     try:
-        count = int((folder / REPLICAS).read_text(encoding="utf-8"))
+        count = int((shown / REPLICAS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return str(now)
-    return f"{now}, {count} replica{'' if count == 1 else 's'}"
+        return f"{whose}{moments[shown]}"
+    return f"{whose}{moments[shown]}, {count} replica{'' if count == 1 else 's'}"
 
 
 class Watch(threading.Thread):
@@ -121,16 +124,16 @@ class Watch(threading.Thread):
 
         super().__init__(name="watch", daemon=True)
         self._console, self._every = console, every
-        self._step, self._folder = "starting", Path()
+        self._step, self._trials = "starting", dict[Path, str]()
         self._ended = threading.Event()
         # Drawn seldom: this process shares the machine with what it measures.
         self._status = (
             Status(self._step, console=console, refresh_per_second=2) if console.is_terminal else None
         )
 
-    def step(self, text: str, folder: Path | None) -> None:
-        """What is done now, and in which folder; said at once."""
-        self._step, self._folder = text, folder or Path()
+    def step(self, text: str, trials: Mapping[Path, str]) -> None:
+        """What is done now, and in which folders which trials run; said at once."""
+        self._step, self._trials = text, dict(trials)
         if self._status:
             self._status.update(text)
         else:
@@ -154,7 +157,7 @@ class Watch(threading.Thread):
         """Look for a new line until the watch ends."""
         shown, when = "", 0.0
         while not self._ended.wait(LOOK_SECONDS):
-            line = said(self._folder if self._folder.name else None)
+            line = said(self._trials)
             if not line or line == shown:
                 continue
             if self._status:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadtests.raw import GATEWAY, GENERATOR, RawTrial, Request, service_of
+from loadtests.raw import GATEWAY, GENERATOR, RawTrial, Request, Window, service_of
 from loadtests.stats import Number, percentile
 from loadtests.validity import reasons_to_void
 
@@ -51,6 +51,8 @@ class PhaseResult:
     doubts: list[str]
     core_speed: float | None = None
     """As `yardstick.core_speed` said before the trial; None in runs from before there was one."""
+    sitting: tuple[str, int] | None = None
+    """The same for all that took turns; None where the trial was alone."""
 
     def value(self, metric: str, endpoint: str) -> float | None:
         """The number of that name; None when there is none, or none that a ratio could use."""
@@ -119,18 +121,19 @@ def bounded(measured: Mapping[str, float | int | None]) -> list[str]:
 
 def measure(trial: RawTrial) -> list[PhaseResult]:
     """All recorded phases of a trial."""
-    return [_phase(trial, index) for index in trial.recorded()]
+    return [_phase(trial, turns) for turns in trial.recorded()]
 
 
-def _phase(trial: RawTrial, index: int) -> PhaseResult:
-    phase, (begin, end) = trial.phases[index], trial.window(index)
-    asked = [request for request in trial.requests if request.phase == index]
-    inside = [(request, _share(request, begin, end)) for request in trial.requests if request.status]
+def _phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
+    """A phase that was run in one piece, or in turns with other shops: the indexes of its pieces."""
+    phase, windows = trial.whole(turns), [trial.window(index) for index in turns]
+    asked = [request for request in trial.requests if request.phase in turns]
+    inside = [(request, _share(request, windows)) for request in trial.requests if request.status]
     answered = sum(share * request.ok for request, share in inside)
-    cores = {name: usage.cores(begin, end) for name, usage in trial.usage.items()}
-    memory = {name: usage.memory(begin, end) for name, usage in trial.usage.items()}
+    cores = {name: usage.cores(windows) for name, usage in trial.usage.items()}
+    memory = {name: usage.memory(windows) for name, usage in trial.usage.items()}
     shop = [name for name in (*trial.replicas, GATEWAY) if name in trial.usage]
-    used = sum(cores[name] for name in shop) * (end - begin)
+    used = sum(cores[name] for name in shop) * phase.seconds
     return PhaseResult(
         experiment=phase.experiment,
         system=trial.facts["system"],
@@ -161,13 +164,14 @@ def _phase(trial: RawTrial, index: int) -> PhaseResult:
         cpu_us_per_request=used / answered * 1e6 if answered and shop else None,
         uss_bytes=sum(memory[name] for name in shop),
         of_shop={
-            "cpu_cores": used / (end - begin),
+            "cpu_cores": used / phase.seconds,
             "instances": len(shop),
             **{name: trial.facts.get(name) for name in OF_TRIAL},
-            **_of_action(trial, index),
+            **_of_action(trial, turns[0]),
         },
-        doubts=list(reasons_to_void(trial, index, asked, cores)),
+        doubts=list(reasons_to_void(trial, turns, asked, cores)),
         core_speed=trial.facts.get("core_speed"),
+        sitting=(trial.facts["group"], trial.facts["attempt"]) if trial.facts.get("group") else None,
     )
 
 
@@ -176,7 +180,9 @@ def _of_action(trial: RawTrial, index: int) -> dict[str, float | int | None]:
     for done in trial.facts.get("done", ()):
         if done["phase"] == index and not done["failed"]:
             _, end = trial.window(index)
-            grown = [trial.usage[name].memory(end - 1, end) for name in done["fresh"] if name in trial.usage]
+            grown = [
+                trial.usage[name].memory([(end - 1, end)]) for name in done["fresh"] if name in trial.usage
+            ]
             return {
                 "action_seconds": done["seconds"],
                 "restarted": len(done["fresh"]),
@@ -185,12 +191,16 @@ def _of_action(trial: RawTrial, index: int) -> dict[str, float | int | None]:
     return {}
 
 
-def _share(request: Request, begin: float, end: float) -> float:
-    """How much of a request was worked on between two moments.
+def _share(request: Request, windows: Sequence[Window]) -> float:
+    """How much of a request was worked on in these windows.
 
     Counting whole answers would be off by up to all that are under way at both ends: at four at a time and twenty
     answers a second that is a tenth of a short phase.
     """
+    return sum(_share_of_one(request, begin, end) for begin, end in windows)
+
+
+def _share_of_one(request: Request, begin: float, end: float) -> float:
     if request.start is None or request.end <= begin or request.start >= end:
         return 0.0
     if begin < request.start and request.end <= end:  # also one that was quicker than the log's microsecond

@@ -87,6 +87,19 @@ class SearchText(Part):
     achieved: Share = 0.99
 
 
+class Turns(Part):
+    """Systems whose shops are up together and take turns under the load of one `phase` (see `loadtests.turns`).
+
+    Each of `groups` names systems; one that no group names runs alone. The phase's seconds are each system's own, in
+    `rounds` turns, each after `lead_seconds` of the same load that do not count.
+    """
+
+    phase: str
+    groups: Annotated[tuple[Annotated[tuple[str, ...], Field(min_length=2)], ...], Field(min_length=1)]
+    rounds: Annotated[int, Field(ge=2, le=100)] = 4
+    lead_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
+
+
 @dataclass
 class Reading:
     """What the validators need to know: where files stand beside the experiment, and which were read."""

@@ -8,16 +8,18 @@ phases in turn.
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from loadtests.arrivals import Shape
 from loadtests.curves import Point
 from loadtests.experiment import Experiment, PhaseText, System
 from loadtests.parts import Kind, What
+from loadtests.turns import take_turns
 
 PROBES = 8
 """About as many trials a search takes."""
-STARTING_SECONDS = {"monolith": 3.0, "microservices": 7.0}  # boot, sign-ins and stop; measured on two cores
+STARTING_SECONDS = {"monolith": 2.0, "microservices": 4.5}  # boot, sign-ins and stop; measured on two cores
 
 
 DEADLY = {"kill", "dead"}
@@ -50,6 +52,8 @@ class PlannedPhase:
     slices: Mapping[str, float] = field(default_factory=dict)
     """Cores by service, where they differ from `slice_cores`."""
     action: PlannedAction | None = None
+    idle: bool = False
+    """Whether it only waits while others have their turn."""
 
     def cores_of(self, service: str) -> float:
         """The slice of each replica of the service."""
@@ -73,6 +77,10 @@ class Trial:
     probe: int = 0
     order: int = 0
     attempt: int = 1
+    group: str = ""
+    """Of trials whose shops are up together and take turns (`loadtests.turns`); empty where a trial is alone."""
+    seat: int = 0
+    """Its place in the group."""
     phases: list[PlannedPhase] = field(default_factory=list)
     users: dict[str, int] = field(default_factory=dict)
     timeout_seconds: float = 0.0
@@ -81,8 +89,10 @@ class Trial:
 
     @property
     def seconds(self) -> float:
-        """About how long it takes, with the probes that are to follow it."""
-        one = STARTING_SECONDS[self.system] + sum(phase.seconds for phase in self.phases) + self.drain_seconds
+        """About how long it takes, with the probes that are to follow it, and without the turns of others."""
+        own = sum(phase.seconds for phase in self.phases if not phase.idle)
+        drain = 0.0 if self.seat else self.drain_seconds  # a group is drained once
+        one = STARTING_SECONDS[self.system] + own + drain
         return one * max(1, PROBES + 1 - self.probe) if self.probe else one
 
     @property
@@ -119,14 +129,17 @@ def more_than_one(replicas: Mapping[str, int]) -> dict[str, int]:
 
 
 def plan(experiments: Sequence[Experiment], *, share: bool) -> list[Trial]:
-    """All trials in order. With `share`, equal systems of different experiments are one trial per repeat."""
+    """All trials in order. With `share`, equal systems of different experiments are one trial per repeat.
+
+    Those that take turns are never shared, and come one after another.
+    """
     trials: list[Trial] = []
     groups: Iterable[Sequence[Experiment]] = [experiments] if share else [[each] for each in experiments]
     for group in groups:
         for repeat in range(1, max(each.repeats for each in group) + 1):
             drawn = _repeat(group, repeat)
             random.Random(f"{group[0].seed}:{repeat}").shuffle(drawn)
-            trials += drawn
+            trials += chain.from_iterable(drawn)
     for order, trial in enumerate(trials, start=1):
         trial.order = order
     return trials
@@ -138,24 +151,33 @@ def _scaled(rates: Mapping[str, float], rate: float) -> dict[str, float]:
     return {persona: each * rate / total for persona, each in rates.items()}
 
 
-def _repeat(experiments: Sequence[Experiment], repeat: int) -> list[Trial]:
-    found: dict[object, Trial] = {}
+def _repeat(experiments: Sequence[Experiment], repeat: int) -> list[list[Trial]]:
+    """The trials of a repeat, those that take turns together and the others each alone."""
+    found: dict[object, list[Trial]] = {}
     for experiment in experiments:
         if repeat > experiment.repeats:
             continue
         for system in experiment.systems:
             same = (system.system, str(more_than_one(system.replicas)), system.products, str(system.slices))
-            if any(phase.record for phase in experiment.plain_phases()):
-                trial = found.setdefault(same, _trial(experiment, system, repeat))
+            if group := experiment.group_of(system.id):
+                trial = _trial(experiment, system, repeat, f"{experiment.name}:{group[0]}:{repeat}")
+                found.setdefault(trial.group, []).append(trial)
+                _add(trial, experiment, system, experiment.phases)
+            elif any(phase.record for phase in experiment.plain_phases()):
+                (trial,) = found.setdefault(same, [_trial(experiment, system, repeat)])
                 _add(trial, experiment, system, experiment.plain_phases())
             if experiment.search:
                 probe = _trial(experiment, system, repeat)
                 _add(probe, experiment, system, experiment.searched_phases())
-                found[*same, "probe"] = probe.at_rate(experiment, experiment.search.start)
+                found[*same, "probe"] = [probe.at_rate(experiment, experiment.search.start)]
+        if experiment.turns:
+            for trials in found.values():
+                if trials[0].group.startswith(f"{experiment.name}:"):
+                    take_turns(trials, experiment.turns)
     return list(found.values())
 
 
-def _trial(experiment: Experiment, system: System, repeat: int) -> Trial:
+def _trial(experiment: Experiment, system: System, repeat: int, group: str = "") -> Trial:
     return Trial(
         system.system,
         more_than_one(system.replicas),
@@ -163,6 +185,7 @@ def _trial(experiment: Experiment, system: System, repeat: int) -> Trial:
         repeat,
         id=system.id,
         products=system.products,
+        group=group,
         seed=f"{experiment.seed}:{repeat}",
     )
 

@@ -142,11 +142,10 @@ class Sampler(threading.Thread):
         self.samples += [Sample(at, MACHINE_BUSY, busy, 0), Sample(at, MACHINE_STOLEN, stolen, 0)]
 
 
-def moments(ends: Iterable[float]) -> list[float]:
-    """Unix times to sample at: each of `ends`, and every second between the first and the last of them."""
-    exact = sorted(set(ends))
-    first, last = exact[0], exact[-1]
-    seconds = [first + n for n in range(1, int(last - first) + 1)]
-    return sorted(
-        exact + [second for second in seconds if min(abs(second - end) for end in exact) > APART_SECONDS]
-    )
+def moments(spans: Iterable[tuple[float, float]]) -> list[float]:
+    """Unix times to sample at: where each of the spans begins and ends, and every second in it."""
+    found: list[float] = []
+    for begin, end in spans:
+        seconds = (begin + n for n in range(1, int(end - begin) + 1))
+        found += [begin, *(second for second in seconds if end - second > APART_SECONDS), end]
+    return sorted(set(found))

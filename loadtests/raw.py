@@ -3,8 +3,8 @@
 import csv
 import gzip
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
@@ -23,6 +23,10 @@ GATEWAY, GENERATOR = "gateway", "generator"
 MOST_GENERATOR_CORES = 0.8
 """A generator that used more may have been the slow one, and measured itself."""
 NOT_REPLICAS = {GATEWAY, GENERATOR, MACHINE_BUSY, MACHINE_STOLEN}
+
+
+Window = tuple[float, float]
+"""Begin and end, in seconds after the trial's start."""
 
 
 def service_of(replica: str) -> str:
@@ -57,14 +61,20 @@ class Usage:
     cpu: list[float]
     uss: list[int]
 
-    def cores(self, begin: float, end: float) -> float:
-        """CPU seconds per second between two moments, interpolated between samples."""
-        first, last = np.interp([begin, end], self.at, self.cpu)
-        return float(last - first) / (end - begin)
+    def cores(self, windows: Sequence[Window]) -> float:
+        """CPU seconds per second in these windows, interpolated between samples."""
+        used = np.interp([end for _, end in windows], self.at, self.cpu) - np.interp(
+            [begin for begin, _ in windows], self.at, self.cpu
+        )
+        return float(used.sum()) / sum(end - begin for begin, end in windows)
 
-    def memory(self, begin: float, end: float) -> int:
-        """Mean bytes between two moments."""
-        inside = [uss for at, uss in zip(self.at, self.uss, strict=True) if begin - 0.1 <= at <= end + 0.1]
+    def memory(self, windows: Sequence[Window]) -> int:
+        """Mean bytes in these windows."""
+        inside = [
+            uss
+            for at, uss in zip(self.at, self.uss, strict=True)
+            if any(begin - 0.1 <= at <= end + 0.1 for begin, end in windows)
+        ]
         return round(sum(inside) / len(inside)) if inside else 0
 
 
@@ -77,14 +87,22 @@ class RawTrial:
     requests: list[Request]
     usage: dict[str, Usage]
 
-    def window(self, index: int) -> tuple[float, float]:
+    def window(self, index: int) -> Window:
         """Begin and end of a phase, in seconds after the trial's start."""
         ends = list(accumulate((phase.seconds for phase in self.phases), initial=0.0))
         return ends[index], ends[index + 1]
 
-    def recorded(self) -> Iterator[int]:
-        """Indexes of the phases that count; warm-ups do not."""
-        return (index for index, phase in enumerate(self.phases) if phase.record)
+    def whole(self, turns: Sequence[int]) -> PlannedPhase:
+        """The phase that these turns make up."""
+        return replace(self.phases[turns[0]], seconds=sum(self.phases[index].seconds for index in turns))
+
+    def recorded(self) -> list[list[int]]:
+        """Indexes of the phases that count (warm-ups do not), those together that are turns of one phase."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for index, phase in enumerate(self.phases):
+            if phase.record:
+                found.setdefault((phase.experiment, phase.name), []).append(index)
+        return list(found.values())
 
     @property
     def replicas(self) -> list[str]:

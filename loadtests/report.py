@@ -235,8 +235,9 @@ def _machine(machine: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
     )
     return (
         "<p>Arrivals are open (on a schedule, whatever the shop does) and latency counts from the intended start. "
-        "Each trial has fresh processes and fresh data; systems alternate in an order drawn from the seed. Intervals "
-        "are taken over repeats, with Student's t on logarithms. "
+        "Each trial has fresh processes and fresh data; systems alternate in an order drawn from the seed, or are up "
+        "together and take turns under load where the experiment says so. "
+        "Intervals are taken over repeats, with Student's t on logarithms. "
         "A measurement with a reason to doubt it is repeated, at most twice, and then left out.</p>"
         f"<table><tbody>\n{rows}\n</tbody></table>"
     )

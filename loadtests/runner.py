@@ -22,8 +22,8 @@ from loadtests.measure import PhaseResult
 from loadtests.parts import Kind
 from loadtests.plan import Trial, plan
 from loadtests.raw import read_trial, read_trials
-from loadtests.targets import KINDS, Target, TargetError, check, target
-from loadtests.trial import Bench, TrialError, run_trial
+from loadtests.targets import KINDS, Target, TargetError, check, sweep, target
+from loadtests.trial import Bench, TrialError, run_trials
 from loadtests.work import Work, remaining
 from microservices.launcher import LauncherError, default_home
 
@@ -65,8 +65,8 @@ class Step:
     number: int
     of: int
     left: float
-    folder: Path | None = None
-    """Of the trial, where what happens in it is told (`loadtests.live`)."""
+    trials: Mapping[Path, str] = field(default_factory=dict)
+    """Folders of the trials that begin, where what happens in them is told (`loadtests.live`), with their labels."""
 
 
 Show = Callable[[Step], None]
@@ -82,10 +82,10 @@ class Sitting:
     options: Options
     show: Show
 
-    def tell(self, text: str, trial: Path | None = None) -> None:
-        """Say what is about to happen; `trial` is the folder of the trial that begins."""
-        work = self.work
-        self.show(Step(text, work.done + (trial is not None), work.count, work.seconds, trial))
+    def tell(self, text: str, trials: Mapping[Path, str] | None = None) -> None:
+        """Say what is about to happen; `trials` are the folders of the trials that begin, and their labels."""
+        begun = trials or {}
+        self.show(Step(text, self.work.done + len(begun), self.work.count, self.work.seconds, begun))
 
 
 def run(experiments: Sequence[Experiment], folder: Path, options: Options, show: Show) -> None:
@@ -174,6 +174,7 @@ def _prepare(
     experiments: Sequence[Experiment], home: Path, targets: Mapping[Kind, Target], slicer: slices.Slices
 ) -> Bench:
     """Both shops with their data, and what has to be known of their code."""
+    sweep(home)
     for kind, each in targets.items():
         sizes = [s.products for experiment in experiments for s in experiment.systems if s.system == kind]
         each.seed(home, [None, *sizes])
@@ -185,30 +186,39 @@ def _run_all(sitting: Sitting, bench: Bench, patience: Patience) -> None:
     """Trial after trial; at the end come the next probes of searches and other attempts at what was void."""
     work, options, began = sitting.work, sitting.options, time.monotonic()
     while work.waiting:
-        trial = work.waiting[0]
+        trials = work.next
         if why := patience.disturbance():
             sitting.tell(f"waiting for a calm machine: {why}")
             patience.wait()
-        place = sitting.folder / "trials" / trial.folder
-        again = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
-        sitting.tell(
-            f"trial {work.done + 1} of {work.count}: {trial.label}, repeat {trial.repeat}{again}", place
-        )
-        valid = _is_valid_once_run(trial, place, bench)
-        work.tick_off()
-        in_time = time.monotonic() - began + trial.seconds + work.seconds < options.budget_seconds
+        places = {sitting.folder / "trials" / trial.folder: trial for trial in trials}
+        sitting.tell(_what(trials, work), {place: trial.label for place, trial in places.items()})
+        valid = _are_valid_once_run(places, bench)
+        work.tick_off(len(trials))
+        seconds = sum(trial.seconds for trial in trials)
+        in_time = time.monotonic() - began + seconds + work.seconds < options.budget_seconds
         if valid:
-            work.follow(sitting.experiments, trial, sitting.folder)
-        elif trial.attempt < options.attempts and in_time:
-            work.again(trial)
+            for trial in trials:
+                work.follow(sitting.experiments, trial, sitting.folder)
+        elif trials[0].attempt < options.attempts and in_time:
+            work.again(trials)
 
 
-def _is_valid_once_run(trial: Trial, place: Path, bench: Bench) -> bool:
+def _what(trials: Sequence[Trial], work: Work) -> str:
+    """Which trials begin, for whoever waits."""
+    first, last = work.done + 1, work.done + len(trials)
+    numbers = f"trial {first}" if first == last else f"trials {first} to {last}"
+    labels = ", ".join(trial.label for trial in trials) + (" in turns" if len(trials) > 1 else "")
+    again = f", attempt {trials[0].attempt}" if trials[0].attempt > 1 else ""
+    return f"{numbers} of {work.count}: {labels}, repeat {trials[0].repeat}{again}"
+
+
+def _are_valid_once_run(places: Mapping[Path, Trial], bench: Bench) -> bool:
     try:
-        run_trial(trial, place, bench)
-        return is_valid(read_trial(place))
+        run_trials([(trial, place) for place, trial in places.items()], bench)
+        return all(is_valid(read_trial(place)) for place in places)
     except (TrialError, TargetError, LauncherError) as error:
-        _write(place / "failed.json", {"why": str(error)})
+        for place in places:
+            _write(place / "failed.json", {"why": str(error)})
         return False
 
 

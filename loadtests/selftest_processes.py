@@ -32,7 +32,7 @@ from loadtests.raw import RawTrial, read_trial
 from loadtests.selftest import SLOWER, Check
 from loadtests.stats import Verdict
 from loadtests.targets import Shop, Started
-from loadtests.trial import Bench, TrialError, run_trial
+from loadtests.trial import Bench, TrialError, run_trials
 from microservices.launcher import MONOLITH, LauncherError, Replica
 
 ATTEMPTS = 3
@@ -156,7 +156,7 @@ class Lab:
         """Run a trial and read it back from its files."""
         folder = self.home / "trials" / str(next(self.numbers))
         shop = Spoilt("monolith", MONOLITH, folder=folder, spoil=spoil)
-        run_trial(trial, folder, Bench(self.home, {"monolith": shop}, self.slicer))
+        run_trials([(trial, folder)], Bench(self.home, {"monolith": shop}, self.slicer))
         return read_trial(folder)
 
     def valid(self, trial: Trial) -> RawTrial | None:

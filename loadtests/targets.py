@@ -18,7 +18,7 @@ from loadtests.experiment import Experiment
 from loadtests.parts import Kind
 from loadtests.plan import Trial
 from loadtests.shelf import ShopNotThereError, learn
-from microservices.launcher import MONOLITH, SPLIT, Death, Fleet, Replica, default_home
+from microservices.launcher import MONOLITH, SPLIT, Death, Fleet, Replica, RunFolder, default_home
 from microservices.seed import seed_workspace
 from microservices.topology import Topology, Workspace, load
 
@@ -99,14 +99,15 @@ class Started:
     @contextmanager
     def open(self, trial: Trial, home: Path, on_ready: Callable[[Replica], None]) -> Iterator[Fleet]:
         """Fresh processes on fresh data; what dies is started again only where dying is the experiment."""
-        data = home / f"trial-{self.kind}"
+        place = seat(home, trial.seat)
+        data = place / f"trial-{self.kind}"
         shutil.rmtree(data, ignore_errors=True)
         shutil.copytree(self._data(home, trial.products), data)
         with Fleet(
             self.topology,
             trial.replicas,
             data_dir=data,
-            home=home,
+            home=place,
             on_ready=on_ready,
             restart=bool(trial.killed),
         ) as fleet:
@@ -206,6 +207,19 @@ def check(targets: Mapping[Kind, Target], experiments: Sequence[Experiment]) -> 
         for each in targets.values():
             if refusal := each.refusal(experiment):
                 raise TargetError(refusal)
+
+
+def seat(home: Path, number: int) -> Path:
+    """Where a trial's shop lives: in `home` itself, or below it where it is one more of those that are up together."""
+    return home / f"seat-{number}" if number else home
+
+
+def sweep(home: Path) -> None:
+    """End what a killed lab left in the seats beside the first, which the next run may not take."""
+    for run in home.glob("seat-*/run/*"):
+        folder = RunFolder(run.parent.parent, run.name)
+        folder.claim(lambda _text: None)
+        folder.release()
 
 
 def _services(experiment: Experiment, kind: Kind) -> Iterator[str]:

@@ -52,69 +52,126 @@ class Bench:
     """What is known of each shop's code, where an experiment asks for it."""
 
 
-def run_trial(trial: Trial, folder: Path, bench: Bench) -> None:
-    """Run one trial and leave trial.json, requests.csv.gz and processes.csv.gz in `folder`."""
-    folder.mkdir(parents=True)
-    target, slicing = bench.targets[trial.system], Slicing(bench.slices)
+@dataclass
+class Seat:
+    """One trial of those that run together: its shop, its generator, and what is done to the shop and seen of it."""
+
+    trial: Trial
+    folder: Path
+    shop: Shop
+    generator: "GeneratorProcess"
+    slicing: Slicing
+    ready_seconds: float
+    samples: list[Sample] = field(default_factory=list)
+    done: list[Done] = field(default_factory=list)
+    died: list[str] = field(default_factory=list)
+
+    def begins(self, epoch: float) -> list[float]:
+        """Unix times at which its phases begin, and the last ends."""
+        return list(accumulate((phase.seconds for phase in self.trial.phases), initial=epoch))
+
+
+def run_trials(trials: Sequence[tuple[Trial, Path]], bench: Bench) -> None:
+    """Run a trial, or several that take turns, each with a folder for trial.json, requests.csv.gz, processes.csv.gz."""
+    for _, folder in trials:
+        folder.mkdir(parents=True)
     speed = core_speed()  # before anything of ours runs
+    with contextlib.ExitStack() as up:
+        seats = [up.enter_context(_seat(trial, folder, bench)) for trial, folder in trials]
+        epoch = _drive(seats)
+    for seat in seats:
+        _save(seat.samples, epoch, seat.folder / "processes.csv.gz")
+        # Last: a folder that has it is a trial that was finished.
+        facts = json.dumps(_facts(seat, bench, epoch, speed), indent=1)
+        (seat.folder / "trial.json").write_text(facts, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _seat(trial: Trial, folder: Path, bench: Bench) -> Iterator[Seat]:
+    """The trial's generator and its shop on fresh data, both ready; gone afterwards."""
+    slicing = Slicing(bench.slices, f"{trial.seat}-")
     with _generator(trial, folder) as generator:
         started = time.monotonic()
-        with target.open(trial, bench.home, slicing.put) as shop:
+        with bench.targets[trial.system].open(trial, bench.home, slicing.put) as shop:
             ready_seconds = time.monotonic() - started
             generator.order(f"prepare {shop.url}")
             generator.expect("ready", PREPARING_SECONDS)
-            epoch, samples, done = _drive(trial, shop, generator, slicing)
-            died = [
-                f"{death.name}-{death.slot}: {death.cause}"
-                for death in shop.died
-                if death.name not in trial.killed
-            ]
-    facts = {
+            yield Seat(trial, folder, shop, generator, slicing, ready_seconds)
+
+
+def _facts(seat: Seat, bench: Bench, epoch: float, speed: float) -> dict[str, Any]:
+    trial = seat.trial
+    target = bench.targets[trial.system]
+    return {
         **asdict(trial),
         **bench.code.get(trial.system, {}),
         "epoch": epoch,
         "cores": psutil.cpu_count() or 1,
         "core_speed": round(speed, 2),
         "slice_backend": bench.slices.backend if target.ours else "none",
-        "ready_seconds": round(ready_seconds, 3) if target.ours else None,
+        "ready_seconds": round(seat.ready_seconds, 3) if target.ours else None,
         "databases": target.databases(bench.home, trial.products),
-        "died": died,
-        "done": [asdict(each) for each in done],
+        "died": seat.died,
+        "done": [asdict(each) for each in seat.done],
     }
-    _save(samples, epoch, folder / "processes.csv.gz")
-    # Last: a folder that has it is a trial that was finished.
-    (folder / "trial.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
-def _drive(
-    trial: Trial, shop: Shop, generator: "GeneratorProcess", slicing: Slicing
-) -> tuple[float, list[Sample], list[Done]]:
-    """Run the phases; returns the start as Unix time, what the processes used, and what was done to them."""
-    actor = Actor(shop, slicing)
+def _drive(seats: Sequence[Seat]) -> float:
+    """Run the phases of all from one start, which is returned as Unix time; what was seen is noted in the seats."""
+    actors = [Actor(seat.shop, seat.slicing) for seat in seats]
     try:
-        slicing.enter(trial.phases[0], shop.replicas())
+        for seat in seats:
+            seat.slicing.enter(seat.trial.phases[0], seat.shop.replicas())
         epoch = time.time() + LEAD_SECONDS
-        begins = [epoch + begin for begin in accumulate((p.seconds for p in trial.phases), initial=0.0)]
-        told = live.replicas_into(generator.errors.parent)
-        sampler = Sampler(_groups(shop, generator.process.pid), moments(begins), told)
-        sampler.start()
-        generator.order(f"start {epoch}")
-        before = trial.phases[0]
-        for index, (phase, begin) in enumerate(zip(trial.phases, begins, strict=False)):
-            # A smaller slice is in force when its phase begins, a larger one not before the last has ended.
-            early = TIGHTEN_SECONDS if phase.slice_cores < before.slice_cores else 0.0
-            time.sleep(max(0.0, begin - early - time.time()))
+        samplers = [_sampler(seat, epoch) for seat in seats]
+        for seat, sampler in zip(seats, samplers, strict=True):
+            sampler.start()
+            seat.generator.order(f"start {epoch}")
+        changes = sorted(
+            change for number, seat in enumerate(seats) for change in _changes(number, seat, epoch)
+        )
+        for at, number, index in changes:
+            time.sleep(max(0.0, at - time.time()))
+            phase = seats[number].trial.phases[index]
             if index:
-                slicing.enter(phase, shop.replicas())
-            actor.next_phase(index, phase.action)
-            before = phase
-        time.sleep(max(0.0, begins[-1] - time.time()))
-        done = actor.finish()
-        generator.expect("{", trial.drain_seconds + ENDING_SECONDS)
-        return epoch, sampler.finish(), done
+                seats[number].slicing.enter(phase, seats[number].shop.replicas())
+            actors[number].next_phase(index, phase.action)
+        time.sleep(max(0.0, seats[0].begins(epoch)[-1] - time.time()))
+        for seat, actor, sampler in zip(seats, actors, samplers, strict=True):
+            seat.done = actor.finish()
+            seat.generator.expect("{", seat.trial.drain_seconds + ENDING_SECONDS)
+            seat.samples = sampler.finish()
+            seat.died = [
+                f"{death.name}-{death.slot}: {death.cause}"
+                for death in seat.shop.died
+                if death.name not in seat.trial.killed
+            ]
+        return epoch
     finally:
-        actor.finish()
-        slicing.leave()
+        for seat, actor in zip(seats, actors, strict=True):
+            actor.finish()
+            seat.slicing.leave()
+
+
+def _changes(number: int, seat: Seat, epoch: float) -> Iterator[tuple[float, int, int]]:
+    """When which phase of the seat's begins: a smaller slice before it, a larger one not before the last has ended."""
+    before = seat.trial.phases[0]
+    for index, (phase, begin) in enumerate(zip(seat.trial.phases, seat.begins(epoch), strict=False)):
+        early = TIGHTEN_SECONDS if phase.slice_cores < before.slice_cores else 0.0
+        yield begin - early, number, index
+        before = phase
+
+
+def _sampler(seat: Seat, epoch: float) -> Sampler:
+    """Looks at its processes once a second and wherever a phase begins or ends, but not in the turns of others."""
+    begins = seat.begins(epoch)
+    spans = [
+        (begin, end)
+        for phase, begin, end in zip(seat.trial.phases, begins, begins[1:], strict=False)
+        if not phase.idle
+    ]
+    told = live.replicas_into(seat.folder)
+    return Sampler(_groups(seat.shop, seat.generator.process.pid), moments(spans), told)
 
 
 def _groups(shop: Shop, generator: int) -> Callable[[], Groups]:

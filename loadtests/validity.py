@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from loadtests import slices
+from loadtests.plan import PlannedPhase
 from loadtests.processes import MACHINE_BUSY, MACHINE_STOLEN
 from loadtests.raw import GENERATOR, MOST_GENERATOR_CORES, RawTrial, Request, service_of
 from loadtests.stats import percentile
@@ -23,20 +24,21 @@ WARM_FACTOR = 2.0
 
 
 def reasons_to_void(
-    trial: RawTrial, index: int, asked: Sequence[Request], cores: Mapping[str, float]
+    trial: RawTrial, turns: Sequence[int], asked: Sequence[Request], cores: Mapping[str, float]
 ) -> Iterable[str]:
-    """Why the phase cannot be trusted, given what was asked in it and the cores that every process used."""
+    """Why the phase of these indexes cannot be trusted, given what was asked in it and the cores that were used."""
+    phase = trial.whole(turns)
     for done in trial.facts.get("done", ()):
-        if done["phase"] == index and done["failed"]:
+        if done["phase"] in turns and done["failed"]:
             yield f"{done['what']} of {done['service']} could not be done: {done['failed']}"
     if trial.facts["died"]:
         yield f"a process ended during the trial: {', '.join(trial.facts['died'])}"
     yield from _blind(asked, cores[GENERATOR])
-    if not trial.phases[index].overload:
-        if asked or any(trial.phases[index].rates.values()):
+    if not phase.overload:
+        if asked or any(phase.rates.values()):
             yield from _left_undone(asked)
         yield from _cold(asked)
-    yield from _broken_slices(trial, index, cores)
+    yield from _broken_slices(trial, phase, cores)
     yield from _crowded(trial.facts["cores"], cores)
 
 
@@ -55,8 +57,7 @@ def _left_undone(asked: Sequence[Request]) -> Iterable[str]:
         yield f"only {share:.1%} of what was asked was answered well"
 
 
-def _broken_slices(trial: RawTrial, index: int, cores: Mapping[str, float]) -> Iterable[str]:
-    phase = trial.phases[index]
+def _broken_slices(trial: RawTrial, phase: PlannedPhase, cores: Mapping[str, float]) -> Iterable[str]:
     if trial.facts["slice_backend"] == "none" or phase.seconds < SHORTEST_TO_JUDGE_A_SLICE:
         return
     for name in trial.replicas:

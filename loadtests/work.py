@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from loadtests.analysis import is_valid
@@ -37,19 +38,27 @@ class Work:
         """How long what is waiting takes, about."""
         return sum(trial.seconds for trial in self.waiting)
 
-    def tick_off(self) -> None:
-        """The first of those that wait was run."""
-        del self.waiting[0]
-        self.done += 1
+    @property
+    def next(self) -> list[Trial]:
+        """The trial whose turn it is, and those beside it that it takes turns with."""
+        first = self.waiting[0]
+        together = takewhile(lambda trial: _sitting(trial) == _sitting(first), self.waiting)
+        return list(together) if first.group else [first]
+
+    def tick_off(self, count: int) -> None:
+        """The first so many of those that wait were run."""
+        del self.waiting[:count]
+        self.done += count
 
     def take(self, trial: Trial) -> None:
         """Put a trial at the end."""
         self.order = max(self.order, trial.order)
         self.waiting.append(trial)
 
-    def again(self, trial: Trial) -> None:
+    def again(self, trials: Sequence[Trial]) -> None:
         """Put another attempt at the end, when whatever disturbed this one may be over."""
-        self.take(replace(trial, attempt=trial.attempt + 1, order=self.order + 1))
+        for trial in trials:
+            self.take(replace(trial, attempt=trial.attempt + 1, order=self.order + 1))
 
     def follow(self, experiments: Sequence[Experiment], trial: Trial, folder: Path) -> None:
         """Put the next probe at the end if the trial belongs to a search that goes on."""
@@ -59,6 +68,10 @@ class Work:
         following = follow(experiment, trial, _probes(experiment, trial, folder))
         if following is not None:
             self.take(replace(following, order=self.order + 1))
+
+
+def _sitting(trial: Trial) -> tuple[str, int]:
+    return trial.group, trial.attempt
 
 
 def _experiment(experiments: Sequence[Experiment], trial: Trial) -> Experiment:
@@ -81,7 +94,7 @@ def _probes(experiment: Experiment, trial: Trial, folder: Path) -> list[PhaseRes
 def remaining(
     trials: Sequence[Trial], experiments: Sequence[Experiment], folder: Path, attempts: int
 ) -> Work:
-    """The planned trials that were not run yet, then another attempt at those that were void.
+    """The planned trials that were not run yet, then another attempt at those that were void, and at their groups.
 
     The folder of a trial that was cut off is removed: it is run again. A search goes on from its last probe.
     """
@@ -94,15 +107,17 @@ def remaining(
     places = [place for each in tried.values() for place in each]
     highest = max((int(place.name.partition("-")[0]) for place in places), default=0)
     work = Work([], done=len(places), order=max([highest, *(trial.order for trial in trials)]))
-    void = []
+    run = []
     for trial in trials:
         last = _last(trial, experiments, folder, tried)
-        if last.name not in tried:
+        if last.name in tried:
+            run.append(replace(last, attempt=len(tried[last.name])))
+        else:
             work.take(last if last is trial else replace(last, order=work.order + 1))
-        elif len(tried[last.name]) < attempts and not any(map(_was_valid, tried[last.name])):
-            void.append(replace(last, attempt=len(tried[last.name])))
-    for trial in void:
-        work.again(trial)
+    void = {trial.name for trial in run if not any(map(_was_valid, tried[trial.name]))}
+    groups = {trial.group for trial in run if trial.name in void} - {""}
+    again = [trial for trial in run if trial.name in void or trial.group in groups]
+    work.again([trial for trial in again if trial.attempt < attempts])
     return work
 
 

@@ -61,3 +61,11 @@ def test_personas_of_one_phase_do_not_arrive_together() -> None:
 
 def test_a_rate_of_zero_means_nobody() -> None:
     assert schedule([Phase("quiet", 3, {"buyer": 0})], "1") == []
+
+
+def test_a_phase_that_is_taken_in_turns_goes_on_with_other_visits() -> None:
+    turn, pause = Phase("overload", 2, {"buyer": 30}), Phase("others", 3, {})
+    planned = schedule([turn, pause, turn], "1")
+    first, second = ([a for a in planned if a.phase == index] for index in (0, 2))
+    assert [a.number for a in first + second] == list(range(len(planned)))
+    assert [round(a.at, 6) for a in first] != [round(a.at - 5, 6) for a in second]

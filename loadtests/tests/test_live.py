@@ -62,18 +62,31 @@ def test_the_newest_of_many_lines_is_read(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_does_not_end_the_trial(tmp_path: Path) -> None:
     append(tmp_path / "gone", NOW)
     replicas_into(tmp_path / "gone")(["monolith-1"])
-    assert said(tmp_path / "gone") == ""
+    assert said({tmp_path / "gone": "monolith"}) == ""
 
 
 def test_replicas_are_counted_without_gateway_generator_and_machine(tmp_path: Path) -> None:
     append(tmp_path, NOW)
     note = replicas_into(tmp_path)
     note(["recommendations-1", "cart-1", "gateway", "generator"])
-    assert said(tmp_path).endswith(
+    assert said({tmp_path: "split"}).endswith(
         "118 answers/s, p95 43 ms, 2 failed, 5 not started, 7 under way, 2 replicas"
     )
     note(["cart-1", "gateway", "generator"])
-    assert said(tmp_path).endswith(", 1 replica")
+    assert said({tmp_path: "split"}).endswith(", 1 replica")
+
+
+def test_of_shops_that_take_turns_the_one_that_has_it_is_shown(tmp_path: Path) -> None:
+    for name, phase in (("first", "others"), ("second", "overload")):
+        (tmp_path / name).mkdir()
+        append(tmp_path / name, Moment(12.0, phase, 118.0, 43.0, 0, 0, 7))
+    shown = said({tmp_path / "first": "monolith × 1", tmp_path / "second": "monolith × 4"})  # noqa: RUF001
+    assert shown.startswith("monolith × 4, overload 12 s: 118 answers/s")  # noqa: RUF001
+
+
+def test_a_turn_is_not_mixed_with_the_pause_before_it() -> None:
+    rows = [(at, at, at + 0.02, 0, "searcher", "GET /search", 200, 1, 10) for at in (1.0, 1.5, 8.0, 8.25)]
+    assert moment(rows, 8.5, "overload", 0, began=8.0).rate == 4.0
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -82,9 +95,9 @@ def test_a_watch_shows_steps_and_lines_on_a_terminal_and_in_a_pipe(*, terminal: 
     console = Console(file=shown, width=100, force_terminal=terminal, color_system=None)
     append(tmp_path, NOW)
     with Watch(console, every=0.0) as watch:
-        watch.step("trial 1 of 2: monolith, repeat 1 (about 20 s left)", tmp_path)
+        watch.step("trial 1 of 2: monolith, repeat 1 (about 20 s left)", {tmp_path: "monolith"})
         seen(lambda: "p95 43 ms" in shown.getvalue())
-        watch.step("trial 2 of 2: [split], repeat 1 (about 10 s left)", None)
+        watch.step("trial 2 of 2: [split], repeat 1 (about 10 s left)", {})
     text = shown.getvalue()
     assert "trial 1 of 2: monolith" in text
     if not terminal:

@@ -3,7 +3,7 @@
 import csv
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from loadtests.runner import Options, RunError, Sitting, Step
 from loadtests.targets import Started
 from loadtests.tests.made_up import TEXT, steady, toy
 from loadtests.tests.test_searches import searching
+from loadtests.tests.test_turns import in_turns
 from loadtests.trial import Bench, TrialError
 from loadtests.work import Work
 
@@ -43,15 +44,23 @@ def write_trial(trial: Trial, folder: Path, died: list[str]) -> None:
     with gzip.open(folder / "requests.csv.gz", "wt", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(COLUMNS)
-        for n in range(110):
-            phase = 0 if n < 10 else 1
-            rows.writerow((n / 10, n / 10, n / 10 + 0.01, phase, "searcher", "GET /search", 200, 1, 100))
+        begin = 0.0
+        for index, phase in enumerate(trial.phases):
+            for n in range(0 if phase.idle else int(phase.seconds * 10)):
+                at = begin + n / 10
+                rows.writerow((at, at, at + 0.01, index, "searcher", "GET /search", 200, 1, 100))
+            begin += phase.seconds
     with gzip.open(folder / "processes.csv.gz", "wt", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("at", "name", "cpu_seconds", "uss_bytes"))
         for name in ("monolith-1", "gateway", "generator", "(machine busy)", "(machine stolen)"):
             usage = steady(0.0 if "stolen" in name else 0.1)
             rows.writerows(zip(usage.at, [name] * 3, usage.cpu, usage.uss, strict=True))
+
+
+def all_is_well(trials: Sequence[tuple[Trial, Path]], _bench: Bench) -> None:
+    for trial, folder in trials:
+        write_trial(trial, folder, [])
 
 
 @pytest.fixture
@@ -65,11 +74,12 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[
     ) -> tuple[Path, list[Trial]]:
         ran: list[Trial] = []
 
-        def run_trial(trial: Trial, folder: Path, _bench: Bench) -> None:
-            ran.append(trial)
-            write_trial(trial, folder, happens(trial))
+        def run_trials(trials: Sequence[tuple[Trial, Path]], _bench: Bench) -> None:
+            for trial, folder in trials:
+                ran.append(trial)
+                write_trial(trial, folder, happens(trial))
 
-        monkeypatch.setattr(runner, "run_trial", run_trial)
+        monkeypatch.setattr(runner, "run_trials", run_trials)
         monkeypatch.setattr(Started, "seed", lambda target, home, sizes: None)
         monkeypatch.setattr(
             runner,
@@ -109,6 +119,39 @@ def test_a_trial_that_succeeds_at_the_second_attempt_counts(lab: Callable[..., A
     assert sum(each["valid"] for each in trials) == 6
 
 
+def test_shops_that_take_turns_run_at_once_and_again_together_when_one_is_void(
+    lab: Callable[..., Any],
+) -> None:
+    void = {("two", 2, 1)}  # id, repeat, attempt
+    at_once: list[int] = []
+
+    def happens(trial: Trial) -> list[str]:
+        at_once.append(trial.seat)
+        return ["recommendations-1: SIGKILL"] if (trial.id, trial.repeat, trial.attempt) in void else []
+
+    _, ran = lab(happens, experiment=in_turns())
+    assert at_once == [0, 1] * 4
+    assert {(trial.id, trial.repeat, trial.attempt) for trial in ran[6:]} == {("one", 2, 2), ("two", 2, 2)}
+    assert [trial.order for trial in ran] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_shops_whose_turns_were_cut_off_take_them_again(
+    lab: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ran = lab(interrupted_in(5), experiment=in_turns())
+    again: list[list[str]] = []
+
+    def run_trials(trials: Sequence[tuple[Trial, Path]], _bench: Bench) -> None:
+        again.append([trial.name for trial, _ in trials])
+        all_is_well(trials, _bench)
+
+    monkeypatch.setattr(runner, "run_trials", run_trials)
+    monkeypatch.setattr(runner, "_read_texts", lambda _folder: (notes_of(folder), (in_turns(),)))
+    runner.resume(folder, lambda _step: None)
+    assert [sorted(each) for each in again] == [["one-r3", "two-r3"], ["one-r1", "two-r1"]]
+    assert len(ran) == 5
+
+
 def test_the_demo_does_not_repeat_past_its_time(lab: Callable[..., Any]) -> None:
     _, ran = lab(
         lambda _trial: ["monolith-1: SIGKILL"],
@@ -145,11 +188,12 @@ def test_an_interrupted_run_goes_on_where_it_was(
     (folder / "trials" / ran[-1].folder).mkdir()  # what the trial that was cut off leaves
     again: list[Trial] = []
 
-    def run_trial(trial: Trial, place: Path, _bench: Bench) -> None:
-        again.append(trial)
-        write_trial(trial, place, [])
+    def run_trials(trials: Sequence[tuple[Trial, Path]], _bench: Bench) -> None:
+        for trial, place in trials:
+            again.append(trial)
+            write_trial(trial, place, [])
 
-    monkeypatch.setattr(runner, "run_trial", run_trial)
+    monkeypatch.setattr(runner, "run_trials", run_trials)
     steps: list[Step] = []
     runner.resume(folder, steps.append)
     assert [trial.folder for trial in again[:3]] == [trial.folder for trial in plan([toy()], share=False)[3:]]
@@ -185,11 +229,12 @@ def test_an_interrupted_search_goes_on_from_its_last_probe(
     before = {trial.name for trial in ran[:-1]}
     again: list[Trial] = []
 
-    def run_trial(trial: Trial, place: Path, _bench: Bench) -> None:
-        again.append(trial)
-        write_trial(trial, place, [])
+    def run_trials(trials: Sequence[tuple[Trial, Path]], _bench: Bench) -> None:
+        for trial, place in trials:
+            again.append(trial)
+            write_trial(trial, place, [])
 
-    monkeypatch.setattr(runner, "run_trial", run_trial)
+    monkeypatch.setattr(runner, "run_trials", run_trials)
     monkeypatch.setattr(runner, "_read_texts", lambda _folder: (notes_of(folder), (small_search(),)))
     runner.resume(folder, lambda _step: None)
     names = [trial.name for trial in again]
@@ -309,7 +354,7 @@ def test_a_machine_that_is_not_calm_is_waited_for_and_that_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     shown: list[Step] = []
-    monkeypatch.setattr(runner, "run_trial", lambda trial, folder, bench: write_trial(trial, folder, []))
+    monkeypatch.setattr(runner, "run_trials", all_is_well)
     patience = Patience(1.0, lambda _seconds: (0.0, 0.5))
     bench = Bench(tmp_path, {}, slices.NoSlices())
     sitting = Sitting(Work(plan([toy()], share=False)), [toy()], tmp_path, OPTIONS, shown.append)
@@ -321,7 +366,7 @@ def test_a_machine_that_is_not_calm_is_waited_for_and_that_is_said(
 
 def test_progress_names_the_trial_and_the_time_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shown: list[Step] = []
-    monkeypatch.setattr(runner, "run_trial", lambda trial, folder, bench: write_trial(trial, folder, []))
+    monkeypatch.setattr(runner, "run_trials", all_is_well)
     bench = Bench(tmp_path, {}, slices.NoSlices())
     sitting = Sitting(Work(plan([toy()], share=False)), [toy()], tmp_path, OPTIONS, shown.append)
     runner._run_all(sitting, bench, Patience(0.0))

@@ -1,5 +1,6 @@
 """One real trial of the monolith, as short as it can be: processes, slices, generator, samples, files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -11,7 +12,7 @@ from loadtests.measure import measure
 from loadtests.plan import plan
 from loadtests.raw import read_trial
 from loadtests.targets import target
-from loadtests.trial import Bench, run_trial
+from loadtests.trial import Bench, run_trials
 
 pytestmark = pytest.mark.processes
 
@@ -54,23 +55,25 @@ seconds = {}
 """  # noqa: RUF001 - the label is printed
 
 
-def test_a_trial_leaves_rows_samples_and_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "HOME": str(tmp_path),
-        "PRODUCTS": "200",
-        "CUSTOMERS": "300",
-        "ORDERS": "500",
-    }.items():
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """A small monolith with its data, and the slices of this machine."""
+    sizes = {"PRODUCTS": "200", "CUSTOMERS": "300", "ORDERS": "500"}
+    for name, value in {"HOME": str(tmp_path), **sizes}.items():
         monkeypatch.setenv(f"SHOP_{name}", value)
-    (trial,) = plan([parse(TEXT, "short.toml")], share=False)
     slicer = slices.detect()
     shop = target("monolith", None)
     shop.seed(tmp_path / "lab", [None])
-    bench = Bench(tmp_path / "lab", {"monolith": shop}, slicer)
-    try:
-        run_trial(trial, tmp_path / "trial", bench)
-    finally:
-        slicer.close()
+    yield Bench(tmp_path / "lab", {"monolith": shop}, slicer)
+    slicer.close()
+    assert [
+        each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(each.info["cmdline"])
+    ] == []
+
+
+def test_a_trial_leaves_rows_samples_and_no_process(tmp_path: Path, bench: Bench) -> None:
+    (trial,) = plan([parse(TEXT, "short.toml")], share=False)
+    run_trials([(trial, tmp_path / "trial")], bench)
     raw = read_trial(tmp_path / "trial")
     (result,) = measure(raw)
     assert result.phase == "quiet"
@@ -80,9 +83,21 @@ def test_a_trial_leaves_rows_samples_and_no_process(tmp_path: Path, monkeypatch:
     assert all(each["cpu_cores"] > 0 for each in result.processes)
     assert result.uss_bytes > 50_000_000
     assert (result.core_speed or 0.0) > 0
-    ours = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if str(tmp_path) in str(process.info["cmdline"])
-    ]
-    assert ours == []
+
+
+def test_two_shops_are_up_at_once_and_each_is_asked_in_its_own_turns(tmp_path: Path, bench: Bench) -> None:
+    other = (
+        '[[systems]]\nid = "alone"\nlabel = "monolith"\nsystem = "monolith"\n\n[[phases]]\nname = "warm-up"'
+    )
+    turns = '[turns]\nphase = "quiet"\nrounds = 2\ngroups = [["monolith", "alone"]]\n\n[limits]'
+    text = TEXT.replace('[[phases]]\nname = "warm-up"', other).replace("[limits]", turns)
+    trials = plan([parse(text, "short.toml")], share=False)
+    run_trials([(trial, tmp_path / trial.id) for trial in trials], bench)
+    raws = [read_trial(tmp_path / trial.id) for trial in trials]
+    assert raws[0].facts["epoch"] == raws[1].facts["epoch"]
+    for raw in raws:
+        (result,) = measure(raw)
+        assert result.metrics["all"]["errors"] == 0
+        own = {index for index, phase in enumerate(raw.phases) if not phase.idle}
+        assert {request.phase for request in raw.requests} <= own
+        assert all(each["cpu_cores"] > 0 for each in result.processes)
