@@ -91,13 +91,17 @@ class Turns(Part):
     """Systems whose shops are up together and take turns under the load of one `phase` (see `loadtests.turns`).
 
     Each of `groups` names systems; one that no group names runs alone. The phase's seconds are each system's own, in
-    `rounds` turns, each after `lead_seconds` of the same load that do not count.
+    turns of about `seconds`, each after `lead_seconds` of the same load that do not count.
     """
 
     phase: str
     groups: Annotated[tuple[Annotated[tuple[str, ...], Field(min_length=2)], ...], Field(min_length=1)]
-    rounds: Annotated[int, Field(ge=2, le=100)] = 4
+    seconds: Annotated[float, Field(ge=0.2, le=60)] = 0.8
     lead_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
+
+    def rounds(self, phase_seconds: float) -> int:
+        """How many turns each has in a phase of that length."""
+        return max(1, round(phase_seconds / self.seconds))
 
 
 @dataclass

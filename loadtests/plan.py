@@ -19,7 +19,7 @@ from loadtests.turns import take_turns
 
 PROBES = 8
 """About as many trials a search takes."""
-STARTING_SECONDS = {"monolith": 2.0, "microservices": 4.5}  # boot, sign-ins and stop; measured on two cores
+STARTING_SECONDS = {"monolith": 1.8, "microservices": 3.4}  # boot, sign-ins and stop; measured on two cores
 
 
 DEADLY = {"kill", "dead"}

@@ -16,6 +16,8 @@ from loadtests import student
 
 DRAW_EXCLUDES = 1.5
 """A draw is shown when neither side can be half as much again as the other."""
+SMALLEST_DIFFERENCE = 1.05
+"""Where things lie in memory alone can make this much (Mytkowicz et al., ASPLOS 2009): less is nobody's victory."""
 
 
 class Verdict(StrEnum):
@@ -167,10 +169,11 @@ class Bar:
 def judge_direction(result: Interval, *, claims_more: bool) -> Verdict:
     """Is the ratio on the claimed side of 1?
 
-    An interval that covers 1 has no winner when it excludes a difference of DRAW_EXCLUDES, as a test of equivalence
-    does; a wider one, or one with an open end, cannot tell (decision 0013).
+    An interval that covers 1, or a ratio nearer to it than SMALLEST_DIFFERENCE (decision 0015), has no winner when the
+    interval excludes a difference of DRAW_EXCLUDES, as a test of equivalence does; a wider one, or one with an open
+    end, cannot tell (decision 0013).
     """
-    if result.covers(1.0):
+    if result.covers(1.0) or 1 / SMALLEST_DIFFERENCE < result.value < SMALLEST_DIFFERENCE:
         draw = not result.covers(DRAW_EXCLUDES) and not result.covers(1 / DRAW_EXCLUDES)
         return Verdict.NO_WINNER if draw else Verdict.INCONCLUSIVE
     return Verdict.SUPPORTED if (result.value > 1.0) == claims_more else Verdict.NOT_SUPPORTED

@@ -42,11 +42,12 @@ def _slots(phases: Sequence[Sequence["PlannedPhase"]], turns: Turns, rng: random
             if phase.name != turns.phase:
                 yield seat, phase
     taken = [next(phase for phase in each if phase.name == turns.phase) for each in phases]
-    for _ in range(turns.rounds):
+    rounds = turns.rounds(taken[0].seconds)
+    for _ in range(rounds):
         for seat in rng.sample(seats, len(seats)):
             # What is under way when a turn begins is as much as when it ends, and caches are this shop's again.
             yield seat, replace(taken[seat], name=LEAD, seconds=turns.lead_seconds, record=False)
-            yield seat, replace(taken[seat], seconds=taken[seat].seconds / turns.rounds)
+            yield seat, replace(taken[seat], seconds=taken[seat].seconds / rounds)
 
 
 def _timeline(seat: int, first: "PlannedPhase", slots: Iterable[Slot]) -> Iterator["PlannedPhase"]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests import stats
-from loadtests.stats import Bar, Interval, Verdict, judge_bar, judge_direction, share
+from loadtests.stats import SMALLEST_DIFFERENCE, Bar, Interval, Verdict, judge_bar, judge_direction, share
 
 positive = st.floats(min_value=1e-3, max_value=1e6)
 samples = st.lists(positive, min_size=1, max_size=40)
@@ -91,10 +91,12 @@ def test_the_interval_holds_the_truth_about_nineteen_times_in_twenty(count: int)
 
 
 @given(st.floats(min_value=0.1, max_value=10), st.floats(min_value=1.0, max_value=3.0))
-def test_an_interval_has_a_winner_only_when_it_does_not_cover_one(value: float, reach: float) -> None:
+def test_a_winner_needs_an_interval_without_one_and_a_difference_that_counts(
+    value: float, reach: float
+) -> None:
     result = Interval(value, value / reach, value * reach)
     winner = judge_direction(result, claims_more=True) in {Verdict.SUPPORTED, Verdict.NOT_SUPPORTED}
-    assert winner == (not result.covers(1.0))
+    assert winner == (not result.covers(1.0) and max(value, 1 / value) >= SMALLEST_DIFFERENCE)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +105,8 @@ def test_an_interval_has_a_winner_only_when_it_does_not_cover_one(value: float, 
         (0.95, 1.05, Verdict.NO_WINNER),
         (0.68, 1.0, Verdict.NO_WINNER),
         (0.7, 1.49, Verdict.NO_WINNER),
+        (1.001, 1.08, Verdict.NO_WINNER),
+        (0.93, 0.99, Verdict.NO_WINNER),
         (0.9, 1.51, Verdict.INCONCLUSIVE),
         (0.66, 1.1, Verdict.INCONCLUSIVE),
         (0.6, 4.8, Verdict.INCONCLUSIVE),
@@ -110,7 +114,12 @@ def test_an_interval_has_a_winner_only_when_it_does_not_cover_one(value: float, 
     ],
 )
 def test_a_draw_has_to_be_shown_too(low: float | None, high: float, verdict: Verdict) -> None:
-    assert judge_direction(Interval(1.0, low, high), claims_more=True) is verdict
+    assert judge_direction(Interval(geometric(low, high), low, high), claims_more=True) is verdict
+
+
+def geometric(low: float | None, high: float) -> float:
+    """The middle of an interval of ratios; 1 where an end is open."""
+    return math.sqrt(low * high) if low else 1.0
 
 
 def test_the_direction_decides_who_wins() -> None:

@@ -89,7 +89,7 @@ def test_two_shops_are_up_at_once_and_each_is_asked_in_its_own_turns(tmp_path: P
     other = (
         '[[systems]]\nid = "alone"\nlabel = "monolith"\nsystem = "monolith"\n\n[[phases]]\nname = "warm-up"'
     )
-    turns = '[turns]\nphase = "quiet"\nrounds = 2\ngroups = [["monolith", "alone"]]\n\n[limits]'
+    turns = '[turns]\nphase = "quiet"\nseconds = 0.5\ngroups = [["monolith", "alone"]]\n\n[limits]'
     text = TEXT.replace('[[phases]]\nname = "warm-up"', other).replace("[limits]", turns)
     trials = plan([parse(text, "short.toml")], share=False)
     run_trials([(trial, tmp_path / trial.id) for trial in trials], bench)

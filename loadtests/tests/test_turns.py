@@ -14,7 +14,7 @@ from loadtests.plan import Trial, plan
 from loadtests.raw import RawTrial, Usage
 from loadtests.tests.made_up import TEXT, request, toy, trial
 
-TURNS = '[turns]\nphase = "quiet"\nrounds = 4\nlead_seconds = 0.5\ngroups = [["one", "two"]]\n\n[limits]'
+TURNS = '[turns]\nphase = "quiet"\nseconds = 2.5\nlead_seconds = 0.5\ngroups = [["one", "two"]]\n\n[limits]'
 
 
 def in_turns(**changes: Any) -> Experiment:
@@ -35,7 +35,7 @@ def stretches(one: Trial) -> list[tuple[float, float, str]]:
 def test_one_shop_at_a_time_has_the_load_and_each_has_all_of_its_seconds(rounds: int, seed: int) -> None:
     experiment = load("scale-hot").model_copy(update={"seed": seed, "repeats": 1})
     assert experiment.turns is not None
-    turns = experiment.turns.model_copy(update={"rounds": rounds})
+    turns = experiment.turns.model_copy(update={"seconds": 4.0 / rounds})
     trials = plan([experiment.model_copy(update={"turns": turns})], share=False)
     for _, group in groupby(trials, key=lambda trial: trial.group):
         members = list(group)
@@ -126,9 +126,9 @@ def test_a_ratio_is_of_shops_that_took_turns_with_each_other() -> None:
         ('"one", "two"]]', '"one", "three"]]', "turns.groups: expected systems of this file, each once"),
         ('"one", "two"]]', '"one", "one"]]', "turns.groups: expected systems of this file, each once"),
         ('"one", "two"]]', '"one"]]', "turns.groups.0"),
-        ('phase = "quiet"\nrounds', 'phase = "warm-up"\nrounds', "turns.phase: expected the last phase"),
+        ('phase = "quiet"\nseconds', 'phase = "warm-up"\nseconds', "turns.phase: expected the last phase"),
         ("record = false\n", "", "turns.phase: expected the last phase"),
-        ("rounds = 4", "rounds = 1", "turns.rounds"),
+        ("seconds = 2.5", "seconds = 0", "turns.seconds"),
     ],
 )
 def test_a_mistake_in_turns_is_named(old: str, new: str, complaint: str) -> None:
