@@ -14,6 +14,7 @@ from microservices.tests.shops import InProcess, opened
 
 STEPS = 30
 PARTS = 5
+MOST_TIMES = 3
 DEPTH = {"split": 28, "monolith": 4}
 
 
@@ -23,9 +24,8 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield shop
 
 
-def live_through(shop: InProcess, number: int, seed: int | None = None) -> Tally:
-    """Run so many histories; without a seed always the same ones."""
-    tally = Tally()
+def live_through(shop: InProcess, number: int, tally: Tally, seed: int | None = None) -> None:
+    """Run so many histories and add them to the tally; without a seed always the same ones."""
     machine = type(
         f"{shop.name.title()}Histories",
         (Histories,),
@@ -42,11 +42,11 @@ def live_through(shop: InProcess, number: int, seed: int | None = None) -> Tally
             suppress_health_check=list(HealthCheck),
         ),
     )
-    return tally
 
 
 def test_a_few_random_histories_break_nothing(shop):
-    tally = live_through(shop, 40)
+    tally = Tally()
+    live_through(shop, 40, tally)
     assert tally.answers[201] > 25
     assert tally.struck["crash"] > 3
 
@@ -54,11 +54,18 @@ def test_a_few_random_histories_break_nothing(shop):
 @pytest.mark.full
 @pytest.mark.parametrize("part", range(PARTS))
 def test_five_hundred_random_histories_break_nothing(shop, part, request, record_property):
-    """In parts, because most of the time is waited: workers share them."""
-    tally = live_through(shop, 500 // PARTS, seed=PARTS * request.config.getoption("randomly_seed", 0) + part)
-    record_property("tally", str(tally))
-    assert tally.histories >= 500 // PARTS
+    """In parts, because most of the time is waited: workers share them.
+
+    What is random may leave one kind of fault out of a part nearly altogether; then the part has more histories.
+    """
     kinds = [*RAISED, *MEANWHILE]
     if shop.name == "monolith":  # it makes no calls that could be lost
         kinds = [kind for kind in kinds if kind not in {"lost", "late"}]
-    assert min(tally.struck[kind] for kind in kinds) > 50 // PARTS, tally
+    tally, first = Tally(), request.config.getoption("randomly_seed", 0)
+    for again in range(MOST_TIMES):
+        live_through(shop, 500 // PARTS, tally, seed=PARTS * (MOST_TIMES * first + again) + part)
+        if seen_enough := min(tally.struck[kind] for kind in kinds) > 50 // PARTS:
+            break
+    record_property("tally", str(tally))
+    assert tally.histories >= 500 // PARTS
+    assert seen_enough, tally
