@@ -9,7 +9,7 @@ import itertools
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
@@ -127,6 +127,35 @@ def test_a_cart_that_was_read_before_another_checkout_began_is_not_sold_again(sh
     with patch.object(clients, "products", price_after_another):
         second = shop.check_out(customer, "key-00000002")
     assert [reply.status for reply in first] == [201]
+    assert (second.status, second.body["type"]) == (409, "/problems/checkout-in-progress")
+
+
+@pytest.mark.parametrize("shop", ["split postgresql"], indirect=True)
+def test_of_two_checkouts_that_both_saw_no_other_one_is_stored(shop, customer):
+    """Between the second one's last look and its insert the first is stored; on SQLite nothing can come between."""
+    reserve, may_go_on, began = clients.reserve, threading.Event(), list[Future[Reply]]()
+    here = threading.current_thread()
+
+    def wait_and_reserve(*arguments: Any) -> None:
+        if threading.current_thread() is not here:
+            assert may_go_on.wait(30)
+        reserve(*arguments)
+
+    def overtake(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO orders ") and not began:
+            began.append(pool.submit(shop.check_out, customer, KEY))
+            while not is_under_way(shop, customer):
+                assert not began[0].done()
+
+    engine = shop.app("orders").extensions["database"].engine
+    with ThreadPoolExecutor(1) as pool, patch.object(clients, "reserve", wait_and_reserve):
+        event.listen(engine, "before_cursor_execute", overtake)
+        try:
+            second = shop.check_out(customer, "key-00000002")
+        finally:
+            event.remove(engine, "before_cursor_execute", overtake)
+            may_go_on.set()
+    assert began[0].result().status == 201
     assert (second.status, second.body["type"]) == (409, "/problems/checkout-in-progress")
 
 
