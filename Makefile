@@ -22,7 +22,7 @@ test: install  ## pass the tests
 
 chaos: install  ## break a shop in every way under load, then the fault gates in full (≤ 20 minutes)
 	@$(bin)/microservices chaos --minutes 2
-	@$(bin)/python -m pytest -m "full and not timed" -rs $(shared)
+	@$(bin)/python -m pytest -m "full and not timed" -rs $(shared) --numprocesses 3
 	@$(bin)/python -m pytest -m "full and timed" -rs
 
 acceptance: install  ## pass the acceptance suite: each shop on each database (about 3 minutes)
