@@ -157,11 +157,13 @@ def _repeat(experiments: Sequence[Experiment], repeat: int) -> list[list[Trial]]
     for experiment in experiments:
         if repeat > experiment.repeats:
             continue
+        groups: dict[str, list[Trial]] = {}
         for system in experiment.systems:
             same = (system.system, str(more_than_one(system.replicas)), system.products, str(system.slices))
             if group := experiment.group_of(system.id):
                 trial = _trial(experiment, system, repeat, f"{experiment.name}:{group[0]}:{repeat}")
-                found.setdefault(trial.group, []).append(trial)
+                groups[trial.group] = found.setdefault(trial.group, [])
+                groups[trial.group].append(trial)
                 _add(trial, experiment, system, experiment.phases)
             elif any(phase.record for phase in experiment.plain_phases()):
                 (trial,) = found.setdefault(same, [_trial(experiment, system, repeat)])
@@ -171,9 +173,8 @@ def _repeat(experiments: Sequence[Experiment], repeat: int) -> list[list[Trial]]
                 _add(probe, experiment, system, experiment.searched_phases())
                 found[*same, "probe"] = [probe.at_rate(experiment, experiment.search.start)]
         if experiment.turns:
-            for trials in found.values():
-                if trials[0].group.startswith(f"{experiment.name}:"):
-                    take_turns(trials, experiment.turns)
+            for trials in groups.values():
+                take_turns(trials, experiment.turns)
     return list(found.values())
 
 

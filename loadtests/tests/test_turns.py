@@ -1,5 +1,6 @@
 """Shops that take turns: who works when, and what is counted."""
 
+from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -89,10 +90,8 @@ def test_only_answers_and_cpu_of_the_own_turns_count() -> None:
 def halved(whole: RawTrial, other_cores: float) -> RawTrial:
     """The same work in two turns with five seconds between them, in which the shop's process used `other_cores`."""
     plain = whole.phases[1]
-    half = plain.__class__(**{**vars(plain), "seconds": 5.0})
-    pause = plain.__class__(
-        **{**vars(plain), "name": "others", "seconds": 5.0, "record": False, "idle": True}
-    )
+    half = replace(plain, seconds=5.0)
+    pause = replace(plain, name="others", seconds=5.0, record=False, idle=True)
     requests = [request(1.05 + n / 10, 20.0) for n in range(49)]
     requests += [request(11.05 + n / 10, 20.0, phase=3) for n in range(49)]
     usage = {
