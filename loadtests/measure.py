@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadtests.raw import GATEWAY, GENERATOR, RawTrial, Request, Window, service_of
+from loadtests.raw import GATEWAY, GENERATOR, RawTrial, Request, service_of
 from loadtests.stats import Number, percentile
 from loadtests.validity import reasons_to_void
 
@@ -128,7 +128,12 @@ def _phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
     """A phase that was run in one piece, or in turns with other shops: the indexes of its pieces."""
     phase, windows = trial.whole(turns), [trial.window(index) for index in turns]
     asked = [request for request in trial.requests if request.phase in turns]
-    inside = [(request, _share(request, windows)) for request in trial.requests if request.status]
+    inside = [
+        (request, _share(request, begin, end))
+        for begin, end in windows
+        for request in trial.requests
+        if request.status
+    ]
     answered = sum(share * request.ok for request, share in inside)
     cores = {name: usage.cores(windows) for name, usage in trial.usage.items()}
     memory = {name: usage.memory(windows) for name, usage in trial.usage.items()}
@@ -191,16 +196,12 @@ def _of_action(trial: RawTrial, index: int) -> dict[str, float | int | None]:
     return {}
 
 
-def _share(request: Request, windows: Sequence[Window]) -> float:
-    """How much of a request was worked on in these windows.
+def _share(request: Request, begin: float, end: float) -> float:
+    """How much of a request was worked on between two moments.
 
     Counting whole answers would be off by up to all that are under way at both ends: at four at a time and twenty
     answers a second that is a tenth of a short phase.
     """
-    return sum(_share_of_one(request, begin, end) for begin, end in windows)
-
-
-def _share_of_one(request: Request, begin: float, end: float) -> float:
     if request.start is None or request.end <= begin or request.start >= end:
         return 0.0
     if begin < request.start and request.end <= end:  # also one that was quicker than the log's microsecond
