@@ -23,7 +23,7 @@ from exercises.files import NOT_THEIRS
 from exercises.machine import Watcher
 from exercises.seeding import Seeds
 from exercises.shops import Order, RunningShop
-from loadtests.parity.compare import differences_of, parse
+from loadtests.contract.parity.compare import differences_of, parse
 from microservices.launcher import LauncherError, RunFolder
 
 POLL_SECONDS = 0.05

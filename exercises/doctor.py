@@ -19,8 +19,7 @@ from exercises.errors import ExerciseError
 from exercises.machine import Watcher
 from exercises.state import BrokenState, State
 from exercises.workspace import Workspace
-from microservices import gateway
-from microservices.launcher import LauncherError
+from microservices.launcher import LauncherError, gateway
 from microservices.launcher.ports import Ports
 
 LEAST_DISK = 500_000_000

@@ -19,7 +19,7 @@ from exercises.loading import checks_of
 from exercises.results import Outcome, Report, Verdict
 from exercises.runner import Choice, run_checks
 
-ACCEPTANCE = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "loadtests/acceptance", "--shop-url")
+ACCEPTANCE = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "loadtests/contract/acceptance", "--shop-url")
 ACCEPTANCE_SECONDS = 300.0
 
 

@@ -10,7 +10,7 @@ from typing import Self
 
 import psutil
 
-from loadtests.processes import machine_seconds
+from loadtests.rig.processes import machine_seconds
 
 WINDOW_SECONDS = 0.5
 FOREIGN_SHARE = 0.25

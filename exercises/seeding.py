@@ -18,7 +18,7 @@ from pathlib import Path
 
 from microservices.launcher import LauncherError
 from microservices.launcher.environment import inherited
-from microservices.seed import seed_workspace
+from microservices.launcher.seed import seed_workspace
 from microservices.topology import Workspace
 
 SIZES = {"SHOP_PRODUCTS": "160", "SHOP_CUSTOMERS": "60", "SHOP_ORDERS": "800"}

@@ -15,14 +15,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from loadtests import experiment as experiments
-from loadtests.experiment import Experiment, ExperimentError
-from loadtests.machine import forget_settings
-from loadtests.parts import Kind
-from loadtests.plan import plan
+from loadtests.experiments import experiment as experiments
+from loadtests.experiments.experiment import Experiment, ExperimentError
+from loadtests.experiments.kinds import Kind
+from loadtests.planning.plan import plan
+from loadtests.rig.machine import forget_settings
 
 if TYPE_CHECKING:
-    from loadtests.runner import Options, Step
+    from loadtests.running.runner import Options, Step
 
 DEMO = ("tax", "scale-hot", "spike")
 DEMO_ATTEMPTS = 2
@@ -35,12 +35,12 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 def main() -> None:
     """Run the command; a mistake of the user's ends in one sentence and exit status 1."""
-    from loadtests.codebase import CodeError
-    from loadtests.gate import GateError
-    from loadtests.runner import RunError
-    from loadtests.slices import SliceError
-    from loadtests.targets import TargetError
-    from loadtests.trial import TrialError
+    from loadtests.rig.codebase import CodeError
+    from loadtests.rig.slices import SliceError
+    from loadtests.rig.targets import TargetError
+    from loadtests.rig.trial import TrialError
+    from loadtests.running.gate import GateError
+    from loadtests.running.runner import RunError
     from microservices.launcher import LauncherError
     from microservices.topology import WorkspaceError
 
@@ -119,7 +119,7 @@ def run(
     shops: dict[Kind, str | None],
 ) -> None:
     """Run experiments in full (a NAME of the list, `all`, or your own TOML file) and write the report."""
-    from loadtests import runner
+    from loadtests.running import runner
 
     if resume:
         if names or short or repeats or slices or any(shops.values()):
@@ -143,7 +143,7 @@ def run(
 @_shops
 def demo(show: bool, repeats: int | None, shops: dict[Kind, str | None]) -> None:
     """Seed and boot both shops, compare them in about three minutes, write the report."""
-    from loadtests.runner import Options
+    from loadtests.running.runner import Options
 
     chosen = _repeated([experiments.load(name).short() for name in DEMO], repeats)
     options = Options(
@@ -173,8 +173,8 @@ def report(folder: Path) -> None:
 @click.option("--markdown", is_flag=True, help="Everything as Markdown.")
 def compare_command(before: Path, after: Path, everything: bool, markdown: bool) -> None:
     """Show what changed beyond noise from one RUN to another."""
-    from loadtests import compare
-    from loadtests.runner import read_run
+    from loadtests.report import compare
+    from loadtests.running.runner import read_run
 
     runs = [read_run(folder) for folder in (before, after)]
     one, other = (compare.Side(run.notes, run.experiments, run.results, run.measured) for run in runs)
@@ -194,13 +194,13 @@ def compare_command(before: Path, after: Path, everything: bool, markdown: bool)
 )
 def selftest_command(tries: int, seed: int, processes: bool) -> None:
     """Hold the lab to what it says, on simulated trials: exit status 1 when it fails."""
-    from loadtests.selftest import selftest, terminal
+    from loadtests.selftest.statistics import selftest, terminal
 
     console = Console()
     with console.status("trying") as status:
         checks = list(selftest(seed, tries))
         if processes:
-            from loadtests.selftest_processes import real
+            from loadtests.selftest.processes import real
 
             for check in real(seed):
                 status.update(f"{check.name}: {check.found}")
@@ -224,7 +224,7 @@ def _repeated(chosen: list[Experiment], repeats: int | None) -> list[Experiment]
 
 def _run(chosen: Sequence[Experiment], options: "Options") -> Path:
     """Run a new run, announced by its names and its length."""
-    from loadtests import runner
+    from loadtests.running import runner
 
     folder = RUNS / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.form}"
     names = ", ".join(each.name for each in chosen)
@@ -234,7 +234,7 @@ def _run(chosen: Sequence[Experiment], options: "Options") -> Path:
 
 def _watch(folder: Path, work: "Callable[[Callable[[Step], None]], None]") -> Path:
     """Work with progress on the terminal; the ledger and the report's place at the end."""
-    from loadtests.live import Watch
+    from loadtests.rig.live import Watch
 
     # Whoever ends the lab politely leaves no shop behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -252,9 +252,9 @@ def _watch(folder: Path, work: "Callable[[Callable[[Step], None]], None]") -> Pa
 
 def _report(folder: Path, console: Console) -> Path:
     """Write results.json, report.html and summary.md from the raw files, and show the ledger."""
-    from loadtests import ledger
-    from loadtests.report import html, summary
-    from loadtests.runner import RunError, read_run
+    from loadtests.report import ledger
+    from loadtests.report.page import html, summary
+    from loadtests.running.runner import RunError, read_run
 
     done = read_run(folder)
     if not any(each["trials"] for each in done.results["experiments"]):

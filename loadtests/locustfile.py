@@ -4,6 +4,6 @@ Waits here are closed (each user waits for its answer), right for trying things 
 numbers to compare shops by, use `loadtests run`, which opens the arrivals.
 """
 
-from loadtests.personas import Buyer, RecommendationWidget, Searcher, WindowShopper
+from loadtests.load.personas import Buyer, RecommendationWidget, Searcher, WindowShopper
 
 __all__ = ["Buyer", "RecommendationWidget", "Searcher", "WindowShopper"]

@@ -184,7 +184,7 @@ def routes() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from microservices.gateway import public_paths
+    from microservices.launcher.gateway import public_paths
 
     table = Table("public path", "answered by", "which calls")
     table.columns[0].no_wrap = True
@@ -225,7 +225,7 @@ def _server_options(command: Callable[..., None]) -> Callable[..., None]:
 @_server_options
 def create_databases(url: str, prefix: str) -> None:
     """Make what is missing and print the setting that the shop needs; what is there stays."""
-    from microservices.databases import Server, create
+    from microservices.launcher.databases import Server, create
 
     pattern = create(Server(url, prefix), default_home() / "postgresql")
     click.echo(f"export SHOP_DATABASE_URL='{pattern}'")
@@ -235,7 +235,7 @@ def create_databases(url: str, prefix: str) -> None:
 @_server_options
 def drop_databases(url: str, prefix: str) -> None:
     """Drop the databases with all that they hold, and the roles."""
-    from microservices.databases import Server, drop
+    from microservices.launcher.databases import Server, drop
 
     drop(Server(url, prefix))
     click.echo(f"The databases and roles {prefix}_<service> are gone.")
@@ -276,8 +276,8 @@ def _default_data() -> Path:
 
 
 def _seed_if_wanted(data: Path, *, fresh: bool | None) -> None:
-    from microservices.seed import is_seeded
-    from microservices.seed import seed as fill
+    from microservices.launcher.seed import is_seeded
+    from microservices.launcher.seed import seed as fill
 
     if fresh or (fresh is None and not is_seeded(data)):
         started = time.perf_counter()

@@ -51,7 +51,7 @@ class Topology:
     folder: Path | None = None
     """Working directory of its processes, so that the packages there win; the launcher's own when None."""
     caddyfile: Path | None = None
-    """The gateway's configuration, where it is written by hand; what `microservices.gateway` makes when None."""
+    """The gateway's configuration, where it is written by hand; made by `microservices.launcher.gateway` when None."""
 
     def service(self, name: str) -> Service:
         """The service of that name; KeyError when there is none."""

@@ -16,7 +16,7 @@ import psutil
 import requests
 
 from exercises.checking import Answer, Bench, Shop, check
-from loadtests import slices
+from loadtests.rig import slices
 
 HOT, REPLICAS, MORE = "recommendations", 4, 5
 DOOR, TOPOLOGY = "Caddyfile", "topology.py"

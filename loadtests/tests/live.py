@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.parity import ParityResult, run_parity
-from loadtests.parity.script import SHORTEST
-from microservices.databases import Server
+from loadtests.contract.parity import ParityResult, run_parity
+from loadtests.contract.parity.script import SHORTEST
 from microservices.launcher import MONOLITH, SPLIT, Fleet
+from microservices.launcher.databases import Server
 from microservices.tests import postgresql
 from microservices.topology import Topology
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from loadtests.experiment import Experiment, parse
-from loadtests.plan import PlannedPhase
-from loadtests.processes import MACHINE_BUSY, MACHINE_STOLEN
-from loadtests.raw import RawTrial, Request, Usage
+from loadtests.analysis.raw import RawTrial, Request, Usage
+from loadtests.analysis.records import MACHINE_BUSY, MACHINE_STOLEN
+from loadtests.experiments.experiment import Experiment, parse
+from loadtests.planning.phases import PlannedPhase
 
 TEXT = """
 name = "toy"

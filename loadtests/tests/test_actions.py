@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.actions import Actor, Slicing
-from loadtests.parts import What
-from loadtests.plan import PlannedAction, PlannedPhase
+from loadtests.experiments.kinds import What
+from loadtests.planning.phases import PlannedAction, PlannedPhase
+from loadtests.rig.actions import Actor, Slicing
 from microservices.launcher import Fleet, Phase, Replica
 from microservices.launcher.readiness import status
 from microservices.tests.conftest import stub_topology, wait_until

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.analysis import analyse, is_valid
-from loadtests.raw import RawTrial
+from loadtests.analysis.raw import RawTrial
+from loadtests.analysis.results import analyse, is_valid
 from loadtests.tests.made_up import MACHINE, request, three_repeats, toy, trial
 
 

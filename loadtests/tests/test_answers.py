@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from loadtests.answers import level_answers, scaling_answers
-from loadtests.experiment import Experiment, load
-from loadtests.ledger import TIMES
+from loadtests.experiments.experiment import Experiment, load
+from loadtests.report.answers import level_answers, scaling_answers
+from loadtests.report.ledger import TIMES
 
 
 def trial(

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.arrivals import Phase, Shape, offsets, schedule
+from loadtests.experiments.kinds import Shape
+from loadtests.load.arrivals import Phase, offsets, schedule
 
 rates = st.floats(min_value=0.5, max_value=200)
 seconds = st.floats(min_value=0.1, max_value=20)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.bars import MEBIBYTE
-from loadtests.bench import HELLO, Cost, Measured, checks
-from loadtests.client import BadAnswerError, Connection
-from loadtests.journeys import ENDPOINTS, MIXED, Shopper
-from loadtests.processes import cpu_seconds, moments
+from loadtests.bench.bars import MEBIBYTE
+from loadtests.bench.client import BadAnswerError, Connection
+from loadtests.bench.endpoints import HELLO, Cost, Measured, checks
+from loadtests.bench.journeys import ENDPOINTS, MIXED, Shopper
+from loadtests.rig.processes import cpu_seconds, moments
 
 STUB = Path(__file__).with_name("stub_shop.py")
 

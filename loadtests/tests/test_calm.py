@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.calm import LONGEST_SECONDS, WINDOW_SECONDS, Patience, disturbance
+from loadtests.running.calm import LONGEST_SECONDS, WINDOW_SECONDS, Patience, disturbance
 
 CALM, STOLEN, BUSY = (0.02, 0.0), (0.02, 0.3), (0.6, 0.0)
 

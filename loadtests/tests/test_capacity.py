@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.capacity import Bracket, Promise, Search, Tried
+from loadtests.planning.capacity import Bracket, Promise, Search, Tried
 
 Shop = Callable[[float], bool]
 capacities = st.floats(min_value=2, max_value=4000)

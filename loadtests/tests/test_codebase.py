@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from loadtests.codebase import _count, _lines
+from loadtests.rig.codebase import _count, _lines
 
 SOURCE = '''"""What it is for.
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from loadtests import compare
-from loadtests.analysis import measure_all, results_of
-from loadtests.change import beyond_noise, change
-from loadtests.compare import CHANGED, NOISE, UNKNOWN, Side
-from loadtests.experiment import parse
+from loadtests.analysis.change import beyond_noise, change
+from loadtests.analysis.results import measure_all, results_of
+from loadtests.experiments.experiment import parse
+from loadtests.report import compare
+from loadtests.report.compare import CHANGED, NOISE, UNKNOWN, Side
 from loadtests.tests.made_up import MACHINE, NOTES, TEXT, toy, trial
 
 TRIES = 200

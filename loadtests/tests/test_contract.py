@@ -9,7 +9,7 @@ from typing import Any
 import openapi_spec_validator
 import pytest
 
-from loadtests.acceptance.contract import Contract, ContractBroken
+from loadtests.contract.acceptance.contract import Contract, ContractBroken
 
 CONTRACT = Contract.load()
 OPERATIONS = [

@@ -8,11 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests import curves
-from loadtests.arrivals import Phase, schedule
-from loadtests.curves import CurveError, Point, double_wave, expected, offsets, read_csv, spike, steps, within
-from loadtests.experiment import Experiment, ExperimentError, load, parse
-from loadtests.plan import plan
+from loadtests.experiments import curves
+from loadtests.experiments.curves import (
+    CurveError,
+    Point,
+    double_wave,
+    expected,
+    offsets,
+    read_csv,
+    spike,
+    steps,
+    within,
+)
+from loadtests.experiments.experiment import Experiment, ExperimentError, load, parse
+from loadtests.load.arrivals import Phase, schedule
+from loadtests.planning.plan import plan
 from loadtests.tests.made_up import TEXT
 
 lengths = st.floats(min_value=1, max_value=60)

@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
-from loadtests import experiment
-from loadtests.experiment import ExperimentError, Persona, load, names, parse
+from loadtests.experiments import experiment
+from loadtests.experiments.experiment import ExperimentError, Persona, load, names, parse
 from loadtests.tests.made_up import TEXT, toy
 
 
@@ -30,7 +30,7 @@ def test_a_demo_keeps_the_rates_and_shortens_the_rest(name: str) -> None:
 
 def test_the_personas_of_experiments_are_those_that_exist() -> None:
     # In a process of its own: Locust patches the standard library when it is imported.
-    code = "import json; from loadtests.personas import PERSONAS; print(json.dumps(list(PERSONAS)))"
+    code = "import json; from loadtests.load.personas import PERSONAS; print(json.dumps(list(PERSONAS)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(json.loads(done.stdout)) == set(get_args(Persona))
 

@@ -6,14 +6,15 @@ from typing import Self
 
 import pytest
 
-from loadtests import parity, slices
-from loadtests.gate import GateError, same_work
-from loadtests.parity import Difference, ParityResult
-from loadtests.parts import Kind
-from loadtests.report import about
-from loadtests.targets import KINDS, Running, Started, Target
+from loadtests.contract import parity
+from loadtests.contract.parity import Difference, ParityResult
+from loadtests.experiments.kinds import Kind
+from loadtests.report.page import about
+from loadtests.rig import slices
+from loadtests.rig.targets import KINDS, Running, Started, Target
+from loadtests.rig.trial import Bench
+from loadtests.running.gate import GateError, same_work
 from loadtests.tests.made_up import MACHINE, NOTES
-from loadtests.trial import Bench
 from microservices.launcher import MONOLITH
 
 LATE = Difference(

@@ -37,7 +37,7 @@ def generate(tmp_path: Path, spec: dict[str, Any]) -> tuple[dict[str, Any], list
     out = tmp_path / "requests.csv.gz"
     file = tmp_path / "spec.json"
     file.write_text(json.dumps({"seed": "1:0", "out": str(out), **spec}))
-    command = [sys.executable, "-m", "loadtests.generate", str(file)]
+    command = [sys.executable, "-m", "loadtests.load.generate", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     with gzip.open(out, "rt", newline="") as rows:
         return json.loads(done.stdout), list(csv.DictReader(rows))

@@ -6,12 +6,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtests import slices
-from loadtests.bars import Check
-from loadtests.bench import as_json
-from loadtests.instruments import generator, million, slicing
-from loadtests.raw import read_requests, read_trials
-from loadtests.stats import Bar
+from loadtests.analysis.raw import read_requests, read_trials
+from loadtests.bench import generator, million, slicing
+from loadtests.bench.bars import Check
+from loadtests.bench.endpoints import as_json
+from loadtests.experiments.bar import Bar
+from loadtests.rig import slices
 
 pytestmark = pytest.mark.processes
 

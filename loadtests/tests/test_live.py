@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from loadtests import live
-from loadtests.live import Moment, Watch, append, last, moment, replicas_into, said
+from loadtests.load import moments
+from loadtests.load.moments import Moment, append, last, moment
+from loadtests.rig.live import Watch, replicas_into, said
 
 STUB = Path(__file__).with_name("stub_shop.py")
 NOW = Moment(12.0, "spike", 118.0, 43.2, 2, 5, 7)
@@ -46,7 +47,7 @@ def test_before_the_first_answer_there_is_nothing_to_say() -> None:
 def test_a_line_that_is_being_written_is_not_read(tmp_path: Path) -> None:
     assert last(tmp_path) is None
     append(tmp_path, NOW)
-    with (tmp_path / live.MOMENTS).open("a") as file:
+    with (tmp_path / moments.MOMENTS).open("a") as file:
         file.write('{"at": 13.0, "pha')
     assert last(tmp_path) == NOW
 
@@ -126,7 +127,7 @@ def test_the_generator_tells_what_it_does_every_second(tmp_path: Path) -> None:
     }
     file = tmp_path / "spec.json"
     file.write_text(json.dumps(spec))
-    command = [sys.executable, "-m", "loadtests.generate", str(file)]
+    command = [sys.executable, "-m", "loadtests.load.generate", str(file)]
     generator = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert generator.stdin is not None
     assert generator.stdout is not None
@@ -139,7 +140,7 @@ def test_the_generator_tells_what_it_does_every_second(tmp_path: Path) -> None:
         for process in (generator, shop):
             process.kill()
             process.communicate()
-    lines = [Moment(**json.loads(line)) for line in (tmp_path / live.MOMENTS).read_text().splitlines()]
+    lines = [Moment(**json.loads(line)) for line in (tmp_path / moments.MOMENTS).read_text().splitlines()]
     assert lines
     assert sorted({line.at for line in lines}) == [line.at for line in lines]
     assert {line.phase for line in lines} == {"quiet"}

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from loadtests.machine import forget_settings
+from loadtests.rig.machine import forget_settings
 
 
 def test_settings_of_the_users_own_shop_do_not_reach_the_shops_of_the_lab(monkeypatch: pytest.MonkeyPatch):

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from loadtests.measure import SHARES, PhaseResult, bounded, measure
-from loadtests.processes import MACHINE_BUSY, MACHINE_STOLEN
-from loadtests.raw import RawTrial
-from loadtests.stats import Number
+from loadtests.analysis.measure import SHARES, PhaseResult, bounded, measure
+from loadtests.analysis.raw import RawTrial
+from loadtests.analysis.records import MACHINE_BUSY, MACHINE_STOLEN
+from loadtests.analysis.stats import Number
 from loadtests.tests.made_up import request, steady, trial
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.acceptance.contract import Contract
-from loadtests.acceptance.shelf import Shelf
-from loadtests.acceptance.visitors import DECLINED, Customer, Visitor, new_key, register
-from loadtests.acceptance.waiting import at_once, eventually
-from loadtests.fuzz.run import Fuzzed, fuzz
+from loadtests.contract.acceptance.contract import Contract
+from loadtests.contract.acceptance.shelf import Shelf
+from loadtests.contract.acceptance.visitors import DECLINED, Customer, Visitor, new_key, register
+from loadtests.contract.acceptance.waiting import at_once, eventually
+from loadtests.contract.fuzz.run import Fuzzed, fuzz
 from loadtests.tests import live
 from loadtests.tests.live import Shops
 from microservices.chaos import invariants
@@ -207,7 +207,7 @@ def _expect_many_and_all_right(result: Fuzzed, least: int) -> None:
 
 @pytest.mark.acceptance
 def test_the_acceptance_suite_holds(shop_url: str, tmp_path: Path) -> None:
-    suite = Path(__file__).resolve().parents[1] / "acceptance"
+    suite = Path(__file__).resolve().parents[1] / "contract" / "acceptance"
     command = [
         sys.executable,
         "-m",

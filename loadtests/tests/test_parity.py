@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from loadtests.acceptance.contract import Contract
-from loadtests.parity import execute
-from loadtests.parity.compare import Answer, differences_of, visible_texts
-from loadtests.parity.execute import run_script
-from loadtests.parity.scenes import FORM
-from loadtests.parity.script import SCENES, SHORTEST, write_script
-from loadtests.parity.steps import Catalogue, Step, get, send, sign_in
+from loadtests.contract.acceptance.contract import Contract
+from loadtests.contract.parity import execute
+from loadtests.contract.parity.compare import Answer, differences_of, visible_texts
+from loadtests.contract.parity.execute import run_script
+from loadtests.contract.parity.scenes import FORM
+from loadtests.contract.parity.script import SCENES, SHORTEST, write_script
+from loadtests.contract.parity.steps import Catalogue, Step, get, send, sign_in
 
 CATALOGUE = Catalogue(
     skus=[f"P{number:05}" for number in range(1, 101)],
@@ -76,8 +76,8 @@ def test_a_script_holds_refusals_and_good_checkouts() -> None:
 
 
 def test_no_scene_is_left_out_of_the_shortest_script() -> None:
-    from loadtests.parity import scenes
-    from loadtests.parity.writer import Writer
+    from loadtests.contract.parity import scenes
+    from loadtests.contract.parity.writer import Writer
 
     for seed in range(50):
         writer = Writer(seed, CATALOGUE)

@@ -2,8 +2,9 @@
 
 from itertools import groupby
 
-from loadtests.experiment import load
-from loadtests.plan import Trial, plan, system_of
+from loadtests.experiments.experiment import load
+from loadtests.planning.plan import plan, system_of
+from loadtests.planning.trials import Trial
 from loadtests.tests.made_up import toy
 
 

@@ -13,15 +13,15 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from loadtests import ledger
-from loadtests.analysis import analyse, metric_name
-from loadtests.charts import draw
-from loadtests.claims import Chart
-from loadtests.doubts import doubts
-from loadtests.experiment import load
-from loadtests.report import html, summary
+from loadtests.analysis.results import analyse, metric_name
+from loadtests.experiments.claims import Chart
+from loadtests.experiments.experiment import load
+from loadtests.experiments.units import UNITS
+from loadtests.report import ledger
+from loadtests.report.charts import draw
+from loadtests.report.doubts import doubts
+from loadtests.report.page import html, summary
 from loadtests.tests.made_up import MACHINE, NOTES, three_repeats, toy
-from loadtests.units import UNITS
 
 GOLDEN = Path(__file__).with_name("golden")
 

@@ -11,20 +11,24 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from loadtests import cli, runner, slices
-from loadtests.calm import Patience
-from loadtests.doubts import doubts
-from loadtests.experiment import Experiment, load, names
-from loadtests.gate import GateError
-from loadtests.plan import Trial, plan
-from loadtests.raw import COLUMNS, read_trials
-from loadtests.runner import Options, RunError, Sitting, Step
-from loadtests.targets import Started
+from loadtests import cli
+from loadtests.analysis.raw import read_trials
+from loadtests.analysis.records import COLUMNS
+from loadtests.experiments.experiment import Experiment, load, names
+from loadtests.planning.plan import plan
+from loadtests.planning.trials import Trial
+from loadtests.report.doubts import doubts
+from loadtests.rig import slices
+from loadtests.rig.targets import Started
+from loadtests.rig.trial import Bench, TrialError
+from loadtests.running import runner
+from loadtests.running.calm import Patience
+from loadtests.running.gate import GateError
+from loadtests.running.runner import Options, RunError, Sitting, Step
+from loadtests.running.work import Work
 from loadtests.tests.made_up import TEXT, steady, toy
 from loadtests.tests.test_searches import searching
 from loadtests.tests.test_turns import in_turns
-from loadtests.trial import Bench, TrialError
-from loadtests.work import Work
 
 OPTIONS = Options("full", "loadtests run toy", backend="none", patience=0.0)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests import student
-from loadtests.scaling import Law, efficiency, fit
+from loadtests.analysis import student
+from loadtests.analysis.scaling import Law, efficiency, fit
 
 SIZES = (1, 2, 4, 8)
 TRIES = 100

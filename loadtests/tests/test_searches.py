@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from loadtests.analysis import results_of
-from loadtests.experiment import Experiment, ExperimentError, parse
-from loadtests.measure import PhaseResult
-from loadtests.plan import Trial, plan
-from loadtests.searches import answer, follow
+from loadtests.analysis.measure import PhaseResult
+from loadtests.analysis.results import results_of
+from loadtests.analysis.searches import answer, follow
+from loadtests.experiments.experiment import Experiment, ExperimentError, parse
+from loadtests.planning.plan import plan
+from loadtests.planning.trials import Trial
 from loadtests.tests.made_up import MACHINE, TEXT
 
 PROBE = """

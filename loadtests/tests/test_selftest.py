@@ -10,8 +10,11 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from loadtests import cli, gate, selftest, slices, student, validity
-from loadtests.selftest import Check, least_of, terminal
+from loadtests import cli
+from loadtests.analysis import student, validity
+from loadtests.running import gate
+from loadtests.selftest import statistics as selftest
+from loadtests.selftest.statistics import Check, least_of, terminal
 
 TRIES = 60
 
@@ -40,13 +43,13 @@ def test_wrong_intervals_fail_the_checks_of_chance(
 @pytest.mark.parametrize(
     ("where", "limit", "value", "name"),
     [
-        (validity, "MOST_LATE_MS", 1e9, "A generator starved of CPU"),
-        (validity, "MOST_GENERATOR_CORES", 1.0, "A generator that was the slow one"),
-        (slices, "TOLERANCE", 0.5, "A slice that was exceeded"),
+        (validity, "MAX_LATE_MS", 1e9, "A generator starved of CPU"),
+        (validity, "MAX_GENERATOR_CORES", 1.0, "A generator that was the slow one"),
+        (validity, "SLICE_TOLERANCE", 0.5, "A slice that was exceeded"),
         (validity, "LEAST_ACHIEVED", 0.5, "A shop that fell behind"),
         (validity, "WARM_FACTOR", 9.0, "A shop that was still warming up"),
-        (validity, "MOST_STOLEN", 0.5, "A machine whose CPU others took"),
-        (validity, "MOST_BUSY", 1.5, "A machine that was full"),
+        (validity, "MAX_STOLEN", 0.5, "A machine whose CPU others took"),
+        (validity, "MAX_BUSY", 1.5, "A machine that was full"),
         (gate, "refusal", lambda result: None, "Shops that do not answer alike"),
     ],
 )

@@ -17,14 +17,16 @@ from typing import Any
 import psutil
 import pytest
 
-from loadtests import selftest_processes, simulated, slices
-from loadtests.alter import altered
-from loadtests.instruments.slicing import BUSY
-from loadtests.raw import RawTrial
-from loadtests.selftest import SLOWER
-from loadtests.selftest_processes import Lab, Spoil, experiment
+from loadtests.analysis.raw import RawTrial
+from loadtests.bench.slicing import BUSY
+from loadtests.rig import slices
+from loadtests.rig.trial import TrialError
+from loadtests.selftest import processes as selftest_processes
+from loadtests.selftest import simulated
+from loadtests.selftest.alter import altered
+from loadtests.selftest.processes import Lab, Spoil, experiment
+from loadtests.selftest.statistics import SLOWER
 from loadtests.tests.test_slices import cores_used
-from loadtests.trial import TrialError
 
 STUB = Path(__file__).with_name("stub_shop.py")
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtests import slices
-from loadtests.governor import LATEST_SECONDS, PERIOD_SECONDS, Account
-from loadtests.instruments.slicing import BUSY
-from loadtests.processes import cpu_seconds
+from loadtests.analysis.validity import slice_doubt
+from loadtests.bench.slicing import BUSY
+from loadtests.rig import slices
+from loadtests.rig.governor import LATEST_SECONDS, PERIOD_SECONDS, Account
+from loadtests.rig.processes import cpu_seconds
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_busy_process_is_kept_to_its_slice(
 ) -> None:
     backend.put("busy", busy.pid, 0.2)
     used, possible = cores_of_both((busy.pid, free.pid), 1.5)
-    assert slices.doubt("busy", 0.2, used, saturated=False) is None
+    assert slice_doubt("busy", 0.2, used, saturated=False) is None
     assert used > 0.9 * min(0.2, possible / 2)
 
 
@@ -140,7 +141,7 @@ def test_both_versions_of_control_groups_are_found_where_they_are_mounted() -> N
     [(0.1, True, True), (0.109, True, True), (0.115, False, False), (0.02, False, True), (0.02, True, False)],
 )
 def test_a_slice_is_kept_within_ten_percent(used: float, *, saturated: bool, kept: bool) -> None:
-    assert (slices.doubt("cart-1", 0.1, used, saturated=saturated) is None) == kept
+    assert (slice_doubt("cart-1", 0.1, used, saturated=saturated) is None) == kept
 
 
 def test_a_busy_group_runs_on_its_share_of_a_period_and_then_stands_still_for_the_rest_of_it() -> None:
@@ -196,7 +197,7 @@ def test_eight_busy_processes_are_each_kept_below_their_slice(backend: slices.Sl
         psutil_pause(1.5)
         elapsed = time.monotonic() - since
         used = [(cpu_seconds(each.pid) - start) / elapsed for each, start in zip(many, before, strict=True)]
-        doubts = [slices.doubt("busy", 0.1, cores, saturated=False) for cores in used]
+        doubts = [slice_doubt("busy", 0.1, cores, saturated=False) for cores in used]
         assert doubts == [None] * 8
         assert min(used) > 0
     finally:

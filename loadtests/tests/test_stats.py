@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests import stats
-from loadtests.stats import SMALLEST_DIFFERENCE, Bar, Interval, Verdict, judge_bar, judge_direction, share
+from loadtests.analysis import stats
+from loadtests.analysis.stats import SMALLEST_DIFFERENCE, Interval, Verdict, judge_bar, judge_direction, share
+from loadtests.analysis.summaries import percentile
+from loadtests.experiments.bar import Bar
 
 positive = st.floats(min_value=1e-3, max_value=1e6)
 samples = st.lists(positive, min_size=1, max_size=40)
@@ -18,23 +20,23 @@ repeats = st.lists(positive, min_size=2, max_size=12)
 @given(samples, st.floats(min_value=0, max_value=1))
 def test_a_percentile_lies_between_the_smallest_and_the_largest(values: list[float], share: float) -> None:
     slack = 1e-9 * max(values)
-    assert min(values) - slack <= stats.percentile(values, share) <= max(values) + slack
+    assert min(values) - slack <= percentile(values, share) <= max(values) + slack
 
 
 @given(samples, st.floats(min_value=0, max_value=1), st.floats(min_value=0, max_value=1))
 def test_percentiles_rise_with_their_share(values: list[float], one: float, other: float) -> None:
     low, high = sorted((one, other))
-    assert stats.percentile(values, low) <= stats.percentile(values, high) * (1 + 1e-12)
+    assert percentile(values, low) <= percentile(values, high) * (1 + 1e-12)
 
 
 def test_a_percentile_between_two_values_is_interpolated() -> None:
-    assert stats.percentile([10, 20, 30, 40], 0.5) == 25
-    assert stats.percentile([10, 20], 0.95) == pytest.approx(19.5)
+    assert percentile([10, 20, 30, 40], 0.5) == 25
+    assert percentile([10, 20], 0.95) == pytest.approx(19.5)
 
 
 def test_a_percentile_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        stats.percentile([], 0.5)
+        percentile([], 0.5)
 
 
 @given(repeats)

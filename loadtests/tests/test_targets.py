@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.experiment import load
-from loadtests.parts import Kind
-from loadtests.targets import Running, Started, Target, TargetError, check, target
+from loadtests.experiments.experiment import load
+from loadtests.experiments.kinds import Kind
+from loadtests.rig.targets import Running, Started, Target, TargetError, check, target
 from loadtests.tests.made_up import toy
 
 TOPOLOGY = """

@@ -6,13 +6,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtests import slices
-from loadtests.experiment import parse
-from loadtests.measure import measure
-from loadtests.plan import plan
-from loadtests.raw import read_trial
-from loadtests.targets import target
-from loadtests.trial import Bench, run_trials
+from loadtests.analysis.measure import measure
+from loadtests.analysis.raw import read_trial
+from loadtests.experiments.experiment import parse
+from loadtests.planning.plan import plan
+from loadtests.rig import slices
+from loadtests.rig.targets import target
+from loadtests.rig.trial import Bench, run_trials
 
 pytestmark = pytest.mark.processes
 

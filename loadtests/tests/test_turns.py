@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.analysis import per_repeat
-from loadtests.experiment import Experiment, ExperimentError, load, parse
-from loadtests.measure import measure
-from loadtests.plan import Trial, plan
-from loadtests.raw import RawTrial, Usage
+from loadtests.analysis.measure import measure
+from loadtests.analysis.raw import RawTrial, Usage
+from loadtests.analysis.results import per_repeat
+from loadtests.experiments.experiment import Experiment, ExperimentError, load, parse
+from loadtests.planning.plan import plan
+from loadtests.planning.trials import Trial
 from loadtests.tests.made_up import TEXT, request, toy, trial
 
 TURNS = '[turns]\nphase = "quiet"\nseconds = 2.5\nlead_seconds = 0.5\ngroups = [["one", "two"]]\n\n[limits]'

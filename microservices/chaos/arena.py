@@ -16,7 +16,7 @@ from pathlib import Path
 from microservices.chaos.faultproxy import FaultProxy
 from microservices.chaos.invariants import Databases, Shop
 from microservices.launcher import SPLIT, Fleet
-from microservices.seed import seed
+from microservices.launcher.seed import seed
 
 SIZES = {
     "SHOP_SEED": "1",

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from microservices import gateway
+from microservices.launcher import gateway
 from microservices.launcher.environment import MARK, inherited, make_keys, service_environment
 from microservices.launcher.errors import MissingProgram, NotStarted
 from microservices.launcher.ports import Ports, require_free

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from microservices.gateway import HOST, Addresses
 from microservices.launcher.errors import LauncherError
+from microservices.launcher.gateway import HOST, Addresses
 from microservices.topology import Service, Topology
 
 MARK = "SHOP_FLEET"

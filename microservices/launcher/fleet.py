@@ -21,8 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from microservices import gateway
-from microservices.launcher import readiness, state
+from microservices.launcher import gateway, readiness, state
 from microservices.launcher.blueprint import GATEWAY, Blueprint
 from microservices.launcher.errors import NotStarted, WrongScale
 from microservices.launcher.folder import RunFolder, default_home

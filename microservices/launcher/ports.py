@@ -15,8 +15,8 @@ import socket
 import tempfile
 from pathlib import Path
 
-from microservices.gateway import HOST
 from microservices.launcher.errors import LauncherError, PortTaken
+from microservices.launcher.gateway import HOST
 
 FIRST, LAST = 20_000, 32_000
 BLOCK = 100

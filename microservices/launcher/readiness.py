@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from microservices.gateway import HOST
+from microservices.launcher.gateway import HOST
 
 
 def status(port: int, path: str = "/readyz", timeout: float = 1.0) -> int | None:

@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from microservices.gateway import Settings
 from microservices.launcher import Fleet
 from microservices.launcher.environment import MARK
+from microservices.launcher.gateway import Settings
 from microservices.topology import Service, Topology
 
 PYTHON = sys.executable

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from microservices.databases import Server, create, drop
 from microservices.launcher import default_home
+from microservices.launcher.databases import Server, create, drop
 from microservices.topology import SPLIT, Topology
 
 CONNECTIONS = 50

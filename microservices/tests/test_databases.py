@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from microservices import databases as module
 from microservices.chassis.database import Database
 from microservices.cli import cli
-from microservices.databases import DatabasesError, Server, create, drop
+from microservices.launcher import databases as module
+from microservices.launcher.databases import DatabasesError, Server, create, drop
 from microservices.orders.models import Base
 from microservices.tests import postgresql
 from microservices.topology import SPLIT, Topology

@@ -18,7 +18,7 @@ import pytest
 from microservices.chaos.faultproxy import FaultProxy
 from microservices.chaos.invariants import Databases, Shop, Told, broken
 from microservices.launcher import SPLIT, Fleet
-from microservices.seed import seed
+from microservices.launcher.seed import seed
 from microservices.tests.conftest import Answer, call, public_port, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timed]

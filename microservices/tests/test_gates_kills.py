@@ -22,7 +22,7 @@ from microservices.chaos.invariants import Databases, Shop, repeats_tell_one_out
 from microservices.chaos.load import Load, stock_up
 from microservices.launcher import SPLIT
 from microservices.launcher.ports import Ports
-from microservices.seed import seed
+from microservices.launcher.seed import seed
 from microservices.tests.conftest import call, processes_marked, wait_until
 from microservices.tests.gates import in_time, monolith, process_mark, split, under_load
 from microservices.tests.shops import look_at_monolith

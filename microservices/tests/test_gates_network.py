@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from loadtests.stats import percentile, ratio
+from loadtests.analysis.stats import ratio
+from loadtests.analysis.summaries import percentile
 from microservices.chaos.arena import Arena
 from microservices.chaos.client import Client, History
 from microservices.chaos.faults import NETWORK, Fault, happening

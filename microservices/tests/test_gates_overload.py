@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from loadtests.stats import percentile, ratio
+from loadtests.analysis.stats import ratio
+from loadtests.analysis.summaries import percentile
 from microservices.chaos.load import PLENTY
 from microservices.tests.gates import in_time, monolith, split
 

@@ -10,8 +10,8 @@ import pytest
 
 from microservices.chaos.client import Client, History
 from microservices.chaos.faults import Fault, kill, paused
-from microservices.gateway import Settings
 from microservices.launcher import SPLIT
+from microservices.launcher.gateway import Settings
 from microservices.tests.conftest import wait_until
 from microservices.tests.gates import in_time, split, under_load
 

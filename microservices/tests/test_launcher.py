@@ -16,10 +16,9 @@ import psutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from microservices import gateway
-from microservices.gateway import Settings
-from microservices.launcher import AlreadyRunning, Fleet, MissingProgram, NotStarted, PortTaken
+from microservices.launcher import AlreadyRunning, Fleet, MissingProgram, NotStarted, PortTaken, gateway
 from microservices.launcher.environment import MARK
+from microservices.launcher.gateway import Settings
 from microservices.tests.conftest import (
     LAUNCH,
     PYTHON,

@@ -4,8 +4,8 @@ import sqlite3
 
 import pytest
 
-from microservices import seed as seeding
 from microservices.launcher import LauncherError
+from microservices.launcher import seed as seeding
 from microservices.topology import Service, Topology
 
 SMALL = {"SHOP_PRODUCTS": "40", "SHOP_CUSTOMERS": "3", "SHOP_ORDERS": "10"}
@@ -71,7 +71,7 @@ def test_a_change_in_one_service_makes_only_its_database_again(tmp_path, ran, mo
     (tmp_path / "code" / "chassis").mkdir()
     for file in ("catalog/models.py", "chassis/database.py", "chassis/seeding.py"):
         (tmp_path / "code" / file).write_text("before")
-    monkeypatch.setattr(seeding, "__file__", str(tmp_path / "code" / "seed.py"))
+    monkeypatch.setattr(seeding, "__file__", str(tmp_path / "code" / "launcher" / "seed.py"))
     seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path)
     (tmp_path / "code" / "catalog" / "routes.py").write_text("decides no data")
     seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path)

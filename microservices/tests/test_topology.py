@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from microservices.gateway import Addresses, public_paths
 from microservices.launcher import WrongScale
 from microservices.launcher.environment import make_keys, service_environment
 from microservices.launcher.fleet import Fleet
+from microservices.launcher.gateway import Addresses, public_paths
 from microservices.topology import MONOLITH, SPLIT, Service, Topology
 
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from microservices.launcher import Fleet, NotStarted
-from microservices.seed import seed_workspace
+from microservices.launcher.seed import seed_workspace
 from microservices.topology import WorkspaceError, load
 
 TOPOLOGY = """\

@@ -1,0 +1,1 @@
+"""What things cost: CPU and requests per second of each endpoint, and what the lab's instruments are worth."""

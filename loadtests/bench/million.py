@@ -1,0 +1,86 @@
+"""The analysis of a very large run: a million requests in one trial, the most that has to be held at a time.
+
+`python -m loadtests.bench.million FOLDER` analyses the run in FOLDER and prints what that took; the benchmark
+makes the folder and asks a process of its own, whose peak memory is then that of the analysis and of nothing else.
+"""
+
+import csv
+import gzip
+import json
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from loadtests.analysis.records import COLUMNS
+from loadtests.bench.bars import MEBIBYTE, Check
+from loadtests.experiments.bar import Bar
+from loadtests.running.runner import read_run
+from loadtests.selftest import simulated
+
+ROWS = 1_000_000
+ROUTES = 12
+MAX_SECONDS = 10.0
+MAX_MEGABYTES = 500.0
+
+
+def checks(folder: Path, rows: int = ROWS) -> Iterator[Check]:
+    """Make such a run in `folder`, analyse it, and hold it to its bars."""
+    write(folder, rows)
+    command = [sys.executable, "-m", "loadtests.bench.million", str(folder)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - ourselves
+    took = json.loads(done.stdout)
+    yield Check(f"analysis of {rows:,} requests", took["seconds"], "s of CPU", Bar(at_most=MAX_SECONDS))
+    yield Check("its peak memory", took["megabytes"], "MB", Bar(at_most=MAX_MEGABYTES))
+
+
+def write(folder: Path, rows: int) -> None:
+    """A run of one experiment with one trial of so many rows, as the runner leaves it."""
+    raw = simulated.trial("monolith", 1, random.Random(1))
+    place = folder / "trials" / "001-a-r1"
+    place.mkdir(parents=True)
+    (folder / "experiments").mkdir()
+    (folder / "experiments" / "selftest.toml").write_text(simulated.TEXT, encoding="utf-8")
+    notes = {"form": "full", "experiments": ["selftest"], "repeats": {"selftest": 1}, "machine": {}}
+    (folder / "run.json").write_text(json.dumps(notes), encoding="utf-8")
+    facts = {**raw.facts, "phases": [asdict(phase) for phase in raw.phases]}
+    (place / "trial.json").write_text(json.dumps(facts), encoding="utf-8")
+    with gzip.open(place / "requests.csv.gz", "wt", compresslevel=1, newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(COLUMNS)
+        out.writerows(_row(n, n * simulated.SECONDS / rows) for n in range(rows))
+    with gzip.open(place / "processes.csv.gz", "wt", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(("at", "name", "cpu_seconds", "uss_bytes"))
+        for name, usage in raw.usage.items():
+            out.writerows(zip(usage.at, [name] * len(usage.at), usage.cpu, usage.uss, strict=True))
+
+
+def _row(number: int, at: float) -> tuple[object, ...]:
+    """A request among many; one in a hundred failed, and one in a hundred could not be started."""
+    route, took = f"GET /route/{number % ROUTES}", 0.005 + (number * 7919 % 1000) / 20_000
+    if number % 100 == 1:
+        return (f"{at:.6f}", "", "", 0, "searcher", route, 0, 0, 0)
+    status = 503 if number % 100 == 2 else 200
+    good = int(status == 200)
+    return (f"{at:.6f}", f"{at:.6f}", f"{at + took:.6f}", 0, "searcher", route, status, good, 500)
+
+
+def main() -> None:
+    """Analyse the run in the folder that is named, and print seconds and megabytes."""
+    # One thread that waits for nothing: its CPU time is what it takes when nobody else wants the core.
+    since = time.process_time()
+    read_run(Path(sys.argv[1]))
+    seconds = time.process_time() - since
+    # Kilobytes on Linux, bytes on macOS (getrusage(2) of each).
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEBIBYTE
+    sys.stdout.write(json.dumps({"seconds": seconds, "megabytes": peak}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What both shops promise: the acceptance suite, the parity script, and requests made from the contract."""

@@ -1,0 +1,161 @@
+"""A browser in a hundred lines: cookies, links and forms of real pages, no scripts.
+
+Redirects are not followed by themselves: where a page sends the visitor is what many tests are about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from loadtests.contract.acceptance.visitors import ComingFrom
+
+TIMEOUT_SECONDS = 30
+SESSION_COOKIE = "shop_session"
+VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+)
+
+
+@dataclass
+class Form:
+    """A form as the page offers it: what it would send if nobody typed anything."""
+
+    action: str
+    method: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+class PageParser(HTMLParser):
+    """Collects what a visitor can see and use, and notices tags that are closed in the wrong order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[Form] = []
+        self.links: list[str] = []
+        self.headings: list[str] = []
+        self.title = ""
+        self.text: list[str] = []
+        self.unbalanced: list[str] = []
+        self._open: list[str] = []
+        self._select = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag == "form":
+            self.forms.append(Form(given.get("action", ""), given.get("method", "get").upper()))
+        elif tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        elif tag == "h1":
+            self.headings.append("")
+        elif self.forms and "form" in self._open:
+            self._field(tag, given)
+
+    def _field(self, tag: str, given: dict[str, str]) -> None:
+        fields = self.forms[-1].fields
+        if tag == "select":
+            self._select = given.get("name", "")
+        elif tag == "option" and (self._select not in fields or "selected" in given):
+            fields[self._select] = given.get("value", "")
+        elif tag in ("input", "textarea") and given.get("name") and given.get("type") != "submit":
+            fields[given["name"]] = given.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop() != tag:
+            self.unbalanced.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if "title" in self._open:
+            self.title += data
+        if "h1" in self._open and self.headings:
+            self.headings[-1] += data
+        if not {"script", "style", "head"} & set(self._open):
+            self.text.append(data)
+
+
+class Page:
+    """One answer of the shop's pages."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self.response = response
+        self.status = response.status_code
+        self.location = response.headers.get("Location", "")
+        self.html = PageParser()
+        self.html.feed(response.text)
+        self.html.close()
+        for form in self.html.forms:
+            form.action = urljoin(response.url, form.action)
+
+    @property
+    def text(self) -> str:
+        """What a visitor reads, in one line."""
+        return " ".join(" ".join(self.html.text).split())
+
+    def forms(self, action: str) -> list[Form]:
+        """The forms that lead to this path."""
+        return [form for form in self.html.forms if urlsplit(form.action).path == action]
+
+    def form(self, action: str) -> Form:
+        """The first form that leads to this path."""
+        found = self.forms(action)
+        assert found, f"no form for {action} on {self.response.url}"
+        return found[0]
+
+
+class Browser:
+    """Keeps cookies and the page it is on; sends what a browser sends, Origin included."""
+
+    def __init__(self, base_url: str, *, source: str | None = None) -> None:
+        self.base_url = base_url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        if source:
+            self._session.mount("http://", ComingFrom(source))
+
+    @property
+    def cookie(self) -> str | None:
+        """The session cookie's value."""
+        return self._session.cookies.get(SESSION_COOKIE)
+
+    def get(self, path: str) -> Page:
+        return self._send("GET", path, {}, {})
+
+    def submit(self, form: Form, **typed: str) -> Page:
+        """Send the form with some fields filled in; a field that the form does not have is the test's mistake."""
+        unknown = typed.keys() - form.fields.keys()
+        assert not unknown, f"the form {form.action} has no {unknown}, only {list(form.fields)}"
+        return self._send(form.method, form.action, form.fields | typed, {"Origin": self.base_url})
+
+    def post(self, path: str, fields: dict[str, str], headers: dict[str, str]) -> Page:
+        """Send fields as no form of the shop would: for requests from elsewhere."""
+        return self._send("POST", path, fields, headers)
+
+    def follow(self, page: Page) -> Page:
+        """Go where the page sends the visitor."""
+        assert page.status == 303, f"{page.response.url} answered {page.status}, no redirect: {page.text}"
+        return self.get(page.location)
+
+    def sign_in(self, email: str, password: str) -> Page:
+        """Sign in through the form; the answer is the redirect, or the form again."""
+        return self.submit(self.get("/sign-in").form("/sign-in"), email=email, password=password)
+
+    def put_in_cart(self, sku: str, quantity: int = 1) -> Page:
+        """Put a product into the cart through the form on its page."""
+        form = self.get(f"/products/{sku}").form("/cart/items")
+        return self.submit(form, quantity=str(quantity))
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _send(self, method: str, path: str, fields: dict[str, str], headers: dict[str, str]) -> Page:
+        url = urljoin(self.base_url + "/", path)
+        sent = {"params": fields} if method == "GET" and fields else {"data": fields or None}
+        response = self._session.request(
+            method, url, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False, **sent
+        )
+        return Page(response)

@@ -1,0 +1,1 @@
+"""What is asked: the experiments as TOML files, and what reads and checks them."""

@@ -1,0 +1,80 @@
+"""What an experiment's file says about its numbers: the claims that become rows of the ledger, and the charts."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from loadtests.experiments.bar import Bar
+from loadtests.experiments.parts import Part
+
+Metric = Literal[
+    "throughput_rps",
+    "p50_ms",
+    "p95_ms",
+    "p99_ms",
+    "cpu_us_per_request",
+    "uss_bytes",
+    "cpu_cores",
+    "instances",
+    "databases",
+    "ready_seconds",
+    "answered_share",
+    "capacity_rps",
+    "restarted",
+    "action_seconds",
+    "added_bytes",
+    "lines_per_unit",
+    "lines",
+    "test_seconds_per_unit",
+]
+
+
+class Claim(Part):
+    """One row of the ledger: the ratio of a metric `of` some measurements `over` others, written `system/phase`.
+
+    Several names multiply, so a ratio of ratios is two names on each side. Without `over` the row is the metric itself
+    and needs a bar. `judge = "bar"` asks whether the whole interval keeps the bar, `"direction"` whether the ratio is
+    more (or less) than 1 as `more` says.
+    """
+
+    side: Literal["claim", "price"]
+    claim: str
+    statement: str
+    metric: Metric
+    endpoint: str = "all"
+    of: Annotated[tuple[str, ...], Field(min_length=1)]
+    over: tuple[str, ...] = ()
+    more: bool = True
+    judge: Literal["direction", "bar"] = "direction"
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def bar(self) -> Bar | None:
+        """The number promised beforehand, if one was."""
+        if self.at_least is None and self.at_most is None:
+            return None
+        return Bar(self.at_least, self.at_most)
+
+    @model_validator(mode="after")
+    def _bar_is_one(self) -> Self:
+        if self.at_least is not None and self.at_most is not None:
+            raise ValueError("expected at_least or at_most, not both")
+        if self.judge == "bar" and self.bar is None:
+            raise ValueError('judge = "bar" expects at_least or at_most')
+        if not self.over and (self.judge != "bar" or len(self.of) > 1):
+            raise ValueError('a claim without over expects one name in of, and judge = "bar"')
+        return self
+
+
+class Chart(Part):
+    """A picture of a metric: `bars` by system and phase, `scaling` over replicas, `levels` over the phases' levels.
+
+    `products` is like `scaling`, over the size of the catalogue.
+    """
+
+    kind: Literal["bars", "scaling", "levels", "products"]
+    title: str
+    metric: Metric
+    endpoint: str = "all"
+    phases: tuple[str, ...]

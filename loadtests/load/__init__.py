@@ -1,0 +1,1 @@
+"""Who visits, and when: the visitors, their arrivals, and the process that sends them."""

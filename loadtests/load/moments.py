@@ -1,0 +1,76 @@
+"""What a trial does while it runs: the generator writes a line a second, and whoever watches reads the newest.
+
+The generator must not be slowed down: it appends one line to a file, of numbers that it has anyway. Nothing here is a
+result; results come from the whole log afterwards.
+"""
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtests.analysis.summaries import percentile
+
+MOMENTS = "live.jsonl"
+WINDOW_SECONDS = 5.0
+MAX_ROWS = 2000  # a longer look back would hold up the requests that are due meanwhile
+END_BYTES = 1000
+
+Row = Sequence[Any]
+"""A row of the generator's log, in the order of records.COLUMNS; what could not be started has no start."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The last seconds before `at` seconds after the start: answers per second, their p95, and what went wrong."""
+
+    at: float
+    phase: str
+    rate: float
+    p95_ms: float | None
+    failed: int
+    not_started: int
+    under_way: int
+
+    def __str__(self) -> str:
+        p95 = "no answer" if self.p95_ms is None else f"p95 {self.p95_ms:.0f} ms"
+        wrong = f", {self.failed} failed, {self.not_started} not started"
+        return f"{self.phase} {self.at:.0f} s: {self.rate:.0f} answers/s, {p95}{wrong}, {self.under_way} under way"
+
+
+def moment(rows: Sequence[Row], at: float, phase: str, under_way: int, began: float = 0.0) -> Moment:
+    """The newest rows of the log in a few numbers; `began` is when the load did that is on the shop now."""
+    since = max(began, at - WINDOW_SECONDS)
+    newest = rows[-MAX_ROWS:]
+    started = [row for row in newest if row[1] != "" and row[2] >= since]
+    waits = [(row[2] - row[0]) * 1000 for row in started if row[7]]
+    # Fewer seconds are seen where there were more rows than may be looked at, and at the start.
+    seconds = at - max(since, started[0][2] if len(newest) == MAX_ROWS and started else 0.0)
+    return Moment(
+        at=round(at, 1),
+        phase=phase,
+        rate=round(len(waits) / seconds, 1) if seconds > 0 else 0.0,
+        p95_ms=round(percentile(waits, 0.95), 1) if waits else None,
+        failed=len(started) - len(waits),
+        not_started=sum(row[1] == "" and row[0] >= since for row in newest),
+        under_way=under_way,
+    )
+
+
+def append(folder: Path, now: Moment) -> None:
+    """Write a line; a full disk must not end the trial, which will say so itself."""
+    with contextlib.suppress(OSError), (folder / MOMENTS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(now)) + "\n")
+
+
+def last(folder: Path) -> Moment | None:
+    """The newest whole line of a trial; None before there is one."""
+    try:
+        with (folder / MOMENTS).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - END_BYTES))
+            lines = file.read().decode("utf-8", "replace").rpartition("\n")[0].splitlines()
+        return Moment(**json.loads(lines[-1]))
+    except (OSError, ValueError, TypeError, IndexError):
+        return None

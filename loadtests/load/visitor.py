@@ -1,0 +1,131 @@
+"""What every visitor can do: know the shelf, make seeded choices, name requests by route template, sign in."""
+
+import itertools
+import os
+import random
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from locust import FastHttpUser, between
+from locust.exception import StopUser
+
+from loadtests.load.shelf import Shelf, ShopNotThereError, learn
+
+DEMO_PASSWORD = "correct-horse-battery"  # noqa: S105 - every seeded account's, printed in the docs
+SEED = os.environ.get("LOADTESTS_SEED", "1")
+APPROVED_CARD = "4242 4242 4242 4242"
+UNAUTHORIZED = 401
+CUSTOMERS = 2000  # account numbers wrap here; the default data set has 5,000
+
+
+def opens(route: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Note which route a visit asks first, for the log row of a visit that could not be started."""
+
+    def mark(visit: Callable[..., None]) -> Callable[..., None]:
+        visit.opens = route  # type: ignore[attr-defined]
+        return visit
+
+    return mark
+
+
+class Persona(FastHttpUser):
+    """Anybody who visits: knows the shelf, makes seeded choices, names requests by route template."""
+
+    abstract = True
+    wait_time = between(0.5, 2.5)
+    persona: ClassVar[str]
+    _shelves: ClassVar[dict[str, Shelf]] = {}
+    _numbers: ClassVar[Iterator[int]] = itertools.count()
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self.number = next(self._numbers)
+        self.rng = random.Random(f"{SEED}:{self.persona}:{self.number}")
+        self.visit: Any = None  # the lab's note of which arrival this is
+        self.asking = ""
+
+    def on_start(self) -> None:
+        """Locust calls this before the first visit; the lab calls it before the schedule begins."""
+        try:
+            self.learn_shelf(str(self.host))
+        except ShopNotThereError as error:
+            self.environment.process_exit_code = 1
+            raise StopUser(str(error)) from error
+
+    @property
+    def shelf(self) -> Shelf:
+        """The shop's products, learnt once per host."""
+        return self.learn_shelf(str(self.host))
+
+    @classmethod
+    def learn_shelf(cls, host: str) -> Shelf:
+        """Read the shelf of `host`, or remember it."""
+        if host not in cls._shelves:
+            cls._shelves[host] = learn(host)
+        return cls._shelves[host]
+
+    def context(self) -> dict[str, Any]:
+        """What Locust hands to request listeners besides the request itself."""
+        return {"persona": self.persona, "visit": self.visit}
+
+    def ask(self, method: str, path: str, route: str, *, accept: tuple[str, ...] = (), **options: Any) -> Any:
+        """Send one request. `accept` names problems that are valid answers here: they count so, by name."""
+        options["headers"] = {**self.headers(), **options.get("headers", {})}
+        options["allow_redirects"] = False
+        self.asking = f"{method} {route}"
+        with self.client.request(method, path, name=route, catch_response=True, **options) as response:
+            problem = _problem(response)
+            if problem in accept:
+                response.request_meta["name"] = f"{route} ({problem})"
+                response.success()
+        return response
+
+    def headers(self) -> dict[str, str]:
+        """Headers of every request; anonymous visitors have none."""
+        return {}
+
+
+def _problem(response: Any) -> str:
+    """The slug of an answer's problem type, "" when it is no problem."""
+    if "problem+json" not in (response.headers or {}).get("content-type", ""):
+        return ""
+    return str(response.json().get("type", "")).removeprefix("/problems/")
+
+
+class Customer(Persona):
+    """Somebody with an account. Tokens end after half an hour: a 401 is answered by signing in again, once."""
+
+    abstract = True
+    first_account: ClassVar[int] = 3
+    accounts: ClassVar[int] = CUSTOMERS
+    _tokens: ClassVar[dict[tuple[str, str], str]] = {}
+
+    @property
+    def email(self) -> str:
+        """The account of this user; several users of a persona with few accounts share one."""
+        return f"customer{self.first_account + self.number % self.accounts:05}@example.com"
+
+    def headers(self) -> dict[str, str]:
+        token = self._tokens.get((str(self.host), self.email))
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def on_start(self) -> None:
+        super().on_start()
+        if not self.headers():
+            self.sign_in()
+
+    def sign_in(self) -> None:
+        """Fetch a token for this user's account."""
+        self._tokens.pop((str(self.host), self.email), None)
+        form = {"email": self.email, "password": DEMO_PASSWORD}
+        answer = super().ask("POST", "/api/sessions", "/api/sessions", json=form)
+        if answer.ok and answer.status_code:  # Locust calls an answer that never came "ok"
+            self._tokens[str(self.host), self.email] = answer.json()["token"]
+
+    def ask(self, method: str, path: str, route: str, *, accept: tuple[str, ...] = (), **options: Any) -> Any:
+        accept = (*accept, "not-authenticated")
+        response = super().ask(method, path, route, accept=accept, **options)
+        if response.status_code == UNAUTHORIZED:
+            self.sign_in()
+            response = super().ask(method, path, route, accept=accept, **options)
+        return response

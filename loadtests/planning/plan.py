@@ -1,0 +1,124 @@
+"""The order of trials: systems alternate within each repeat, in an order drawn from the seed.
+
+Runs in blocks (all of one shop, then all of the other) would measure the afternoon as much as the shops.
+The demo shares trials: a shop that several experiments ask for is started once per repeat and runs their
+phases in turn.
+"""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from loadtests.experiments.experiment import Experiment, PhaseText, System
+from loadtests.planning.phases import PlannedAction, PlannedPhase
+from loadtests.planning.trials import Trial, more_than_one
+from loadtests.planning.turns import take_turns
+
+
+def plan(experiments: Sequence[Experiment], *, share: bool) -> list[Trial]:
+    """All trials in order. With `share`, equal systems of different experiments are one trial per repeat.
+
+    Those that take turns are never shared, and come one after another.
+    """
+    trials: list[Trial] = []
+    groups: Iterable[Sequence[Experiment]] = [experiments] if share else [[each] for each in experiments]
+    for group in groups:
+        for repeat in range(1, max(each.repeats for each in group) + 1):
+            drawn = _repeat(group, repeat)
+            random.Random(f"{group[0].seed}:{repeat}").shuffle(drawn)
+            trials += chain.from_iterable(drawn)
+    for order, trial in enumerate(trials, start=1):
+        trial.order = order
+    return trials
+
+
+def _repeat(experiments: Sequence[Experiment], repeat: int) -> list[list[Trial]]:
+    """The trials of a repeat, those that take turns together and the others each alone."""
+    found: dict[object, list[Trial]] = {}
+    for experiment in experiments:
+        if repeat > experiment.repeats:
+            continue
+        groups: dict[str, list[Trial]] = {}
+        for system in experiment.systems:
+            same = (system.system, str(more_than_one(system.replicas)), system.products, str(system.slices))
+            if group := experiment.group_of(system.id):
+                trial = _trial(experiment, system, repeat, f"{experiment.name}:{group[0]}:{repeat}")
+                groups[trial.group] = found.setdefault(trial.group, [])
+                groups[trial.group].append(trial)
+                _add(trial, experiment, system, experiment.phases)
+            elif any(phase.record for phase in experiment.plain_phases()):
+                (trial,) = found.setdefault(same, [_trial(experiment, system, repeat)])
+                _add(trial, experiment, system, experiment.plain_phases())
+            if experiment.search:
+                probe = _trial(experiment, system, repeat)
+                _add(probe, experiment, system, experiment.searched_phases())
+                found[*same, "probe"] = [probe.at_rate(experiment, experiment.search.start)]
+        if experiment.turns:
+            for trials in groups.values():
+                take_turns(trials, experiment.turns)
+    return list(found.values())
+
+
+def _trial(experiment: Experiment, system: System, repeat: int, group: str = "") -> Trial:
+    return Trial(
+        system.system,
+        more_than_one(system.replicas),
+        system.label,
+        repeat,
+        id=system.id,
+        products=system.products,
+        group=group,
+        seed=f"{experiment.seed}:{repeat}",
+    )
+
+
+def _add(trial: Trial, experiment: Experiment, system: System, phases: Iterable[PhaseText]) -> None:
+    limits = experiment.limits
+    trial.timeout_seconds = max(trial.timeout_seconds, limits.timeout_seconds)
+    trial.drain_seconds = max(trial.drain_seconds, limits.drain_seconds)
+    for persona, count in limits.users.items():
+        trial.users[persona] = max(trial.users.get(persona, 0), count)
+    trial.phases += [_planned(experiment, phase, system) for phase in phases]
+
+
+def _planned(experiment: Experiment, phase: PhaseText, system: System) -> PlannedPhase:
+    replicas = max(system.replicas.values(), default=1)
+    action = phase.action
+    return PlannedPhase(
+        experiment.name,
+        phase.name,
+        phase.seconds,
+        {str(persona): rate for persona, rate in phase.rates.items()},
+        phase.shape,
+        {str(persona): count * replicas for persona, count in phase.in_flight_per_replica.items()},
+        experiment.slice_of(phase),
+        phase.record,
+        phase.overload,
+        # A workspace on its way still has a service that is called monolith, and it is another that is to be saturated.
+        tuple(name for name in phase.saturates if (name == "monolith") == (system.system == "monolith")),
+        phase.points,
+        {} if phase.slice_cores else system.slices,
+        PlannedAction(action.what, action.of[system.system], action.at)
+        if action and system.system in action.of
+        else None,
+    )
+
+
+def system_of(experiment: Experiment, facts: Mapping[str, Any]) -> System | None:
+    """The experiment's name for a system that was run, from the facts of its trial.
+
+    A trial that several experiments shared has the id that the first of them gave it, so replicas decide there; runs
+    from before there were ids have none.
+    """
+    same = [each for each in experiment.systems if _runs_as(each, facts)]
+    named = [each for each in same if each.id == facts.get("id")]
+    return next(iter(named or same), None)
+
+
+def _runs_as(system: System, facts: Mapping[str, Any]) -> bool:
+    return (
+        system.system == facts["system"]
+        and more_than_one(system.replicas) == more_than_one(facts["replicas"])
+        and system.products == facts.get("products")
+    )

@@ -1,0 +1,160 @@
+"""The ledger: each claim and each price as one row. The terminal, summary.md and report.html all show these rows.
+
+Rows say what was promised beforehand and whether the number keeps it: a missed bar reads "missed" everywhere.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Group, JustifyMethod, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from loadtests.analysis.stats import Verdict
+from loadtests.experiments.bar import Bar
+from loadtests.experiments.experiment import Experiment
+from loadtests.experiments.units import PLAIN, amount, plain
+from loadtests.report.terminal import below, line
+from loadtests.report.terminal import widths as widths_of
+
+COLUMNS = ("", "experiment", "claim or price", "ratio", "95 % interval", "bar", "verdict")
+DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
+SIDES = {"claim": "Claims made for microservices", "price": "Prices paid for them"}
+HEADS = ("ratio", "95 % interval", "verdict")
+ALIGNED: tuple[JustifyMethod, ...] = ("right", "right", "left")
+STYLES = {
+    Verdict.SUPPORTED: "green",
+    Verdict.NOT_SUPPORTED: "red",
+    Verdict.NO_WINNER: "cyan",
+    Verdict.INCONCLUSIVE: "yellow",
+}
+SIGNS = {
+    Verdict.SUPPORTED: "✓",
+    Verdict.NOT_SUPPORTED: "✗",
+    Verdict.NO_WINNER: "=",
+    Verdict.INCONCLUSIVE: "?",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the ledger, ready to print; `missed` is for those who colour it."""
+
+    side: str
+    experiment: str
+    claim: str
+    statement: str
+    ratio: str
+    interval: str
+    bar: str
+    missed: bool
+    verdict: Verdict
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """As text, in the order of COLUMNS."""
+        what = f"{self.claim}: {self.statement}"
+        return (self.side, self.experiment, what, self.ratio, self.interval, self.bar, self.verdict.value)
+
+
+def ledger(results: Mapping[str, Any], experiments: Sequence[Experiment]) -> list[Row]:
+    """All rows: claims first, then prices, each in the order of the experiments."""
+    rows = []
+    texts = {experiment.name: experiment for experiment in experiments}
+    for measured in results["experiments"]:
+        claims = texts[measured["name"]].claims
+        for claim, verdict in zip(claims, measured["verdicts"], strict=True):
+            bar, missed = _bar(claim.bar, verdict)
+            rows.append(
+                Row(
+                    side=claim.side,
+                    experiment=measured["name"],
+                    claim=verdict["claim"],
+                    statement=verdict["statement"],
+                    ratio=_number(verdict),
+                    interval=_interval(verdict),
+                    bar=bar,
+                    missed=missed,
+                    verdict=Verdict(verdict["verdict"]),
+                )
+            )
+    return sorted(rows, key=lambda row: row.side)
+
+
+def _number(verdict: Mapping[str, Any]) -> str:
+    if verdict["ratio"] is None:
+        return DASH
+    unit = verdict.get("unit")
+    return amount(verdict["ratio"], unit) + ("" if unit else f" {TIMES}")
+
+
+def _interval(verdict: Mapping[str, Any]) -> str:
+    unit = verdict.get("unit")
+    low, high = (
+        None if verdict[end] is None else amount(verdict[end], unit).partition(" ")[0]
+        for end in ("low", "high")
+    )
+    if low is None:
+        return "unknown" if high is None else f"\N{LESS-THAN OR EQUAL TO} {high}"
+    return f"{low} {DASH} {high}" if high is not None else f"\N{GREATER-THAN OR EQUAL TO} {low}"
+
+
+def _bar(bar: Bar | None, verdict: Mapping[str, Any]) -> tuple[str, bool]:
+    """The promise, whether the number keeps it, and whether the interval leaves that open."""
+    if bar is None:
+        return "", False
+    promised = _promised(bar, verdict.get("unit"))
+    if verdict["ratio"] is None:
+        return f"{promised}: not measured", True
+    met = bar.holds(verdict["ratio"])
+    low, high = verdict["low"], verdict["high"]
+    ends = (0.0 if low is None else low, math.inf if high is None else high)
+    certain = all(bar.holds(end) == met for end in ends)
+    return (
+        f"{promised}: {'met' if met else 'missed'}{'' if certain else ', interval reaches across'}",
+        not met,
+    )
+
+
+def _promised(bar: Bar, unit: str | None) -> str:
+    """The bar in the unit that its number is shown in."""
+    if unit is None:
+        return str(bar)
+    ends = [None if end is None else plain(end, unit) for end in (bar.at_least, bar.at_most)]
+    return f"{Bar(*ends)} {PLAIN.get(unit, unit)}"
+
+
+def terminal(rows: Sequence[Row], title: str) -> Group:
+    """For the terminal: a line of numbers for each row, and below it, over the whole width, what they say."""
+    narrow = [(row.ratio, row.interval, f"{SIGNS[row.verdict]} {row.verdict.value}") for row in rows]
+    widths = widths_of([*zip(HEADS, *narrow, strict=True)])
+    shown: list[RenderableType] = [Text(title, "bold")]
+    for side, heading in SIDES.items():
+        own = [row for row in rows if row.side == side]
+        if own:
+            heads = [Text(heading, "bold"), *(Text(head, "dim") for head in HEADS)]
+            shown += ["", line(heads, widths, ALIGNED)]
+        for row in own:
+            verdict = Text(f"{SIGNS[row.verdict]} {row.verdict.value}", STYLES[row.verdict])
+            shown += [line([Text(row.claim), row.ratio, row.interval, verdict], widths, ALIGNED), _said(row)]
+    return Group(*shown)
+
+
+def _said(row: Row) -> Padding:
+    text = Text(f"{row.experiment}: {row.statement}", "dim")
+    if row.bar:
+        text.append(" Promised ").append(row.bar, "not dim bold red" if row.missed else "").append(".")
+    return below(text)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """As a Markdown table."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    for row in rows:
+        *cells, bar, verdict = row.cells
+        lines.append(
+            "| " + " | ".join([*cells, f"**{bar}**" if row.missed else bar, f"**{verdict}**"]) + " |"
+        )
+    return "\n".join(lines) + "\n"

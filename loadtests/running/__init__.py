@@ -1,0 +1,1 @@
+"""Carries out a plan: waits for a calm machine, runs trial after trial, repeats what is void."""

@@ -1,0 +1,1 @@
+"""The lab proves itself: what was put in must come out. Simulated trials, then real processes."""

@@ -1,0 +1,152 @@
+"""Simulated trials: what a trial would leave behind, with a truth that is known because it was put in.
+
+They let the lab be held to account without a shop: `loadtests selftest` asks whether its verdicts find the truth.
+Requests differ among each other, and trials differ as a whole, as those of real processes do.
+"""
+
+import math
+import random
+from dataclasses import replace
+from typing import Any
+
+from loadtests.analysis.raw import RawTrial, Request, Usage
+from loadtests.analysis.records import GATEWAY, GENERATOR, MACHINE_BUSY, MACHINE_STOLEN
+from loadtests.experiments.experiment import Experiment, parse
+from loadtests.planning.phases import PlannedPhase
+
+SECONDS = 10.0
+RATE = 8.0
+SLICE = 0.5
+MEDIAN_MS = 20.0
+SPREAD = 0.4  # of one request's logarithm
+LUCK = 0.04  # of a whole trial's
+REPLICAS = {"monolith": "monolith-1", "microservices": "recommendations-1"}
+
+TEXT = """
+name = "selftest"
+question = "Does the lab find what was put in?"
+expect = "Yes."
+because = "It was put in."
+seed = 1
+repeats = 5
+slice_cores = 0.5
+
+[limits]
+users = { searcher = 2 }
+
+[[systems]]
+id = "a"
+label = "a shop"
+system = "monolith"
+
+[[systems]]
+id = "b"
+label = "another shop"
+system = "microservices"
+
+[[phases]]
+name = "quiet"
+seconds = 10
+rates = { searcher = 8 }
+
+[[claims]]
+side = "price"
+claim = "Latency"
+statement = "A request takes {ratio} times as long."
+metric = "p50_ms"
+of = ["b/quiet"]
+over = ["a/quiet"]
+
+[demo]
+repeats = 1
+seconds = {}
+"""
+
+
+def experiment() -> Experiment:
+    """The experiment that simulated trials belong to: the median latency of one shop over another's."""
+    return parse(TEXT, "selftest.toml")
+
+
+def trial(system: str, repeat: int, rng: random.Random, slower: float = 1.0) -> RawTrial:
+    """One trial in good order; `slower` multiplies all its latencies."""
+    luck = slower * math.exp(rng.gauss(0, LUCK))
+    at, requests = rng.expovariate(RATE), []
+    while at < SECONDS:
+        took = MEDIAN_MS / 1000 * luck * math.exp(rng.gauss(0, SPREAD))
+        requests.append(Request(at, at, at + took, 0, "searcher", "GET /search", 200, ok=True))
+        at += rng.expovariate(RATE)
+    phase = PlannedPhase(
+        "selftest", "quiet", SECONDS, {"searcher": RATE}, "poisson", {}, SLICE, True, False, ()
+    )
+    facts = {
+        "system": system,
+        "replicas": {},
+        "repeat": repeat,
+        "order": repeat,
+        "died": [],
+        "cores": 2,
+        "slice_backend": "cgroup2",
+        "timeout_seconds": 10.0,
+    }
+    usage = {
+        REPLICAS[system]: steady(0.2),
+        GATEWAY: steady(0.02),
+        GENERATOR: steady(0.1),
+        MACHINE_BUSY: steady(0.4),
+        MACHINE_STOLEN: steady(0.0),
+    }
+    return RawTrial(facts, [phase], requests, usage)
+
+
+def repeats(rng: random.Random, slower: float = 1.0, count: int = 5) -> list[RawTrial]:
+    """So many trials of each shop; the second is `slower` times as slow."""
+    return [
+        trial(system, repeat, rng, factor)
+        for repeat in range(1, count + 1)
+        for system, factor in (("monolith", 1.0), ("microservices", slower))
+    ]
+
+
+def steady(cores: float) -> Usage:
+    """A process that uses the same all the time."""
+    return Usage([0.0, SECONDS], [0.0, cores * SECONDS], [50_000_000] * 2)
+
+
+def late(raw: RawTrial, seconds: float) -> RawTrial:
+    """The same trial from a generator that came late to every request."""
+    moved = [replace(each, start=each.intended + seconds, end=each.end + seconds) for each in raw.requests]
+    return replace(raw, requests=moved)
+
+
+def using(raw: RawTrial, name: str, cores: float) -> RawTrial:
+    """The same trial with one process that used so much CPU."""
+    return replace(raw, usage={**raw.usage, name: steady(cores)})
+
+
+def with_facts(raw: RawTrial, **facts: Any) -> RawTrial:
+    """The same trial with other facts, such as what died."""
+    return replace(raw, facts={**raw.facts, **facts})
+
+
+def saturating(raw: RawTrial) -> RawTrial:
+    """The same trial, in a phase that was to use up the slice of the shop's replica."""
+    name = REPLICAS[raw.facts["system"]].rpartition("-")[0]
+    return replace(raw, phases=[replace(raw.phases[0], saturates=(name,))])
+
+
+def unanswered(raw: RawTrial, share: float) -> RawTrial:
+    """The same trial with that share of its requests answered by errors."""
+    failing = round(len(raw.requests) * share)
+    failed = [replace(each, status=503, ok=False) for each in raw.requests[:failing]]
+    return replace(raw, requests=failed + raw.requests[failing:])
+
+
+def cold(raw: RawTrial, times: float) -> RawTrial:
+    """The same trial with a first half that took so many times as long."""
+    half = SECONDS / 2
+    slow = [
+        replace(each, end=each.intended + (each.end - each.intended) * (times if each.intended < half else 1))
+        for each in raw.requests
+    ]
+    return replace(raw, requests=slow)

@@ -1,0 +1,216 @@
+"""Gives each service its own copy of the shop's data: made once, kept below SHOP_HOME/cache, copied from then on.
+
+`monolith dataset` writes the data that both shops share; each service's own `seed` module loads its part. A
+service's database is made again only when the data or the files that decide its tables have changed, so that an
+exercise in one service does not wait for all. PostgreSQL databases are filled directly, every time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from microservices.launcher.environment import database_url, inherited
+from microservices.launcher.errors import LauncherError
+from microservices.launcher.folder import default_home
+from microservices.topology import SPLIT, Service, Topology, Workspace
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZES = ("SHOP_SEED", "SHOP_PRODUCTS", "SHOP_CUSTOMERS", "SHOP_ORDERS")
+AT_A_TIME = 2
+KEEP = 4
+"""Databases of one service that stay in the cache: switching between a few versions or sizes is common."""
+NOT_DATA = {"__init__.py", "app.py", "routes.py", "clients.py"}
+DATASET = "{dataset}"
+"""In a workspace's command: the folder with the data set."""
+
+
+def seed(
+    data_dir: Path,
+    *,
+    topology: Topology = SPLIT,
+    home: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Replace the databases in `data_dir` (or those that SHOP_DATABASE_URL in `env` names) by fresh ones.
+
+    `env` is what the commands see on top of this process' environment: sizes, and the database's URL.
+    """
+    say = say or (lambda _: None)
+    env = {**os.environ, **(env or {})}
+    cache = (home or default_home()) / "cache"
+    services = [service for service in topology.services if service.has_database]
+    dataset = _dataset(cache, env, say)
+    pattern = env.get("SHOP_DATABASE_URL", "")
+    if pattern and not pattern.startswith("sqlite"):
+        say(f"Filling {len(services)} databases directly ...")
+        urls = {service.name: database_url(topology, service, data_dir, pattern) for service in services}
+        _in_parallel(lambda service: _run_seed(service, dataset, urls[service.name], env), services)
+        return
+    templates = {service.name: _template(cache, service, dataset) for service in services}
+    missing = [service for service in services if not templates[service.name].exists()]
+    if missing:
+        say(f"Making the databases of {', '.join(service.name for service in missing)} ...")
+    _in_parallel(lambda service: _make(templates[service.name], service, dataset, env), missing)
+    for service in services:
+        _copy(templates[service.name], database_file(data_dir, service))
+
+
+def seed_workspace(
+    workspace: Workspace,
+    data_dir: Path,
+    *,
+    home: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Replace the workspace's databases in `data_dir`, SQLite files, by fresh ones that its own commands fill.
+
+    They are kept and copied as those of `seed`, and made anew when the data or any code of the workspace that may
+    decide about it has changed.
+    """
+    say = say or (lambda _: None)
+    home = home or default_home()
+    env = {**os.environ, **(env or {}), "SHOP_HOME": str(home.absolute())}
+    cache = home / "cache"
+    folder = workspace.topology.folder
+    assert folder is not None
+    wanted = any(DATASET in command for command in workspace.seed.values())
+    dataset = _dataset(cache, env, say) if wanted else Path()
+    sizes = [env.get(name, "") for name in SIZES]
+    code = [file for file in _code(folder) if file.name not in NOT_DATA]
+
+    def fill(name: str) -> None:
+        command = [part.replace(DATASET, str(dataset)) for part in workspace.seed[name]]
+        template = cache / f"{name}-{_fingerprint(code, *sizes, *command)}.sqlite3"
+        if not template.exists():
+            say(f"Making the database of {name} ...")
+            draft = _draft(template)
+            own = {"SHOP_SERVICE": name, "SHOP_DATABASE_URL": f"sqlite:///{draft.absolute()}"}
+            failure = f"The database of {name} could not be filled"
+            _python(command, inherited(env) | own, failure, folder)
+            _keep(draft, template, name)
+        _copy(template, database_file(data_dir, workspace.topology.service(name)))
+
+    _in_parallel(fill, workspace.seed)
+
+
+def is_seeded(data_dir: Path, topology: Topology = SPLIT) -> bool:
+    """Whether every service has its database there; one that is not a file is taken to be filled."""
+    if not os.environ.get("SHOP_DATABASE_URL", "sqlite").startswith("sqlite"):
+        return True
+    return all(
+        database_file(data_dir, service).exists() for service in topology.services if service.has_database
+    )
+
+
+def database_file(data_dir: Path, service: Service) -> Path:
+    """Where a service's SQLite database lies."""
+    return data_dir / f"{service.name}.sqlite3"
+
+
+def _dataset(cache: Path, env: Mapping[str, str], say: Callable[[str], None]) -> Path:
+    sources = [ROOT / "monolith" / name for name in ("dataset.py", "seed.py")]
+    folder = cache / f"dataset-{_fingerprint(sources, *(env.get(name, '') for name in SIZES))}"
+    if not folder.exists():
+        say("Making the data set ...")
+        draft = _draft(folder)
+        _run(("monolith.cli", "dataset", str(draft)), inherited(env), "The data set could not be made")
+        _move(draft, folder)
+    return folder
+
+
+def _template(cache: Path, service: Service, dataset: Path) -> Path:
+    here = Path(__file__).parents[1]
+    own = [file for file in (here / service.name).glob("*.py") if file.name not in NOT_DATA]
+    shared = [here / "chassis" / name for name in ("database.py", "seeding.py")]
+    return cache / f"{service.name}-{_fingerprint([*own, *shared], dataset.name)}.sqlite3"
+
+
+def _make(template: Path, service: Service, dataset: Path, env: Mapping[str, str]) -> None:
+    draft = _draft(template)
+    _run_seed(service, dataset, f"sqlite:///{draft}", env)
+    _keep(draft, template, service.name)
+
+
+def _keep(draft: Path, template: Path, name: str) -> None:
+    _move(draft, template)
+    kept = sorted(template.parent.glob(f"{name}-*.sqlite3"), key=lambda file: file.stat().st_mtime)
+    for old in kept[:-KEEP]:
+        old.unlink(missing_ok=True)
+
+
+def _run_seed(service: Service, dataset: Path, url: str, env: Mapping[str, str]) -> None:
+    own = {"SHOP_SERVICE": service.name, "SHOP_DATABASE_URL": url}
+    _run(
+        (f"microservices.{service.name}.seed", str(dataset)),
+        inherited(env) | own,
+        f"The database of {service.name} could not be filled",
+    )
+
+
+def _run(module: tuple[str, ...], env: Mapping[str, str], failure: str) -> None:
+    _python(("-m", *module), env, failure, None)
+
+
+def _python(arguments: Iterable[str], env: Mapping[str, str], failure: str, folder: Path | None) -> None:
+    done = subprocess.run(  # noqa: S603 -- our own modules, or those of a workspace
+        [sys.executable, *arguments], env=dict(env), cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
+        raise LauncherError(f"{failure}: {lines[-1]}")
+
+
+def _in_parallel(work: Callable[[T], None], things: Iterable[T]) -> None:
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for _ in pool.map(work, things):
+            pass
+
+
+def _code(folder: Path) -> list[Path]:
+    """The Python files of a folder but for those that hide."""
+    return [
+        file
+        for file in folder.rglob("*.py")
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    ]
+
+
+def _fingerprint(files: Iterable[Path], *words: str) -> str:
+    digest = hashlib.sha256("\0".join(words).encode())
+    for file in sorted(files):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _draft(target: Path) -> Path:
+    """A name beside `target`: what is written there becomes `target` whole, or never."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f"{target.name}.{os.getpid()}")
+
+
+def _move(draft: Path, target: Path) -> None:
+    try:
+        draft.replace(target)
+    except OSError:  # somebody else made the same folder meanwhile
+        shutil.rmtree(draft)
+
+
+def _copy(template: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in ("-wal", "-shm"):
+        target.with_name(target.name + leftover).unlink(missing_ok=True)
+    draft = _draft(target)
+    shutil.copyfile(template, draft)
+    draft.replace(target)
