@@ -82,9 +82,13 @@ def settings_page() -> str:
 
 
 def documented(file: Path) -> Iterator[tuple[str, str, str]]:
-    """Name, meaning and default, from strings below dataclass fields: "SHOP_X: meaning (default 1)."."""
+    """Name, meaning and default, from strings below the fields of a class that is read `from_env`.
+
+    Such a string is "SHOP_X: meaning (default 1).", or a sentence with the setting in it. Other classes may speak of
+    a setting, too, and have none.
+    """
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        for statement in node.body if isinstance(node, ast.ClassDef) else ():
+        for statement in node.body if isinstance(node, ast.ClassDef) and reads_settings(node) else ():
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
                 told = " ".join(str(statement.value.value).split())
                 if found := SETTING.fullmatch(told):
@@ -92,6 +96,11 @@ def documented(file: Path) -> Iterator[tuple[str, str, str]]:
                     yield name, text + note, default
                 elif named := re.search(r"SHOP_[A-Z_]+", told):
                     yield named[0], told.rstrip("."), ""
+
+
+def reads_settings(node: ast.ClassDef) -> bool:
+    """Whether the class is made from the environment."""
+    return any(isinstance(part, ast.FunctionDef) and part.name == "from_env" for part in node.body)
 
 
 def read_alone(file: Path) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import subprocess
@@ -156,6 +157,18 @@ def test_generated_pages_say_what_the_code_says() -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
+
+
+def test_only_a_class_that_reads_the_environment_has_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    generate = importlib.import_module("docs.generate")
+    field = '    port: int\n    """SHOP_PORT: where it listens (default 8000)."""\n'
+    reads = "    def from_env(cls, env): ...\n"
+    file = tmp_path / "config.py"
+    file.write_text(f"class Config:\n{field}{reads}class Other:\n{field}")
+    assert list(generate.documented(file)) == [("SHOP_PORT", "where it listens", "8000")]
 
 
 def test_every_setting_that_the_code_reads_has_a_row() -> None:

@@ -61,11 +61,6 @@ class Interval:
         """Whether the interval leaves `value` possible; an open end excludes nothing."""
         return (self.low is None or self.low <= value) and (self.high is None or value <= self.high)
 
-    @property
-    def closed(self) -> bool:
-        """Whether both ends are known."""
-        return self.low is not None and self.high is not None
-
     def opened(self, *, more: bool, less: bool) -> "Interval":
         """The same where the truth may be more or less than what was measured."""
         return Interval(self.value, None if less else self.low, None if more else self.high)

@@ -140,7 +140,8 @@ class Client:
         """One request without repeats; None when there was no answer."""
         sent = None if body is None else json.dumps(body)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        all_headers = {"Content-Type": "application/json", **self.headers, **named}
+        kind = {} if sent is None else {"Content-Type": "application/json"}
+        all_headers = {**kind, **self.headers, **named}
         began = time.monotonic()
         reply: Reply | None = None
         try:
