@@ -20,9 +20,9 @@ from loadtests.analysis.records import GATEWAY, GENERATOR
 from loadtests.analysis.stats import Number
 from loadtests.analysis.summaries import percentile
 from loadtests.analysis.validity import reasons_to_void
+from loadtests.experiments.metrics import ALL, of_source
 
-ALL = "all"
-OF_TRIAL = ("databases", "ready_seconds", "lines", "lines_per_unit", "test_seconds_per_unit")
+OF_TRIAL = of_source("shop", "code")
 """What a trial's facts may say of its shop; older runs do not say all of it."""
 OPTIONAL = ("products", "rate", "core_speed")
 SHARES = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}
@@ -89,7 +89,7 @@ class PhaseResult:
         return _some(measured.get(metric), more=metric in bounded(measured))
 
     def as_trial(self) -> dict[str, Any]:
-        """The documented shape, schema 1."""
+        """The documented shape, schema 2."""
         return {
             "system": self.system,
             "replicas": self.replicas,

@@ -1,4 +1,4 @@
-"""From raw trials to results.json (schema 1): trials, estimates, verdicts. Pure; the report is made of its result."""
+"""From raw trials to results.json (schema 2): trials, estimates, verdicts. Pure; the report is made of its result."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,12 +17,13 @@ from loadtests.analysis.stats import (
     ratio_of,
     share,
 )
+from loadtests.experiments import metrics
 from loadtests.experiments.claims import Claim
 from loadtests.experiments.experiment import Experiment, System
-from loadtests.experiments.units import UNITS, amount
+from loadtests.experiments.metrics import METRICS, amount
 from loadtests.planning.plan import system_of
 
-SCHEMA = 1
+SCHEMA = 2
 
 Values = Mapping[tuple[str, str], Mapping[int, PhaseResult]]
 """(system id, phase) → repeat → its valid result."""
@@ -100,11 +101,6 @@ def _standing(experiment: Experiment, phase: str, results: Sequence[PhaseResult]
     return found[1] if found else None
 
 
-def metric_name(metric: str, endpoint: str, phase: str) -> str:
-    """How an estimate is called in results.json."""
-    return f"{metric} of {endpoint} in {phase}"
-
-
 def per_repeat(
     experiment: Experiment, measured: Iterable[PhaseResult]
 ) -> tuple[list[list[float]], dict[tuple[str, str, str], list[float]]]:
@@ -117,7 +113,7 @@ def per_repeat(
         [above.value / below.value for above, below in _pairs(claim, values)] for claim in experiment.claims
     ]
     numbers = {
-        (metric_name(metric, endpoint, phase), system.label, UNITS[metric]): found
+        (metrics.name(metric, endpoint, phase), system.label, METRICS[metric].unit): found
         for metric, endpoint, phase, system in _wanted(experiment)
         if (found := _numbers(values.get((system.id, phase), {}), metric, endpoint))
     }
@@ -130,7 +126,10 @@ def _estimates(experiment: Experiment, values: Values) -> Iterable[dict[str, Any
         result = _estimate(values.get((system.id, phase), {}), metric, endpoint)
         if result:
             yield {
-                "metric": metric_name(metric, endpoint, phase),
+                "metric": metric,
+                "endpoint": endpoint,
+                "phase": phase,
+                "name": metrics.name(metric, endpoint, phase),
                 "id": system.id,
                 "system": system.system,
                 "replicas": dict(system.replicas),
@@ -138,7 +137,7 @@ def _estimates(experiment: Experiment, values: Values) -> Iterable[dict[str, Any
                 "value": _rounded(result.value),
                 "low": _rounded(result.low),
                 "high": _rounded(result.high),
-                "unit": UNITS[metric],
+                "unit": METRICS[metric].unit,
             }
 
 
@@ -180,7 +179,7 @@ def _verdict(claim: Claim, values: Values) -> dict[str, Any]:
         verdict = judge_bar(result, claim.bar)
     else:
         verdict = judge_direction(result, claims_more=claim.more)
-    unit = None if claim.over else UNITS[claim.metric]
+    unit = None if claim.over else METRICS[claim.metric].unit
     statement = claim.statement.replace("{ratio}", _in_words(result, unit))
     if silent:
         count = "one repeat" if silent == 1 else f"{silent} repeats"

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from loadtests.analysis.results import metric_name
 from loadtests.analysis.scaling import ENOUGH_SIZES, efficiency, fit
 from loadtests.analysis.stats import Interval
 from loadtests.experiments.claims import Chart
 from loadtests.experiments.experiment import Experiment
+from loadtests.report.estimates import shown
 from loadtests.report.ledger import DASH, TIMES
 
 GOOD = 0.9
@@ -40,13 +40,11 @@ def level_answers(experiment: Experiment, measured: Mapping[str, Any]) -> list[s
 
 def _crossings(experiment: Experiment, chart: Chart, estimates: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     levels = {
-        metric_name(chart.metric, chart.endpoint, phase.name): phase.level
-        for phase in experiment.phases
-        if phase.level and phase.name in chart.phases
+        phase.name: phase.level for phase in experiment.phases if phase.level and phase.name in chart.phases
     }
     lines: dict[str, dict[float, float]] = {}
-    for each in estimates:
-        if level := levels.get(each["metric"]):
+    for each in shown(chart, estimates):
+        if level := levels.get(each["phase"]):
             lines.setdefault(each["id"], {})[level] = each["value"]
     ours = [system for system in experiment.systems if system.system == "monolith" and system.id in lines]
     others = [system for system in experiment.systems if system.system != "monolith" and system.id in lines]

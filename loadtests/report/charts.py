@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from loadtests.analysis.results import metric_name
 from loadtests.experiments.claims import Chart
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.units import PLAIN, plain
+from loadtests.experiments.metrics import PLAIN, plain
+from loadtests.report.estimates import Estimate, number, shown
 
 INK, FAINT, PAPER = "#010203", "#040506", "#070809"
 COLOURS = {"monolith": "#0a0b0c", "microservices": "#0d0e0f"}
@@ -55,13 +55,10 @@ STYLE: dict[Any, Any] = {
     "hatch.linewidth": 2,
 }
 
-Estimate = Mapping[str, Any]
-
 
 def draw(chart: Chart, experiment: Experiment, estimates: Sequence[Estimate]) -> str:
     """The chart as an <svg> element with a description; "" when nothing of it was measured."""
-    wanted = [metric_name(chart.metric, chart.endpoint, phase) for phase in chart.phases]
-    found = [estimate for estimate in estimates if estimate["metric"] in wanted]
+    found = shown(chart, estimates)
     if not found:
         return ""
     with mpl.rc_context(STYLE):
@@ -73,9 +70,9 @@ def draw(chart: Chart, experiment: Experiment, estimates: Sequence[Estimate]) ->
             case "products":
                 _over_products(axes, found)
             case "levels":
-                _over_levels(axes, found, chart, experiment)
+                _over_levels(axes, found, experiment)
             case "bars":
-                _bars(axes, found, wanted, chart, _labels(experiment))
+                _bars(axes, found, chart.phases, _labels(experiment))
         axes.set_ylim(bottom=0)
         unit = str(found[0]["unit"])
         axes.set_ylabel(LONG_UNITS.get(unit, unit))
@@ -85,23 +82,16 @@ def draw(chart: Chart, experiment: Experiment, estimates: Sequence[Estimate]) ->
     return _describe(svg, _words(chart, experiment, found))
 
 
-def number(value: float) -> str:
-    """Three digits, or all of them before the point, with thousands apart."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
 def _labels(experiment: Experiment) -> dict[str, str]:
     return {system.id: system.label for system in experiment.systems}
 
 
-def _bars(
-    axes: Axes, found: Sequence[Estimate], wanted: Sequence[str], chart: Chart, labels: Mapping[str, str]
-) -> None:
+def _bars(axes: Axes, found: Sequence[Estimate], phases: Sequence[str], labels: Mapping[str, str]) -> None:
     """One bar per system in each phase, its value on top."""
     systems = list(dict.fromkeys(each["id"] for each in found))
     width = 0.8 / len(systems)
     for each in found:
-        place = wanted.index(each["metric"]) + (systems.index(each["id"]) - (len(systems) - 1) / 2) * width
+        place = phases.index(each["phase"]) + (systems.index(each["id"]) - (len(systems) - 1) / 2) * width
         value = _scaled(each, "value")
         axes.bar(
             place,
@@ -120,8 +110,8 @@ def _bars(
         axes.annotate(
             text, (place, top), (0, 4), textcoords="offset points", ha="center", va="bottom", fontsize=9
         )
-    axes.set_xticks(range(len(wanted)), chart.phases)
-    axes.set_xlim(-0.6, len(wanted) - 0.4)
+    axes.set_xticks(range(len(phases)), phases)
+    axes.set_xlim(-0.6, len(phases) - 0.4)
     axes.margins(y=0.25)
 
 
@@ -160,20 +150,16 @@ def _over_products(axes: Axes, found: Sequence[Estimate]) -> None:
     axes.set_xlim(sizes[0] * 0.7, sizes[-1] * 5)
 
 
-def _over_levels(axes: Axes, found: Sequence[Estimate], chart: Chart, experiment: Experiment) -> None:
+def _over_levels(axes: Axes, found: Sequence[Estimate], experiment: Experiment) -> None:
     """Value over the level of each phase, on a logarithmic axis; a line for each system."""
-    level = {
-        metric_name(chart.metric, chart.endpoint, phase.name): phase.level
-        for phase in experiment.phases
-        if phase.level
-    }
+    level = {phase.name: phase.level for phase in experiment.phases if phase.level}
     labels = _labels(experiment)
     series: dict[tuple[str, str], list[tuple[float, Estimate]]] = {}
     for each in found:
-        series.setdefault((each["system"], labels[each["id"]]), []).append((level[each["metric"]], each))
+        series.setdefault((each["system"], labels[each["id"]]), []).append((level[each["phase"]], each))
     axes.set_xscale("log")
     _lines(axes, series)
-    levels = sorted(set(level.values()))
+    levels = sorted({level[each["phase"]] for each in found})
     axes.set_xticks(levels, [f"{each:g} {TIMES}" for each in levels])
     axes.minorticks_off()
     axes.set_xlim(levels[0] * 0.9, levels[-1] * 3)
@@ -248,11 +234,10 @@ def _describe(svg: str, words: str) -> str:
 
 
 def _words(chart: Chart, experiment: Experiment, found: Sequence[Estimate]) -> str:
-    phase = {metric_name(chart.metric, chart.endpoint, phase): phase for phase in chart.phases}
     several = len(experiment.phases) > 1 and len(chart.phases) > 1
     labels = _labels(experiment)
     parts = [
-        f"{labels[each['id']]}{', ' + phase[each['metric']] if several else ''}: {number(_scaled(each, 'value'))}"
+        f"{labels[each['id']]}{', ' + each['phase'] if several else ''}: {number(_scaled(each, 'value'))}"
         for each in found
     ]
     unit = found[0]["unit"]

@@ -12,7 +12,8 @@ from loadtests.analysis.measure import PhaseResult
 from loadtests.analysis.results import per_repeat
 from loadtests.analysis.summaries import geometric_mean
 from loadtests.experiments.experiment import Experiment
-from loadtests.report.charts import number
+from loadtests.experiments.metrics import PLAIN, plain
+from loadtests.report.estimates import number
 from loadtests.report.ledger import DASH, TIMES
 from loadtests.report.terminal import below, line, widths
 
@@ -169,8 +170,7 @@ def _rows(one: Experiment, other: Experiment, before: Side, after: Side) -> Iter
         metric, system, unit = key
         shown = [_amount(geometric_mean(each), unit) for each in (numbers[key], numbers_after[key])]
         moved = change(numbers[key], numbers_after[key])
-        unit = "MB" if unit == "bytes" else unit
-        yield Row(one.name, metric, f"{system}, {unit}", False, shown[0], shown[1], moved)
+        yield Row(one.name, metric, f"{system}, {PLAIN.get(unit, unit)}", False, shown[0], shown[1], moved)
 
 
 def _verdicts(side: Side, name: str) -> Sequence[Mapping[str, Any]]:
@@ -179,7 +179,7 @@ def _verdicts(side: Side, name: str) -> Sequence[Mapping[str, Any]]:
 
 
 def _amount(value: float, unit: str) -> str:
-    return number(value / 1e6 if unit == "bytes" else value)
+    return number(plain(value, unit))
 
 
 def _rules(experiment: Experiment) -> dict[str, Any]:

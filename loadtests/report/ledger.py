@@ -15,7 +15,7 @@ from rich.text import Text
 from loadtests.analysis.stats import Verdict
 from loadtests.experiments.bar import Bar
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.units import PLAIN, amount, plain
+from loadtests.experiments.metrics import PLAIN, amount, plain
 from loadtests.report.terminal import below, line
 from loadtests.report.terminal import widths as widths_of
 

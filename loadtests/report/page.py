@@ -12,11 +12,12 @@ from string import Template
 from typing import Any
 
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.units import PLAIN, plain
+from loadtests.experiments.metrics import PLAIN, plain
 from loadtests.report import ledger
 from loadtests.report.answers import level_answers, scaling_answers
-from loadtests.report.charts import draw, number
+from loadtests.report.charts import draw
 from loadtests.report.doubts import doubts
+from loadtests.report.estimates import number
 from loadtests.report.ledger import Row
 
 HERE = Path(__file__).parent
@@ -171,7 +172,7 @@ def _estimates(estimates: Sequence[Mapping[str, Any]], experiment: Experiment) -
     labels = {system.id: system.label for system in experiment.systems}
     head = "".join(f'<th scope="col"{kind}>{name}</th>' for name, kind in columns.items())
     body = "\n".join(
-        f"<tr><td>{escape(each['metric'])}</td><td>{escape(labels[each['id']])}</td>"
+        f"<tr><td>{escape(each['name'])}</td><td>{escape(labels[each['id']])}</td>"
         f'<td class="number">{_amount(each, "value")}</td>'
         f'<td class="number">{_amount(each, "low")} {ledger.DASH} {_amount(each, "high")}</td>'
         f"<td>{escape(PLAIN.get(each['unit'], each['unit']))}</td></tr>"

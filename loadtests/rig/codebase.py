@@ -13,10 +13,11 @@ import tokenize
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from loadtests.experiments.metrics import of_source
 from microservices.topology import SPLIT
 
 ROOT = Path(__file__).resolve().parents[2]
-METRICS = frozenset({"lines", "lines_per_unit", "test_seconds_per_unit"})
+METRICS = frozenset(of_source("code"))
 NEW_LINE = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 NOT_CODE = {*NEW_LINE, tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
 TEST_SECONDS = 600

@@ -13,14 +13,15 @@ from loadtests.tests.made_up import MACHINE, request, three_repeats, toy, trial
 def test_results_have_the_documented_shape() -> None:
     results = analyse(MACHINE, [toy()], three_repeats())
     assert set(results) == {"schema", "machine", "experiments"}
-    assert results["schema"] == 1
+    assert results["schema"] == 2
     assert set(results["machine"]) == {
         *("cpu_model", "cores", "memory_bytes", "os", "python", "versions", "slice_backend")
     }
     (experiment,) = results["experiments"]
     assert set(experiment) == {"name", "question", "seed", "trials", "estimates", "verdicts"}
     assert set(experiment["estimates"][0]) == {
-        *("metric", "id", "system", "replicas", "value", "low", "high", "unit")
+        *("metric", "endpoint", "phase", "name"),
+        *("id", "system", "replicas", "value", "low", "high", "unit"),
     }
     assert set(experiment["verdicts"][0]) == {"claim", "statement", "ratio", "low", "high", "verdict"}
 

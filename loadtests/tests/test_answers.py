@@ -92,7 +92,13 @@ def test_where_replicas_do_not_count_in_full_the_evidence_is_named(full: float, 
 
 
 def level(phase: str, system: str, value: float) -> dict[str, Any]:
-    return {"metric": f"p95_ms of POST /api/orders in {phase}", "id": system, "value": value}
+    return {
+        "metric": "p95_ms",
+        "endpoint": "POST /api/orders",
+        "phase": phase,
+        "id": system,
+        "value": value,
+    }
 
 
 def lines_of(monolith: list[float], split: list[float]) -> list[dict[str, Any]]:

@@ -58,7 +58,7 @@ def test_a_run_beside_itself_has_not_changed() -> None:
 def test_what_became_half_as_slow_again_is_found_and_nothing_else() -> None:
     found = answers(side(1), side(2, slower=1.5))
     changed = {what for what, answer in found.items() if answer == CHANGED}
-    assert changed == {"Latency (supported)", "p50_ms of GET /search in quiet (microservices by 2, ms)"}
+    assert changed == {"Latency (supported)", "median latency, GET /search, quiet (microservices by 2, ms)"}
 
 
 def test_with_one_repeat_nothing_can_be_known() -> None:

@@ -13,10 +13,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from loadtests.analysis.results import analyse, metric_name
+from loadtests.analysis.results import analyse
 from loadtests.experiments.claims import Chart
 from loadtests.experiments.experiment import load
-from loadtests.experiments.units import UNITS
+from loadtests.experiments.metrics import METRICS
 from loadtests.report import ledger
 from loadtests.report.charts import draw
 from loadtests.report.doubts import doubts
@@ -151,13 +151,16 @@ def test_lines_over_products_and_levels_name_every_system(name: str, kind: str) 
     chart = next(chart for chart in experiment.charts if chart.kind == kind)
     estimates = [
         {
-            "metric": metric_name(chart.metric, chart.endpoint, phase),
+            "metric": chart.metric,
+            "endpoint": chart.endpoint,
+            "phase": phase,
+            "name": "",
             "id": system.id,
             "system": system.system,
             "replicas": dict(system.replicas),
             "products": system.products,
             **dict.fromkeys(("value", "low", "high"), 10.0 + place),
-            "unit": UNITS[chart.metric],
+            "unit": METRICS[chart.metric].unit,
         }
         for phase in chart.phases
         for place, system in enumerate(experiment.systems)

@@ -329,7 +329,7 @@ def test_the_report_command_makes_the_report_again(lab: Callable[..., Any]) -> N
     answer = CliRunner().invoke(cli.cli, ["report", str(folder)])
     assert answer.exit_code == 0, answer.output
     assert "report.html" in answer.output
-    assert json.loads((folder / "results.json").read_text())["schema"] == 1
+    assert json.loads((folder / "results.json").read_text())["schema"] == 2
     first = (folder / "report.html").read_text()
     CliRunner().invoke(cli.cli, ["report", str(folder)])
     assert (folder / "report.html").read_text() == first
