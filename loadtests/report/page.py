@@ -6,10 +6,11 @@ and how to repeat it. Doubts stand before numbers on purpose.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import PLAIN, plain
@@ -17,7 +18,7 @@ from loadtests.report import ledger
 from loadtests.report.answers import level_answers, scaling_answers
 from loadtests.report.charts import draw
 from loadtests.report.doubts import doubts
-from loadtests.report.estimates import number
+from loadtests.report.estimates import Estimate, number
 from loadtests.report.ledger import Row
 
 HERE = Path(__file__).parent
@@ -38,16 +39,21 @@ def html(results: Mapping[str, Any], experiments: Sequence[Experiment], notes: M
     """The whole report as one file."""
     rows = ledger.ledger(results, experiments)
     texts = {experiment.name: experiment for experiment in experiments}
-    template = Template((HERE / "report.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=escape(TITLE),
+    return _template().render(
+        title=TITLE,
         css=(HERE / "report.css").read_text(encoding="utf-8"),
-        about=escape(about(results, notes)),
-        ledger=_ledger(rows, "Claims and prices, all experiments"),
-        experiments="\n".join(
+        about=about(results, notes),
+        rows=rows,
+        ledger_heads=[(name or "side", "") for name in ledger.COLUMNS],
+        sections=[
             _section(measured, texts[measured["name"]], rows, notes) for measured in results["experiments"]
-        ),
+        ],
+        trial_heads=[
+            (name, "")
+            for name in ("order", "system", "phase", "repeat", "route", *METRIC_COLUMNS.values(), "valid")
+        ],
         machine=_machine(results["machine"], notes),
+        notes=notes,
     )
 
 
@@ -97,37 +103,44 @@ def _sentences(experiment: Experiment, measured: Mapping[str, Any]) -> list[str]
     return [*scaling_answers(experiment, measured), *level_answers(experiment, measured)]
 
 
+def _template() -> Template:
+    found = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    found.filters["prose"] = _prose
+    return found.get_template("report.html")
+
+
+def _prose(sentence: str) -> Markup:
+    """Escaped, with `commands` set as such."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))  # noqa: S704 - escaped above
+
+
 def _section(
     measured: Mapping[str, Any], experiment: Experiment, rows: Sequence[Row], notes: Mapping[str, Any]
-) -> str:
+) -> dict[str, Any]:
+    """What the page says of one experiment, ready to print."""
     own = [row for row in rows if row.experiment == experiment.name]
     pictures = [(chart.title, draw(chart, experiment, measured["estimates"])) for chart in experiment.charts]
-    return "\n".join(
-        [
-            f'<section aria-labelledby="{experiment.name}">',
-            f'<h2 id="{experiment.name}">{escape(experiment.name)}</h2>',
-            f'<p class="question"><strong>{escape(experiment.question)}</strong></p>',
-            f"<p>Expected: {escape(experiment.expect)} {escape(experiment.because)}</p>",
-            '<div class="doubts"><strong>Doubts</strong>',
-            _list(doubts(experiment, measured, notes)),
-            "</div>",
-            "<h3>Answer</h3>",
-            _list([*answer(own), *_sentences(experiment, measured)]),
-            *(
-                f"<figure><figcaption>{escape(title)}</figcaption>\n{svg}</figure>"
-                for title, svg in pictures
-                if svg
-            ),
-            _estimates(measured["estimates"], experiment),
-            "<details><summary>Every measurement</summary>",
-            _trials(measured["trials"]),
-            "</details>",
-            "<h3>How to repeat it</h3>",
-            f"<pre>{escape(notes['command'])}\nloadtests report runs/{escape(notes['id'])}</pre>",
-            f'<p class="faint">{escape(_how(experiment))}</p>',
-            "</section>",
-        ]
-    )
+    labels = {system.id: system.label for system in experiment.systems}
+    return {
+        "experiment": experiment,
+        "doubts": doubts(experiment, measured, notes),
+        "answers": [*answer(own), *_sentences(experiment, measured)],
+        "pictures": [(title, svg) for title, svg in pictures if svg],
+        "estimates": [_estimate(each, labels) for each in measured["estimates"]],
+        "trials": [
+            _route(trial, route, metric)
+            for trial in measured["trials"]
+            for route, metric in trial["metrics"].items()
+        ],
+        "how": _how(experiment),
+    }
 
 
 def _how(experiment: Experiment) -> str:
@@ -137,77 +150,31 @@ def _how(experiment: Experiment) -> str:
     return f"Seed {experiment.seed}, {experiment.repeats} repeats; cores for each replica: {slices}."
 
 
-def _list(sentences: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{_prose(sentence)}</li>" for sentence in sentences) + "</ul>"
+def _estimate(estimate: Estimate, labels: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "name": estimate["name"],
+        "system": labels[estimate["id"]],
+        "value": _amount(estimate, "value"),
+        "interval": f"{_amount(estimate, 'low')} {ledger.DASH} {_amount(estimate, 'high')}",
+        "unit": PLAIN.get(estimate["unit"], estimate["unit"]),
+    }
 
 
-def _prose(sentence: str) -> str:
-    """Escaped, with `commands` set as such."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(sentence))
-
-
-def _ledger(rows: Sequence[Row], caption: str) -> str:
-    head = "".join(f'<th scope="col">{escape(name) or "side"}</th>' for name in ledger.COLUMNS)
-    body = "\n".join(_ledger_row(row) for row in rows)
-    return _table(caption, head, body)
-
-
-def _ledger_row(row: Row) -> str:
-    kind = row.verdict.value.replace(" ", "-")
-    bar = ' class="missed"' if row.missed else ""
-    return (
-        f"<tr><td>{escape(row.side)}</td>"
-        f'<td><a href="#{row.experiment}">{escape(row.experiment)}</a></td>'
-        f"<td><strong>{escape(row.claim)}.</strong> {escape(row.statement)}</td>"
-        f'<td class="number big">{escape(row.ratio)}</td>'
-        f'<td class="number">{escape(row.interval)}</td>'
-        f"<td{bar}>{escape(row.bar)}</td>"
-        f'<td><span class="verdict {kind}">{row.verdict.value}</span></td></tr>'
-    )
-
-
-def _estimates(estimates: Sequence[Mapping[str, Any]], experiment: Experiment) -> str:
-    numeric = ' class="number"'
-    columns = {"what": "", "system": "", "value": numeric, "95 % interval": numeric, "unit": ""}
-    labels = {system.id: system.label for system in experiment.systems}
-    head = "".join(f'<th scope="col"{kind}>{name}</th>' for name, kind in columns.items())
-    body = "\n".join(
-        f"<tr><td>{escape(each['name'])}</td><td>{escape(labels[each['id']])}</td>"
-        f'<td class="number">{_amount(each, "value")}</td>'
-        f'<td class="number">{_amount(each, "low")} {ledger.DASH} {_amount(each, "high")}</td>'
-        f"<td>{escape(PLAIN.get(each['unit'], each['unit']))}</td></tr>"
-        for each in estimates
-    )
-    return _table("Measured: the geometric mean over repeats", head, body)
-
-
-def _amount(estimate: Mapping[str, Any], key: str) -> str:
+def _amount(estimate: Estimate, key: str) -> str:
     value = estimate[key]
     return "?" if value is None else number(plain(value, estimate["unit"]))
 
 
-def _trials(trials: Sequence[Mapping[str, Any]]) -> str:
-    head = "".join(
-        f'<th scope="col">{escape(name)}</th>'
-        for name in ("order", "system", "phase", "repeat", "route", *METRIC_COLUMNS.values(), "valid")
-    )
-    body = "\n".join(
-        f"<tr><td>{trial['order']}</td><td>{escape(_system(trial))}</td><td>{escape(trial['phase'])}</td>"
-        f"<td>{trial['repeat']}</td><td><code>{escape(route)}</code></td>"
-        + "".join(f'<td class="number">{_number(metric[key])}</td>' for key in METRIC_COLUMNS)
-        + f"<td>{'yes' if trial['valid'] else 'void: ' + escape('; '.join(trial['doubts']))}</td></tr>"
-        for trial in trials
-        for route, metric in trial["metrics"].items()
-    )
-    return _table("One row per trial, phase and route", head, body)
-
-
-def _table(caption: str, head: str, body: str) -> str:
-    return (
-        f'<div class="scroll" role="region" aria-label="{escape(caption, quote=True)}" tabindex="0">'
-        f"<table><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
-        f"<tbody>\n{body}\n</tbody></table></div>"
-    )
+def _route(trial: Mapping[str, Any], route: str, metric: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "order": trial["order"],
+        "system": _system(trial),
+        "phase": trial["phase"],
+        "repeat": trial["repeat"],
+        "route": route,
+        "numbers": [_number(metric[key]) for key in METRIC_COLUMNS],
+        "valid": "yes" if trial["valid"] else f"void: {'; '.join(trial['doubts'])}",
+    }
 
 
 def _system(trial: Mapping[str, Any]) -> str:
@@ -221,8 +188,8 @@ def _number(value: float | None) -> str:
     return ledger.DASH if value is None else f"{value:.4g}"
 
 
-def _machine(machine: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
-    facts = {
+def _machine(machine: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, str]:
+    return {
         "Processor": f"{machine['cpu_model']}, {machine['cores']} cores",
         "Memory": f"{machine['memory_bytes'] / 2**30:.1f} GiB",
         "System": machine["os"],
@@ -231,14 +198,3 @@ def _machine(machine: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
         "CPU slices": machine["slice_backend"],
         "Trials": f"{notes['planned_trials']} planned, {notes.get('seconds', 0):.0f} s in all",
     }
-    rows = "\n".join(
-        f'<tr><th scope="row">{escape(key)}</th><td>{escape(value)}</td></tr>' for key, value in facts.items()
-    )
-    return (
-        "<p>Arrivals are open (on a schedule, whatever the shop does) and latency counts from the intended start. "
-        "Each trial has fresh processes and fresh data; systems alternate in an order drawn from the seed, or are up "
-        "together and take turns under load where the experiment says so. "
-        "Intervals are taken over repeats, with Student's t on logarithms. "
-        "A measurement with a reason to doubt it is repeated, at most twice, and then left out.</p>"
-        f"<table><tbody>\n{rows}\n</tbody></table>"
-    )
