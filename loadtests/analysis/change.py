@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scipy.stats import false_discovery_control
+
 from loadtests.analysis.stats import Interval
 from loadtests.analysis.student import reach, two_sided
 from loadtests.analysis.summaries import geometric_mean
@@ -27,7 +29,7 @@ class Change:
 def change(before: Sequence[float], after: Sequence[float]) -> Change:
     """How many times the numbers before are those after; one positive number per repeat, which do not pair.
 
-    Welch's t on the logarithms (B. L. Welch, Biometrika 34, 1947), its degrees of freedom rounded down.
+    Welch's t on the logarithms (B. L. Welch, Biometrika 34, 1947).
     """
     value = geometric_mean(after) / geometric_mean(before)
     if min(len(before), len(after)) < 2:
@@ -39,7 +41,7 @@ def change(before: Sequence[float], after: Sequence[float]) -> Change:
     squares = [
         (part / error**2) ** 2 / (len(of) - 1) for part, of in zip(parts, (before, after), strict=True)
     ]
-    freedom = max(1, math.floor(1 / sum(squares) + 1e-9))
+    freedom = 1 / sum(squares)
     distance, stretch = math.log(value), math.exp(reach(freedom) * error)
     return Change(
         Interval(value, value / stretch, value * stretch), two_sided(abs(distance) / error, freedom)
@@ -48,11 +50,9 @@ def change(before: Sequence[float], after: Sequence[float]) -> Change:
 
 def beyond_noise(chances: Sequence[float | None], share: float = FALSE_SHARE) -> list[bool]:
     """Which of these are no noise, judged together (Y. Benjamini and Y. Hochberg, 1995). Unknown ones never are."""
-    known = sorted(chance for chance in chances if chance is not None)
-    limits = [share * rank / len(known) for rank in range(1, len(known) + 1)]
-    kept = [chance for chance, limit in zip(known, limits, strict=True) if chance <= limit]
-    most = max(kept, default=-1.0)
-    return [chance is not None and chance <= most for chance in chances]
+    known = [chance for chance in chances if chance is not None]
+    adjusted = iter(false_discovery_control(known) if known else ())
+    return [chance is not None and next(adjusted) <= share for chance in chances]
 
 
 def _variance(values: Sequence[float]) -> float:

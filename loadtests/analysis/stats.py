@@ -10,7 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import NormalDist, stdev
+from statistics import stdev
+
+from scipy.stats import binomtest
 
 from loadtests.analysis import student
 from loadtests.analysis.summaries import geometric_mean
@@ -101,21 +103,13 @@ def share(counts: Sequence[tuple[int, int]]) -> Interval:
     if not tries:
         raise ValueError("a share needs at least one try")
     mean = successes / tries
-    low, high = _wilson(mean, tries)
+    low, high = binomtest(successes, tries).proportion_ci(method="wilson")
     if len(counts) > 1:
         own = [done / tried for done, tried in counts if tried]
         reach = student.reach(len(own) - 1) * stdev(own) / math.sqrt(len(own)) if len(own) > 1 else 1.0
         low, high = min(low, mean - reach), max(high, mean + reach)
     # Rounding must not put the share itself outside.
-    return Interval(mean, min(mean, max(0.0, low)), max(mean, min(1.0, high)))
-
-
-def _wilson(mean: float, tries: int) -> tuple[float, float]:
-    z = NormalDist().inv_cdf(0.975)
-    centre = mean + z * z / (2 * tries)
-    reach = z * math.sqrt(mean * (1 - mean) / tries + z * z / (4 * tries * tries))
-    below = 1 + z * z / tries
-    return (centre - reach) / below, (centre + reach) / below
+    return Interval(mean, min(mean, max(0.0, float(low))), max(mean, min(1.0, float(high))))
 
 
 def _student(values: Sequence[float], mean: float) -> Interval:
