@@ -11,6 +11,7 @@ import sys
 import time
 import tokenize
 from collections.abc import Collection, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 from loadtests.experiments.metrics import of_source
@@ -21,6 +22,8 @@ METRICS = frozenset(of_source("code"))
 NEW_LINE = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 NOT_CODE = {*NEW_LINE, tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
 TEST_SECONDS = 600
+TESTED_WITH = "hypothesis"
+"""A package that is there once `make dev` has run."""
 
 
 def facts(asked: Collection[str]) -> dict[str, dict[str, float]]:
@@ -42,6 +45,8 @@ def facts(asked: Collection[str]) -> dict[str, dict[str, float]]:
         },
     }
     if "test_seconds_per_unit" in asked:
+        if find_spec(TESTED_WITH) is None:
+            raise CodeError("To time the shops' tests, what they are written with is needed; run `make dev`.")
         found["monolith"]["test_seconds_per_unit"] = _test_seconds(ROOT / "monolith")
         found["microservices"]["test_seconds_per_unit"] = sum(map(_test_seconds, services)) / len(services)
     return found

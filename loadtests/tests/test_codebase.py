@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from loadtests.rig.codebase import _count, _lines
+import pytest
+
+from loadtests.rig import codebase
+from loadtests.rig.codebase import CodeError, _count, _lines, facts
 
 SOURCE = '''"""What it is for.
 
@@ -33,3 +36,10 @@ def test_tests_are_not_counted_with_what_they_test(tmp_path: Path) -> None:
     (tmp_path / "tests" / "test_one.py").write_text(SOURCE)
     (tmp_path / "one.py").write_text(SOURCE)
     assert _lines(tmp_path) == 6
+
+
+def test_without_what_the_tests_are_written_with_they_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codebase, "TESTED_WITH", "nothing_that_is_installed")
+    assert facts({"lines"})["monolith"]["lines"] > 0
+    with pytest.raises(CodeError, match="make dev"):
+        facts({"test_seconds_per_unit"})

@@ -1,0 +1,116 @@
+"""What the project imports is declared, what is declared is locked, and the demo gets only what it needs."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("monolith", "microservices", "loadtests", "exercises")
+DEVELOPMENT = {"tests", "acceptance", "fuzz", "conftest.py", "docs"}
+"""Parts of a path that only `make dev` serves."""
+PIN = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>\S+)(?: ; (?P<where>.+?))? \\$", re.MULTILINE)
+
+
+def pins(name: str) -> dict[tuple[str, str], str]:
+    """Package and platform marker -> version, of a lock file."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return {(found["name"], found["where"] or ""): found["version"] for found in PIN.finditer(text)}
+
+
+def names(requirements: list[Any]) -> set[str]:
+    """The packages that a list of requirements names; groups that it includes are left out."""
+    told = (re.match(r"[\w.-]+", each) for each in requirements if isinstance(each, str))
+    return {found[0].lower() for found in told if found}
+
+
+@cache
+def declared() -> tuple[set[str], set[str]]:
+    """The packages that pyproject.toml names: to run, and for development besides."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"]
+    return names(project["project"]["dependencies"]), names([*groups["test"], *groups["check"]])
+
+
+def is_development(path: Path) -> bool:
+    return not DEVELOPMENT.isdisjoint(path.relative_to(ROOT).parts)
+
+
+def files() -> list[Path]:
+    """Every Python file of the project."""
+    found = [ROOT / "conftest.py", *(ROOT / "docs").rglob("*.py")]
+    return found + [path for part in PARTS for path in (ROOT / part).rglob("*.py")]
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The top-level names that a file imports, those inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def undeclared(paths: list[Path], allowed: set[str]) -> set[str]:
+    """`file imports package` for each import of a package that is none of `allowed`."""
+    packages = packages_distributions()
+    found = set()
+    for path in paths:
+        for name in set(imported(path)) - sys.stdlib_module_names - set(PARTS):
+            owners = {owner.lower().replace("_", "-") for owner in packages.get(name, ())}
+            if owners and owners.isdisjoint({each.replace("_", "-") for each in allowed}):
+                found.add(f"{path} imports {name}")
+    return found
+
+
+def test_what_runs_imports_only_what_the_project_declares() -> None:
+    running = [path for path in files() if not is_development(path)]
+    assert undeclared(running, declared()[0]) == set()
+
+
+def test_tests_import_only_what_is_declared() -> None:
+    assert undeclared(files(), declared()[0] | declared()[1]) == set()
+
+
+def test_an_import_that_is_declared_nowhere_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "file.py"
+    file.write_text("import json\nimport flask.views\nfrom pluggy import HookimplMarker\n")
+    assert undeclared([file], {"flask"}) == {f"{file} imports pluggy"}
+
+
+def test_each_lock_has_what_is_declared_for_it() -> None:
+    run, development = ({name for name, _ in pins(f"requirements{kind}.lock")} for kind in ("", "-dev"))
+    assert declared()[0] - run == set()
+    assert declared()[1] - development == set()
+
+
+def test_the_demo_installs_nothing_that_only_development_needs() -> None:
+    assert {name for name, _ in pins("requirements.lock")} & declared()[1] == set()
+
+
+def test_both_locks_have_the_same_version_of_what_both_have() -> None:
+    run, development = pins("requirements.lock"), pins("requirements-dev.lock")
+    shared = {name for name, _ in run} & {name for name, _ in development}
+    assert len(shared) > 10
+    for (name, where), version in development.items():
+        if name in shared:
+            assert version in {pinned for (other, _), pinned in run.items() if other == name}, (name, where)
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_every_pin_has_a_hash_and_no_index_is_named(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    assert "://" not in text
+    assert "index-url" not in text
+    entries = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
+    assert len(entries) == len(pins(lock))
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
