@@ -55,7 +55,7 @@ mutants: dev  ## take out what keeps the shops correct, piece by piece: the test
 	@$(bin)/python -m microservices.tests.mutants
 
 bench: install  ## CPU and requests/s per endpoint (floor, monolith, split), and what the lab's instruments are worth
-	@$(bin)/python -m loadtests.bench.endpoints
+	@$(bin)/python -m loadtests.bench
 
 selftest: install  ## the lab proves itself: simulated trials, then real shops and real faults (a quiet machine, 5 minutes)
 	@$(bin)/loadtests selftest --real

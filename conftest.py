@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import HealthCheck, settings
 
-from exercises.machine import WINDOW_SECONDS, Watcher
+from exercises.checks.machine import WINDOW_SECONDS, Watcher
 
 REPEATS = 2
 """As many as a void trial of the lab gets."""

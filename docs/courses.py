@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from exercises.course import Course
-from exercises.manifest import Track
-from exercises.timetable import Entry, timetable
+from exercises.course.course import Course
+from exercises.course.manifest import Track
+from exercises.course.timetable import Entry, timetable
 
 EXERCISES = Path(__file__).resolve().parent.parent / "exercises"
 PLACE = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- /made -->)", re.DOTALL)

@@ -1,7 +1,7 @@
 """The `exercises` command: its group, and what becomes of everything that goes wrong.
 
-Exit statuses: 0 pass, 1 not yet, 2 a wrong argument or our mistake, 3 inconclusive. The commands stand in the modules
-that end with `_cli`; they import inside what only they need, so that `status` and `hint` do not wait for `check`.
+Exit statuses: 0 pass, 1 not yet, 2 a wrong argument or our mistake, 3 inconclusive. The commands stand in
+`commands/`; they import inside what only they need, so that `status` and `hint` do not wait for `check`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import NoReturn
 
 import click
 
-from exercises import authoring_cli, checks_cli, copies_cli, course_cli, machine, shop_cli
+from exercises.commands import check, copies, dev, doctor, learn, shop
 from exercises.errors import ExerciseError, Exit
 
 
 def main() -> None:
     """Run the command; what goes wrong is one sentence and an exit status."""
     _interrupt_once()
-    machine.forget_settings(os.environ)  # type: ignore[arg-type]  # os.environ is a mapping of the same kind
+    _forget_settings()
     try:
         cli(prog_name="exercises", standalone_mode=False)
     except (
@@ -59,24 +59,30 @@ def cli() -> None:
 
 
 for command in (
-    course_cli.start,
-    course_cli.status,
-    course_cli.list_command,
-    checks_cli.check,
-    checks_cli.watch,
-    course_cli.hint,
-    course_cli.diff,
-    course_cli.solution,
-    course_cli.next_command,
-    course_cli.jump,
-    copies_cli.reset,
-    copies_cli.save,
-    copies_cli.restore,
-    shop_cli.serve,
-    shop_cli.doctor,
-    authoring_cli.dev,
+    learn.start,
+    learn.status,
+    learn.list_command,
+    check.check,
+    check.watch,
+    learn.hint,
+    learn.diff,
+    learn.solution,
+    learn.next_command,
+    learn.jump,
+    copies.reset,
+    copies.save,
+    copies.restore,
+    shop.serve,
+    doctor.doctor,
+    dev.dev,
 ):
     cli.add_command(command)
+
+
+def _forget_settings() -> None:
+    """Take SHOP_* settings out of the environment: the shops here get their own."""
+    for name in [name for name in os.environ if name.startswith("SHOP_")]:
+        del os.environ[name]
 
 
 def _stop(text: str, status: int) -> NoReturn:

@@ -13,7 +13,7 @@ from exercises.errors import ExerciseError
 
 NOT_THEIRS = (".*", "__pycache__", "*.pyc", "runs")
 """Names that are never looked at: hidden files (ours among them), caches, and what the lab writes."""
-MOST_BYTES = 5_000_000
+MAX_BYTES = 5_000_000
 DRAFT = ".draft"
 
 

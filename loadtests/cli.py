@@ -173,7 +173,7 @@ def report(folder: Path) -> None:
 @click.option("--markdown", is_flag=True, help="Everything as Markdown.")
 def compare_command(before: Path, after: Path, everything: bool, markdown: bool) -> None:
     """Show what changed beyond noise from one RUN to another."""
-    from loadtests.report.page import compare
+    from loadtests.report import compare
     from loadtests.running.runner import read_run
 
     runs = [read_run(folder) for folder in (before, after)]
@@ -252,7 +252,7 @@ def _watch(folder: Path, work: "Callable[[Callable[[Step], None]], None]") -> Pa
 
 def _report(folder: Path, console: Console) -> Path:
     """Write results.json, report.html and summary.md from the raw files, and show the ledger."""
-    from loadtests.report.page import ledger
+    from loadtests.report import ledger
     from loadtests.report.page import html, summary
     from loadtests.running.runner import RunError, read_run
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from exercises.checking import Bench, Ran, check
+from exercises.checks.checking import Bench, Ran, check
 
 SUITE = ("-m", "pytest", "tests", "-q", "-p", "no:cacheprovider", "--tb=short")
 LEAN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}

@@ -23,20 +23,20 @@ from weakref import WeakKeyDictionary
 
 import psutil
 
-from exercises.checking import Bench, Ran, Shop, check
+from exercises.checks.checking import Bench, Ran, Shop, check
 
 FILE, FIGURES = "loadtest/locustfile.py", "loadtest/target.toml"
 SECONDS = 11
-FEWEST_USERS, MOST_USERS, USERS = 20, 100, 60
-FEWEST_VISITS = 150
+MIN_USERS, MAX_USERS, USERS = 20, 100, 60
+MIN_VISITS = 150
 DEVIATIONS = 4.0
 """How far a share may be from what was asked, in standard deviations of drawing so many visits: 1 run in 16,000."""
 SLACK = 0.01
 BLURRED = 1.7
 """On a busy machine visits of many requests are cut off more often than short ones: a share may be off by this more."""
-MOST_REFUSED = 0.2
-FEWEST_PRODUCTS = 20
-MOST_LINES = 20
+MAX_REFUSED = 0.2
+MIN_PRODUCTS = 20
+MAX_LINES = 20
 BUSY = 0.2
 """Share of all cores from which on a run says nothing about how fast the shop is."""
 A_SLIP = 500
@@ -129,12 +129,12 @@ def _(bench: Bench) -> None:
     run = _run(bench, "the-mix-arrives")
     visits = run.visits()
     total = sum(visits.values())
-    if 0 < total < FEWEST_VISITS and run.is_disturbed:
+    if 0 < total < MIN_VISITS and run.is_disturbed:
         raise bench.inconclusive(f"only {total:.0f} visits arrived; {run.disturbance}")
     bench.expect(
-        total >= FEWEST_VISITS,
+        total >= MIN_VISITS,
         did=run.ran.command,
-        expected=f"at least {FEWEST_VISITS} visits in {SECONDS} s",
+        expected=f"at least {MIN_VISITS} visits in {SECONDS} s",
         got=f"{total:.0f} visits. {_locusts_words(run.ran)}",
         why="A mix cannot be told from a handful of visits.",
         look=f"{FILE}: wait_time, and the kinds of visits",
@@ -169,9 +169,9 @@ def _(bench: Bench) -> None:
             refused[f"{method} {route} with {status}"] += int(number)
     for what, number in refused.most_common():
         bench.expect(
-            number <= MOST_REFUSED * asked[what.rpartition(" with ")[0]] + 1,
+            number <= MAX_REFUSED * asked[what.rpartition(" with ")[0]] + 1,
             did=run.ran.command,
-            expected=f"at most {MOST_REFUSED:.0%} of the requests of a route refused",
+            expected=f"at most {MAX_REFUSED:.0%} of the requests of a route refused",
             got=f"{number} times {what}",
             why="To say no is quick. A load test full of refusals shows a fast shop that sells nothing.",
             look=f"{FILE}: the headers and the body of that request",
@@ -183,9 +183,9 @@ def _(bench: Bench) -> None:
     """Visitors look at many products, as people do."""
     run = _run(bench, "many-products-are-asked-for")
     bench.expect(
-        len(run.skus) >= FEWEST_PRODUCTS,
+        len(run.skus) >= MIN_PRODUCTS,
         did=f"{run.ran.command}, and read the shop's log",
-        expected=f"at least {FEWEST_PRODUCTS} different products",
+        expected=f"at least {MIN_PRODUCTS} different products",
         got=f"{len(run.skus)} different products: {', '.join(sorted(run.skus)[:5])}",
         why="One product a thousand times is answered from caches that people with tastes of their own would miss.",
         look="loadtest/shelf.py: some_sku",
@@ -198,9 +198,9 @@ def _(bench: Bench) -> None:
     run = _run(bench, "one-line-for-each-route")
     names = [line["Name"] for line in run.lines[:-1]]
     bench.expect(
-        0 < len(names) <= MOST_LINES,
+        0 < len(names) <= MAX_LINES,
         did=run.ran.command,
-        expected=f"at most {MOST_LINES} lines",
+        expected=f"at most {MAX_LINES} lines",
         got=f"{len(names)} lines: {', '.join(names[:4])}",
         why="A p95 needs many requests in one line. A hundred lines of three requests each say nothing.",
         look=f"{FILE}: the argument name= of each request",
@@ -413,7 +413,7 @@ def _users(bench: Bench) -> int:
         said = int(tomllib.loads(bench.text(FIGURES))["today"]["users"])
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError):
         said = USERS
-    return min(max(said, FEWEST_USERS), MOST_USERS)
+    return min(max(said, MIN_USERS), MAX_USERS)
 
 
 def _figures(bench: Bench) -> Any:

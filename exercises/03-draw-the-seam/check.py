@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
-from exercises.checking import Answer, Bench, Import, NotYet, Shop, Visitor, check
+from exercises.checks.checking import Answer, Bench, Import, NotYet, Shop, Visitor, check
 
 APPROVED = "4242424242424242"
 BESIDE = 8

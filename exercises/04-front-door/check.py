@@ -7,7 +7,7 @@ import json
 import socket
 from urllib.parse import urlsplit
 
-from exercises.checking import Answer, Bench, Shop, Visitor, check
+from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
 
 AT_ONCE, AT_LAST, NEVER = 1.0, 5.0, 15.0
 BUSY = 0.5

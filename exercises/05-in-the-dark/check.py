@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from exercises.checking import Bench, Shop, check
+from exercises.checks.checking import Bench, Shop, check
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 -- published on purpose: the demo accounts' password
 APPROVED = "4242424242424242"

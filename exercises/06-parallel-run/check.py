@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import requests
 
-from exercises.checking import Answer, Bench, Shop, Visitor, check
-from exercises.standin import StandIn
+from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
+from exercises.checks.standin import StandIn
 
 COMPARED = re.compile(r'^recommendations_compared_total\{outcome="(\w+)"\} (\S+)$', re.MULTILINE)
 SHADOW, UNTIL = "monolith/recommendations/shadow.py", "cut-over"

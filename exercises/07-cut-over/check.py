@@ -14,8 +14,8 @@ from typing import Any
 
 import requests
 
-from exercises.checking import Answer, Bench, Shop, check
-from exercises.standin import StandIn, scratch
+from exercises.checks.checking import Answer, Bench, Shop, check
+from exercises.checks.standin import StandIn, scratch
 
 SWITCH, ROUTES = "monolith/recommendations/switch.py", "Caddyfile"
 SHARE, TOLERANCE, CLEARLY_WRONG = 10.0, 4.0, 8.0

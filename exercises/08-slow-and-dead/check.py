@@ -9,8 +9,8 @@ from functools import cache
 from statistics import median
 from typing import Any
 
-from exercises.checking import Answer, Bench, Shop, check
-from exercises.standin import StandIn, scratch
+from exercises.checks.checking import Answer, Bench, Shop, check
+from exercises.checks.standin import StandIn, scratch
 
 REMOTE = "monolith/recommendations/remote.py"
 PAGE_LIMIT, OTHERS_LIMIT = 0.5, 0.5
@@ -20,7 +20,7 @@ BUSY = 0.5
 """Cores that others use: beyond this, what is a little late says nothing."""
 VISITS, AT_A_TIME = 60, 12
 LOSES_EVERY, DEGRADED_AT_MOST = 12, 2
-MOST_REPEATS = 1.5
+MAX_REPEATS = 1.5
 STILL_ASKED = 30
 BACK_WITHIN = 8.0
 RESTED = 1.5
@@ -154,9 +154,9 @@ def _(bench: Bench) -> None:
         shop.ask("GET", f"/products/{skus[number % len(skus)]}")
     asked = len(_service().asked())
     bench.expect(
-        asked <= MOST_REPEATS * VISITS,
+        asked <= MAX_REPEATS * VISITS,
         did=f"looked at {VISITS} product pages, while the service refuses each call with 503",
-        expected=f"at most {MOST_REPEATS:g} times as many calls: {MOST_REPEATS * VISITS:.0f}",
+        expected=f"at most {MAX_REPEATS:g} times as many calls: {MAX_REPEATS * VISITS:.0f}",
         got=f"{asked} calls",
         why="A service that goes down under load goes down for good when everybody asks three times.",
         look=f"{REMOTE}: a budget for repeats, as in microservices/chassis/breaker.py",

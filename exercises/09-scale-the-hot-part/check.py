@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import requests
 
-from exercises.checking import Answer, Bench, Shop, check
+from exercises.checks.checking import Answer, Bench, Shop, check
 from loadtests.rig import slices
 
 HOT, REPLICAS, MORE = "recommendations", 4, 5

@@ -6,9 +6,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from exercises.course import Course
+from exercises.course.course import Course
 from exercises.tests import tiny
-from exercises.workspace import Workspace
+from exercises.workspaces.workspace import Workspace
 from microservices.launcher.environment import MARK
 from microservices.launcher.ports import Ports
 

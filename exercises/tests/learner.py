@@ -18,7 +18,7 @@ from unittest import mock
 from click.testing import CliRunner
 
 from exercises import cli
-from exercises.course import Course, Step
+from exercises.course.course import Course, Step
 
 PATIENCE = 600
 

@@ -14,15 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from exercises.course import Course
-from exercises.workspace import Workspace
+from exercises.course.course import Course
+from exercises.workspaces.workspace import Workspace
 
-MOST = 300
+MAX_WRITES = 300
 
 
 def main() -> None:
     course, folder, command = Course(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
-    for number in range(MOST):
+    for number in range(MAX_WRITES):
         copy = folder / str(number)
         if command == "begin":
             copy.mkdir()
@@ -39,7 +39,7 @@ def main() -> None:
             return
         if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
             sys.exit(f"{command} ended with status {status} at write {number}")
-    sys.exit(f"{command} had not ended after {MOST} writes")
+    sys.exit(f"{command} had not ended after {MAX_WRITES} writes")
 
 
 def run(workspace: Workspace, command: str) -> None:

@@ -7,13 +7,16 @@ from itertools import pairwise
 import pytest
 from click.testing import CliRunner
 
-from exercises import cli, guarantees
-from exercises.authoring import edit, layer, merge, new, save
-from exercises.course import Course
+from exercises import cli
+from exercises.authoring import guarantees
+from exercises.authoring.layers import layer
+from exercises.authoring.manuscript import problems
+from exercises.authoring.new import new
+from exercises.authoring.saving import edit, merge, save
+from exercises.course.course import Course
+from exercises.course.timetable import timetable
 from exercises.errors import ExerciseError
-from exercises.manuscript import problems
 from exercises.tests import tiny
-from exercises.timetable import timetable
 
 
 @pytest.fixture

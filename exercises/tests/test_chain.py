@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from exercises.course import Course, Tree
+from exercises.authoring.manuscript import problems
+from exercises.course.course import Course, Tree
 from exercises.errors import CourseError
-from exercises.manuscript import problems
 from exercises.tests import tiny
 from exercises.tests.test_manifests import change
 

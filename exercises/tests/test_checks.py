@@ -9,16 +9,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from exercises import programs
-from exercises.bench import CheckBench, sweep
-from exercises.checking import Check, Inconclusive, NotYet
-from exercises.course import Course
+from exercises.checks import programs
+from exercises.checks.bench import CheckBench
+from exercises.checks.checking import Check, Inconclusive, NotYet
+from exercises.checks.leftovers import sweep
+from exercises.checks.loading import checks_of
+from exercises.checks.machine import Busyness, Watcher, _Reading
+from exercises.checks.results import Outcome, Report, Verdict
+from exercises.checks.runner import Choice, run_checks, select
+from exercises.checks.shops import RunningShop
+from exercises.course.course import Course
 from exercises.errors import CourseError, Exit
-from exercises.loading import checks_of
-from exercises.machine import Busyness, Watcher, _Reading
-from exercises.results import Outcome, Report, Verdict
-from exercises.runner import Choice, run_checks, select
-from exercises.shops import RunningShop
 from exercises.tests import tiny
 from exercises.tests.test_manifests import change
 
@@ -208,7 +209,7 @@ class Made:
 
     def run(self, check, machine: Busyness, **options) -> Outcome:
         made = Check("made", "greet", "It works.", check, shop=False, **options)
-        self._monkeypatch.setattr("exercises.runner.checks_of", lambda _step: [made])
+        self._monkeypatch.setattr("exercises.checks.runner.checks_of", lambda _step: [made])
         self._monkeypatch.setattr(Watcher, "since", lambda _self, _began: machine)
         step = self._course.step("hello")
         return run_checks(self._course, step, self._home.parent, self._home, seed=1).outcomes[0]

@@ -16,14 +16,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from exercises.checking import Check
-from exercises.checks_cli import LAST_CHECK
-from exercises.output import Printer, outcome_line
-from exercises.results import Outcome, Verdict
+from exercises.checks.checking import Check
+from exercises.checks.results import Outcome, Verdict
+from exercises.commands.check import LAST_CHECK
+from exercises.commands.output import Printer, outcome_line
 from exercises.tests import tiny
 from exercises.tests.learner import in_this_process
 from exercises.tests.test_workspace import MINE
-from exercises.workspace import Workspace
+from exercises.workspaces.workspace import Workspace
 from microservices.launcher.environment import MARK
 
 NARROW = 60

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from exercises import guarantees
-from exercises.course import Course
+from exercises.authoring import guarantees
+from exercises.authoring.guarantees import Trial
+from exercises.authoring.manuscript import problems
+from exercises.checks.results import Report, Verdict
+from exercises.checks.runner import Choice
+from exercises.course.course import Course
 from exercises.files import theirs
-from exercises.guarantees import Trial
-from exercises.manuscript import problems
-from exercises.results import Report, Verdict
-from exercises.runner import Choice
 
 COURSE = Course(Path(__file__).resolve().parents[1])
 TRIALS = list(guarantees.trials(COURSE))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exercises.course import Course
+from exercises.course.course import Course
 from exercises.errors import ExerciseError
 
 COURSE = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exercises.course import Course
+from exercises.course.course import Course
 from exercises.tests.learner import Learner, walks_crooked, walks_straight
 
 pytestmark = pytest.mark.processes

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from exercises.course import Course, UnknownExercise
+from exercises.course.course import Course, UnknownExercise
+from exercises.course.hints import ladders
+from exercises.course.manifest import Exercise, read
 from exercises.errors import CourseError
-from exercises.hints import ladders
-from exercises.manifest import Exercise, read
 
 
 def change(folder: Path, place: str, old: str, new: str) -> None:

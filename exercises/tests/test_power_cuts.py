@@ -11,7 +11,7 @@ import pytest
 
 from exercises import files
 from exercises.tests.test_workspace import MINE, contents
-from exercises.workspace import Workspace
+from exercises.workspaces.workspace import Workspace
 
 DRIVER = Path(__file__).with_name("power_cut.py")
 TIMEOUT = 120

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from exercises.course import Course
-from exercises.manifest import Track
-from exercises.timetable import CLOSING, SET_UP, WORK, timetable
+from exercises.course.course import Course
+from exercises.course.manifest import Track
+from exercises.course.timetable import CLOSING, SET_UP, WORK, timetable
 
 COURSE = Course(Path(__file__).parents[1])
 TRACKS = [track.id for track in COURSE.workshop.tracks]

@@ -9,12 +9,13 @@ import re
 
 import pytest
 
-from exercises import doctor, files
+from exercises import files
 from exercises.errors import ExerciseError
-from exercises.snapshots import NoSuchSnapshot
-from exercises.state import BrokenState
 from exercises.tests import tiny
-from exercises.workspace import NotPassed, NoWorkspace, Workspace
+from exercises.workspaces import health
+from exercises.workspaces.snapshots import NoSuchSnapshot
+from exercises.workspaces.state import BrokenState
+from exercises.workspaces.workspace import NotPassed, NoWorkspace, Workspace
 
 MINE = "def hello(name):\n    return 'hello ' + name  # mine\n"
 
@@ -181,11 +182,11 @@ def test_a_copy_whose_content_somebody_deleted_changes_nothing(workspace, edit):
 
 def test_a_file_too_large_to_be_copied_is_never_overwritten(workspace):
     big = workspace.root / "monolith/greeting.py"
-    big.write_bytes(b"#" * (files.MOST_BYTES + 1))
+    big.write_bytes(b"#" * (files.MAX_BYTES + 1))
     assert workspace.save("large").left_out == ("monolith/greeting.py",)
     with pytest.raises(ExerciseError, match="too large to be copied first"):
         workspace.jump(workspace.course.step("tidy"))
-    assert big.stat().st_size > files.MOST_BYTES
+    assert big.stat().st_size > files.MAX_BYTES
     assert workspace.step.label == "01-hello"
 
 
@@ -214,7 +215,7 @@ def test_an_edited_state_file_is_one_sentence_and_can_be_repaired(workspace, edi
     with pytest.raises(BrokenState, match="exercises doctor --repair"):
         _ = workspace.step
     assert (
-        doctor.repair(workspace) == "The state file was made again from its copy: the exercise is 01-hello."
+        health.repair(workspace) == "The state file was made again from its copy: the exercise is 01-hello."
     )
     assert workspace.step.label == "01-hello"
     assert (workspace.root / "monolith/greeting.py").read_text() == MINE
@@ -226,7 +227,7 @@ def test_a_state_without_its_copy_is_repaired_from_the_newest_snapshot(workspace
     workspace.state_file.path.write_text("{")
     workspace.state_file.copy.unlink()
     assert (
-        doctor.repair(workspace) == "The state file was made again from snapshot 2: the exercise is 02-bye."
+        health.repair(workspace) == "The state file was made again from snapshot 2: the exercise is 02-bye."
     )
 
 
@@ -235,7 +236,7 @@ def test_a_state_that_names_no_exercise_is_repaired(workspace):
     workspace.state_file.path.write_text(json.dumps(state | {"exercise": "nothing"}))
     with pytest.raises(ExerciseError, match="There is no exercise 'nothing'"):
         _ = workspace.step
-    assert doctor.repair(workspace) is not None
+    assert health.repair(workspace) is not None
     assert workspace.step.label == "01-hello"
 
 
@@ -268,7 +269,7 @@ def test_deleted_files_come_back_from_a_copy(workspace, edit):
 
 
 def test_two_commands_do_not_change_a_workspace_at_the_same_time(workspace, monkeypatch):
-    monkeypatch.setattr("exercises.workspace.LOCK_SECONDS", 0.0)
+    monkeypatch.setattr("exercises.workspaces.workspace.LOCK_SECONDS", 0.0)
     with (
         workspace.locked("check", print),
         pytest.raises(ExerciseError, match=re.escape("Another exercises check is at work")),

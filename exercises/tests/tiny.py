@@ -76,7 +76,7 @@ if __name__ == "__main__":
 '''
 CHECKS = {
     "01-hello": '''\
-from exercises.checking import Bench, check
+from exercises.checks.checking import Bench, check
 
 
 @check("greets", task="greet")
@@ -118,7 +118,7 @@ def _(bench: Bench) -> None:
     )
 ''',
     "02-bye": '''\
-from exercises.checking import Bench, check
+from exercises.checks.checking import Bench, check
 
 
 @check("says-goodbye", task="bye")
@@ -128,7 +128,7 @@ def _(bench: Bench) -> None:
     bench.expect(answer.text == "bye ada", expected="bye ada", got=answer, why="Manners.", look="monolith/farewell.py")
 ''',
     "03-tidy": '''\
-from exercises.checking import Bench, check
+from exercises.checks.checking import Bench, check
 
 
 @check("nothing-old", task="tidy", shop=False)

@@ -14,7 +14,7 @@ from statistics import stdev
 
 from scipy.stats import binomtest
 
-from loadtests.analysis.results import student
+from loadtests.analysis import student
 from loadtests.analysis.summaries import geometric_mean
 from loadtests.experiments.bar import Bar
 

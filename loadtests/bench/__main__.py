@@ -1,4 +1,4 @@
-"""`python -m loadtests.bench.endpoints`: what a request costs, and what the lab's instruments are worth."""
+"""`python -m loadtests.bench`: what a request costs, and what the lab's instruments are worth."""
 
 from loadtests.bench.endpoints import main
 

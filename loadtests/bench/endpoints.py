@@ -1,4 +1,4 @@
-"""What a request costs: `python -m loadtests.bench.endpoints` (`make bench`), CPU microseconds and requests/s per endpoint.
+"""What a request costs: `python -m loadtests.bench` (`make bench`), CPU microseconds and requests/s per endpoint.
 
 One run measures a bare Flask hello (the floor), the monolith without and with the gateway, and the split with all its
 processes and the gateway added up. Each endpoint is asked one at a time for its CPU, then by four connections for its
@@ -272,7 +272,7 @@ def rest_table(measured: Sequence[Measured]) -> Table:
 
 def instrument_checks(show: Callable[[str], None], seconds: float) -> list[Check]:
     """What the lab's own instruments are worth; they need the machine for themselves, so before any shop is up."""
-    from loadtests.bench.endpoints import generator, million, slicing
+    from loadtests.bench import generator, million, slicing
 
     found: list[Check] = []
     with tempfile.TemporaryDirectory(prefix="shop-bench-") as folder:

@@ -20,7 +20,7 @@ from loadtests.analysis.records import COLUMNS
 from loadtests.bench.bars import MEBIBYTE, Check
 from loadtests.experiments.bar import Bar
 from loadtests.running.runner import read_run
-from loadtests.selftest.statistics import simulated
+from loadtests.selftest import simulated
 
 ROWS = 1_000_000
 ROUTES = 12

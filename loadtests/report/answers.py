@@ -9,7 +9,7 @@ from loadtests.analysis.scaling import ENOUGH_SIZES, efficiency, fit
 from loadtests.analysis.stats import Interval
 from loadtests.experiments.claims import Chart
 from loadtests.experiments.experiment import Experiment
-from loadtests.report.page.estimates import shown
+from loadtests.report.estimates import shown
 from loadtests.report.ledger import DASH, TIMES
 
 GOOD = 0.9

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from loadtests.experiments.claims import Chart
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import PLAIN, plain
-from loadtests.report.page.estimates import Estimate, number, shown
+from loadtests.report.estimates import Estimate, number, shown
 
 INK, FAINT, PAPER = "#010203", "#040506", "#070809"
 COLOURS = {"monolith": "#0a0b0c", "microservices": "#0d0e0f"}

@@ -13,7 +13,7 @@ from loadtests.analysis.results import per_repeat
 from loadtests.analysis.summaries import geometric_mean
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import PLAIN, plain
-from loadtests.report.page.estimates import number
+from loadtests.report.estimates import number
 from loadtests.report.ledger import DASH, TIMES
 from loadtests.report.terminal import below, line, widths
 

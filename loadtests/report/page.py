@@ -14,11 +14,11 @@ from markupsafe import Markup, escape
 
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import PLAIN, plain
-from loadtests.report.page import ledger
+from loadtests.report import ledger
 from loadtests.report.answers import level_answers, scaling_answers
 from loadtests.report.charts import draw
 from loadtests.report.doubts import doubts
-from loadtests.report.page.estimates import Estimate, number
+from loadtests.report.estimates import Estimate, number
 from loadtests.report.ledger import Row
 
 HERE = Path(__file__).parent

@@ -25,7 +25,7 @@ from loadtests.analysis.scaling import Fit, Law, fit
 from loadtests.analysis.stats import Verdict
 from loadtests.planning.capacity import Bracket, Search, Tried
 from loadtests.report.terminal import below, line, widths
-from loadtests.selftest.statistics import simulated
+from loadtests.selftest import simulated
 
 TRIES = 400
 FEWEST_TRIES = 40

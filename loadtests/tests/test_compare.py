@@ -15,7 +15,7 @@ from rich.console import Console
 from loadtests.analysis.change import beyond_noise, change
 from loadtests.analysis.results import measure_all, results_of
 from loadtests.experiments.experiment import parse
-from loadtests.report.page import compare
+from loadtests.report import compare
 from loadtests.report.compare import CHANGED, NOISE, UNKNOWN, Side
 from loadtests.tests.made_up import MACHINE, NOTES, TEXT, toy, trial
 

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from loadtests.analysis.raw import read_requests, read_trials
-from loadtests.bench.endpoints import generator, million, slicing
+from loadtests.bench import generator, million, slicing
 from loadtests.bench.bars import Check
 from loadtests.bench.endpoints import as_json
 from loadtests.experiments.bar import Bar

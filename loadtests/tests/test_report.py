@@ -17,7 +17,7 @@ from loadtests.analysis.results import analyse
 from loadtests.experiments.claims import Chart
 from loadtests.experiments.experiment import load
 from loadtests.experiments.metrics import METRICS
-from loadtests.report.page import ledger
+from loadtests.report import ledger
 from loadtests.report.charts import draw
 from loadtests.report.doubts import doubts
 from loadtests.report.page import html, summary

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.analysis.results import student
+from loadtests.analysis import student
 from loadtests.analysis.scaling import Law, efficiency, fit
 
 SIZES = (1, 2, 4, 8)

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from loadtests import cli
-from loadtests.analysis.results import student, validity
+from loadtests.analysis import student, validity
 from loadtests.running import gate
-from loadtests.selftest.statistics import statistics as selftest
+from loadtests.selftest import statistics as selftest
 from loadtests.selftest.statistics import Check, least_of, terminal
 
 TRIES = 60

@@ -21,8 +21,8 @@ from loadtests.analysis.raw import RawTrial
 from loadtests.bench.slicing import BUSY
 from loadtests.rig import slices
 from loadtests.rig.trial import TrialError
-from loadtests.selftest.statistics import processes as selftest_processes
-from loadtests.selftest.statistics import simulated
+from loadtests.selftest import processes as selftest_processes
+from loadtests.selftest import simulated
 from loadtests.selftest.alter import altered
 from loadtests.selftest.processes import Lab, Spoil, experiment
 from loadtests.selftest.statistics import SLOWER

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.analysis.results import stats
+from loadtests.analysis import stats
 from loadtests.analysis.stats import SMALLEST_DIFFERENCE, Interval, Verdict, judge_bar, judge_direction, share
 from loadtests.analysis.summaries import percentile
 from loadtests.experiments.bar import Bar

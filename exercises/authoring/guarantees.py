@@ -1,0 +1,149 @@
+"""What the course promises, tried: every start is "not yet", every right answer passes, every wrong one is told why.
+
+The same trials are made by `exercises dev verify` and by the tests.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from exercises.authoring.layers import Layer, layers
+from exercises.checks import programs
+from exercises.checks.bench import CheckBench
+from exercises.checks.loading import checks_of
+from exercises.checks.results import Outcome, Report, Verdict
+from exercises.checks.runner import Choice, run_checks
+from exercises.course.course import Course, Step
+
+ACCEPTANCE = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "loadtests/contract/acceptance", "--shop-url")
+ACCEPTANCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One state of one exercise, and what must come of checking it."""
+
+    step: Step
+    which: str
+    tree_of: Layer
+
+    @property
+    def label(self) -> str:
+        """As it is called in messages."""
+        return f"{self.step.label}/{self.which}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What came of a trial."""
+
+    trial: Trial
+    problem: str
+    """Why the promise is not kept; empty when it is."""
+    seconds: float
+    inconclusive: bool = False
+    report: Report | None = None
+
+
+def trials(course: Course, chosen: list[Step] | None = None) -> Iterator[Trial]:
+    """All states of the chosen exercises."""
+    for each in layers(course):
+        if chosen is None or each.step in chosen:
+            yield Trial(each.step, each.which, each)
+
+
+def attempt(
+    course: Course, trial: Trial, *, load: bool, seed: int | None = None, choice: Choice | None = None
+) -> Verified:
+    """Check a state in a folder of its own and hold the result against the promise."""
+    choice = choice or _choice(trial, load=load)
+    if choice is None:
+        return Verified(trial, "", 0.0)
+    folder = Path(tempfile.mkdtemp(prefix="exercises-"))
+    try:
+        workspace = folder / "workspace"
+        course.write(trial.tree_of.result, workspace)
+        report = run_checks(course, trial.step, workspace, folder / "home", choice=choice, seed=seed)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    problem, inconclusive = _judge(trial, report)
+    return Verified(trial, problem, report.seconds, inconclusive, report)
+
+
+def unfailed(chosen: list[Step], started: dict[str, Report]) -> Iterator[str]:
+    """Checks that nothing fails: neither the start (its report by exercise id) nor a wrong answer."""
+    for step in chosen:
+        failed = {wrong.check for wrong in step.manifest.wrong}
+        if step.id in started:
+            failed |= {o.check.id for o in started[step.id].outcomes if o.verdict is Verdict.NOT_YET}
+        for check in checks_of(step):
+            if check.id not in failed:
+                yield f"{step.label}: neither the start nor a wrong answer fails the check {check.id}."
+
+
+def accept(course: Course, step: Step, say: Callable[[str], None] = lambda _: None) -> str:
+    """Run the acceptance suite on a solution; why it fails, empty when it passes."""
+    folder = Path(tempfile.mkdtemp(prefix="exercises-"))
+    try:
+        course.write(course.state(step, "solution"), folder / "workspace")
+        bench = CheckBench(course, folder / "workspace", folder / "home", seed=1)
+        try:
+            shop = bench.shop(env={"SHOP_PRODUCTS": "400", "SHOP_CUSTOMERS": "200", "SHOP_ORDERS": "1000"})
+            ran = programs.run((*ACCEPTANCE, shop.url), course.repository, {}, ACCEPTANCE_SECONDS)
+        finally:
+            bench.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    lines = [line for line in ran.out.splitlines() if line.strip()]
+    say(lines[-1] if lines else "")
+    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    return "" if ran.status == 0 else "; ".join([*failed[:5], *lines[-1:]]) or ran.err[-500:]
+
+
+def _choice(trial: Trial, *, load: bool) -> Choice | None:
+    kind, _, name = trial.which.partition("/")
+    if kind == "wrong":
+        wrong = next(each for each in trial.step.manifest.wrong if each.name == name)
+        check = next(each for each in checks_of(trial.step) if each.id == wrong.check)
+        return None if check.load and not load else Choice(quick=not load, earlier=False, only=(wrong.check,))
+    return Choice(quick=not load, earlier=kind == "solution")
+
+
+def _judge(trial: Trial, report: Report) -> tuple[str, bool]:
+    """Why the promise is broken, and whether nothing can be said."""
+    seen = {verdict: [o for o in report.outcomes if o.verdict is verdict] for verdict in Verdict}
+    if seen[Verdict.TOOL_ERROR]:
+        return _told(seen[Verdict.TOOL_ERROR][0]), False
+    kind, _, name = trial.which.partition("/")
+    if kind in {"solution", "alt"}:
+        if seen[Verdict.NOT_YET]:
+            return _told(seen[Verdict.NOT_YET][0]), False
+    elif kind == "start":
+        if not seen[Verdict.NOT_YET] and not seen[Verdict.INCONCLUSIVE]:
+            skipped = bool(seen[Verdict.SKIPPED])
+            return ("" if skipped else "every check passes before anything was done"), False
+    else:
+        wrong = next(each for each in trial.step.manifest.wrong if each.name == name)
+        if not seen[Verdict.NOT_YET] and not seen[Verdict.INCONCLUSIVE]:
+            return f"the check {wrong.check} passes", False
+        for outcome in seen[Verdict.NOT_YET]:
+            if _flat(wrong.words) not in _flat(_told(outcome)):
+                return f"the words {wrong.words!r} are not in: {_told(outcome)}", False
+    return "", bool(seen[Verdict.INCONCLUSIVE])
+
+
+def _told(outcome: Outcome) -> str:
+    text = f"{outcome.check.id}: {outcome.reason}"
+    if outcome.failure:
+        told = outcome.failure
+        text += f" {told.did} | expected {told.expected} | got {told.got} | {told.why} | {told.look}"
+        text += "".join(f" | {line}" for _, lines in outcome.logs for line in lines[-3:])
+    return text
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split()).lower()

@@ -1,0 +1,145 @@
+"""Unfolds a state of an exercise as a folder, and folds what was edited there back into its overlay.
+
+A fix in an early state must reach the later overlays that hold the same file whole. `save` carries it forward with a
+three-way merge and lists what needs a person; a file that does not merge stays as it was.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from exercises import files
+from exercises.authoring.layers import Layer, layer, layers, lies_over
+from exercises.course.course import Course, Step
+from exercises.errors import ExerciseError
+
+
+@dataclass(slots=True)
+class Saved:
+    """What `save` did."""
+
+    written: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    """Overlay files that are no longer needed."""
+    carried: list[str] = field(default_factory=list)
+    """Later overlays' files into which the change was merged."""
+    person: list[str] = field(default_factory=list)
+    """What somebody has to decide."""
+
+
+def default_folder(course: Course, step: Step, which: str) -> Path:
+    """Where a state is unfolded unless somebody says otherwise: a place that git does not see."""
+    return course.repository / "build" / "exercises" / f"{step.label}.{which.replace('/', '.')}"
+
+
+def edit(course: Course, step: Step, which: str, folder: Path) -> int:
+    """Unfold a state into an empty folder; returns the number of files."""
+    if folder.exists() and any(folder.iterdir()):
+        raise ExerciseError(f"{folder} is not empty; save or remove what is there first.")
+    tree = layer(course, step, which).result
+    course.write(tree, folder)
+    return len(tree)
+
+
+def save(course: Course, step: Step, which: str, folder: Path) -> Saved:
+    """Fold an edited folder back: what differs from the state below is the overlay; then carry it forward."""
+    if not folder.is_dir():
+        raise ExerciseError(
+            f"There is no {folder}; unfold it first: exercises dev edit {step.number} {which}"
+        )
+    target = layer(course, step, which)
+    edited = {place: (folder / place).read_bytes() for place in files.theirs(folder)}
+    old = {place: source.read_bytes() for place, source in target.result.items()}
+    after = [later for later in layers(course) if lies_over(course, later, target)]
+    originals = {later.label: _contents(later) for later in after}
+    saved = Saved()
+    for place in sorted({*edited, *old}):
+        if edited.get(place) != old.get(place):
+            _store(course, target, place, edited.get(place), saved)
+            _carry(after, originals, place, old.get(place), edited.get(place), saved)
+    return saved
+
+
+def merge(mine: bytes, base: bytes, other: bytes) -> bytes | None:
+    """Both changes of `base` in one text; None when they touch the same lines."""
+    git = shutil.which("git")
+    if git is None:
+        raise ExerciseError("Authors need git to carry a change forward; install it and save again.")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in ("mine", "base", "other")]
+        for path, content in zip(paths, (mine, base, other), strict=True):
+            path.write_bytes(content)
+        done = subprocess.run(  # noqa: S603 -- git, on three files of ours
+            [git, "merge-file", "-p", *map(str, paths)], capture_output=True, check=False
+        )
+    return done.stdout if done.returncode == 0 else None
+
+
+def _store(course: Course, target: Layer, place: str, content: bytes | None, saved: Saved) -> None:
+    """Have the overlay give this content at this place, or say what somebody must write into exercise.toml."""
+    own = target.folder / place
+    below = target.below[place].read_bytes() if place in target.below else None
+    manifest = f"{target.step.label}/exercise.toml"
+    if (
+        place in target.result
+        and not target.result[place].is_relative_to(target.step.folder)
+        and own.exists()
+    ):
+        saved.person.append(
+            f"{place} comes from [reference] in {manifest}; the overlay's own file is not used"
+        )
+    if content is None:
+        if own.exists():
+            own.unlink()
+            saved.removed.append(f"{target.label}/{place}")
+        if below is not None:
+            saved.person.append(f"{place} is gone: name it in [remove] of {manifest}")
+    elif content == below:
+        if own.exists():
+            own.unlink()
+            saved.removed.append(f"{target.label}/{place}")
+    elif files.content(course.repository / place) == content and below is None:
+        saved.person.append(f"{place} is equal to the repository's: name it in [reference] of {manifest}")
+    else:
+        files.write(own, content)
+        saved.written.append(f"{target.label}/{place}")
+
+
+def _carry(
+    after: list[Layer],
+    originals: dict[str, dict[str, bytes]],
+    place: str,
+    old: bytes | None,
+    new_content: bytes | None,
+    saved: Saved,
+) -> None:
+    """Bring one file's change into every later overlay that holds that file."""
+    chain = (old, new_content)  # as the file was and is in the newest state of the chain that was seen
+    for later in after:
+        own = originals[later.label].get(place)
+        base, mine = chain
+        if own is None or base is None or mine is None:
+            if own is not None:
+                saved.person.append(f"{later.label}/{place}: it was added or removed below; look at it")
+            continue
+        merged = merge(own, base, mine)
+        if merged is None:
+            saved.person.append(
+                f"{later.label}/{place}: the change touches lines that this overlay changes too"
+            )
+            if later.which in {"start", "solution"}:
+                return
+            continue
+        if merged != own:
+            files.write(later.folder / place, merged)
+            saved.carried.append(f"{later.label}/{place}")
+        if later.which in {"start", "solution"}:
+            chain = (own, merged)
+
+
+def _contents(later: Layer) -> dict[str, bytes]:
+    return {place: (later.folder / place).read_bytes() for place in files.theirs(later.folder)}

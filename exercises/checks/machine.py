@@ -1,0 +1,131 @@
+"""How busy the machine is with what is not ours: a late answer on a busy machine says nothing about a shop."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass
+from typing import Self
+
+import psutil
+
+from loadtests.rig.processes import machine_seconds
+
+WINDOW_SECONDS = 0.5
+FOREIGN_SHARE = 0.25
+"""Of all cores: from here on the machine counts as busy. On two cores, half of one."""
+STOLEN_SHARE = 0.1
+OVERSLEPT_SECONDS = 0.25
+"""A thread that only sleeps and wakes up later than this was kept waiting, by whatever it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half a second of the machine."""
+
+    at: float
+    """Its end, by time.monotonic()."""
+    foreign: float
+    """Cores that others used."""
+    stolen: float
+    """Cores that a hypervisor took away."""
+    overslept: float
+    """Seconds by which the sampling thread woke up late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busyness:
+    """The worst of some windows."""
+
+    foreign: float
+    stolen: float
+    overslept: float
+    cores: int
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a late answer says nothing."""
+        return (
+            self.foreign > FOREIGN_SHARE * self.cores
+            or self.stolen > STOLEN_SHARE * self.cores
+            or self.overslept > OVERSLEPT_SECONDS
+        )
+
+    def __str__(self) -> str:
+        text = f"other programs used up to {self.foreign:.1f} of {self.cores} cores"
+        if self.stolen > STOLEN_SHARE:
+            text += f", the host took away {self.stolen:.1f}"
+        if self.overslept > OVERSLEPT_SECONDS:
+            text += f", a sleeping thread woke up {self.overslept:.1f} s late"
+        return text
+
+
+class Watcher:
+    """Measures in the background while it is entered."""
+
+    def __init__(self) -> None:
+        self.cores = psutil.cpu_count() or 1
+        self._windows: list[Window] = []
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="machine", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def since(self, began: float) -> Busyness:
+        """The worst since `began` (time.monotonic()), the window that was open then included."""
+        seen = [window for window in self._windows if window.at >= began - WINDOW_SECONDS]
+        return Busyness(
+            max((window.foreign for window in seen), default=0.0),
+            max((window.stolen for window in seen), default=0.0),
+            max((window.overslept for window in seen), default=0.0),
+            self.cores,
+        )
+
+    def _watch(self) -> None:
+        before = _Reading.now()
+        while not self._end.wait(WINDOW_SECONDS):
+            now = _Reading.now()
+            self._windows.append(now.minus(before))
+            before = now
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    at: float
+    busy: float
+    stolen: float
+    ours: float
+
+    @classmethod
+    def now(cls) -> _Reading:
+        busy, stolen = machine_seconds()
+        return cls(time.monotonic(), busy, stolen, _ours())
+
+    def minus(self, before: _Reading) -> Window:
+        seconds = max(self.at - before.at, 0.001)
+        foreign = (self.busy - before.busy) - (self.ours - before.ours)
+        return Window(
+            self.at,
+            max(0.0, foreign / seconds),
+            max(0.0, (self.stolen - before.stolen) / seconds),
+            max(0.0, seconds - WINDOW_SECONDS),
+        )
+
+
+def _ours() -> float:
+    """CPU seconds of this process and all below it, with those that ended and were waited for."""
+    me = psutil.Process()
+    total = 0.0
+    for process in [me, *me.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            total += times.user + times.system
+            total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+    return total

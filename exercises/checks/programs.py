@@ -1,0 +1,54 @@
+"""Programs that a check runs in a workspace: ended with all that they started when they take too long."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from exercises.checks.checking import Ran
+from microservices.launcher.environment import inherited
+
+TOO_LONG = 124
+
+
+def run(arguments: tuple[str, ...], folder: Path, env: Mapping[str, str], timeout: float) -> Ran:
+    """Run the interpreter with these arguments, in a process group of its own."""
+    started = time.perf_counter()
+    process = subprocess.Popen(  # noqa: S603 -- the interpreter, on a learner's own machine
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**inherited(os.environ), **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=timeout)
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        _end(process)
+        out, err = process.communicate()
+        status = TOO_LONG
+    except BaseException:
+        _end(process)
+        process.wait()
+        raise
+    finally:
+        _end(process)  # what it left in the background goes with it
+    shown = " ".join(["python", *(shlex.quote(argument) for argument in arguments)])
+    return Ran(shown, status, out, err, time.perf_counter() - started)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,215 @@
+"""Runs checks on a workspace: the exercise's own, then those of earlier ones that still hold.
+
+A machine that is busy with something else must never say "not yet" to a shop that is right. What depends on time is
+tried up to three times and is inconclusive when it failed each time on a busy machine; anything else that fails on a
+busy machine is tried once more before it is believed.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from exercises.checks.bench import CheckBench
+from exercises.checks.checking import Check, Inconclusive, NotYet
+from exercises.checks.loading import checks_of
+from exercises.checks.results import Outcome, Report, Verdict
+from exercises.course.course import Course, Step
+
+TRIES_TIMING, TRIES_BUSY = 3, 2
+NOT_QUICKLY = ": run exercises check without --quick"
+QUICK_LAST_BEGUN = 7.0
+"""Seconds: what a quick check begins by then has ended after ten, booting or the longest of them included."""
+PATIENCE = 6
+"""Times a check's own seconds before it is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which checks to run."""
+
+    quick: bool = False
+    """Without those that make load, and of earlier exercises only what can be asked of the shop that runs anyway."""
+    earlier: bool = True
+    only: tuple[str, ...] = ()
+    """Ids of tasks or checks of the exercise; all when empty."""
+    last_begun: float = math.inf
+    """Seconds after which no check of an earlier exercise begins any more."""
+
+
+class TooLong(Exception):
+    """A check did not come to an end."""
+
+
+def run_checks(
+    course: Course,
+    step: Step,
+    workspace: Path,
+    home: Path,
+    *,
+    choice: Choice | None = None,
+    seed: int | None = None,
+    show: Callable[[Outcome], None] = lambda _: None,
+    starting: Callable[[Step, Check], None] = lambda _step, _check: None,
+) -> Report:
+    """Run them; whatever happens, no process is left."""
+    choice = choice or Choice()
+    started = time.perf_counter()
+    own, earlier, skipped = select(course, step, choice)
+    bench = CheckBench(course, workspace, home, seed)
+    outcomes = []
+    try:
+        for group, until in ((own, math.inf), (earlier, started + choice.last_begun)):
+            if time.perf_counter() < until:
+                _prepare(bench, group)
+            for owner, check in group:
+                if time.perf_counter() > until:
+                    skipped.append((owner, check, f"{choice.last_begun:.0f} s had gone{NOT_QUICKLY}"))
+                    continue
+                starting(owner, check)
+                outcomes.append(_judge(bench, owner, check, home))
+                show(outcomes[-1])
+    finally:
+        bench.close()
+    for owner, check, why in skipped:
+        outcomes.append(Outcome(owner.id, check, Verdict.SKIPPED, 0.0, 0, None, why))
+        show(outcomes[-1])
+    return Report(step.id, bench.seed, time.perf_counter() - started, outcomes)
+
+
+Chosen = list[tuple[Step, Check]]
+Skipped = list[tuple[Step, Check, str]]
+
+
+def select(course: Course, step: Step, choice: Choice) -> tuple[Chosen, Chosen, Skipped]:
+    """The exercise's own checks and those of earlier ones, in order; and those that are left out, with the reason.
+
+    Of the earlier ones those that compare with the oracle come first: the others may change what is in the shop. What
+    may leave anything behind comes last.
+    """
+    own: Chosen = []
+    earlier: Chosen = []
+    skipped: Skipped = []
+    for check in checks_of(step):
+        if choice.only and not {check.id, check.task} & set(choice.only):
+            continue
+        if check.load and choice.quick:
+            skipped.append((step, check, f"makes load{NOT_QUICKLY}"))
+        else:
+            own.append((step, check))
+    if choice.earlier and not choice.only:
+        for owner in course.earlier(step):
+            for check in checks_of(owner):
+                if not still_holds(course, check, step):
+                    continue
+                if choice.quick and not check.shop:
+                    skipped.append((owner, check, f"needs more than your shop as it runs{NOT_QUICKLY}"))
+                else:
+                    earlier.append((owner, check))
+    return own, sorted(earlier, key=lambda each: (each[1].untidy, not each[1].oracle)), skipped
+
+
+def _prepare(bench: CheckBench, group: Chosen) -> None:
+    """Boot what the group needs; two shops that are compared have to begin with the same in them."""
+    oracle = any(check.oracle for _, check in group)
+    if oracle:
+        bench.forget()
+    bench.prepare(shop=any(check.shop for _, check in group), oracle=oracle)
+
+
+def still_holds(course: Course, check: Check, step: Step) -> bool:
+    """Whether a check of an earlier exercise is run again at this one."""
+    order = [each.id for each in course.steps]
+    ended = check.until in order and order.index(check.until) <= order.index(step.id)
+    return not ended and not check.load
+
+
+def _judge(bench: CheckBench, step: Step, check: Check, home: Path) -> Outcome:
+    started = time.perf_counter()
+    busy = ""
+    for attempt in range(1, TRIES_TIMING + 1):
+        bench.begin(check.id, attempt)
+        try:
+            with _at_most(check.seconds * PATIENCE):
+                check.run(bench)
+            return Outcome(
+                step.id,
+                check,
+                Verdict.PASS,
+                time.perf_counter() - started,
+                attempt,
+                None,
+                "; ".join(bench.notes),
+            )
+        except NotYet as error:
+            failure, logs = error, bench.log_tail()
+            now = bench.watcher.since(bench.began)
+            busy = str(now) if now.is_busy else busy
+            if attempt >= _tries(check, busy=bool(busy)):
+                break
+            bench.forget()
+        except Inconclusive as error:
+            return Outcome(
+                step.id, check, Verdict.INCONCLUSIVE, time.perf_counter() - started, attempt, None, str(error)
+            )
+        except TooLong:
+            now = bench.watcher.since(bench.began)
+            verdict = Verdict.INCONCLUSIVE if now.is_busy else Verdict.TOOL_ERROR
+            reason = f"it did not end within {check.seconds * PATIENCE:.0f} s; {now}"
+            bench.forget()
+            return Outcome(step.id, check, verdict, time.perf_counter() - started, attempt, None, reason)
+        except Exception as error:  # noqa: BLE001 -- whatever a check raises is a result
+            return _tool_error(step, check, time.perf_counter() - started, attempt, error, home)
+    seconds = time.perf_counter() - started
+    if check.timing and busy:
+        reason = f"it failed {attempt} times, but the machine was busy: {busy}"
+        return Outcome(step.id, check, Verdict.INCONCLUSIVE, seconds, attempt, None, reason)
+    shown = [("", list(failure.log))] if failure.log else logs
+    return Outcome(step.id, check, Verdict.NOT_YET, seconds, attempt, failure, "", shown)
+
+
+def _tries(check: Check, *, busy: bool) -> int:
+    if check.timing:
+        return TRIES_TIMING if busy or not check.load else 1
+    return TRIES_BUSY if busy else 1
+
+
+def _tool_error(
+    step: Step, check: Check, seconds: float, attempt: int, error: Exception, home: Path
+) -> Outcome:
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / f"tool-error-{step.id}-{check.id}.txt"
+    file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    reason = (
+        f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno}). "
+        f"This is a mistake of the course, not yours; the whole of it is in {file}"
+    )
+    return Outcome(step.id, check, Verdict.TOOL_ERROR, seconds, attempt, None, reason)
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise TooLong in the block when it takes longer; only the main thread can be interrupted so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(_number: int, _frame: FrameType | None) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,381 @@
+"""A learner's shop as processes: seeded, booted on free ports, faulted on purpose, and ended without a rest.
+
+A folder with a topology.py is started by the launcher, with its gateway; one without runs its monolith alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from exercises.checks.answers import Answer
+from exercises.checks.checking import CheckError, NotYet
+from exercises.checks.seeding import Seeds
+from exercises.checks.solo import Solo
+from exercises.checks.visitors import ADMIN, Person
+from exercises.errors import NotStarted
+from microservices.chaos.faultproxy import FaultProxy
+from microservices.chaos.standstill import standing_still
+from microservices.launcher import Fleet, LauncherError, Phase, Replica
+from microservices.topology import Topology, WorkspaceError, load
+
+READY_SECONDS = 40.0
+GONE_SECONDS = 10.0
+SEEN_SECONDS = 0.6
+"""Until a gateway has probed what came back: its interval and a little more."""
+GATEWAY = "gateway"
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which shop is wanted."""
+
+    folder: Path
+    """Where its code lies."""
+    home: Path
+    """Where it may write."""
+    seeds: Seeds
+    env: Mapping[str, str] = field(default_factory=dict)
+    scale: Mapping[str, int] = field(default_factory=dict)
+    proxied: tuple[str, ...] = ()
+    port: int | None = None
+    restart: bool = False
+    """Whether the launcher starts again what died; in the checks a death must be seen."""
+    mine: bool = True
+    """Whether it is the learner's."""
+
+
+class Tail:
+    """The end of a log file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def tail(self, lines: int = 15) -> list[str]:
+        """The last lines; none when nothing was written."""
+        try:
+            return self.path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        except OSError:
+            return []
+
+
+class RunningShop:
+    """A shop; what `exercises.checks.checking.Shop` promises. Used as a context manager, or started and stopped."""
+
+    def __init__(self, order: Order, heard: Callable[[Answer], None] = lambda _: None) -> None:
+        self.folder = order.folder
+        self._order = order
+        self._heard = heard
+        self._data = order.home / "data"
+        self._people: list[Person] = []
+        self._stranger = Person(lambda: self.url, heard, cookies=False, mine=order.mine)
+        self._proxies: dict[str, FaultProxy] = {}
+        self._stack = ExitStack()
+        self._running: Solo | Fleet | None = None
+        self.email = self.password = self.id = ""
+
+    # ---- life
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Seed and start it; NotStarted with the end of its log when it does not come up."""
+        try:
+            self._seed()
+            self._start()
+        except (LauncherError, WorkspaceError) as error:
+            self.stop()
+            raise NotStarted(str(error)) from error
+
+    def stop(self) -> None:
+        """End every process of it."""
+        if self._running:
+            self._running.stop()
+        for person in [*self._people, self._stranger]:
+            person.close()
+        self._stack.close()
+
+    def restart(self) -> None:
+        """Stop everything and start it again on the same data."""
+        if self._running:
+            self._running.stop()
+        try:
+            self._start()
+        except LauncherError as error:
+            raise NotStarted(str(error)) from error
+
+    def is_well(self) -> bool:
+        """Whether every process is there and ready, as a check must leave it."""
+        return all(member.phase is Phase.READY and _lives(member) for member in self._members())
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self._now.url
+
+    @property
+    def fleet(self) -> Any:
+        """The launcher's fleet; None while the monolith runs alone."""
+        return self._running if isinstance(self._running, Fleet) else None
+
+    # ---- those who ask
+
+    def ask(self, method: str, path: str, **options: Any) -> Answer:
+        """As a stranger without cookies."""
+        return self._stranger.ask(method, path, **options)
+
+    def try_ask(self, method: str, path: str, **options: Any) -> Answer:
+        """As `ask`, where no answer is an answer of status 0."""
+        return self._stranger.try_ask(method, path, **options)
+
+    def visitor(self) -> Person:
+        """A stranger with a cookie jar."""
+        person = Person(lambda: self.url, self._heard, mine=self._order.mine)
+        self._people.append(person)
+        return person
+
+    def customer(self, email: str | None = None) -> Person:
+        """A customer, signed in; a new one unless an email is given."""
+        person = self.visitor()
+        if email is None:
+            person.register()
+        else:
+            person.sign_in(email)
+        return person
+
+    def admin(self) -> Person:
+        """The demo administrator."""
+        return self.customer(ADMIN)
+
+    # ---- parts
+
+    def names(self) -> list[str]:
+        """Labels of the running processes."""
+        return [member.label for member in self._members()]
+
+    def pids(self, name: str) -> list[int]:
+        """All processes of a service, a replica or the gateway."""
+        return [pid for member in self._named(name) for pid in member.pids()]
+
+    def log(self, name: str) -> Tail:
+        """What a service (its first replica) or a replica writes."""
+        return Tail(self._named(name)[0].log)
+
+    def logs(self) -> dict[str, Tail]:
+        """All logs by label."""
+        return {member.label: Tail(member.log) for member in self._members()}
+
+    def database(self, service: str) -> Path:
+        """The SQLite file of a service."""
+        path = self._data / f"{service}.sqlite3"
+        if not path.exists():
+            there = sorted(file.stem for file in self._data.glob("*.sqlite3"))
+            raise CheckError(f"{service} has no database here; there are {', '.join(there)}.")
+        return path
+
+    # ---- faults
+
+    def scale(self, name: str, count: int) -> None:
+        """Have so many replicas of a service."""
+        try:
+            self._fleet.scale(name, count)
+        except LauncherError as error:
+            raise _not_yet(f"scaled {name} to {count} replicas", str(error)) from error
+
+    def kill(self, name: str) -> None:
+        """SIGKILL all processes of a service, a replica or the gateway; they stay dead."""
+        members = self._named(name)
+        for member in members:
+            if member.child:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(member.pid, signal.SIGKILL)
+        deadline = time.monotonic() + GONE_SECONDS
+        while any(_lives(member) or member.phase is Phase.READY for member in members):
+            if isinstance(self._running, Solo):
+                self._running.replica.phase = Phase.DOWN
+            if time.monotonic() > deadline:
+                raise CheckError(f"{name} did not end within {GONE_SECONDS:.0f} s of being killed.")
+            time.sleep(0.01)
+
+    def revive(self) -> None:
+        """Start again what was killed; returns once it is ready and the gateway has seen it."""
+        try:
+            self._now.revive()
+        except LauncherError as error:
+            raise _not_yet("killed a part of the shop and started it again", str(error)) from error
+        if self.fleet:
+            time.sleep(SEEN_SECONDS)
+
+    @contextmanager
+    def killed(self, name: str) -> Iterator[None]:
+        """Dead while the block runs."""
+        self.kill(name)
+        try:
+            yield
+        finally:
+            self.revive()
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """Hung while the block runs: connections are taken, and nothing is answered."""
+        try:
+            with standing_still(self.pids(name)):
+                yield
+        finally:
+            if self.fleet:
+                time.sleep(SEEN_SECONDS)
+
+    def proxy(self, name: str) -> FaultProxy:
+        """The fault proxy before a service."""
+        if name not in self._proxies:
+            raise CheckError(f"No proxy stands before {name}: bench.shop(proxied=({name!r},)).")
+        return self._proxies[name]
+
+    @contextmanager
+    def toxic(self, name: str, kind: str, stream: str = "downstream", **attributes: int) -> Iterator[None]:
+        """A bad network before a service while the block runs."""
+        with self.proxy(name).toxic(kind, stream, **attributes):
+            yield
+
+    @contextmanager
+    def without_tables(self, service: str, *tables: str) -> Iterator[None]:
+        """Tables of a service (all when none are named) are away while the block runs: every query of them fails."""
+        file = self.database(service)
+        with contextlib.closing(_connect(file)) as db:
+            there = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            chosen = [
+                name for name in there if not name.startswith("sqlite_") and (name in tables or not tables)
+            ]
+            if missing := set(tables) - set(there):
+                raise CheckError(
+                    f"{service} has no table {', '.join(sorted(missing))}; it has {', '.join(there)}."
+                )
+            _rename(db, [(name, f"{name}_away") for name in chosen])
+        try:
+            yield
+        finally:
+            with contextlib.closing(_connect(file)) as db:
+                _rename(db, [(f"{name}_away", name) for name in chosen])
+
+    def without_database(self, service: str) -> contextlib.AbstractContextManager[None]:
+        """Every query of the service fails while the block runs."""
+        return self.without_tables(service)
+
+    # ---- inside
+
+    @property
+    def _now(self) -> Solo | Fleet:
+        if self._running is None:
+            raise NotStarted("The shop is not running.")
+        return self._running
+
+    @property
+    def _fleet(self) -> Fleet:
+        if not isinstance(self._running, Fleet):
+            raise CheckError("Only a shop with a topology.py can be scaled.")
+        return self._running
+
+    def _members(self) -> list[Replica]:
+        return self._running.members() if self._running else []
+
+    def _named(self, name: str) -> list[Replica]:
+        found = [member for member in self._members() if name in {member.name, member.label}]
+        if not found:
+            raise _not_yet(
+                f"looked for {name} among the shop's processes",
+                f"there are {', '.join(self.names()) or 'none'}",
+            )
+        return found
+
+    def _seed(self) -> None:
+        if (self.folder / "topology.py").exists():
+            self._order.seeds.workspace(load(self.folder), self._data, self._order.env)
+        else:
+            self._order.seeds.monolith(self.folder, self._data / "monolith.sqlite3", self._order.env)
+
+    def _start(self) -> None:
+        order = self._order
+        env = {**order.seeds.env, **order.env}
+        if not (self.folder / "topology.py").exists():
+            if order.proxied or order.scale:
+                raise LauncherError("There is no topology.py yet, so the shop has no parts of its own.")
+            self._running = Solo(
+                self.folder,
+                home=order.home,
+                database=self._data / "monolith.sqlite3",
+                env=env,
+                port=order.port,
+                ready_seconds=READY_SECONDS,
+            )
+            self._running.start()
+            return
+        topology = load(self.folder).topology
+        for name in order.proxied:
+            if name not in self._proxies:
+                self._proxies[name] = self._stack.enter_context(FaultProxy())
+        fleet = Fleet(
+            topology,
+            order.scale,
+            data_dir=self._data,
+            home=order.home,
+            port=order.port,
+            env=env,
+            env_for=self._detours(topology),
+            restart=order.restart,
+            ready_seconds=READY_SECONDS,
+        )
+        self._running = fleet
+        fleet.start()
+        for name, proxy in self._proxies.items():
+            proxy.upstream = fleet.internal_ports[topology.answering(name).name]
+
+    def _detours(self, topology: Topology) -> dict[str, dict[str, str]]:
+        """For each service, the addresses where it finds a proxy in place of those whom it calls."""
+        return {
+            service.name: {
+                f"SHOP_{name.upper()}_URL": self._proxies[name].url
+                for name in topology.addresses_for(service)
+                if name in self._proxies
+            }
+            for service in topology.services
+        }
+
+
+def _lives(member: Replica) -> bool:
+    return member.child is not None and member.child.exit_status() is None
+
+
+def _not_yet(did: str, got: str) -> NotYet:
+    return NotYet(
+        did=did,
+        expected="the shop's parts as topology.py names them, each of which can be started",
+        got=got,
+        why="The checks start, stop and multiply parts of your shop by their names.",
+        look="topology.py",
+    )
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(file, timeout=10, isolation_level=None)
+
+
+def _rename(db: sqlite3.Connection, pairs: list[tuple[str, str]]) -> None:
+    db.execute("PRAGMA legacy_alter_table = ON")  # references in other tables stay as they are
+    db.execute("PRAGMA foreign_keys = OFF")
+    db.execute("BEGIN IMMEDIATE")
+    for old, new in pairs:
+        db.execute(f'ALTER TABLE "{old}" RENAME TO "{new}"')
+    db.execute("COMMIT")

@@ -1,0 +1,169 @@
+"""The commands that check: check, watch; and what is remembered of the last run."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from exercises.commands.options import json_option, open_workspace, workspace_option
+from exercises.commands.output import Printer, title
+from exercises.course.course import Step
+from exercises.errors import ExerciseError
+from exercises.workspaces.workspace import Workspace
+
+if TYPE_CHECKING:
+    from exercises.checks.results import Report
+
+LAST_CHECK = "last-check.json"
+
+
+@click.command()
+@click.argument("exercise", metavar="[N]", required=False)
+@workspace_option
+@json_option
+@click.option(
+    "--all", "everything", is_flag=True, help="Tell of every failure in full, not of the first only."
+)
+@click.option("--only", multiple=True, metavar="NAME", help="Only this task or check; may be given again.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Ten seconds: without load, and of the earlier exercises' checks what there is time for.",
+)
+@click.option("--alone", is_flag=True, help="Leave out the earlier exercises' checks.")
+@click.option("--seed", type=click.IntRange(0, 2**31), help="The data and luck of an earlier run.")
+def check(
+    exercise: str | None,
+    folder: Path | None,
+    as_json: bool,
+    everything: bool,
+    only: tuple[str, ...],
+    quick: bool,
+    alone: bool,
+    seed: int | None,
+) -> None:
+    """Check the current exercise, or exercise N, then the earlier ones that still hold.
+
+    Exit status: 0 pass, 1 not yet, 3 inconclusive (the machine was too busy), 2 a mistake of ours.
+    """
+    printer, workspace = Printer(as_json=as_json), open_workspace(folder)
+    step = workspace.course.step(exercise) if exercise else workspace.step
+    _require_names(step, only)
+    with workspace.locked("check", printer.note):
+        report = run_and_tell(
+            printer, workspace, step, only, quick=quick, alone=alone, seed=seed, everything=everything
+        )
+    if report.passed and step.id == workspace.state.exercise and workspace.course.after(step):
+        printer.say("Next: exercises next")
+    printer.data(report.json())
+    sys.exit(report.status)
+
+
+@click.command()
+@workspace_option
+@click.option("--load", is_flag=True, help="With the checks that make load.")
+@click.option("--once", is_flag=True, hidden=True, help="End after the first change.")
+def watch(folder: Path | None, load: bool, once: bool) -> None:
+    """Check again whenever you save a file, until Ctrl-C."""
+    from exercises.workspaces.watch import changes
+
+    printer, workspace = Printer(), open_workspace(folder)
+    seed: int | None = None
+    for changed in changes(workspace.root):
+        if changed:
+            printer.say(f"Changed: {', '.join(changed[:3])}{' and more' if len(changed) > 3 else ''}")
+        try:
+            with workspace.locked("watch", printer.note):
+                report = run_and_tell(
+                    printer,
+                    workspace,
+                    workspace.step,
+                    (),
+                    quick=not load,
+                    alone=False,
+                    seed=seed,
+                    everything=False,
+                )
+            seed = report.seed  # the same data again: seeded already, and failures can be compared
+        except ExerciseError as error:
+            printer.say(str(error))
+        if once and changed:
+            return
+        printer.say("Waiting for you to save a file; Ctrl-C ends.")
+
+
+def run_and_tell(
+    printer: Printer,
+    workspace: Workspace,
+    step: Step,
+    only: tuple[str, ...],
+    *,
+    quick: bool,
+    alone: bool,
+    seed: int | None,
+    everything: bool,
+) -> Report:
+    from exercises.checks.results import Outcome, Verdict
+    from exercises.checks.runner import QUICK_LAST_BEGUN, Choice, run_checks
+    from exercises.commands.output import outcome_line, summary
+
+    def show(outcome: Outcome) -> None:
+        if outcome.exercise == step.id or outcome.verdict not in {Verdict.PASS, Verdict.SKIPPED}:
+            outcome_line(printer, outcome)
+
+    title(printer, step)
+    last_begun = QUICK_LAST_BEGUN if quick else math.inf
+    choice = Choice(quick=quick, earlier=not alone, only=only, last_begun=last_begun)
+    digest = workspace.digest()
+    report = run_checks(
+        workspace.course, step, workspace.root, workspace.own / "check", choice=choice, seed=seed, show=show
+    )
+    summary(printer, report, step.id, everything=everything)
+    (workspace.own / LAST_CHECK).write_text(json.dumps(report.json()), encoding="utf-8")
+    if report.passed and not only and not alone and step.id == workspace.state.exercise:
+        if digest == workspace.digest():
+            workspace.note_pass()
+        else:
+            printer.say("Files changed while they were checked, so this does not count yet; check once more.")
+    return report
+
+
+def _require_names(step: Step, only: tuple[str, ...]) -> None:
+    tasks = {task.id for task in step.manifest.tasks}
+    checks = {check_id for task in step.manifest.tasks for check_id in task.checks}
+    if unknown := [name for name in only if name not in tasks | checks]:
+        raise ExerciseError(
+            f"{step.label} has no task or check {unknown[0]!r}; the tasks are {', '.join(sorted(tasks))}."
+        )
+
+
+def last_check(workspace: Workspace, step: Step) -> dict[str, str]:
+    """Check id to result, of the last run of this exercise's checks; empty when it cannot be read."""
+    try:
+        report = json.loads((workspace.own / LAST_CHECK).read_text(encoding="utf-8"))
+        return {
+            str(each["check"]): str(each["result"])
+            for each in report["checks"]
+            if each["exercise"] == step.id
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def task_result(checks: tuple[str, ...], last: dict[str, str]) -> str:
+    results = [last.get(check_id, "not checked") for check_id in checks]
+    for result in ("tool error", "not yet", "inconclusive", "not run", "not checked"):
+        if result in results:
+            return result
+    return "pass"
+
+
+def open_task(workspace: Workspace, step: Step) -> str:
+    last = last_check(workspace, step)
+    undone = [task.id for task in step.manifest.tasks if task_result(task.checks, last) != "pass"]
+    return (undone or [step.manifest.tasks[0].id])[0]

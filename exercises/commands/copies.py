@@ -1,0 +1,79 @@
+"""The commands for copies of a workspace: reset, save, restore."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exercises.commands.options import json_option, open_workspace, tell, workspace_option, yes_option
+from exercises.commands.output import Printer
+
+
+@click.command()
+@click.argument("file", required=False)
+@workspace_option
+@yes_option
+def reset(file: str | None, folder: Path | None, yes: bool) -> None:
+    """Take FILE, or everything, back to how it was when this exercise began; what you have is copied first."""
+    printer, workspace = Printer(), open_workspace(folder)
+    place = workspace.place(file) if file else None
+    with workspace.locked("reset", printer.note):
+        if not yes and sys.stdin.isatty():
+            what = place or f"everything to the beginning of {workspace.step.label}"
+            click.confirm(f"Reset {what} (a copy is made)?", abort=True)
+        tell(
+            printer,
+            workspace.reset(place),
+            f"{place or 'The workspace'} is as it was when this exercise began.",
+        )
+
+
+@click.command()
+@click.argument("note", nargs=-1)
+@workspace_option
+@json_option
+def save(note: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
+    """Copy everything as it is now, with a NOTE to know it by."""
+    printer, workspace = Printer(as_json=as_json), open_workspace(folder)
+    with workspace.locked("save", printer.note):
+        snapshot = workspace.save(" ".join(note) or "saved by you")
+    printer.say(
+        f"Copied {len(snapshot.files)} files as snapshot {snapshot.number}: exercises restore {snapshot.number}"
+    )
+    for place in snapshot.left_out:
+        printer.say(f"Not copied, for it is too large: {place}")
+    printer.data({"snapshot": snapshot.number, "files": len(snapshot.files), "left_out": snapshot.left_out})
+
+
+@click.command()
+@click.argument("number", type=int, required=False)
+@click.argument("file", required=False)
+@workspace_option
+@json_option
+def restore(number: int | None, file: str | None, folder: Path | None, as_json: bool) -> None:
+    """List the copies, or take everything (or FILE) back to copy NUMBER; what you have is copied first."""
+    printer, workspace = Printer(as_json=as_json), open_workspace(folder)
+    if number is None:
+        rows: list[dict[str, Any]] = [
+            {
+                "snapshot": snapshot.number,
+                "at": snapshot.at,
+                "exercise": snapshot.state.exercise if snapshot.state else "",
+                "why": snapshot.why,
+                "files": len(snapshot.files),
+            }
+            for snapshot in workspace.store.all()
+        ]
+        for row in rows:
+            at = row["at"].astimezone().strftime("%b %d %H:%M:%S")
+            printer.item(str(row["snapshot"]), f"{at}, {row['exercise'] or 'unknown'}: {row['why']}", width=5)
+        printer.data(rows)
+        return
+    place = workspace.place(file) if file else None
+    with workspace.locked("restore", printer.note):
+        done = workspace.restore(number, place)
+    tell(printer, done, f"{place or 'The workspace'} is as in snapshot {number}.")
+    printer.data({"written": done.written, "removed": done.removed, "snapshot": done.copy.number})

@@ -1,0 +1,280 @@
+"""The commands that lead through the course: start, status, list, hint, diff, solution, next, jump."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from exercises.commands.check import last_check, open_task, task_result
+from exercises.commands.options import (
+    find_workspace,
+    json_option,
+    next_steps,
+    open_workspace,
+    tell,
+    workspace_option,
+    yes_option,
+)
+from exercises.commands.output import Printer, title
+from exercises.commands.shop import SERVE_PORT, served, stay_open
+from exercises.errors import ExerciseError
+
+
+@click.command()
+@workspace_option
+@json_option
+@click.option("--serve", "stay", is_flag=True, help="Keep the shop running until Ctrl-C.")
+def start(folder: Path | None, as_json: bool, stay: bool) -> None:
+    """Make the workspace with the first exercise, and see that your shop runs."""
+    import time
+
+    printer, workspace = Printer(as_json=as_json), find_workspace(folder)
+    began = time.perf_counter()
+    if workspace.own.is_dir():
+        step = workspace.step
+        printer.say(f"Your workspace is there already, at {step.label}; nothing was changed.")
+    else:
+        step = workspace.begin()
+        printer.say(f"Your workspace is {workspace.root}")
+    title(printer, step)
+    with served(workspace, port=SERVE_PORT if stay else None, seed=1) as shop:
+        page = shop.try_ask("GET", "/")
+        seconds = time.perf_counter() - began
+        printer.say(f"Your shop answers with {page.status} after {seconds:.1f} s.")
+        if stay:
+            stay_open(printer.line, shop.url)
+    next_steps(printer, step)
+    printer.data(
+        {"workspace": workspace.root, "exercise": step.label, "status": page.status, "seconds": seconds}
+    )
+
+
+@click.command()
+@workspace_option
+@json_option
+def status(folder: Path | None, as_json: bool) -> None:
+    """Say where you are and what is next."""
+    printer, workspace = Printer(as_json=as_json), open_workspace(folder)
+    state, step = workspace.state, workspace.step
+    title(printer, step)
+    printer.say(step.manifest.goal)
+    last = last_check(workspace, step)
+    tasks = [
+        {"task": task.id, "title": task.title, "result": task_result(task.checks, last)}
+        for task in step.manifest.tasks
+    ]
+    for number, task in enumerate(tasks, start=1):
+        printer.item(task["result"], f"{number}. {task['title']} ({task['task']})", width=14)
+    passed = workspace.has_passed()
+    incoming = workspace.incoming()
+    if incoming:
+        printer.say("To merge by hand, and then delete:")
+        printer.lines(incoming, indent=2)
+    if workspace.changer.interrupted:
+        printer.say("A change was interrupted; the next command that changes something finishes it.")
+    if passed:
+        following = workspace.course.after(step)
+        printer.say(
+            "It has passed. Next: exercises next" if following else "It has passed, and it is the last one."
+        )
+    else:
+        next_steps(printer, step)
+    printer.data(
+        {
+            "workspace": workspace.root,
+            "exercise": step.label,
+            "passed": passed,
+            "tasks": tasks,
+            "incoming": incoming,
+            "finished": sorted(state.passed),
+        }
+    )
+
+
+@click.command("list")
+@workspace_option
+@json_option
+def list_command(folder: Path | None, as_json: bool) -> None:
+    """List the exercises, with minutes and goal."""
+    printer, workspace = Printer(as_json=as_json), find_workspace(folder)
+    current, passed = "", set()
+    if workspace.own.is_dir():
+        state = workspace.state
+        current, passed = state.exercise, set(state.passed)
+    rows = []
+    for step in workspace.course.steps:
+        where = "now" if step.id == current else "passed" if step.id in passed else ""
+        printer.item(
+            where or "-", f"{step.label}, {step.manifest.minutes} minutes. {step.manifest.goal}", width=8
+        )
+        rows.append(
+            {
+                "exercise": step.label,
+                "minutes": step.manifest.minutes,
+                "goal": step.manifest.goal,
+                "current": step.id == current,
+                "passed": step.id in passed,
+            }
+        )
+    printer.data(rows)
+
+
+@click.command()
+@click.argument("task", required=False)
+@workspace_option
+@json_option
+def hint(task: str | None, folder: Path | None, as_json: bool) -> None:
+    """Show the next of three hints for TASK (default: the first task that is not done)."""
+    from exercises.course.hints import RUNGS, next_hint
+
+    printer, workspace = Printer(as_json=as_json), open_workspace(folder)
+    step = workspace.step
+    task = task or open_task(workspace, step)
+    with workspace.locked("hint", printer.note):
+        state = workspace.state
+        key = f"{step.id}/{task}"
+        number, text = next_hint(step.file("hints.md"), task, state.hints.get(key, 0))
+        state.hints[key] = number
+        workspace.state_file.write(state)
+    printer.say(f"{task}, hint {number} of {len(RUNGS)}: {RUNGS[number - 1]}", style="bold")
+    printer.lines(text.splitlines())
+    more = "exercises hint " + task if number < len(RUNGS) else "exercises solution"
+    printer.say(f"{'More' if number < len(RUNGS) else 'That was the last one'}: {more}")
+    printer.data({"task": task, "hint": number, "of": len(RUNGS), "text": text})
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["mine", "step"]), default="mine")
+@workspace_option
+@json_option
+def diff(what: str, folder: Path | None, as_json: bool) -> None:
+    """Show what you changed since the exercise began (mine), or what the exercise brought with it (step)."""
+    from exercises import files
+    from exercises.workspaces import differences
+
+    printer, workspace = Printer(as_json=as_json), open_workspace(folder)
+    step = workspace.step
+    old: differences.Reader
+    new: differences.Reader
+    if what == "mine":
+        began = workspace.store.get(workspace.state.entered)
+        places = {*began.files, *files.theirs(workspace.root)}
+
+        def old(place: str) -> bytes | None:
+            name = began.files.get(place)
+            return None if name is None else workspace.store.content(name)
+
+        def new(place: str) -> bytes | None:
+            return files.content(workspace.root / place)
+    else:
+        before, course = workspace.course.before(step), workspace.course
+        below = course.state(before, "solution") if before else course.base
+        old, new = _reader(below), _reader(course.state(step, "start"))
+        places = {*below, *course.state(step, "start")}
+    lines = list(differences.unified(places, old, new))
+    _page(
+        printer,
+        lines,
+        f"Nothing differs: {'you changed' if what == 'mine' else 'the exercise brought'} no file.",
+    )
+    printer.data({"changed": differences.changed(places, old, new), "diff": lines})
+
+
+@click.command()
+@click.argument("file", required=False)
+@workspace_option
+@yes_option
+@click.option(
+    "--take", is_flag=True, help="Have the solution in the workspace; what you have is copied first."
+)
+def solution(file: str | None, folder: Path | None, yes: bool, take: bool) -> None:
+    """Show how the exercise can be solved (all of it, or FILE), after one question."""
+    from exercises.workspaces import differences
+
+    printer, workspace = Printer(), open_workspace(folder)
+    step, course = workspace.step, workspace.course
+    question = f"{'Replace your code by' if take else 'Show'} the solution of {step.label}?"
+    if not yes:
+        click.confirm(question, abort=True)
+    if take:
+        with workspace.locked("solution", printer.note):
+            tell(printer, workspace.jump(step, "solution"), f"This is the solution of {step.label}.")
+        return
+    begin, end = course.state(step, "start"), course.state(step, "solution")
+    if file:
+        place = workspace.place(file)
+        if place not in end:
+            raise ExerciseError(f"The solution has no file {place}.")
+        printer.lines(end[place].read_text(encoding="utf-8").splitlines())
+        return
+    _page(
+        printer,
+        list(differences.unified({*begin, *end}, _reader(begin), _reader(end))),
+        "It changes no file.",
+    )
+
+
+@click.command("next")
+@workspace_option
+@json_option
+@click.option("--anyway", is_flag=True, help="Although the exercise has not passed.")
+def next_command(folder: Path | None, as_json: bool, anyway: bool) -> None:
+    """Go on to the next exercise with your own code; only what it brings is added."""
+    printer, workspace = Printer(as_json=as_json), open_workspace(folder)
+    with workspace.locked("next", printer.note):
+        moved = workspace.go_on(anyway=anyway)
+    title(printer, moved.step)
+    if moved.incoming:
+        printer.say(
+            "You changed files that this step changes too. Yours stay; ours lie beside them, to be merged by hand:"
+        )
+        printer.lines([f"{place}.incoming" for place in moved.incoming], indent=2)
+    if moved.kept:
+        printer.say("This step does without these files; they stay, because you changed them:")
+        printer.lines(moved.kept, indent=2)
+    tell(printer, moved.done, "")
+    next_steps(printer, moved.step)
+    printer.data(
+        {
+            "exercise": moved.step.label,
+            "written": moved.done.written,
+            "removed": moved.done.removed,
+            "incoming": moved.incoming,
+            "kept": moved.kept,
+            "snapshot": moved.done.copy.number,
+        }
+    )
+
+
+@click.command()
+@click.argument("exercise", metavar="N")
+@workspace_option
+@yes_option
+def jump(exercise: str, folder: Path | None, yes: bool) -> None:
+    """Take the reference state of exercise N; your code is copied first."""
+    printer, workspace = Printer(), find_workspace(folder)
+    step = workspace.course.step(exercise)
+    workspace.require()
+    with workspace.locked("jump", printer.note):
+        if not yes and sys.stdin.isatty():
+            click.confirm(
+                f"Replace your code by the reference for {step.label} (a copy is made)?", abort=True
+            )
+        done = workspace.jump(step)
+    title(printer, step)
+    tell(printer, done, "")
+    next_steps(printer, step)
+
+
+def _page(printer: Printer, lines: list[str], nothing: str) -> None:
+    if lines:
+        printer.lines(lines)
+    else:
+        printer.say(nothing)
+
+
+def _reader(tree: dict[str, Path]) -> Callable[[str], bytes | None]:
+    return lambda place: tree[place].read_bytes() if place in tree else None

@@ -1,0 +1,76 @@
+"""What several commands share: options, finding the workspace, and what is said at the end of many of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from exercises.commands.output import Printer
+from exercises.course.course import Course, Step
+from exercises.workspaces.workspace import OWN, Workspace
+
+if TYPE_CHECKING:
+    from exercises.workspaces.change import Done
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def workspace_option(command: F) -> F:
+    """Where the workspace is."""
+    return click.option(
+        "--workspace",
+        "folder",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="EXERCISES_WORKSPACE",
+        help="Folder of the workspace (default: the one you are in, else ./workspace).",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """For machines."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON value on standard output.")(command)
+
+
+def yes_option(command: F) -> F:
+    """No question."""
+    return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(command)
+
+
+def course_folder() -> Path:
+    """EXERCISES_COURSE, or the course that comes with this package."""
+    return Path(os.environ.get("EXERCISES_COURSE") or Path(__file__).parents[1])
+
+
+def find_workspace(folder: Path | None) -> Workspace:
+    if folder is None:
+        here = Path.cwd()
+        folder = next(
+            (place for place in (here, *here.parents) if (place / OWN).is_dir()), here / "workspace"
+        )
+    return Workspace(folder, Course(course_folder()))
+
+
+def open_workspace(folder: Path | None) -> Workspace:
+    workspace = find_workspace(folder)
+    workspace.require()
+    return workspace
+
+
+def tell(printer: Printer, done: Done, text: str) -> None:
+    if not done.written and not done.removed:
+        printer.say(f"{text} No file had to be changed.".strip())
+        return
+    printer.say(f"{text} {len(done.written)} files written, {len(done.removed)} removed.".strip())
+    printer.say(f"What you had before is snapshot {done.copy.number}: exercises restore {done.copy.number}")
+
+
+def next_steps(printer: Printer, step: Step) -> None:
+    readme = step.file("README.md")
+    shown = os.path.relpath(readme) if readme.is_relative_to(Path.cwd()) else str(readme)
+    printer.say("Read this first:")
+    printer.line(shown, indent=2)
+    printer.say("Then: exercises check, exercises hint, exercises serve")

@@ -1,0 +1,171 @@
+"""What is printed. Words carry the meaning, never colour, symbols or boxes alone; it reads well at 60 columns."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from exercises.checks.results import Outcome, Report, Verdict
+from exercises.course.course import Step
+
+STYLES = {
+    Verdict.PASS: "green",
+    Verdict.NOT_YET: "yellow",
+    Verdict.INCONCLUSIVE: "cyan",
+    Verdict.TOOL_ERROR: "red",
+    Verdict.SKIPPED: "dim",
+}
+NARROWEST, WIDEST = 40, 100
+INDENT = 2
+LOG_LINES = 15
+LABELS = (("did", "I did"), ("expected", "Expected"), ("got", "Got"), ("why", "Why"), ("look", "Look at"))
+
+
+class Printer:
+    """Prints for people, or one JSON object at the end for machines."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        # Rich knows NO_COLOR, dumb terminals and pipes; its own highlighting would colour numbers for no reason.
+        self._console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self.width = max(NARROWEST, min(self._console.width, WIDEST))
+
+    def say(self, text: str = "", *, indent: int = 0, style: str = "") -> None:
+        """A paragraph, wrapped."""
+        if self.as_json:
+            return
+        if not text:
+            self._console.print()
+        for line in self._wrap(text, indent):
+            self._console.print(Text(line, style=style))
+
+    def note(self, text: str) -> None:
+        """A message beside the result, which machines can do without; it goes to standard error."""
+        click.echo(text, err=True)
+
+    def line(self, text: str, *, indent: int = 0) -> None:
+        """A line that somebody may want to copy: never broken by us."""
+        if not self.as_json:
+            self._console.print(Text(" " * indent + text))
+
+    def lines(self, lines: Iterable[str], *, indent: int = 0) -> None:
+        """Lines as they are."""
+        for line in lines:
+            self.line(line, indent=indent)
+
+    def item(self, label: str, text: str, *, width: int = 10, indent: int = 0, style: str = "") -> None:
+        """A label, then a text that wraps beside it."""
+        if self.as_json:
+            return
+        room = " " * (indent + width)
+        wrapped = self._wrap(text, indent + width) or [room]
+        self._console.print(
+            Text(" " * indent).append(f"{label:<{width - 1}} ", style=style).append(wrapped[0][len(room) :])
+        )
+        for line in wrapped[1:]:
+            self._console.print(Text(line))
+
+    def data(self, value: Any) -> None:
+        """The result for machines."""
+        if self.as_json:
+            click.echo(json.dumps(value, indent=1, default=str))
+
+    def _wrap(self, text: str, indent: int) -> list[str]:
+        room = " " * indent
+        lines: list[str] = []
+        for paragraph in text.splitlines():
+            lines += textwrap.wrap(
+                paragraph,
+                self.width,
+                initial_indent=room,
+                subsequent_indent=room,
+                break_long_words=False,
+                break_on_hyphens=False,
+            ) or [""]
+        return lines
+
+
+def title(printer: Printer, step: Step) -> None:
+    """The exercise's name."""
+    printer.say(f"{step.label}: {step.manifest.title}", style="bold")
+
+
+def outcome_line(printer: Printer, outcome: Outcome) -> None:
+    """One check, when it is done."""
+    text = f"{outcome.check.says} ({outcome.check.id}, {outcome.seconds:.1f} s)"
+    if outcome.verdict is Verdict.SKIPPED:
+        text = f"{outcome.check.says} ({outcome.check.id})"
+    if outcome.reason and outcome.verdict is not Verdict.SKIPPED:
+        text += f" {outcome.reason}" if outcome.reason.endswith(".") else f" {outcome.reason}."
+    if outcome.verdict is Verdict.PASS and outcome.tries > 1:
+        text += f" At try {outcome.tries}."
+    label = outcome.verdict.value
+    printer.item(
+        label, text, width=max(len(verdict.value) for verdict in Verdict) + 2, style=STYLES[outcome.verdict]
+    )
+
+
+def failure(printer: Printer, outcome: Outcome) -> None:
+    """A "not yet" in five parts, then the end of the learner's own logs."""
+    told = outcome.failure
+    if told is None:
+        return
+    printer.say()
+    printer.say(f"Not yet: {outcome.check.says}", style="bold")
+    for name, label in LABELS:
+        text = " ".join(str(getattr(told, name)).split())
+        if name == "did" and text.startswith("curl "):
+            printer.line(f"{label}:", indent=INDENT)
+            printer.line(text, indent=2 * INDENT)
+        else:
+            printer.item(f"{label}:", text, indent=INDENT, width=11)
+    for name, lines in outcome.logs:
+        printer.line(f"The last lines of {f'the log of {name}' if name else 'the log'}:", indent=INDENT)
+        printer.lines(_shortened(lines, printer.width - 2 * INDENT), indent=2 * INDENT)
+
+
+def summary(printer: Printer, report: Report, own: str, *, everything: bool) -> None:
+    """What it comes to: details of the first failure (or all), counts, and how to see the same again."""
+    failed = [outcome for outcome in report.outcomes if outcome.verdict is Verdict.NOT_YET]
+    for outcome in failed if everything else failed[:1]:
+        failure(printer, outcome)
+    if failed:
+        printer.say()
+        printer.say(
+            f"The same data again: exercises serve --seed {report.seed} (then the curl lines work on port 8000),"
+        )
+        printer.say(f"or exercises check --seed {report.seed}. A hint: exercises hint {failed[0].check.task}")
+        if len(failed) > 1 and not everything:
+            printer.say(f"{len(failed) - 1} more not yet; exercises check --all tells of each.")
+    others = [outcome for outcome in report.outcomes if outcome.exercise != own]
+    earlier = [outcome for outcome in others if outcome.verdict is not Verdict.SKIPPED]
+    broken = [outcome for outcome in earlier if outcome.verdict is Verdict.NOT_YET]
+    printer.say()
+    if earlier:
+        printer.say(
+            f"Earlier exercises: {len(earlier) - len(broken)} of {len(earlier)} checks hold."
+            if broken
+            else f"Earlier exercises: all {len(earlier)} checks hold."
+        )
+    if left_out := sum(outcome.verdict is Verdict.SKIPPED for outcome in report.outcomes):
+        printer.say(f"{left_out} checks were left out; exercises check runs them all, and only that counts.")
+    printer.say(f"Result: {_result(report)} after {report.seconds:.1f} s.", style="bold")
+
+
+def _result(report: Report) -> str:
+    counts = dict.fromkeys(Verdict, 0)
+    for outcome in report.outcomes:
+        counts[outcome.verdict] += 1
+    parts = [f"{count} {verdict.value}" for verdict, count in counts.items() if count]
+    return f"{report.json()['result']} ({', '.join(parts)})"
+
+
+def _shortened(lines: Sequence[str], width: int) -> list[str]:
+    longest = max(width * 3, 200)
+    return [line if len(line) <= longest else f"{line[:longest]} …" for line in lines[-LOG_LINES:]]

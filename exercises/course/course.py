@@ -1,0 +1,180 @@
+"""The course: its exercises in order, and the state of a workspace before and after each, made from overlays.
+
+A state is a dict of path in the workspace to the file that holds its content: nothing is copied before somebody
+wants it in a folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import cache_from_source
+from pathlib import Path
+
+from exercises import files
+from exercises.course.manifest import Exercise, Workshop, read
+from exercises.errors import CourseError, ExerciseError
+
+Tree = dict[str, Path]
+FOLDER = re.compile(r"(\d\d)-([a-z0-9]+(?:-[a-z0-9]+)*)")
+
+
+class UnknownExercise(ExerciseError):
+    """No exercise has this number or name."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One exercise in its place."""
+
+    number: str
+    """As in its folder's name, "03"."""
+    folder: Path
+    manifest: Exercise
+
+    @property
+    def id(self) -> str:
+        """The stable name."""
+        return self.manifest.id
+
+    @property
+    def label(self) -> str:
+        """The name by which it is called everywhere: 03-draw-the-seam."""
+        return f"{self.number}-{self.id}"
+
+    def file(self, name: str) -> Path:
+        """A file of the exercise, such as README.md."""
+        return self.folder / name
+
+
+class Course:
+    """All exercises that are there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.repository = self.folder.parent
+        self.workshop = read(Workshop, self.folder / "workshop.toml")
+        self.steps = self._read_steps()
+        self._states: dict[tuple[str, str], Tree] = {}
+
+    def step(self, name: str) -> Step:
+        """An exercise by number or name: 3, 03, draw-the-seam and 03-draw-the-seam all mean the same."""
+        wanted = name.strip().lower()
+        for step in self.steps:
+            if wanted in {step.id, step.label, step.number, step.number.lstrip("0")}:
+                return step
+        raise UnknownExercise(
+            f"There is no exercise {name!r}; there are {self.steps[0].label} to {self.steps[-1].label}: exercises list."
+        )
+
+    def before(self, step: Step) -> Step | None:
+        """The exercise before; None for the first."""
+        position = self.steps.index(step)
+        return self.steps[position - 1] if position else None
+
+    def after(self, step: Step) -> Step | None:
+        """The exercise that follows; None for the last."""
+        position = self.steps.index(step) + 1
+        return self.steps[position] if position < len(self.steps) else None
+
+    def earlier(self, step: Step) -> list[Step]:
+        """The exercises before, in order."""
+        return self.steps[: self.steps.index(step)]
+
+    @cached_property
+    def base(self) -> Tree:
+        """What a workspace begins with."""
+        tree: Tree = {}
+        for place in self.workshop.base:
+            tree |= self._from_repository(place)
+        return tree
+
+    def state(self, step: Step, which: str) -> Tree:
+        """The workspace at the "start" or the "solution" of an exercise."""
+        key = (step.id, which)
+        if key not in self._states:
+            if which == "solution":
+                below = self.state(step, "start")
+            else:
+                before = self.before(step)
+                below = self.state(before, "solution") if before else self.base
+            removed, reference = getattr(step.manifest.remove, which), getattr(step.manifest.reference, which)
+            self._states[key] = self._lay(below, removed, step.folder / which, reference)
+        return self._states[key]
+
+    def alternative(self, step: Step, name: str) -> Tree:
+        """Another right answer."""
+        alt = next(alt for alt in step.manifest.alt if alt.name == name)
+        return self._lay(self.state(step, "solution"), alt.remove, step.folder / "alt" / name, ())
+
+    def mistake(self, step: Step, name: str) -> Tree:
+        """A known wrong answer."""
+        wrong = next(wrong for wrong in step.manifest.wrong if wrong.name == name)
+        return self._lay(self.state(step, "solution"), wrong.remove, step.folder / "wrong" / name, ())
+
+    @cached_property
+    def top(self) -> frozenset[str]:
+        """Files and folders at the top of a workspace that are the course's at some time."""
+        states = (self.state(step, which) for step in self.steps for which in ("start", "solution"))
+        return frozenset(place.partition("/")[0] for tree in states for place in tree)
+
+    def write(self, tree: Tree, folder: Path) -> None:
+        """Have the state as a folder, with the byte code that is there: compiling is most of a shop's first start."""
+        for place, source in tree.items():
+            _copy(source, folder / place)
+            compiled = Path(cache_from_source(str(source)))
+            if place.endswith(".py") and sys.pycache_prefix is None and compiled.is_file():
+                _copy(compiled, Path(cache_from_source(str(folder / place))))
+
+    def _read_steps(self) -> list[Step]:
+        steps: list[Step] = []
+        for name in self.workshop.exercises:
+            folder = self.folder / name
+            parts = FOLDER.fullmatch(name)
+            if parts is None:
+                raise CourseError(f"{self.folder}/workshop.toml: {name!r} is not like 03-draw-the-seam.")
+            if not (folder / "exercise.toml").exists():
+                break  # not written yet, and then nothing after it can be built on it
+            manifest = read(Exercise, folder / "exercise.toml")
+            if manifest.id != parts[2]:
+                raise CourseError(
+                    f"{folder}/exercise.toml: id is {manifest.id!r}, but the folder says {parts[2]!r}."
+                )
+            steps.append(Step(parts[1], folder, manifest))
+        if not steps:
+            raise CourseError(f"No exercise of {self.folder}/workshop.toml is there.")
+        return steps
+
+    def _from_repository(self, place: str) -> Tree:
+        source = self.repository / place
+        if source.is_file():
+            return {place: source}
+        if not source.is_dir():
+            raise CourseError(f"{place} is not in {self.repository}.")
+        found = files.theirs(source, self.workshop.leave_out)
+        return {f"{place}/{name}": source / name for name in found}
+
+    def _lay(self, below: Tree, removed: tuple[str, ...], overlay: Path, reference: tuple[str, ...]) -> Tree:
+        tree = dict(below)
+        for place in removed:
+            gone = [path for path in tree if path == place or path.startswith(f"{place}/")]
+            if not gone:
+                raise CourseError(f"{overlay}: {place} is to be removed, but it is not there.")
+            for path in gone:
+                del tree[path]
+        tree |= {place: overlay / place for place in files.theirs(overlay)}
+        for place in reference:
+            tree |= self._from_repository(place)
+        return tree
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Content and time, by which Python knows whether byte code is stale; not the mode: a learner may write."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    about = source.stat()
+    os.utime(target, ns=(about.st_atime_ns, about.st_mtime_ns))

@@ -1,0 +1,141 @@
+"""Changes many files of a workspace as one step that a power cut cannot lose: copy, write down, do, forget.
+
+First everything that will be needed is stored: a snapshot of what is there, the new contents, and the snapshot that
+the change will lead to. Then the journal says what is to be done. From that moment on the change will happen: now, or
+when the next command finds the journal. Doing it twice does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from exercises import files
+from exercises.errors import ExerciseError
+from exercises.workspaces.snapshots import Snapshot, Store, current
+from exercises.workspaces.state import State, StateFile
+
+Contents = Mapping[str, bytes | None]
+"""What files shall hold; None: they shall not be there."""
+
+
+class Journal(BaseModel):
+    """A change that was begun."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    what: str
+    copy_number: int
+    before: dict[str, str | None]
+    after: dict[str, str | None]
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change that was made."""
+
+    written: list[str]
+    removed: list[str]
+    copy: Snapshot
+    """What was there before."""
+
+
+class Changer:
+    """Makes changes to one workspace; whoever uses it holds the workspace's lock."""
+
+    def __init__(self, root: Path, own: Path, store: Store, state: StateFile) -> None:
+        self._root = root
+        self._store = store
+        self._state = state
+        self._journal = own / "journal.json"
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a change was begun and not finished."""
+        return self._journal.exists()
+
+    def make(self, what: str, wanted: Contents, old: State | None, new: State, *, begins: bool) -> Done:
+        """Make the change; with `begins`, what comes out is what `reset` goes back to."""
+        copy = self._store.take(self._root, f"before {what}", old)
+        before = current(self._root, wanted)
+        after = {place: None if text is None else self._store.keep(text) for place, text in wanted.items()}
+        after = {place: name for place, name in after.items() if name != before[place]}
+        self._refuse_what_cannot_be(copy, after)
+        if begins:
+            new = self._outcome(copy, after, what, new)
+        journal = Journal(
+            what=what,
+            copy_number=copy.number,
+            before={place: before[place] for place in after},
+            after=after,
+            state=new,
+        )
+        files.write(self._journal, journal.model_dump_json(indent=1).encode())
+        self._do(journal)
+        written = [place for place, name in after.items() if name is not None]
+        return Done(written, [place for place in after if place not in written], copy)
+
+    def finish(self, say: Callable[[str], None]) -> None:
+        """Finish what was interrupted; what was edited since is copied first."""
+        if not self.interrupted:
+            return
+        try:
+            journal = Journal.model_validate_json(files.content(self._journal) or b"")
+        except ValidationError:
+            aside = self._journal.with_suffix(".broken")
+            self._journal.replace(aside)
+            say(f"An interrupted change cannot be read and is given up; it is kept as {aside}.")
+            return
+        now = current(self._root, journal.after)
+        edited = [place for place in now if now[place] not in {journal.before[place], journal.after[place]}]
+        number = journal.copy_number
+        if edited:
+            number = self._store.take(self._root, f"before {journal.what} was finished", None).number
+        self._do(journal)
+        say(
+            f"Finished what was interrupted: {journal.what}. "
+            f"What you had before is snapshot {number}: exercises restore {number}"
+        )
+
+    def _do(self, journal: Journal) -> None:
+        for place, name in journal.after.items():
+            if name is None:
+                files.remove(self._root / place, self._root)
+        for place, name in journal.after.items():
+            if name is not None:
+                files.write(self._root / place, self._store.content(name))
+        self._state.write(journal.state)
+        self._journal.unlink()
+
+    def _outcome(self, copy: Snapshot, after: Mapping[str, str | None], what: str, new: State) -> State:
+        """Store the snapshot of what will be there, under the number that the new state names."""
+        merged: dict[str, str | None] = {**copy.files, **after}
+        found = {place: name for place, name in merged.items() if name is not None}
+        number = self._store.numbers()[-1] + 1
+        state = new.model_copy(update={"entered": number})
+        at = datetime.now(UTC).replace(microsecond=0)
+        self._store.add(Snapshot(number=number, at=at, why=f"after {what}", state=state, files=found))
+        return state
+
+    def _refuse_what_cannot_be(self, copy: Snapshot, after: Mapping[str, str | None]) -> None:
+        if large := sorted(set(copy.left_out) & set(after)):
+            raise ExerciseError(
+                f"{large[0]} would be overwritten, but it is too large to be copied first; move it out of {self._root}."
+            )
+        for place, name in after.items():
+            path = self._root / place
+            if name is not None and path.is_dir() and list(files.theirs(path)):
+                raise ExerciseError(
+                    f"{path} is a folder where a file must be; move it away and run this again."
+                )
+            for parent in path.relative_to(self._root).parents:
+                above = self._root / parent
+                if name is not None and above.is_file() and parent.as_posix() not in after:
+                    raise ExerciseError(
+                        f"{above} is a file where a folder must be; move it away and run this again."
+                    )

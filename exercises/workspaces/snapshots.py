@@ -1,0 +1,134 @@
+"""Copies of a workspace: each content is kept once, under its digest; a snapshot is a small list of them.
+
+A snapshot appears with one rename, after all that it needs is on the disk, so there is never half of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from exercises import files
+from exercises.errors import ExerciseError
+from exercises.workspaces.state import State
+
+
+class NoSuchSnapshot(ExerciseError):
+    """There is no snapshot of this number."""
+
+
+class Snapshot(BaseModel):
+    """One copy."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    number: int
+    at: datetime
+    why: str
+    state: State | None
+    files: dict[str, str]
+    """Path to digest."""
+    left_out: tuple[str, ...] = ()
+    """Files that were too large to be copied; nothing overwrites those."""
+
+
+class Store:
+    """All snapshots of one workspace."""
+
+    def __init__(self, folder: Path) -> None:
+        self._objects = folder / "objects"
+        self._snapshots = folder / "snapshots"
+
+    def take(self, root: Path, why: str, state: State | None) -> Snapshot:
+        """Copy the learner's files; when nothing has changed since the last copy, that one is returned."""
+        found: dict[str, str] = {}
+        left_out = []
+        for place in files.theirs(root):
+            path = root / place
+            if path.stat().st_size > files.MAX_BYTES:
+                left_out.append(place)
+            else:
+                found[place] = self.keep(path.read_bytes())
+        last = self.last()
+        if last and (last.files, last.state, last.left_out) == (found, state, tuple(left_out)):
+            return last
+        number = (self.numbers() or [0])[-1] + 1
+        snapshot = Snapshot(
+            number=number,
+            at=datetime.now(UTC).replace(microsecond=0),
+            why=why,
+            state=state.model_copy(deep=True) if state else None,
+            files=found,
+            left_out=tuple(left_out),
+        )
+        self.add(snapshot)
+        return snapshot
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot whose contents are stored."""
+        files.write(self._file(snapshot.number), snapshot.model_dump_json(indent=1).encode())
+
+    def keep(self, content: bytes) -> str:
+        """Store a content; returns its digest."""
+        name = files.digest(content)
+        path = self._objects / name[:2] / name
+        if not path.exists():
+            files.write(path, content)
+        return name
+
+    def content(self, name: str) -> bytes:
+        """A stored content by its digest."""
+        found = files.content(self._objects / name[:2] / name)
+        if found is None or files.digest(found) != name:
+            raise ExerciseError(
+                f"{self._objects} was changed by somebody: the content {name[:12]} is missing there."
+            )
+        return found
+
+    def get(self, number: int) -> Snapshot:
+        """The snapshot of that number."""
+        try:
+            return Snapshot.model_validate_json(files.content(self._file(number)) or b"")
+        except ValidationError:
+            raise NoSuchSnapshot(f"There is no snapshot {number}; `exercises restore` lists them.") from None
+
+    def numbers(self) -> list[int]:
+        """Numbers of all snapshots, oldest first."""
+        return sorted(int(path.stem) for path in self._snapshots.glob("*.json") if path.stem.isdigit())
+
+    def all(self) -> list[Snapshot]:
+        """The snapshots that can be read, oldest first."""
+        found = []
+        for number in self.numbers():
+            try:
+                found.append(self.get(number))
+            except NoSuchSnapshot:
+                continue
+        return found
+
+    def last(self) -> Snapshot | None:
+        """The newest one that can be read."""
+        for number in reversed(self.numbers()):
+            try:
+                return self.get(number)
+            except NoSuchSnapshot:
+                continue
+        return None
+
+    def problems(self, snapshot: Snapshot) -> list[str]:
+        """Files of a snapshot whose content is missing."""
+        return [
+            place for place, name in snapshot.files.items() if not (self._objects / name[:2] / name).exists()
+        ]
+
+    def _file(self, number: int) -> Path:
+        return self._snapshots / f"{number:04}.json"
+
+
+def current(root: Path, places: Mapping[str, object]) -> dict[str, str | None]:
+    """Digests of files as they are now; None for those that are not there."""
+    contents = {place: files.content(root / place) for place in places}
+    return {place: None if found is None else files.digest(found) for place, found in contents.items()}

@@ -1,0 +1,297 @@
+"""A learner's workspace: begin, go on, jump, reset, save, restore. What overwrites anything copies it first.
+
+Everything of ours lies in `.exercises` inside the workspace; all other files are the learner's. Learners need no git.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from exercises import files
+from exercises.course.course import Course, Step, Tree
+from exercises.errors import ExerciseError, Exit
+from exercises.workspaces.change import Changer, Contents, Done
+from exercises.workspaces.snapshots import Snapshot, Store
+from exercises.workspaces.state import State, StateFile
+
+OWN = ".exercises"
+INCOMING = ".incoming"
+LOCK_SECONDS = 2.0
+
+
+class NoWorkspace(ExerciseError):
+    """There is none."""
+
+
+class NotPassed(ExerciseError):
+    """The exercise has not passed."""
+
+    status = Exit.NOT_YET
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What going on to the next exercise did."""
+
+    step: Step
+    done: Done
+    incoming: list[str]
+    """Files of the learner's beside which ours was put."""
+    kept: list[str]
+    """Files that the step takes away, and that stay because the learner changed them."""
+
+
+class Workspace:
+    """One workspace; `open` it to change it."""
+
+    def __init__(self, root: Path, course: Course) -> None:
+        self.root = root.absolute()
+        self.course = course
+        self.own = self.root / OWN
+        self.store = Store(self.own)
+        self.state_file = StateFile(self.own)
+        self.changer = Changer(self.root, self.own, self.store, self.state_file)
+
+    @property
+    def state(self) -> State:
+        """Where the learner is, read anew; raises a sentence when that cannot be said."""
+        state = self.state_file.read()
+        if state.version != self.course.workshop.version:
+            raise ExerciseError(
+                f"{self.root} belongs to version {state.version} of the course and this is version "
+                f"{self.course.workshop.version}; begin a new one: exercises start --workspace another-folder"
+            )
+        return state
+
+    @property
+    def step(self) -> Step:
+        """The current exercise."""
+        return self.course.step(self.state.exercise)
+
+    def require(self) -> None:
+        """Raise a sentence when there is no workspace."""
+        if not self.own.is_dir():
+            what = "holds no workspace" if self.root.exists() else "is not there"
+            raise NoWorkspace(
+                f"{self.root} {what}; `exercises start` makes one, --workspace names another place."
+            )
+
+    def begin(self) -> Step:
+        """Make the workspace with the first exercise; it appears whole, or not at all."""
+        if self.own.is_dir():
+            raise ExerciseError(f"{self.root} is a workspace already.")
+        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            raise ExerciseError(
+                f"{self.root} is there and is no workspace; move it away or choose another place with --workspace."
+            )
+        self._sweep_drafts()
+        draft = self.root.with_name(f".{self.root.name}.new-{os.getpid()}")
+        step = self.course.steps[0]
+        try:
+            self.course.write(self.course.state(step, "start"), draft)
+            own = draft / OWN
+            store, state = (
+                Store(own),
+                State(version=self.course.workshop.version, exercise=step.id, entered=1),
+            )
+            store.take(draft, f"begin {step.label}", state)
+            StateFile(own).write(state)
+            draft.replace(self.root)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        return step
+
+    @contextmanager
+    def locked(self, what: str, say: Callable[[str], None]) -> Iterator[None]:
+        """Be the only command that changes or checks the workspace; an interrupted change is finished first."""
+        self.require()
+        with (self.own / "lock").open("a+") as lock:
+            self._wait_for(lock.fileno())
+            lock.truncate(0)
+            lock.write(what)
+            lock.flush()
+            self.changer.finish(say)
+            yield
+
+    def digest(self) -> str:
+        """A name for all of the learner's files together."""
+        lines = (
+            f"{place} {files.digest((self.root / place).read_bytes())}" for place in files.theirs(self.root)
+        )
+        return files.digest("\n".join(lines).encode())
+
+    def has_passed(self) -> bool:
+        """Whether the current exercise passed with the files as they are now."""
+        state = self.state
+        return state.passed.get(state.exercise) == self.digest()
+
+    def note_pass(self) -> None:
+        """Remember that the current exercise passed with the files as they are now."""
+        state = self.state
+        state.passed[state.exercise] = self.digest()
+        self.state_file.write(state)
+
+    def go_on(self, *, anyway: bool = False) -> Moved:
+        """Go on to the next exercise with the learner's own code."""
+        state, step = self.state, self.step
+        following = self.course.after(step)
+        if following is None:
+            raise ExerciseError(f"{step.label} is the last exercise that there is; nothing follows.")
+        if not anyway and not self.has_passed():
+            changed = "has changed since it passed" if step.id in state.passed else "has not passed yet"
+            raise NotPassed(
+                f"{step.label} {changed}: run exercises check, or go on with exercises next --anyway"
+            )
+        wanted, incoming, kept = self._brings(step, following)
+        new = state.model_copy(update={"exercise": following.id})
+        done = self.changer.make(f"next to {following.label}", wanted, self.state, new, begins=True)
+        return Moved(following, done, incoming, kept)
+
+    def jump(self, step: Step, which: str = "start") -> Done:
+        """Take the reference state of an exercise; a learner's notes and folders beside the course's own stay."""
+        everything = self._exactly(self.course.state(step, which))
+        top = self.course.top
+        wanted = {place: text for place, text in everything.items() if place.partition("/")[0] in top}
+        what = f"jump to {step.label}" if which == "start" else f"the solution of {step.label}"
+        old = self._state_or_none()
+        new = old or State(version=self.course.workshop.version, exercise=step.id, entered=0)
+        return self.changer.make(
+            what, wanted, old, new.model_copy(update={"exercise": step.id}), begins=which == "start"
+        )
+
+    def reset(self, place: str | None = None) -> Done:
+        """Take everything, or one file, back to how it was when the current exercise began."""
+        state = self.state
+        began = self.store.get(state.entered)
+        self._require_contents(began)
+        if place is None:
+            what, wanted = f"reset of {self.step.label}", self._exactly_as(began)
+        else:
+            files.inside(self.root, place)
+            if place not in began.files and not (self.root / place).is_file():
+                raise ExerciseError(
+                    f"There is no file {place}, neither now nor when {self.step.label} began."
+                )
+            name = began.files.get(place)
+            what, wanted = f"reset of {place}", {place: None if name is None else self.store.content(name)}
+        return self.changer.make(what, wanted, state, state, begins=False)
+
+    def save(self, note: str) -> Snapshot:
+        """Copy everything now."""
+        return self.store.take(self.root, note, self._state_or_none())
+
+    def restore(self, number: int, place: str | None = None) -> Done:
+        """Take everything, or one file, back to a snapshot."""
+        snapshot = self.store.get(number)
+        self._require_contents(snapshot)
+        old = self._state_or_none()
+        new = snapshot.state or old
+        if new is None:
+            raise ExerciseError(
+                f"Snapshot {number} does not say which exercise it belongs to; jump to one first."
+            )
+        if place is None:
+            # What was passed and which hints were seen stays known; only the place in the course goes back.
+            kept = {"passed": old.passed, "hints": old.hints} if old else {}
+            new = new.model_copy(update=kept)
+            return self.changer.make(f"restore {number}", self._exactly_as(snapshot), old, new, begins=False)
+        if place not in snapshot.files:
+            raise ExerciseError(f"Snapshot {number} has no file {place}.")
+        wanted: Contents = {place: self.store.content(snapshot.files[place])}
+        return self.changer.make(f"restore {number} {place}", wanted, old, old or new, begins=False)
+
+    def incoming(self) -> list[str]:
+        """Files of ours that still lie beside the learner's."""
+        return [place for place in files.theirs(self.root) if place.endswith(INCOMING)]
+
+    def place(self, name: str) -> str:
+        """A file's path in the workspace, however the learner names it."""
+        for candidate in (Path(name).absolute(), self.root / name):
+            with contextlib.suppress(ValueError):
+                place = Path(os.path.normpath(candidate)).relative_to(self.root).as_posix()
+                if not place.startswith(OWN):
+                    return place
+        raise ExerciseError(f"{name} is not a file of {self.root}.")
+
+    def _brings(self, step: Step, following: Step) -> tuple[dict[str, bytes | None], list[str], list[str]]:
+        """What the next exercise changes, as contents to write; our version beside each that the learner changed."""
+        start, old = self.course.state(step, "start"), self.course.state(step, "solution")
+        new = self.course.state(following, "start")
+        wanted: dict[str, bytes | None] = {}
+        incoming, kept = [], []
+        for place in sorted({*old, *new}):
+            ours, before = _read(new, place), _read(old, place)
+            mine = files.content(self.root / place)
+            if ours in {before, mine}:
+                continue
+            if mine in {before, _read(start, place)}:
+                wanted[place] = ours
+            elif ours is None:
+                kept.append(place)
+            else:
+                wanted[place + INCOMING] = ours
+                incoming.append(place)
+        return wanted, incoming, kept
+
+    def _exactly(self, tree: Tree) -> dict[str, bytes | None]:
+        return self._without_others({place: source.read_bytes() for place, source in tree.items()})
+
+    def _exactly_as(self, snapshot: Snapshot) -> dict[str, bytes | None]:
+        found = self._without_others(
+            {place: self.store.content(name) for place, name in snapshot.files.items()}
+        )
+        return {place: text for place, text in found.items() if place not in snapshot.left_out}
+
+    def _without_others(self, wanted: dict[str, bytes]) -> dict[str, bytes | None]:
+        small = (p for p in files.theirs(self.root) if (self.root / p).stat().st_size <= files.MAX_BYTES)
+        return {**dict.fromkeys(small), **wanted}
+
+    def _require_contents(self, snapshot: Snapshot) -> None:
+        if missing := self.store.problems(snapshot):
+            raise ExerciseError(
+                f"Snapshot {snapshot.number} is no longer whole ({missing[0]} is missing in {self.own}); "
+                "nothing was changed."
+            )
+
+    def _state_or_none(self) -> State | None:
+        try:
+            return self.state
+        except ExerciseError:
+            return None
+
+    def _wait_for(self, lock: int) -> None:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    what = (files.content(self.own / "lock") or b"").decode(errors="replace") or "command"
+                    raise ExerciseError(
+                        f"Another exercises {what} is at work in {self.root}; wait for its end or stop it with Ctrl-C."
+                    ) from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def _sweep_drafts(self) -> None:
+        """Remove what a killed `start` left behind."""
+        for draft in self.root.parent.glob(f".{self.root.name}.new-*"):
+            pid = draft.name.rpartition("-")[2]
+            if pid.isdigit() and not psutil.pid_exists(int(pid)):
+                shutil.rmtree(draft, ignore_errors=True)
+
+
+def _read(tree: Tree, place: str) -> bytes | None:
+    return tree[place].read_bytes() if place in tree else None
