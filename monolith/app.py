@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask import Flask, Response
 
-from monolith import (
+from . import (
     accounts,
     cart,
     catalog,
@@ -19,9 +19,9 @@ from monolith import (
     recommendations,
     storefront,
 )
-from monolith.auth import TokenVerifier
-from monolith.config import Config
-from monolith.database import Database
+from .auth import TokenVerifier
+from .config import Config
+from .database import Database
 
 CONTRACT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
 

@@ -14,7 +14,7 @@ from typing import Any
 import jwt
 from flask import current_app, request
 
-from monolith.errors import Forbidden, NotAuthenticated
+from .errors import Forbidden, NotAuthenticated
 
 ISSUER = AUDIENCE = "shop"
 MOST_REMEMBERED = 10_000

@@ -14,7 +14,7 @@ from typing import IO
 
 from sqlalchemy import create_engine, make_url, text
 
-from monolith.config import ConfigError
+from .config import ConfigError
 
 OTHERS = text(
     "SELECT count(*) FROM pg_stat_activity"

@@ -15,9 +15,9 @@ from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from monolith.config import Config
-from monolith.database import Database
-from monolith.errors import Unavailable
+from .config import Config
+from .database import Database
+from .errors import Unavailable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

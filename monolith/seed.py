@@ -13,16 +13,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, make_url
 
-from monolith import accounts, in_use, recommendations
-from monolith.accounts.models import Customer
-from monolith.cart.models import CartLine
-from monolith.catalog.models import Category, Product
-from monolith.config import Config
-from monolith.database import Base, Database
-from monolith.dataset import DEMO_PASSWORD, Dataset, Sizes, make_dataset
-from monolith.inventory.models import Stock
-from monolith.orders.models import Order, OrderCounter, OrderLine, Status
-from monolith.payments.models import Payment
+from . import accounts, in_use, recommendations
+from .accounts.models import Customer
+from .cart.models import CartLine
+from .catalog.models import Category, Product
+from .config import Config
+from .database import Base, Database
+from .dataset import DEMO_PASSWORD, Dataset, Sizes, make_dataset
+from .inventory.models import Stock
+from .orders.models import Order, OrderCounter, OrderLine, Status
+from .payments.models import Payment
 
 ROWS_AT_A_TIME = 5_000
 KEEP = 4

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from flask import request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from monolith.errors import BodyTooLarge, InvalidRequest, MalformedJson, UnsupportedMediaType
+from .errors import BodyTooLarge, InvalidRequest, MalformedJson, UnsupportedMediaType
 
 MAX_BODY_BYTES = 65_536
 SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{1,19}")

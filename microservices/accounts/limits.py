@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, case, delete, select, tuple_, update
 
-from microservices.accounts.models import KnownNetwork, Tries
-from microservices.chassis.database import Upsert, writing
-from microservices.chassis.errors import Problem
+from ..chassis.database import Upsert, writing
+from ..chassis.errors import Problem
+from .models import KnownNetwork, Tries
 
 
 @dataclass(frozen=True, slots=True)

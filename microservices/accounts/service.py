@@ -11,11 +11,11 @@ from flask import current_app
 from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from microservices.accounts import limits
-from microservices.accounts.keys import issue_token
-from microservices.accounts.models import Customer, Role
-from microservices.chassis.database import reading, writing
-from microservices.chassis.errors import NotAuthenticated, Problem
+from ..chassis.database import reading, writing
+from ..chassis.errors import NotAuthenticated, Problem
+from . import limits
+from .keys import issue_token
+from .models import Customer, Role
 
 # OWASP's password storage cheat sheet: Argon2id with 19 MiB of memory, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)

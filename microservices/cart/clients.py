@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from microservices.chassis.client import agreed, upstream
+from ..chassis.client import agreed, upstream
 
 AGREED = agreed(each=("sku", "name", "price_cents"))
 

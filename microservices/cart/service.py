@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from microservices.cart import clients
-from microservices.cart.models import CartLine
-from microservices.chassis.database import Upsert, reading, writing
-from microservices.chassis.errors import Problem
+from ..chassis.database import Upsert, reading, writing
+from ..chassis.errors import Problem
+from . import clients
+from .models import CartLine
 
 MOST_LINES = 50
 SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{1,19}")

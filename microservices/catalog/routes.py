@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import Field
 
-from microservices.catalog import service
-from microservices.catalog.skus import query_skus
-from microservices.chassis.auth import require_admin
-from microservices.chassis.database import reading, writing
-from microservices.chassis.validation import Body, body, query_number, query_text
+from ..chassis.auth import require_admin
+from ..chassis.database import reading, writing
+from ..chassis.validation import Body, body, query_number, query_text
+from . import service
+from .skus import query_skus
 
 api = Blueprint("catalog", __name__)
 

@@ -6,7 +6,7 @@ import re
 
 from flask import request
 
-from microservices.chassis.validation import invalid
+from ..chassis.validation import invalid
 
 SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{1,19}")
 

@@ -19,9 +19,9 @@ from urllib.parse import urlencode
 
 from flask import current_app
 
-from microservices.chassis import context
-from microservices.chassis.breaker import Breaker, RetryBudget
-from microservices.chassis.errors import (
+from . import context
+from .breaker import Breaker, RetryBudget
+from .errors import (
     BadUpstream,
     Problem,
     UnexpectedRefusal,
@@ -29,9 +29,9 @@ from microservices.chassis.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from microservices.chassis.observability import Metrics
-from microservices.chassis.tokens import ServiceTokens
-from microservices.chassis.wire import Answer, Exchanges, Lost, TooSlow, Wire, hang_up_on_the_late
+from .observability import Metrics
+from .tokens import ServiceTokens
+from .wire import Answer, Exchanges, Lost, TooSlow, Wire, hang_up_on_the_late
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import JSON, Connection, String, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from microservices.chassis.client import upstream
-from microservices.chassis.database import Upsert, reading, writing
+from .client import upstream
+from .database import Upsert, reading, writing
 
 FEED_PATH = "/internal/events"
 MOST_EVENTS = 500

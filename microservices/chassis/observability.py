@@ -13,9 +13,9 @@ from flask import Flask, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from microservices.chassis import context
-from microservices.chassis.config import Config
-from microservices.chassis.errors import Unavailable
+from . import context
+from .config import Config
+from .errors import Unavailable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

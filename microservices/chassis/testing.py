@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from flask.testing import FlaskClient
 
-from microservices.chassis.client import Upstream
-from microservices.chassis.tokens import AUDIENCE, ISSUER, ServiceTokens
-from microservices.chassis.wire import Answer
+from .client import Upstream
+from .tokens import AUDIENCE, ISSUER, ServiceTokens
+from .wire import Answer
 
 KEY_ID = "test"
 

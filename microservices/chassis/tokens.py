@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from microservices.chassis.errors import NotAuthenticated, UpstreamError
+from .errors import NotAuthenticated, UpstreamError
 
 ISSUER = AUDIENCE = "shop"
 MOST_REMEMBERED = 10_000

@@ -22,13 +22,13 @@ from typing import Any, ClassVar
 
 from sqlalchemy.exc import IntegrityError
 
-from microservices.chassis import context
-from microservices.chassis.database import reading
-from microservices.chassis.errors import Problem, Unavailable, UpstreamError
-from microservices.orders import cards, clients, saga
-from microservices.orders.models import STATUS, Status, Step
-from microservices.orders.saga import Claim, Draft, Found
-from microservices.orders.service import show
+from ..chassis import context
+from ..chassis.database import reading
+from ..chassis.errors import Problem, Unavailable, UpstreamError
+from . import cards, clients, saga
+from .models import STATUS, Status, Step
+from .saga import Claim, Draft, Found
+from .service import show
 
 log = logging.getLogger(__name__)
 

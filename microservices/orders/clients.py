@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from microservices.chassis.client import agreed, upstream
-from microservices.chassis.errors import Problem
+from ..chassis.client import agreed, upstream
+from ..chassis.errors import Problem
 
 CALLS = ("cart", "catalog", "inventory", "payments")
 

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from microservices.chassis.database import reading, writing
-from microservices.chassis.errors import Problem
-from microservices.chassis.events import publish
-from microservices.orders.models import Order, OrderLine, Outbox, Status, Step
-from microservices.orders.service import as_dict, line_as_dict
+from ..chassis.database import reading, writing
+from ..chassis.errors import Problem
+from ..chassis.events import publish
+from .models import Order, OrderLine, Outbox, Status, Step
+from .service import as_dict, line_as_dict
 
 LEASE_SECONDS = 10.0
 """Longer than any request may take: who has not finished by then has crashed."""

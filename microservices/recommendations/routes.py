@@ -7,11 +7,11 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from microservices.chassis.auth import current_identity
-from microservices.chassis.database import reading
-from microservices.chassis.errors import Problem
-from microservices.chassis.validation import invalid, query_number
-from microservices.recommendations import service
+from ..chassis.auth import current_identity
+from ..chassis.database import reading
+from ..chassis.errors import Problem
+from ..chassis.validation import invalid, query_number
+from . import service
 
 api = Blueprint("recommendations", __name__)
 

@@ -7,11 +7,11 @@ from typing import Any
 from flask import abort, redirect, request
 from werkzeug.wrappers import Response
 
-from microservices.chassis.errors import NotAuthenticated, Problem
-from microservices.storefront import forms, session
-from microservices.storefront.clients import attempt, cart, catalog, orders
-from microservices.storefront.rendering import last_page, page
-from microservices.storefront.routes import kinds_of, pages
+from ..chassis.errors import NotAuthenticated, Problem
+from . import forms, session
+from .clients import attempt, cart, catalog, orders
+from .rendering import last_page, page
+from .routes import kinds_of, pages
 
 ORDERS_PAGE_SIZE = 20
 

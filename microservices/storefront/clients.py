@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from microservices.chassis.client import agreed, upstream
-from microservices.chassis.client_address import CLIENT_ADDRESS
-from microservices.chassis.errors import InvalidRequest, NotAuthenticated, Problem, UpstreamError
-from microservices.storefront.problems import (
+from ..chassis.client import agreed, upstream
+from ..chassis.client_address import CLIENT_ADDRESS
+from ..chassis.errors import InvalidRequest, NotAuthenticated, Problem, UpstreamError
+from .problems import (
     CartEmpty,
     CartFull,
     CheckoutInProgress,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask import redirect, request
 from werkzeug.wrappers import Response
 
-from microservices.chassis.client_address import client_address
-from microservices.chassis.errors import Problem
-from microservices.storefront import forms, session
-from microservices.storefront.clients import accounts
-from microservices.storefront.rendering import page
-from microservices.storefront.routes import pages
+from ..chassis.client_address import client_address
+from ..chassis.errors import Problem
+from . import forms, session
+from .clients import accounts
+from .rendering import page
+from .routes import pages
 
 DEMO_ACCOUNTS = (
     ("Ada", "ada@example.com", "a customer"),

@@ -12,7 +12,7 @@ from flask import Blueprint, abort, make_response, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
-from microservices.chassis.errors import (
+from ..chassis.errors import (
     NotAuthenticated,
     NotFoundProblem,
     Problem,
@@ -20,11 +20,11 @@ from microservices.chassis.errors import (
     UpstreamError,
     problem_response,
 )
-from microservices.chassis.observability import request_id
-from microservices.storefront import forms, session
-from microservices.storefront.clients import attempt, cart, catalog, inventory, recommendations
-from microservices.storefront.problems import UnknownProduct
-from microservices.storefront.rendering import (
+from ..chassis.observability import request_id
+from . import forms, session
+from .clients import attempt, cart, catalog, inventory, recommendations
+from .problems import UnknownProduct
+from .rendering import (
     ErrorPage,
     add_headers,
     error_page,

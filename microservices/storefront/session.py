@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 from flask import abort, g, redirect, request
 from werkzeug.wrappers import Response
 
-from microservices.chassis.auth import verify_token
-from microservices.chassis.errors import NotAuthenticated, UpstreamError
+from ..chassis.auth import verify_token
+from ..chassis.errors import NotAuthenticated, UpstreamError
 
 COOKIE = "shop_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

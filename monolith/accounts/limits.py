@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, case, delete, select, tuple_, update
 
-from monolith.accounts.models import KnownNetwork, Tries
-from monolith.database import Upsert, writing
-from monolith.errors import ShopError
+from ..database import Upsert, writing
+from ..errors import ShopError
+from .models import KnownNetwork, Tries
 
 
 @dataclass(frozen=True, slots=True)

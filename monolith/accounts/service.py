@@ -11,11 +11,11 @@ from flask import current_app
 from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from monolith.accounts import limits
-from monolith.accounts.keys import issue_token
-from monolith.accounts.models import Customer, Role
-from monolith.database import reading, writing
-from monolith.errors import NotAuthenticated, ShopError
+from ..database import reading, writing
+from ..errors import NotAuthenticated, ShopError
+from . import limits
+from .keys import issue_token
+from .models import Customer, Role
 
 # OWASP's password storage cheat sheet: Argon2id with 19 MiB of memory, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)

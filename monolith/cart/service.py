@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from monolith.cart.models import CartLine
-from monolith.catalog.models import Product
-from monolith.catalog.service import UnknownProduct
-from monolith.database import Upsert
-from monolith.errors import ShopError
-from monolith.validation import is_sku
+from ..catalog.models import Product
+from ..catalog.service import UnknownProduct
+from ..database import Upsert
+from ..errors import ShopError
+from ..validation import is_sku
+from .models import CartLine
 
 MOST_LINES = 50
 CART = (

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import Field
 
-from monolith.auth import require_admin
-from monolith.catalog import service
-from monolith.database import reading, writing
-from monolith.validation import Body, body, query_number, query_skus, query_text
+from ..auth import require_admin
+from ..database import reading, writing
+from ..validation import Body, body, query_number, query_skus, query_text
+from . import service
 
 api = Blueprint("catalog", __name__)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from monolith.catalog import UnknownProduct
-from monolith.errors import ShopError
-from monolith.inventory.models import Stock
+from ..catalog import UnknownProduct
+from ..errors import ShopError
+from .models import Stock
 
 AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
 SELL = (

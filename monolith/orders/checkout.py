@@ -16,15 +16,15 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from monolith import catalog
-from monolith.cart import service as cart
-from monolith.database import Upsert, writing
-from monolith.errors import ShopError
-from monolith.inventory import service as inventory
-from monolith.orders import cards
-from monolith.orders.models import IdempotencyKey, Order, OrderCounter, OrderLine, Status
-from monolith.orders.service import show
-from monolith.payments import service as payments
+from .. import catalog
+from ..cart import service as cart
+from ..database import Upsert, writing
+from ..errors import ShopError
+from ..inventory import service as inventory
+from ..payments import service as payments
+from . import cards
+from .models import IdempotencyKey, Order, OrderCounter, OrderLine, Status
+from .service import show
 
 THIS_KEY = (IdempotencyKey.customer_id == bindparam("who"), IdempotencyKey.key == bindparam("which"))
 EARLIER = select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(*THIS_KEY)

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, request
 from pydantic import AfterValidator, Field
 
-from monolith.auth import require_customer
-from monolith.database import reading
-from monolith.errors import ShopError
-from monolith.orders import service
-from monolith.orders.checkout import Answer, checkout
-from monolith.validation import Body, body, query_number
+from ..auth import require_customer
+from ..database import reading
+from ..errors import ShopError
+from ..validation import Body, body, query_number
+from . import service
+from .checkout import Answer, checkout
 
 api = Blueprint("orders", __name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import current_app
 from sqlalchemy import Connection, insert
 
-from monolith.errors import ShopError
-from monolith.payments import provider
-from monolith.payments.models import Payment
+from ..errors import ShopError
+from . import provider
+from .models import Payment
 
 CAPTURED = insert(Payment)
 

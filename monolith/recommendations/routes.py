@@ -6,11 +6,11 @@ from typing import Any
 
 from flask import Blueprint
 
-from monolith.auth import current_identity
-from monolith.catalog import UnknownProduct
-from monolith.database import reading
-from monolith.recommendations import service
-from monolith.validation import is_sku, query_number, query_skus
+from ..auth import current_identity
+from ..catalog import UnknownProduct
+from ..database import reading
+from ..validation import is_sku, query_number, query_skus
+from . import service
 
 api = Blueprint("recommendations", __name__)
 

@@ -7,12 +7,12 @@ from typing import Any
 from flask import abort, redirect, request
 from werkzeug.wrappers import Response
 
-from monolith import cart, catalog, orders
-from monolith.database import reading, writing
-from monolith.errors import ShopError
-from monolith.storefront import forms, session
-from monolith.storefront.rendering import last_page, page
-from monolith.storefront.routes import kinds_of, pages
+from .. import cart, catalog, orders
+from ..database import reading, writing
+from ..errors import ShopError
+from . import forms, session
+from .rendering import last_page, page
+from .routes import kinds_of, pages
 
 ORDERS_PAGE_SIZE = 20
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask import redirect, request
 from werkzeug.wrappers import Response
 
-from monolith import accounts
-from monolith.client_address import client_address
-from monolith.errors import ShopError
-from monolith.storefront import forms, session
-from monolith.storefront.rendering import page
-from monolith.storefront.routes import pages
+from .. import accounts
+from ..client_address import client_address
+from ..errors import ShopError
+from . import forms, session
+from .rendering import page
+from .routes import pages
 
 DEMO_ACCOUNTS = (
     ("Ada", "ada@example.com", "a customer"),

@@ -6,10 +6,10 @@ from typing import Any
 
 from flask import Blueprint
 
-from monolith.auth import current_identity
-from monolith.errors import ShopError
-from monolith.recommendations.interface import recommender
-from monolith.validation import is_sku, query_number, query_skus
+from ..auth import current_identity
+from ..errors import ShopError
+from ..validation import is_sku, query_number, query_skus
+from .interface import recommender
 
 api = Blueprint("recommendations", __name__)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask import Flask, Response
 
-from monolith import (
+from . import (
     accounts,
     cart,
     catalog,
@@ -19,10 +19,10 @@ from monolith import (
     recommendations,
     storefront,
 )
-from monolith.auth import TokenVerifier
-from monolith.config import Config
-from monolith.database import Database
-from monolith.neighbours import Neighbours, current_token
+from .auth import TokenVerifier
+from .config import Config
+from .database import Database
+from .neighbours import Neighbours, current_token
 
 CONTRACT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from monolith.errors import ShopError
-from monolith.orders.models import Order, OrderLine, Status
+from ..errors import ShopError
+from .models import Order, OrderLine, Status
 
 MINE = Order.customer_id == bindparam("customer_id")
 SHOWN = select(Order.number, Order.id, Order.status, Order.total_cents, Order.created_at).where(MINE)

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from monolith import orders
-from monolith.database import Database, Upsert
-from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
+from .. import orders
+from ..database import Database, Upsert
+from .models import CoPurchase, FeedPosition, Popularity, Purchase
 
 MOST_ORDERS = 200
 log = logging.getLogger(__name__)

@@ -15,12 +15,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
-from monolith import cart, catalog, inventory, recommendations
-from monolith.database import reading
-from monolith.errors import NotAuthenticated, NotFoundProblem, ShopError, problem_response
-from monolith.observability import request_id
-from monolith.storefront import forms, session
-from monolith.storefront.rendering import (
+from .. import cart, catalog, inventory, recommendations
+from ..database import reading
+from ..errors import NotAuthenticated, NotFoundProblem, ShopError, problem_response
+from ..observability import request_id
+from . import forms, session
+from .rendering import (
     ErrorPage,
     add_headers,
     error_page,

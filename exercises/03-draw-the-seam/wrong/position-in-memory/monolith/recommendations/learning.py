@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, TypeAlias
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from monolith.database import Database, Upsert
-from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
+from ..database import Database, Upsert
+from .models import CoPurchase, FeedPosition, Popularity, Purchase
 
 MOST_ORDERS = 200
 log = logging.getLogger(__name__)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from monolith.database import reading
-from monolith.orders.feed import feed
-from monolith.orders.routes import api
-from monolith.validation import query_number
+from ..database import reading
+from ..validation import query_number
+from .feed import feed
+from .routes import api
 
 MOST_EVENTS = 500
 

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from microservices.chassis.breaker import Breaker, RetryBudget
 from microservices.chassis.wire import Lost, TooSlow, Wire
-from monolith.recommendations.interface import RecommendationsUnavailable
+
+from .interface import RecommendationsUnavailable
 
 PATIENCE_SECONDS = 0.25
 """For one question with all its attempts: pages have to be there in half a second."""
