@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from .config import Config, ConfigError
+from .chassis.config import Config, ConfigError
 
 BACKPRESSURE = 512
 """Requests that may wait in the server, as many as before a service of the split."""

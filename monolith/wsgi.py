@@ -10,8 +10,8 @@ def load() -> Flask:
     import os
 
     from .app import serving_app
-    from .config import Config
-    from .observability import configure_logging
+    from .chassis.config import Config
+    from .chassis.observability import configure_logging
 
     configure_logging(Config.from_env(os.environ).log_level)
     return serving_app()

@@ -5,7 +5,6 @@ Prices are not kept here: a cart shows today's prices, which the catalog is aske
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,9 +14,9 @@ from ..chassis.database import Upsert, reading, writing
 from ..chassis.errors import Problem
 from . import clients
 from .models import CartLine
+from .skus import is_sku
 
 MOST_LINES = 50
-SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{1,19}")
 LINES = (
     select(CartLine.sku, CartLine.quantity)
     .where(CartLine.customer_id == bindparam("customer_id"))
@@ -60,7 +59,7 @@ def read(customer_id: str) -> dict[str, Any]:
 
 def put(customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
     """Set how many of a product are in the cart; raises UnknownProduct or CartFull."""
-    if not SKU.fullmatch(sku):
+    if not is_sku(sku):
         raise UnknownProduct(sku)
     with reading() as db:
         quantities = lines(db, customer_id)
@@ -79,7 +78,7 @@ def put(customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
 
 def remove(db: Connection, customer_id: str, sku: str) -> None:
     """Take a product out of the cart; taking out what is not there is fine, but no product has a malformed SKU."""
-    if not SKU.fullmatch(sku):
+    if not is_sku(sku):
         raise UnknownProduct(sku)
     db.execute(delete(CartLine).where(CartLine.customer_id == customer_id, CartLine.sku == sku))
 

@@ -21,7 +21,7 @@ from microservices.chassis import database as of_a_service
 from microservices.chassis.wire import Lost, Wire
 from microservices.payments import provider as of_the_split
 from microservices.tests.in_process import Direct
-from monolith import database as of_the_monolith
+from monolith.chassis import database as of_the_monolith
 from monolith.payments import provider as of_the_block
 
 Visit = Callable[[str], None]

@@ -37,7 +37,7 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "monolith: BEGIN IMMEDIATE",
-        "monolith/database.py",
+        "monolith/chassis/database.py",
         'connection.exec_driver_sql("BEGIN IMMEDIATE")',
         'connection.exec_driver_sql("BEGIN")',
         (RACES, "monolith/tests/test_checkout.py"),
@@ -245,7 +245,7 @@ MUTATIONS = (
     ),
     Mutation(
         "monolith: nobody waits for a lock for ever",
-        "monolith/database.py",
+        "monolith/chassis/database.py",
         '{"options": f"-c lock_timeout={LOCK_TIMEOUT_MS}"}',
         "{}",
         (STORAGE,),
@@ -275,7 +275,7 @@ MUTATIONS = (
     ),
     Mutation(
         "monolith: a token is for this audience",
-        "monolith/auth.py",
+        "monolith/chassis/tokens.py",
         'options={"require": ["sub", "exp", "iat"]}',
         'options={"require": ["sub", "exp", "iat"], "verify_aud": False}',
         (AUTHORISATION,),

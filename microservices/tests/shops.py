@@ -32,7 +32,7 @@ from microservices.chassis.tokens import AUDIENCE, ISSUER
 from microservices.tests.in_process import SplitShop
 from monolith import recommendations
 from monolith.app import create_app
-from monolith.config import Config
+from monolith.chassis.config import Config
 from monolith.dataset import Sizes
 from monolith.seed import export, seed
 

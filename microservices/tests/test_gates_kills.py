@@ -26,7 +26,7 @@ from microservices.seed import seed
 from microservices.tests.conftest import call, processes_marked, wait_until
 from microservices.tests.gates import in_time, monolith, process_mark, split, under_load
 from microservices.tests.shops import look_at_monolith
-from monolith.config import Config
+from monolith.chassis.config import Config
 from monolith.dataset import Sizes
 from monolith.seed import seed as fill_monolith
 

@@ -33,7 +33,7 @@ from microservices.topology import MONOLITH
 from monolith.accounts import limits as monolith_limits
 from monolith.accounts import service as monolith_service
 from monolith.app import create_app
-from monolith.config import Config
+from monolith.chassis.config import Config
 
 PASSWORD, HERE, ELSEWHERE = "correct-horse-battery", "198.51.100.7", "203.0.113.9"
 AT_ONCE = 24

@@ -24,7 +24,7 @@ from microservices.chassis import database as of_a_service
 from microservices.tests import postgresql
 from microservices.tests.shops import InProcess, Reply, opened
 from microservices.tests.test_races import TOPOLOGIES
-from monolith import database as of_the_monolith
+from monolith.chassis import database as of_the_monolith
 
 CUSTOMER, SKU, KEY = "C00001", "P00001", "key-00000001"
 LOCK_TIMEOUT_MS = 800

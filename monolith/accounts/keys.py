@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from sqlalchemy import Connection, insert, select, text
 
-from ..auth import AUDIENCE, ISSUER
-from ..database import Database
+from ..chassis.database import Database
+from ..chassis.tokens import AUDIENCE, ISSUER
 from .models import SigningKey
 
 KEYS = select(SigningKey.kid, SigningKey.private_pem).order_by(SigningKey.kid)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, case, delete, select, tuple_, update
 
-from ..database import Upsert, writing
-from ..errors import ShopError
+from ..chassis.database import Upsert, writing
+from ..chassis.errors import ShopError
 from .models import KnownNetwork, Tries
 
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import AfterValidator, Field
 
-from ..auth import require_customer
-from ..client_address import client_address
-from ..database import reading
-from ..validation import Body, body
+from ..chassis.auth import require_customer
+from ..chassis.client_address import client_address
+from ..chassis.database import reading
+from ..chassis.validation import Body, body
 from . import keys, service
 
 api = Blueprint("accounts", __name__)

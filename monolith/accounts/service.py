@@ -11,8 +11,8 @@ from flask import current_app
 from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from ..database import reading, writing
-from ..errors import NotAuthenticated, ShopError
+from ..chassis.database import reading, writing
+from ..chassis.errors import NotAuthenticated, ShopError
 from . import limits
 from .keys import issue_token
 from .models import Customer, Role

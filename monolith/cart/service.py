@@ -12,9 +12,9 @@ from sqlalchemy import Connection, bindparam, delete, func, select
 
 from ..catalog.models import Product
 from ..catalog.service import UnknownProduct
-from ..database import Upsert
-from ..errors import ShopError
-from ..validation import is_sku
+from ..chassis.database import Upsert
+from ..chassis.errors import ShopError
+from ..skus import is_sku
 from .models import CartLine
 
 MOST_LINES = 50

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import Field
 
-from ..auth import require_admin
-from ..database import reading, writing
-from ..validation import Body, body, query_number, query_skus, query_text
+from ..chassis.auth import require_admin
+from ..chassis.database import reading, writing
+from ..chassis.validation import Body, body, query_number, query_text
+from ..skus import query_skus
 from . import service
 
 api = Blueprint("catalog", __name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
-from ..errors import ShopError
+from ..chassis.errors import ShopError
 from .models import Category, Product
 
 SHOWN = (Product.sku, Product.name, Product.description, Product.category, Product.price_cents)

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import Field
 
-from ..auth import require_admin
-from ..database import reading, writing
-from ..validation import Body, body
+from ..chassis.auth import require_admin
+from ..chassis.database import reading, writing
+from ..chassis.validation import Body, body
 from . import service
 
 api = Blueprint("inventory", __name__)

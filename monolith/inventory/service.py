@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from ..catalog import UnknownProduct
-from ..errors import ShopError
+from ..chassis.errors import ShopError
 from .models import Stock
 
 AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))

@@ -18,8 +18,8 @@ from sqlalchemy.exc import IntegrityError
 
 from .. import catalog
 from ..cart import service as cart
-from ..database import Upsert, writing
-from ..errors import ShopError
+from ..chassis.database import Upsert, writing
+from ..chassis.errors import ShopError
 from ..inventory import service as inventory
 from ..payments import service as payments
 from . import cards

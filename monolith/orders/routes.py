@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, request
 from pydantic import AfterValidator, Field
 
-from ..auth import require_customer
-from ..database import reading
-from ..errors import ShopError
-from ..validation import Body, body, query_number
+from ..chassis.auth import require_customer
+from ..chassis.database import reading
+from ..chassis.errors import ShopError
+from ..chassis.validation import Body, body, query_number
 from . import service
 from .checkout import Answer, checkout
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import current_app
 from sqlalchemy import Connection, insert
 
-from ..errors import ShopError
+from ..chassis.errors import ShopError
 from . import provider
 from .models import Payment
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..database import Database, Upsert
+from ..chassis.database import Database, Upsert
 from ..orders.models import Order, OrderLine
 from .models import CoPurchase, FeedPosition, Popularity, Purchase
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from flask import Blueprint
 
-from ..auth import current_identity
 from ..catalog import UnknownProduct
-from ..database import reading
-from ..validation import is_sku, query_number, query_skus
+from ..chassis.auth import current_identity
+from ..chassis.database import reading
+from ..chassis.validation import query_number
+from ..skus import is_sku, query_skus
 from . import service
 
 api = Blueprint("recommendations", __name__)

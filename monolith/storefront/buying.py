@@ -8,8 +8,8 @@ from flask import abort, redirect, request
 from werkzeug.wrappers import Response
 
 from .. import cart, catalog, orders
-from ..database import reading, writing
-from ..errors import ShopError
+from ..chassis.database import reading, writing
+from ..chassis.errors import ShopError
 from . import forms, session
 from .rendering import last_page, page
 from .routes import kinds_of, pages

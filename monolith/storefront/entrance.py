@@ -6,8 +6,8 @@ from flask import redirect, request
 from werkzeug.wrappers import Response
 
 from .. import accounts
-from ..client_address import client_address
-from ..errors import ShopError
+from ..chassis.client_address import client_address
+from ..chassis.errors import ShopError
 from . import forms, session
 from .rendering import page
 from .routes import pages

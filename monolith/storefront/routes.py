@@ -15,9 +15,9 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from .. import cart, catalog, inventory, recommendations
-from ..database import reading
-from ..errors import NotAuthenticated, NotFoundProblem, ShopError, problem_response
-from ..observability import request_id
+from ..chassis.database import reading
+from ..chassis.errors import NotAuthenticated, NotFoundProblem, ShopError, problem_response
+from ..chassis.observability import request_id
 from . import forms, session
 from .rendering import (
     ErrorPage,

@@ -12,8 +12,8 @@ from urllib.parse import quote, urlsplit
 from flask import abort, g, redirect, request
 from werkzeug.wrappers import Response
 
-from ..auth import verify_token
-from ..errors import NotAuthenticated
+from ..chassis.auth import verify_token
+from ..chassis.errors import NotAuthenticated
 
 COOKIE = "shop_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..database import Database
+from ..chassis.database import Database
 from . import service
 from .interface import RecommendationsUnavailable
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..database import reading
+from ..chassis.database import reading
+from ..chassis.validation import query_number
 from ..neighbours import require_service
-from ..validation import query_number
 from .feed import feed
 from .routes import api
 

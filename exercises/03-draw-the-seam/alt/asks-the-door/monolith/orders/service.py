@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from ..errors import ShopError
+from ..chassis.errors import ShopError
 from .models import Order, OrderLine, Status
 
 MINE = Order.customer_id == bindparam("customer_id")

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import orders
-from ..database import Database, Upsert
+from ..chassis.database import Database, Upsert
 from .models import CoPurchase, FeedPosition, Popularity, Purchase
 
 MOST_ORDERS = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..database import Database
+from ..chassis.database import Database
 from . import service
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from flask import Blueprint
 
-from ..auth import current_identity
-from ..errors import ShopError
-from ..validation import is_sku, query_number, query_skus
+from ..chassis.auth import current_identity
+from ..chassis.errors import ShopError
+from ..chassis.validation import query_number
+from ..skus import is_sku, query_skus
 from .interface import recommender
 
 api = Blueprint("recommendations", __name__)

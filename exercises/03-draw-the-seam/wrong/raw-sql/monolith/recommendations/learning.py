@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..database import Database, Upsert
+from ..chassis.database import Database, Upsert
 from .models import CoPurchase, FeedPosition, Popularity, Purchase
 
 MOST_ORDERS = 200

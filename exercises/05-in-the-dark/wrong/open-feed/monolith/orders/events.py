@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..database import reading
-from ..validation import query_number
+from ..chassis.database import reading
+from ..chassis.validation import query_number
 from .feed import feed
 from .routes import api
 
