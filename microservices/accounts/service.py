@@ -73,7 +73,7 @@ def sign_in(email: str, password: str, address: str | None) -> dict[str, Any]:
             customer = _find(db, email, password)
             token = issue_token(db, customer.id, customer.role, minutes)
     except WrongCredentials:
-        limits.was_wrong()
+        limits.sweep_expired()
         raise
     limits.was_right(email, network, taken)
     return {"token": token, "token_type": "Bearer", "expires_in": 60 * minutes}

@@ -16,7 +16,7 @@ from . import clients
 from .models import CartLine
 from .skus import is_sku
 
-MOST_LINES = 50
+MAX_LINES = 50
 LINES = (
     select(CartLine.sku, CartLine.quantity)
     .where(CartLine.customer_id == bindparam("customer_id"))
@@ -102,8 +102,8 @@ def check_out(db: Connection, customer_id: str, ordered: Mapping[str, int]) -> N
 
 def _set(db: Connection, customer_id: str, sku: str, quantity: int) -> None:
     is_new = db.execute(IS_IN, {"who": customer_id, "what": sku}).first() is None
-    if is_new and db.execute(COUNT, {"who": customer_id}).scalar_one() >= MOST_LINES:
-        raise CartFull(f"A cart holds at most {MOST_LINES} different products; remove one first.")
+    if is_new and db.execute(COUNT, {"who": customer_id}).scalar_one() >= MAX_LINES:
+        raise CartFull(f"A cart holds at most {MAX_LINES} different products; remove one first.")
     SET.execute(db, {"customer_id": customer_id, "sku": sku, "quantity": quantity})
 
 

@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 
 from .client import Upstream
 from .tokens import AUDIENCE, ISSUER, ServiceTokens
-from .wire import Answer
+from .transport import Answer
 
 KEY_ID = "test"
 
@@ -45,10 +45,10 @@ class StandIn:
         self._respond = respond
         self.asked: list[Asked] = []
 
-    def exchange(
+    def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
     ) -> Answer:
-        """As Wire.exchange does; `respond` may raise Lost or TooSlow."""
+        """As Transport.send does; `respond` may raise ConnectionLost or DeadlineExceeded."""
         sent = json.loads(body) if body else None
         self.asked.append(Asked(method, path, sent, dict(headers), deadline - time.monotonic()))
         status, document = self._respond(method, path, sent)

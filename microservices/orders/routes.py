@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from ..chassis.auth import require_customer, require_service
 from ..chassis.database import reading
 from ..chassis.errors import Problem
-from ..chassis.events import FEED_PATH, MOST_EVENTS, feed
+from ..chassis.events import FEED_PATH, MAX_EVENTS, feed
 from ..chassis.validation import Body, body, query_number
 from . import service
 from .checkout import Answer, checkout
@@ -72,7 +72,7 @@ def events() -> dict[str, Any]:
     require_service("recommendations")
     after, limit = (
         query_number("after", 0, 0, 999_999_999),
-        query_number("limit", MOST_EVENTS, 1, MOST_EVENTS),
+        query_number("limit", MAX_EVENTS, 1, MAX_EVENTS),
     )
     with reading() as db:
         return feed(db, Outbox, after, limit)

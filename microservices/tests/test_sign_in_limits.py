@@ -202,7 +202,7 @@ def test_a_network_is_known_for_thirty_days(accounts: Accounts, monkeypatch: pyt
     accounts.sign_in(PASSWORD)
     later = time.time() + accounts.limits.KNOWN_SECONDS + 1
     monkeypatch.setattr(time, "time", lambda: later)
-    monkeypatch.setattr(accounts.limits, "was_wrong", lambda: None)  # it sweeps, and would forget it too
+    monkeypatch.setattr(accounts.limits, "sweep_expired", lambda: None)  # it sweeps, and would forget it too
     for number in range(50):
         accounts.sign_in(address=f"203.0.113.{number}")
     assert accounts.sign_in(PASSWORD).status_code == 429

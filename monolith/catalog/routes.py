@@ -15,7 +15,7 @@ from . import service
 
 api = Blueprint("catalog", __name__)
 
-MOST_SKUS = 100
+MAX_SKUS = 100
 
 
 class Price(Body):
@@ -32,7 +32,7 @@ def categories() -> dict[str, Any]:
 @api.get("/api/products")
 def products() -> dict[str, Any]:
     """List or search the products, or fetch a batch by SKU."""
-    skus = query_skus("sku", MOST_SKUS)
+    skus = query_skus("sku", MAX_SKUS)
     category, q = query_text("category", 40), query_text("q", 100)
     page, page_size = query_number("page", 1, 1, 10_000), query_number("page_size", 20, 1, 100)
     with reading() as db:

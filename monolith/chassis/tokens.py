@@ -16,7 +16,7 @@ import jwt
 from .errors import NotAuthenticated
 
 ISSUER = AUDIENCE = "shop"
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class TokenVerifier:
             return known
         identity = self._check(token)
         with self._lock:
-            if len(self._verified) >= MOST_REMEMBERED:
+            if len(self._verified) >= MAX_REMEMBERED:
                 self._verified.clear()
             self._verified[token] = identity
         return identity

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from .. import catalog
 from ..cart import service as cart
 from ..chassis.database import Upsert, writing
-from ..chassis.errors import ShopError
+from ..chassis.errors import Problem
 from ..inventory import service as inventory
 from ..payments import service as payments
 from . import cards
@@ -40,11 +40,11 @@ NEXT_NUMBER = Upsert(
 NEW_ORDER, NEW_LINES = insert(Order), insert(OrderLine)
 
 
-class CartEmpty(ShopError):
+class CartEmpty(Problem):
     status, slug, title = 409, "cart-empty", "The cart is empty"
 
 
-class KeyReused(ShopError):
+class KeyReused(Problem):
     status, slug, title = 422, "idempotency-key-reused", "This key belongs to another request"
 
 
@@ -84,7 +84,7 @@ def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: st
         try:
             with db.begin_nested():
                 answer = Answer(201, _place_order(db, customer_id, card_number))
-        except ShopError as refusal:
+        except Problem as refusal:
             answer = Answer(refusal.status, refusal.to_dict())
         db.execute(REMEMBER, {**claim, "status": answer.status, "body": json.dumps(answer.body)})
     return answer

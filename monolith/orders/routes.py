@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from ..chassis.auth import require_customer
 from ..chassis.database import reading
-from ..chassis.errors import ShopError
+from ..chassis.errors import Problem
 from ..chassis.validation import Body, body, query_number
 from . import service
 from .checkout import Answer, checkout
@@ -21,7 +21,7 @@ api = Blueprint("orders", __name__)
 KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
-class KeyRequired(ShopError):
+class KeyRequired(Problem):
     status, slug, title = 400, "idempotency-key-required", "An Idempotency-Key is needed"
 
 

@@ -15,14 +15,14 @@ from . import service
 
 api = Blueprint("recommendations", __name__)
 
-MOST_CART_SKUS = 50
+MAX_CART_SKUS = 50
 
 
 @api.get("/api/products/<sku>/recommendations")
 def suggest(sku: str) -> dict[str, Any]:
     """Show what goes well with a product."""
     identity = current_identity()
-    cart, limit = query_skus("cart", MOST_CART_SKUS), query_number("limit", 8, 1, 20)
+    cart, limit = query_skus("cart", MAX_CART_SKUS), query_number("limit", 8, 1, 20)
     if not is_sku(sku):
         raise UnknownProduct(sku)
     with reading() as db:

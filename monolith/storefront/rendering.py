@@ -44,7 +44,7 @@ def init_pages(pages: Blueprint) -> None:
 def page(template: str, section: str = "", **facts: Any) -> str:
     """A page of the shop; `section` is the way in the header that leads to it."""
     return render_template(
-        template, section=section, stylesheet=_STYLESHEET, signed_in=session.visitor() is not None, **facts
+        template, section=section, stylesheet=_STYLESHEET, signed_in=session.signed_in(), **facts
     )
 
 

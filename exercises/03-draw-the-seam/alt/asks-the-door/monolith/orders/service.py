@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from ..chassis.errors import ShopError
+from ..chassis.errors import Problem
 from .models import Order, OrderLine, Status
 
 MINE = Order.customer_id == bindparam("customer_id")
@@ -35,7 +35,7 @@ TOLD = (
 )
 
 
-class UnknownOrder(ShopError):
+class UnknownOrder(Problem):
     status, slug, title = 404, "unknown-order", "There is no such order"
 
 
