@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from monolith.config import Config, ConfigError
+from .chassis.config import Config, ConfigError
 
 BACKPRESSURE = 512
 """Requests that may wait in the server, as many as before a service of the split."""
@@ -47,7 +47,7 @@ def serve(host: str, port: int | None) -> None:
     from granian.log import LogLevels
     from granian.server import Server
 
-    from monolith.wsgi import load
+    from .wsgi import load
 
     print(f"The monolith listens on http://{host}:{config.port} (Ctrl-C ends it).", flush=True)
     Server(
@@ -67,8 +67,8 @@ def serve(host: str, port: int | None) -> None:
 @cli.command()
 def seed() -> None:
     """Fill the database with the shop's data (made once, then copied)."""
-    from monolith.dataset import Sizes
-    from monolith.seed import seed as fill
+    from .dataset import Sizes
+    from .seed import seed as fill
 
     config = Config.from_env(os.environ)
     started = time.perf_counter()
@@ -80,8 +80,8 @@ def seed() -> None:
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def dataset(folder: Path) -> None:
     """Write the data set as JSON lines into FOLDER, for the services of the split shop."""
-    from monolith.dataset import Sizes
-    from monolith.seed import export
+    from .dataset import Sizes
+    from .seed import export
 
     export(folder, Sizes.from_env(os.environ))
 
@@ -94,7 +94,7 @@ def routes() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from monolith.app import create_app
+    from .app import create_app
 
     with TemporaryDirectory() as home:
         app = create_app(Config.from_env({"SHOP_HOME": home}))

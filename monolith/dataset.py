@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from monolith.config import whole_number
+from .chassis.config import whole_number
 
 DEMO_PASSWORD = "correct-horse-battery"  # noqa: S105 - published on purpose: the demo accounts' password
 FIRST_ORDER = datetime(2026, 1, 1, 8, tzinfo=UTC)

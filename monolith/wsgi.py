@@ -9,9 +9,9 @@ def load() -> Flask:
     """The application, with logging set up for this process."""
     import os
 
-    from monolith.app import serving_app
-    from monolith.config import Config
-    from monolith.observability import configure_logging
+    from .app import serving_app
+    from .chassis.config import Config
+    from .chassis.observability import configure_logging
 
     configure_logging(Config.from_env(os.environ).log_level)
     return serving_app()

@@ -59,7 +59,7 @@ MUTANTS = {
         "that takes the total_cents that a customer sends with the card",
         "test_a_customer_cannot_choose_the_price: send a field that the shop must refuse",
         (
-            Edit("monolith/validation.py", 'extra="forbid"', 'extra="ignore"'),
+            Edit("monolith/chassis/validation.py", 'extra="forbid"', 'extra="ignore"'),
             Edit("monolith/orders/routes.py", "import Blueprint, Response", "import Blueprint, Response, g"),
             Edit(
                 "monolith/orders/routes.py",

@@ -28,8 +28,8 @@ BESIDE = 8
 PANEL = '<section class="beside"'
 TABLES = ("co_purchases", "popularity", "purchases", "feed_position")
 LEARNS_WITHIN, SETTLED = 15.0, 4.0
-TECHNICAL = ("auth", "config", "database", "errors", "observability", "validation", "recommendations")
-"""What recommendations may import of the shop: nothing that knows products, carts or orders."""
+TECHNICAL = ("chassis", "skus", "recommendations")
+"""What recommendations may import of the shop: nothing that keeps products, carts or orders."""
 OUTSIDE = ("monolith/seed.py",)
 """Writes every table once, before there is a shop."""
 PAGE, ROUTE = "monolith/storefront/routes.py", "monolith/recommendations/routes.py"
@@ -72,7 +72,7 @@ def note(connection, cursor, statement, parameters, context, executemany):
         if name.startswith(HERE + "monolith" + os.sep):
             frames.append((name.removeprefix(HERE).replace(os.sep, "/"), frame.f_lineno))
         frame = frame.f_back
-    frames = [each for each in frames if each[0] not in ("monolith/wsgi.py", "monolith/database.py")]
+    frames = [each for each in frames if each[0] not in ("monolith/wsgi.py", "monolith/chassis/database.py")]
     for table in sorted(tables & OWNERS.keys()):
         if not any(file.startswith(f"monolith/{OWNERS[table]}/") for file, _ in frames):
             with open(os.environ["TRACE"], "a") as trace:

@@ -23,7 +23,7 @@ CONTRACT = """
 import http.server, json, os, socket, threading, time
 
 given = json.loads(os.environ["CONTRACT"])
-from monolith.database import Database
+from monolith.chassis.database import Database
 from monolith.recommendations import LocalRecommender
 from monolith.recommendations.interface import RecommendationsUnavailable
 from monolith.recommendations.remote import RemoteRecommender

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from microservices.accounts.keys import KeyFinder, ensure_signing_key
-from microservices.accounts.models import Base
-from microservices.accounts.routes import api
-from microservices.chassis.app import service
-from microservices.chassis.config import whole_number
-from microservices.chassis.tokens import TokenVerifier
+from ..chassis.app import service
+from ..chassis.config import whole_number
+from ..chassis.tokens import TokenVerifier
+from .keys import KeyFinder, ensure_signing_key
+from .models import Base
+from .routes import api
 
 
 def create_app(env: Mapping[str, str]) -> Flask:

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from sqlalchemy import Connection, insert, select, text
 
-from microservices.accounts.models import SigningKey
-from microservices.chassis.database import Database
-from microservices.chassis.tokens import AUDIENCE, ISSUER
+from ..chassis.database import Database
+from ..chassis.tokens import AUDIENCE, ISSUER
+from .models import SigningKey
 
 KEYS = select(SigningKey.kid, SigningKey.private_pem).order_by(SigningKey.kid)
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, case, delete, select, tuple_, update
 
-from microservices.accounts.models import KnownNetwork, Tries
-from microservices.chassis.database import Upsert, writing
-from microservices.chassis.errors import Problem
+from ..chassis.database import Upsert, writing
+from ..chassis.errors import Problem
+from .models import KnownNetwork, Tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,8 @@ def was_right(email: str, network: str, taken: list[str]) -> None:
         REMEMBER.execute(db, {"email": email, "network": network, "seen_at": time.time()})
 
 
-def was_wrong() -> None:
-    """Sweep out what counts no more, a little at a time; the try itself was counted before."""
+def sweep_expired() -> None:
+    """Delete what counts no more, a little at a time; the failed try itself was counted before."""
     now = time.time()
     with writing() as db:
         for table, key, old in (

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import AfterValidator, Field
 
-from microservices.accounts import keys, service
-from microservices.chassis.auth import require_customer
-from microservices.chassis.client_address import client_address
-from microservices.chassis.database import reading
-from microservices.chassis.validation import Body, body
+from ..chassis.auth import require_customer
+from ..chassis.client_address import client_address
+from ..chassis.database import reading
+from ..chassis.validation import Body, body
+from . import keys, service
 
 api = Blueprint("accounts", __name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from microservices.accounts.models import Base, Customer
-from microservices.chassis.seeding import Tables, rows, seed
+from ..chassis.seeding import Tables, rows, seed
+from .models import Base, Customer
 
 
 def tables(folder: Path) -> Tables:

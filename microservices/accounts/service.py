@@ -11,11 +11,11 @@ from flask import current_app
 from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from microservices.accounts import limits
-from microservices.accounts.keys import issue_token
-from microservices.accounts.models import Customer, Role
-from microservices.chassis.database import reading, writing
-from microservices.chassis.errors import NotAuthenticated, Problem
+from ..chassis.database import reading, writing
+from ..chassis.errors import NotAuthenticated, Problem
+from . import limits
+from .keys import issue_token
+from .models import Customer, Role
 
 # OWASP's password storage cheat sheet: Argon2id with 19 MiB of memory, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -73,7 +73,7 @@ def sign_in(email: str, password: str, address: str | None) -> dict[str, Any]:
             customer = _find(db, email, password)
             token = issue_token(db, customer.id, customer.role, minutes)
     except WrongCredentials:
-        limits.was_wrong()
+        limits.sweep_expired()
         raise
     limits.was_right(email, network, taken)
     return {"token": token, "token_type": "Bearer", "expires_in": 60 * minutes}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from microservices.chassis.client import agreed, upstream
+from ..chassis.client import require_keys, upstream
 
-AGREED = agreed(each=("sku", "name", "price_cents"))
+PRODUCTS = require_keys(each=("sku", "name", "price_cents"))
 
 
 def products(skus: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -20,4 +20,4 @@ def products(skus: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def _by_sku(answer: Any) -> dict[str, dict[str, Any]]:
-    return {product["sku"]: product for product in AGREED(answer)["items"]}
+    return {product["sku"]: product for product in PRODUCTS(answer)["items"]}

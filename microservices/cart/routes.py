@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import Field
 
-from microservices.cart import service
-from microservices.chassis.auth import require_customer, require_service
-from microservices.chassis.database import reading, writing
-from microservices.chassis.validation import Body, body
+from ..chassis.auth import require_customer, require_service
+from ..chassis.database import reading, writing
+from ..chassis.validation import Body, body
+from . import service
 
 api = Blueprint("cart", __name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from microservices.cart.models import Base
-from microservices.chassis.seeding import Tables, seed
+from ..chassis.seeding import Tables, seed
+from .models import Base
 
 
 def tables(_folder: Path) -> Tables:

@@ -5,19 +5,18 @@ Prices are not kept here: a cart shows today's prices, which the catalog is aske
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from microservices.cart import clients
-from microservices.cart.models import CartLine
-from microservices.chassis.database import Upsert, reading, writing
-from microservices.chassis.errors import Problem
+from ..chassis.database import Upsert, reading, writing
+from ..chassis.errors import Problem
+from . import clients
+from .models import CartLine
+from .skus import is_sku
 
-MOST_LINES = 50
-SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{1,19}")
+MAX_LINES = 50
 LINES = (
     select(CartLine.sku, CartLine.quantity)
     .where(CartLine.customer_id == bindparam("customer_id"))
@@ -60,7 +59,7 @@ def read(customer_id: str) -> dict[str, Any]:
 
 def put(customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
     """Set how many of a product are in the cart; raises UnknownProduct or CartFull."""
-    if not SKU.fullmatch(sku):
+    if not is_sku(sku):
         raise UnknownProduct(sku)
     with reading() as db:
         quantities = lines(db, customer_id)
@@ -79,7 +78,7 @@ def put(customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
 
 def remove(db: Connection, customer_id: str, sku: str) -> None:
     """Take a product out of the cart; taking out what is not there is fine, but no product has a malformed SKU."""
-    if not SKU.fullmatch(sku):
+    if not is_sku(sku):
         raise UnknownProduct(sku)
     db.execute(delete(CartLine).where(CartLine.customer_id == customer_id, CartLine.sku == sku))
 
@@ -103,8 +102,8 @@ def check_out(db: Connection, customer_id: str, ordered: Mapping[str, int]) -> N
 
 def _set(db: Connection, customer_id: str, sku: str, quantity: int) -> None:
     is_new = db.execute(IS_IN, {"who": customer_id, "what": sku}).first() is None
-    if is_new and db.execute(COUNT, {"who": customer_id}).scalar_one() >= MOST_LINES:
-        raise CartFull(f"A cart holds at most {MOST_LINES} different products; remove one first.")
+    if is_new and db.execute(COUNT, {"who": customer_id}).scalar_one() >= MAX_LINES:
+        raise CartFull(f"A cart holds at most {MAX_LINES} different products; remove one first.")
     SET.execute(db, {"customer_id": customer_id, "sku": sku, "quantity": quantity})
 
 

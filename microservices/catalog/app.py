@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from microservices.catalog.models import Base
-from microservices.catalog.routes import api
-from microservices.chassis.app import service
+from ..chassis.app import service
+from .models import Base
+from .routes import api
 
 
 def create_app(env: Mapping[str, str]) -> Flask:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from microservices.catalog.models import Base, Category, Product
-from microservices.chassis.seeding import Tables, rows, seed
+from ..chassis.seeding import Tables, rows, seed
+from .models import Base, Category, Product
 
 
 def tables(folder: Path) -> Tables:

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
-from microservices.catalog.models import Category, Product
-from microservices.chassis.errors import Problem
+from ..chassis.errors import Problem
+from .models import Category, Product
 
 SHOWN = (Product.sku, Product.name, Product.description, Product.category, Product.price_cents)
 # Statements are built once: building one takes longer than SQLite takes to answer it.

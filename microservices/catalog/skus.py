@@ -1,4 +1,4 @@
-"""SKUs in a query string."""
+"""What a SKU looks like, and SKUs in a query string."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import re
 
 from flask import request
 
-from microservices.chassis.validation import invalid
+from ..chassis.validation import invalid
 
 SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{1,19}")
+
+
+def is_sku(text: str) -> bool:
+    """Whether the text has the form of a SKU."""
+    return SKU.fullmatch(text) is not None
 
 
 def query_skus(name: str, most: int) -> list[str]:
@@ -16,6 +21,6 @@ def query_skus(name: str, most: int) -> list[str]:
     skus = [part for part in request.args.get(name, "").split(",") if part]
     if len(skus) > most:
         raise invalid(name, f"must name at most {most} products")
-    if not all(SKU.fullmatch(sku) for sku in skus):
+    if not all(is_sku(sku) for sku in skus):
         raise invalid(name, "must be a comma-separated list of SKUs")
     return list(dict.fromkeys(skus))

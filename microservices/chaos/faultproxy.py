@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 HOST = "127.0.0.1"
-MOST_BYTES = 65_536
+MAX_BYTES = 65_536
 LET_IN_SECONDS = 0.01
 """Whoever was let in a moment before the end gets as far as being known, so that the connection can be closed."""
 AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset instead of a goodbye
@@ -162,7 +162,7 @@ class FaultProxy:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stream: str, connection: Connection
     ) -> None:
         with suppress(_Closed, OSError):
-            while data := await reader.read(MOST_BYTES):
+            while data := await reader.read(MAX_BYTES):
                 pieces = [(data, 0.0)]
                 for toxic in [toxic for toxic in self._toxics if toxic.stream == stream]:
                     pieces = await self._apply(toxic, pieces, connection)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask
 
-from microservices.chassis import errors, observability
-from microservices.chassis.config import Config, ConfigError
-from microservices.chassis.tokens import PublishedKeys, ServiceTokens, TokenVerifier
+from . import errors, observability
+from .config import Config, ConfigError
+from .tokens import PublishedKeys, ServiceTokens, TokenVerifier
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import DeclarativeBase
@@ -51,7 +51,7 @@ def service(
 
 
 def _open_database(app: Flask, config: Config, base: type[DeclarativeBase]) -> None:
-    from microservices.chassis.database import Database
+    from .database import Database
 
     database = Database(config.database_url, base, threads=config.threads)
     database.create_tables()
@@ -60,6 +60,6 @@ def _open_database(app: Flask, config: Config, base: type[DeclarativeBase]) -> N
 
 
 def _key_set(publisher: str) -> Any:
-    from microservices.chassis.client import upstream
+    from .client import upstream
 
     return upstream(publisher).get(JWKS_PATH)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import current_app, request
 
-from microservices.chassis.errors import Forbidden, NotAuthenticated
-from microservices.chassis.tokens import Identity, ServiceTokens, TokenVerifier
+from .errors import Forbidden, NotAuthenticated
+from .tokens import Identity, ServiceTokens, TokenVerifier
 
 
 def current_identity() -> Identity | None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from flask import Flask
 
-from microservices.chassis import context
-from microservices.chassis.errors import UpstreamError
+from . import context
+from .errors import UpstreamError
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from urllib.parse import urlencode
 
 from flask import current_app
 
-from microservices.chassis import context
-from microservices.chassis.breaker import Breaker, RetryBudget
-from microservices.chassis.errors import (
+from . import context
+from .breaker import Breaker, RetryBudget
+from .errors import (
     BadUpstream,
     Problem,
     UnexpectedRefusal,
@@ -29,17 +29,23 @@ from microservices.chassis.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from microservices.chassis.observability import Metrics
-from microservices.chassis.tokens import ServiceTokens
-from microservices.chassis.wire import Answer, Exchanges, Lost, TooSlow, Wire, hang_up_on_the_late
+from .observability import Metrics
+from .tokens import ServiceTokens
+from .transport import (
+    Answer,
+    ConnectionLost,
+    DeadlineExceeded,
+    SupportsSend,
+    Transport,
+    close_timed_out_sockets,
+)
 
 log = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 PAUSE_SECONDS = 0.05
-FAIR_SHARE = 0.4
-"""Of the timeout: a service that is given less time and misses it may be well. Below a half, for that is what somebody
-has left who was asked with half of his caller's time."""
+BLAME_AFTER_SHARE = 0.4
+"""A timeout counts against the service only after this share of it. Below 0.5, because a first attempt gets half."""
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
 
 
@@ -59,8 +65,8 @@ class Call:
     repeatable: bool
     deadline: float
     """On the clock of time.monotonic()."""
-    fair: float
-    """A timeout after at least so many seconds is held against the service, an earlier one is not."""
+    blame_after: float
+    """Seconds: a timeout after less time is not counted against the service."""
     read: Callable[[Any], Any]
     """Makes of the document what the caller wants; what it stumbles over was not agreed upon."""
     second_chance: bool
@@ -71,7 +77,7 @@ class Call:
         """Seconds until the deadline."""
         return self.deadline - time.monotonic()
 
-    def patience(self) -> float:
+    def attempt_timeout(self) -> float:
         """Seconds for the attempt that is about to begin."""
         return self.left() / 2 if self.second_chance and self.attempts == 0 else self.left()
 
@@ -82,7 +88,7 @@ class Upstream:
     def __init__(
         self,
         name: str,
-        wire: Exchanges,
+        transport: SupportsSend,
         *,
         timeout: float,
         tokens: ServiceTokens,
@@ -90,7 +96,7 @@ class Upstream:
     ) -> None:
         self.name, self.timeout = name, timeout
         self.breaker, self.budget = Breaker(name), RetryBudget()
-        self._wire, self._tokens, self._metrics = wire, tokens, metrics
+        self._transport, self._tokens, self._metrics = transport, tokens, metrics
 
     def get(self, path: str, params: Mapping[str, object] | None = None, **options: Any) -> Any:
         """Ask for something; see `call` for the options."""
@@ -134,7 +140,7 @@ class Upstream:
             raises,
             method != "POST" if idempotent is None else idempotent,
             deadline if here is None else min(deadline, here.deadline),
-            timeout * FAIR_SHARE,
+            timeout * BLAME_AFTER_SHARE,
             read,
             second_chance,
         )
@@ -172,7 +178,7 @@ class Upstream:
                 log.warning("%s: %s (%d ms, %d attempts)", where, problem, ms, call.attempts)
             raise
         finally:
-            hang_up_on_the_late()
+            close_timed_out_sockets()
             self._metrics.called(self.name, outcome, call.attempts)
 
     def _repeated(self, call: Call) -> Any:
@@ -184,7 +190,7 @@ class Upstream:
             except UpstreamError as error:
                 # Full jitter: those who failed together must not come back together.
                 pause = random.uniform(0, PAUSE_SECONDS * 2**call.attempts)  # noqa: S311 - hides nothing
-                if not (error.passing and call.repeatable and call.attempts < MOST_ATTEMPTS):
+                if not (error.passing and call.repeatable and call.attempts < MAX_ATTEMPTS):
                     raise
                 if pause >= call.left() or not self.budget.spend():
                     raise
@@ -203,7 +209,7 @@ class Upstream:
             answer = self._attempt(call)
             report = self.breaker.succeeded
         except UpstreamTimeout:
-            if left >= call.fair:  # whoever asks with little time left learns nothing about the service
+            if left >= call.blame_after:
                 report = self.breaker.failed
             raise
         except UpstreamError as error:
@@ -217,21 +223,21 @@ class Upstream:
         return answer
 
     def _attempt(self, call: Call) -> Any:
-        patience = call.patience()
+        timeout = call.attempt_timeout()
         call.attempts += 1
-        call.headers[context.DEADLINE_HEADER] = str(int(patience * 1000))
-        until = time.monotonic() + patience
+        call.headers[context.DEADLINE_HEADER] = str(int(timeout * 1000))
+        deadline = time.monotonic() + timeout
         try:
-            answer = self._wire.exchange(call.method, call.path, call.headers, call.body, until)
-        except TooSlow as error:
+            answer = self._transport.send(call.method, call.path, call.headers, call.body, deadline)
+        except DeadlineExceeded as error:
             late = UpstreamTimeout(f"The {self.name} service did not answer in time.")
             late.passing = call.second_chance and call.attempts == 1
             raise late from error
-        except Lost as error:
+        except ConnectionLost as error:
             lost = UpstreamUnavailable(f"The {self.name} service cannot be reached just now.")
             lost.passing = True
             raise lost from error
-        document = understand(self.name, answer, call.raises)
+        document = parse_response(self.name, answer, call.raises)
         try:
             return call.read(document)
         except (AttributeError, LookupError, TypeError, ValueError):
@@ -240,7 +246,7 @@ class Upstream:
             ) from None
 
 
-def agreed(*members: str, each: Sequence[str] = ()) -> Callable[[Any], Any]:
+def require_keys(*members: str, each: Sequence[str] = ()) -> Callable[[Any], Any]:
     """A `read` that takes a document as it is, if it has these members, and each of its items has those of `each`."""
     whole = itemgetter("items", *members) if each else itemgetter(*members)
     item = itemgetter(*each) if each else None
@@ -255,7 +261,7 @@ def agreed(*members: str, each: Sequence[str] = ()) -> Callable[[Any], Any]:
     return read
 
 
-def understand(name: str, answer: Answer, raises: Sequence[type[Problem]]) -> Any:
+def parse_response(name: str, answer: Answer, raises: Sequence[type[Problem]]) -> Any:
     """The meaning of an answer: a value to return or a problem to raise."""
     document: Any = None
     if answer.body and answer.content_type.startswith(("application/json", "application/problem+json")):
@@ -298,7 +304,7 @@ def upstream(name: str) -> Upstream:
         config = current_app.extensions["config"]
         made = Upstream(
             name,
-            Wire(config.urls[name], config.threads),
+            Transport(config.urls[name], config.threads),
             timeout=config.timeout,
             tokens=current_app.extensions["service_tokens"],
             metrics=current_app.extensions["metrics"],

@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import JSON, Connection, String, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from microservices.chassis.client import upstream
-from microservices.chassis.database import Upsert, reading, writing
+from .client import upstream
+from .database import Upsert, reading, writing
 
 FEED_PATH = "/internal/events"
-MOST_EVENTS = 500
+MAX_EVENTS = 500
 OUTBOX_LOCK = 7_301_002
 
 
@@ -63,7 +63,7 @@ class FeedReader:
         source: str,
         bookmark: type[Any],
         apply: Callable[[Connection, str, dict[str, Any]], None],
-        limit: int = MOST_EVENTS,
+        limit: int = MAX_EVENTS,
     ) -> None:
         self.source, self._bookmark, self._apply, self._limit = source, bookmark, apply, limit
         self._begin = Upsert(lambda insert: insert(bookmark).on_conflict_do_nothing())

@@ -13,14 +13,14 @@ from flask import Flask, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from microservices.chassis import context
-from microservices.chassis.config import Config
-from microservices.chassis.errors import Unavailable
+from . import context
+from .config import Config
+from .errors import Unavailable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-MOST_UNREAD_BYTES = 1 << 20
+MAX_UNREAD_BYTES = 1 << 20
 log = logging.getLogger("shop.requests")
 
 
@@ -132,7 +132,7 @@ class Observed:
 
 def _read_the_rest(environ: WSGIEnvironment) -> None:
     # Granian drops a connection on which a body was left unread, and with it the client's next request there.
-    left = MOST_UNREAD_BYTES if environ.get("CONTENT_LENGTH") else 0
+    left = MAX_UNREAD_BYTES if environ.get("CONTENT_LENGTH") else 0
     while left > 0 and (part := environ["wsgi.input"].read(min(left, 65_536))):
         left -= len(part)
 

@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.orm import DeclarativeBase
 
-from microservices.chassis.config import Config, ConfigError
-from microservices.chassis.database import Database
+from .config import Config, ConfigError
+from .database import Database
 
 ROWS_AT_A_TIME = 5_000
 

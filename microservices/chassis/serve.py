@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from microservices.chassis.config import Config, ConfigError
+from .config import Config, ConfigError
 
 STOP_SECONDS = 10
 USAGE = "Give the module to serve: python -m microservices.chassis.serve microservices.catalog.app"
@@ -34,8 +34,8 @@ def main(arguments: list[str]) -> int:
 
 def load(target: str) -> Callable[..., Any]:
     """The application, made in the worker, with its loops started."""
-    from microservices.chassis.background import start_loops
-    from microservices.chassis.observability import configure_logging
+    from .background import start_loops
+    from .observability import configure_logging
 
     try:
         app = importlib.import_module(target).create_app(os.environ)

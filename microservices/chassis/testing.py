@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from flask.testing import FlaskClient
 
-from microservices.chassis.client import Upstream
-from microservices.chassis.tokens import AUDIENCE, ISSUER, ServiceTokens
-from microservices.chassis.wire import Answer
+from .client import Upstream
+from .tokens import AUDIENCE, ISSUER, ServiceTokens
+from .transport import Answer
 
 KEY_ID = "test"
 
@@ -45,10 +45,10 @@ class StandIn:
         self._respond = respond
         self.asked: list[Asked] = []
 
-    def exchange(
+    def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
     ) -> Answer:
-        """As Wire.exchange does; `respond` may raise Lost or TooSlow."""
+        """As Transport.send does; `respond` may raise ConnectionLost or DeadlineExceeded."""
         sent = json.loads(body) if body else None
         self.asked.append(Asked(method, path, sent, dict(headers), deadline - time.monotonic()))
         status, document = self._respond(method, path, sent)

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from microservices.chassis.errors import NotAuthenticated, UpstreamError
+from .errors import NotAuthenticated, UpstreamError
 
 ISSUER = AUDIENCE = "shop"
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 SERVICE_TOKEN_SECONDS = 300
 REFETCH_SECONDS = 5.0
 REFETCH_AFTER_FAILURE_SECONDS = 0.5
@@ -46,7 +46,7 @@ class TokenVerifier:
             return known
         identity = self._check(token)
         with self._lock:
-            if len(self._verified) >= MOST_REMEMBERED:
+            if len(self._verified) >= MAX_REMEMBERED:
                 self._verified.clear()
             self._verified[token] = identity
         return identity
@@ -143,7 +143,7 @@ class ServiceTokens:
         if expires > time.time():
             return caller
         caller, expires = self._check(token)
-        if len(self._verified) >= MOST_REMEMBERED:
+        if len(self._verified) >= MAX_REMEMBERED:
             self._verified.clear()
         self._verified[token] = (caller, expires)
         return caller

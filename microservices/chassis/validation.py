@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from flask import request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from microservices.chassis.errors import BodyTooLarge, InvalidRequest, MalformedJson, UnsupportedMediaType
+from .errors import BodyTooLarge, InvalidRequest, MalformedJson, UnsupportedMediaType
 
 MAX_BODY_BYTES = 65_536
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from microservices.chassis.app import service
-from microservices.inventory.models import Base
-from microservices.inventory.routes import api
+from ..chassis.app import service
+from .models import Base
+from .routes import api
 
 
 def create_app(env: Mapping[str, str]) -> Flask:

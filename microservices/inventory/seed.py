@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from microservices.chassis.seeding import Tables, rows, seed
-from microservices.inventory.models import Base, Stock
+from ..chassis.seeding import Tables, rows, seed
+from .models import Base, Stock
 
 
 def tables(folder: Path) -> Tables:

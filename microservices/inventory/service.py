@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Update, bindparam, insert, select, update
 
-from microservices.chassis.database import Upsert
-from microservices.chassis.errors import Problem
-from microservices.inventory.models import Reservation, ReservedLine, Status, Stock
+from ..chassis.database import Upsert
+from ..chassis.errors import Problem
+from .models import Reservation, ReservedLine, Status, Stock
 
 AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
 THESE = Stock.sku == bindparam("what")

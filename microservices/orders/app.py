@@ -7,13 +7,13 @@ from pathlib import Path
 
 from flask import Flask
 
-from microservices.chassis.app import service
-from microservices.chassis.background import add_loop
-from microservices.orders import cards
-from microservices.orders.checkout import recover
-from microservices.orders.clients import CALLS
-from microservices.orders.models import Base
-from microservices.orders.routes import api
+from ..chassis.app import service
+from ..chassis.background import add_loop
+from . import cards
+from .checkout import recover
+from .clients import CALLS
+from .models import Base
+from .routes import api
 
 RECOVERY_SECONDS = 1.0
 

@@ -22,13 +22,13 @@ from typing import Any, ClassVar
 
 from sqlalchemy.exc import IntegrityError
 
-from microservices.chassis import context
-from microservices.chassis.database import reading
-from microservices.chassis.errors import Problem, Unavailable, UpstreamError
-from microservices.orders import cards, clients, saga
-from microservices.orders.models import STATUS, Status, Step
-from microservices.orders.saga import Claim, Draft, Found
-from microservices.orders.service import show
+from ..chassis import context
+from ..chassis.database import reading
+from ..chassis.errors import Problem, Unavailable, UpstreamError
+from . import cards, clients, store
+from .models import STATUS, Status, Step
+from .service import show
+from .store import Claim, PricedOrder, StoredCheckout
 
 log = logging.getLogger(__name__)
 
@@ -62,17 +62,17 @@ class Answer:
 def checkout(customer_id: str, key: str, card_number: str) -> Answer:
     """Buy what is in the cart, once for each key; raises KeyReused when the key came with another body."""
     claim = Claim(customer_id, key, cards.fingerprint(card_number))
-    earlier = saga.find(claim)
+    earlier = store.find(claim)
     if earlier is not None:
         return _repeat(claim, earlier)
     try:
         order = _price(claim)
-    except (IntegrityError, saga.OvertakenError):
+    except (IntegrityError, store.OvertakenError):
         # The same request is here a second time and was faster, or another checkout of this customer was.
-        return _repeat(claim, saga.find(claim))
+        return _repeat(claim, store.find(claim))
     if order.lines and _buy(order, card_number):
         return Answer(201, order.to_dict(Status.CONFIRMED))
-    return _answer(saga.find(claim))
+    return _answer(store.find(claim))
 
 
 def recover() -> bool:
@@ -81,32 +81,32 @@ def recover() -> bool:
     One that was not paid for sure is undone: both undos are remembered by the other side, so that a capture or a
     reservation that is still on its way comes to nothing.
     """
-    found = saga.take_over()
+    found = store.take_over()
     if found is None:
         return False
     order, step = found
     log.warning("taking up order %s, which was left %s", order.id, step)
     if step is Step.PAID:
         _settle(order)
-    elif step is Step.UNDOING or saga.refuse(order.id, _interrupted(), Step.UNDOING):
+    elif step is Step.UNDOING or store.refuse(order.id, _interrupted(), Step.UNDOING):
         _undo(order)
     return True
 
 
-def _price(claim: Claim) -> Draft:
-    newest = saga.newest_number(claim.customer_id)
+def _price(claim: Claim) -> PricedOrder:
+    newest = store.newest_number(claim.customer_id)
     wanted = clients.cart_lines(claim.customer_id)
     products = clients.products(sorted(wanted)) if wanted else []
-    order = saga.draft(claim.customer_id, wanted, products)
+    order = store.priced_order(claim.customer_id, wanted, products)
     if order.lines:
-        saga.store(order, claim, newest, Step.PRICED)
+        store.save(order, claim, newest, Step.PRICED)
     else:
         empty = CartEmpty("There is nothing in the cart; put something in first.")
-        saga.store(order, claim, newest, Step.UNDONE, empty)
+        store.save(order, claim, newest, Step.UNDONE, empty)
     return order
 
 
-def _buy(order: Draft, card_number: str) -> bool:
+def _buy(order: PricedOrder, card_number: str) -> bool:
     """Whether the order was confirmed by this request; if not, what became of it stands in the database."""
     confirmed = False
     try:
@@ -115,33 +115,33 @@ def _buy(order: Draft, card_number: str) -> bool:
     except Problem as refusal:
         # Also when it is unknown what came of a call: deciding against the order is always safe, see recover().
         # Also when there was too little stock: a second copy of the request to reserve may still be on its way.
-        if saga.refuse(order.id, refusal, Step.UNDOING):
+        if store.refuse(order.id, refusal, Step.UNDOING):
             _undo(order)
     else:
-        confirmed = saga.confirm(order)
+        confirmed = store.confirm(order)
         if confirmed:
             _settle(order)
     return confirmed
 
 
-def _settle(order: Draft) -> None:
+def _settle(order: PricedOrder) -> None:
     try:
         clients.commit_reservation(order.id)
         clients.empty_cart(order.customer_id, order.wanted)
     except UpstreamError as error:
         log.warning("order %s is confirmed, but not settled yet: %s", order.id, error)
     else:
-        saga.finish(order.id, Step.PAID, Step.SETTLED)
+        store.finish(order.id, Step.PAID, Step.SETTLED)
 
 
-def _undo(order: Draft) -> None:
+def _undo(order: PricedOrder) -> None:
     # Each on its own: a payments service that is away must not keep the stock from those who would buy it.
     undone = [_is_undone(order, clients.refund), _is_undone(order, clients.release_reservation)]
     if all(undone):
-        saga.finish(order.id, Step.UNDOING, Step.UNDONE)
+        store.finish(order.id, Step.UNDOING, Step.UNDONE)
 
 
-def _is_undone(order: Draft, undo: Callable[[str], None]) -> bool:
+def _is_undone(order: PricedOrder, undo: Callable[[str], None]) -> bool:
     try:
         undo(order.id)
     except UpstreamError as error:
@@ -150,7 +150,7 @@ def _is_undone(order: Draft, undo: Callable[[str], None]) -> bool:
     return True
 
 
-def _repeat(claim: Claim, earlier: Found | None) -> Answer:
+def _repeat(claim: Claim, earlier: StoredCheckout | None) -> Answer:
     """The answer of the first request with this key, waited for as long as this request may take.
 
     Without an earlier one, it is another checkout of this customer that is under way: the cart is not sold twice.
@@ -161,14 +161,14 @@ def _repeat(claim: Claim, earlier: Found | None) -> Answer:
         raise KeyReused("This Idempotency-Key was used with another body; send a new key for a new checkout.")
     here = context.current()
     until = (here.deadline if here else time.monotonic()) - KEEP_SECONDS
-    found: Found | None = earlier
+    found: StoredCheckout | None = earlier
     while found is not None and found.step == Step.PRICED and time.monotonic() < until:
         time.sleep(POLL_SECONDS)
-        found = saga.find(claim)
+        found = store.find(claim)
     return replace(_answer(found), replayed=True)
 
 
-def _answer(order: Found | None) -> Answer:
+def _answer(order: StoredCheckout | None) -> Answer:
     assert order is not None
     status = STATUS[Step(order.step)]
     if status is Status.PENDING:

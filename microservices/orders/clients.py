@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from microservices.chassis.client import agreed, upstream
-from microservices.chassis.errors import Problem
+from ..chassis.client import require_keys, upstream
+from ..chassis.errors import Problem
 
 CALLS = ("cart", "catalog", "inventory", "payments")
 
-PRODUCTS = agreed(each=("sku", "name", "category", "price_cents"))
+PRODUCTS = require_keys(each=("sku", "name", "category", "price_cents"))
 
 
 class OutOfStock(Problem):

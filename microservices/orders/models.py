@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Identity, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from microservices.chassis.events import OutboxMixin
+from ..chassis.events import OutboxMixin
 
 FIRST_NEW_NUMBER = 1_000_001  # PostgreSQL counts from here; past orders are seeded with the numbers below
 

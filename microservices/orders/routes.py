@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, request
 from pydantic import AfterValidator, Field
 
-from microservices.chassis.auth import require_customer, require_service
-from microservices.chassis.database import reading
-from microservices.chassis.errors import Problem
-from microservices.chassis.events import FEED_PATH, MOST_EVENTS, feed
-from microservices.chassis.validation import Body, body, query_number
-from microservices.orders import service
-from microservices.orders.checkout import Answer, checkout
-from microservices.orders.models import Outbox
+from ..chassis.auth import require_customer, require_service
+from ..chassis.database import reading
+from ..chassis.errors import Problem
+from ..chassis.events import FEED_PATH, MAX_EVENTS, feed
+from ..chassis.validation import Body, body, query_number
+from . import service
+from .checkout import Answer, checkout
+from .models import Outbox
 
 api = Blueprint("orders", __name__)
 
@@ -72,7 +72,7 @@ def events() -> dict[str, Any]:
     require_service("recommendations")
     after, limit = (
         query_number("after", 0, 0, 999_999_999),
-        query_number("limit", MOST_EVENTS, 1, MOST_EVENTS),
+        query_number("limit", MAX_EVENTS, 1, MAX_EVENTS),
     )
     with reading() as db:
         return feed(db, Outbox, after, limit)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from microservices.chassis.seeding import Tables, rows, seed
-from microservices.orders.models import Base, Order, OrderLine, Step
+from ..chassis.seeding import Tables, rows, seed
+from .models import Base, Order, OrderLine, Step
 
 
 def tables(folder: Path) -> Tables:

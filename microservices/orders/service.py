@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, select
 
-from microservices.chassis.errors import Problem
-from microservices.orders.models import STATUS, Order, OrderLine, Status, Step
+from ..chassis.errors import Problem
+from .models import STATUS, Order, OrderLine, Status, Step
 
 SHOWN_STEPS = [step for step in Step if STATUS[step] != Status.REJECTED]
 MINE = and_(Order.customer_id == bindparam("customer_id"), Order.step.in_(SHOWN_STEPS))

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from microservices.chassis.app import service
-from microservices.chassis.config import seconds
-from microservices.payments.models import Base
-from microservices.payments.routes import api
+from ..chassis.app import service
+from ..chassis.config import seconds
+from .models import Base
+from .routes import api
 
 
 def create_app(env: Mapping[str, str]) -> Flask:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import Field
 
-from microservices.chassis.auth import require_service
-from microservices.chassis.database import writing
-from microservices.chassis.validation import Body, body
-from microservices.payments import service
+from ..chassis.auth import require_service
+from ..chassis.database import writing
+from ..chassis.validation import Body, body
+from . import service
 
 api = Blueprint("payments", __name__)
 

@@ -10,10 +10,10 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import Connection, bindparam, select, update
 
-from microservices.chassis.database import Upsert, reading, writing
-from microservices.chassis.errors import Problem
-from microservices.payments import provider
-from microservices.payments.models import Payment, Status
+from ..chassis.database import Upsert, reading, writing
+from ..chassis.errors import Problem
+from . import provider
+from .models import Payment, Status
 
 STATUS_AND_AMOUNT = select(Payment.status, Payment.captured_cents).where(
     Payment.order_id == bindparam("order_id")

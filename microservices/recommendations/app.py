@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from microservices.chassis.app import service
-from microservices.chassis.background import add_loop
-from microservices.chassis.events import FeedReader
-from microservices.recommendations.learning import learn_from_event
-from microservices.recommendations.models import Base, FeedPosition
-from microservices.recommendations.routes import api
+from ..chassis.app import service
+from ..chassis.background import add_loop
+from ..chassis.events import FeedReader
+from .learning import learn_from_event
+from .models import Base, FeedPosition
+from .routes import api
 
 
 def create_app(env: Mapping[str, str]) -> Flask:

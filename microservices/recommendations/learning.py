@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from microservices.chassis.database import Upsert
-from microservices.recommendations.models import CoPurchase, Popularity, Purchase
+from ..chassis.database import Upsert
+from .models import CoPurchase, Popularity, Purchase
 
 ADD_POPULARITY = Upsert(
     lambda insert: (new := insert(Popularity)).on_conflict_do_update(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from microservices.chassis.events import FeedPositionMixin
+from ..chassis.events import FeedPositionMixin
 
 
 class Base(DeclarativeBase):

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from microservices.chassis.seeding import Tables, rows, seed
-from microservices.recommendations.learning import Bought, count
-from microservices.recommendations.models import Base, CoPurchase, Popularity, Purchase
+from ..chassis.seeding import Tables, rows, seed
+from .learning import Bought, count
+from .models import Base, CoPurchase, Popularity, Purchase
 
 
 def tables(folder: Path) -> Tables:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from microservices.chassis.app import service
-from microservices.storefront import buying, entrance  # noqa: F401 - they add their pages to `pages`
-from microservices.storefront.clients import CALLS
-from microservices.storefront.routes import pages
+from ..chassis.app import service
+from . import buying, entrance  # noqa: F401 - they add their pages to `pages`
+from .clients import CALLS
+from .routes import pages
 
 
 def create_app(env: Mapping[str, str]) -> Flask:

@@ -7,11 +7,11 @@ from typing import Any
 from flask import abort, redirect, request
 from werkzeug.wrappers import Response
 
-from microservices.chassis.errors import NotAuthenticated, Problem
-from microservices.storefront import forms, session
-from microservices.storefront.clients import attempt, cart, catalog, orders
-from microservices.storefront.rendering import last_page, page
-from microservices.storefront.routes import kinds_of, pages
+from ..chassis.errors import NotAuthenticated, Problem
+from . import forms, session
+from .clients import attempt, cart, catalog, orders
+from .rendering import last_page, page
+from .routes import categories_by_sku, pages
 
 ORDERS_PAGE_SIZE = 20
 
@@ -19,7 +19,7 @@ ORDERS_PAGE_SIZE = 20
 @pages.get("/cart")
 def show_cart() -> str:
     """Show the cart."""
-    return _cart_page(session.customer())
+    return _cart_page()
 
 
 @pages.post("/cart/items")
@@ -28,18 +28,18 @@ def change_cart() -> Response | tuple[str, int]:
     sku, wanted = request.form.get("sku", ""), forms.quantity(request.form)
     if not forms.is_sku(sku):
         abort(400)
-    customer = session.customer(f"/products/{sku}")
+    token = session.customer_token(f"/products/{sku}")
     if wanted is None:
-        return _cart_page(customer, f"A quantity is a number from 0 to {forms.MOST_PIECES}."), 422
+        return _cart_page(f"A quantity is a number from 0 to {forms.MAX_PIECES}."), 422
     try:
         if wanted:
-            cart.put(customer, sku, wanted)
+            cart.put(token, sku, wanted)
         else:
-            cart.remove(customer, sku)
+            cart.remove(token, sku)
     except Problem as refusal:
         if refusal.slug != "cart-full":
             raise
-        return _cart_page(customer, refusal.detail), refusal.status
+        return _cart_page(refusal.detail), refusal.status
     return redirect("/cart", 303)
 
 
@@ -52,58 +52,55 @@ def to_cart() -> Response:
 @pages.get("/checkout")
 def show_checkout() -> str:
     """Show what is about to be bought, and ask for a card."""
-    customer = session.customer()
-    bill = cart.read(customer)
-    return page("checkout.html", "cart", cart=bill, key=forms.new_key())
+    contents = cart.read(session.customer_token())
+    return page("checkout.html", "cart", cart=contents, key=forms.new_key())
 
 
 @pages.post("/checkout")
 def check_out() -> Response | tuple[str, int]:
     """Buy what is in the cart."""
-    customer = session.customer("/checkout")
+    token = session.customer_token("/checkout")
     card_number = request.form.get("card_number", "").replace(" ", "")
     key = forms.key(request.form)
     wrong = forms.card_problem(card_number)
     if wrong:
-        return _checkout_page(customer, 422, key, card_problem=wrong)
+        return _checkout_page(422, key, card_problem=wrong)
     if key is None:
-        return _checkout_page(customer, 400, None, slug="idempotency-key-required")
+        return _checkout_page(400, None, slug="idempotency-key-required")
     try:
-        order = orders.checkout(customer, key, card_number)
+        order = orders.checkout(token, key, card_number)
     except NotAuthenticated:
         raise
     except Problem as refusal:
-        return _checkout_page(customer, refusal.status, key, slug=refusal.slug, facts=refusal.facts)
+        return _checkout_page(refusal.status, key, slug=refusal.slug, facts=refusal.facts)
     return redirect(f"/orders/{order['id']}?thanks=1", 303)
 
 
 @pages.get("/orders")
 def history() -> str:
     """List the customer's orders."""
-    customer = session.customer()
-    found = orders.history(customer, forms.page_number(request.args), ORDERS_PAGE_SIZE)
+    found = orders.history(session.customer_token(), forms.page_number(request.args), ORDERS_PAGE_SIZE)
     return page("orders.html", "orders", found=found, last=last_page(found))
 
 
 @pages.get("/orders/<order_id>")
 def show_order(order_id: str) -> str:
     """Show one order."""
-    customer = session.customer()
+    token = session.customer_token()
     if not forms.is_order_id(order_id):
         abort(404)
-    order = orders.show(customer, order_id)
-    kinds = kinds_of(attempt(catalog.batch, [item["sku"] for item in order["items"]]))
-    return page("order.html", "orders", order=order, kinds=kinds, thanks="thanks" in request.args)
+    order = orders.show(token, order_id)
+    categories = categories_by_sku(attempt(catalog.batch, [item["sku"] for item in order["items"]]))
+    return page("order.html", "orders", order=order, categories=categories, thanks="thanks" in request.args)
 
 
-def _cart_page(customer: str, problem: str = "") -> str:
-    bill = cart.read(customer)
-    kinds = kinds_of(attempt(catalog.batch, [item["sku"] for item in bill["items"]]))
-    return page("cart.html", "cart", cart=bill, kinds=kinds, problem=problem)
+def _cart_page(problem: str = "") -> str:
+    contents = cart.read(session.customer_token())
+    categories = categories_by_sku(attempt(catalog.batch, [item["sku"] for item in contents["items"]]))
+    return page("cart.html", "cart", cart=contents, categories=categories, problem=problem)
 
 
 def _checkout_page(
-    customer: str,
     status: int,
     key: str | None,
     *,
@@ -114,10 +111,10 @@ def _checkout_page(
     """The checkout page again, with the reason. A refused attempt is over and gets a new key; one that is not
     known to be over keeps its key, so that trying again cannot pay twice.
     """
-    bill = cart.read(customer)
-    problem = forms.refused_checkout(slug, facts or {}, bill) if slug else None
+    contents = cart.read(session.customer_token())
+    problem = forms.refused_checkout(slug, facts or {}, contents) if slug else None
     if key is None or (problem and not problem.same_attempt):
         key = forms.new_key()
     return page(
-        "checkout.html", "cart", cart=bill, key=key, card_problem=card_problem, problem=problem
+        "checkout.html", "cart", cart=contents, key=key, card_problem=card_problem, problem=problem
     ), status

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from microservices.chassis.client import agreed, upstream
-from microservices.chassis.client_address import CLIENT_ADDRESS
-from microservices.chassis.errors import InvalidRequest, NotAuthenticated, Problem, UpstreamError
-from microservices.storefront.problems import (
+from ..chassis.client import require_keys, upstream
+from ..chassis.client_address import CLIENT_ADDRESS
+from ..chassis.errors import InvalidRequest, NotAuthenticated, Problem, UpstreamError
+from .problems import (
     CartEmpty,
     CartFull,
     CheckoutInProgress,
@@ -34,8 +34,8 @@ PATIENCE = 0.5
 """Seconds that a page waits for a part it can do without: four of these fit into the 2 s of a request."""
 
 PRODUCT = ("sku", "name", "category", "price_cents")
-PRODUCTS = agreed(each=PRODUCT)
-ORDER = agreed(
+PRODUCTS = require_keys(each=PRODUCT)
+ORDER = require_keys(
     "id", "status", "total_cents", "created_at", each=("sku", "name", "quantity", "line_total_cents")
 )
 """What the pages rely on: an answer without it is the other service's failure, not one of the page's."""
@@ -88,7 +88,7 @@ class Accounts(Client):
         given = {"email": email, "password": password}
         refusals = (WrongCredentials, TooManyAttempts, InvalidRequest)
         headers = {CLIENT_ADDRESS: address or ""}
-        read = agreed("token", "expires_in")
+        read = require_keys("token", "expires_in")
         return self.call(
             "POST", "/api/sessions", given, raises=refusals, headers=headers, read=read, **options
         )
@@ -101,13 +101,13 @@ class Catalog(Client):
 
     def categories(self, **options: Any) -> Any:
         """Every category."""
-        read = agreed(each=("slug", "name", "products"))
+        read = require_keys(each=("slug", "name", "products"))
         return self.call("GET", "/api/categories", read=read, **options)
 
     def products(self, category: str, q: str, page: int, page_size: int, **options: Any) -> Any:
         """One page of products, bestsellers first."""
         wanted = urlencode({"category": category, "q": q, "page": page, "page_size": page_size})
-        read = agreed("page", "page_size", "total", each=PRODUCT)
+        read = require_keys("page", "page_size", "total", each=PRODUCT)
         return self.call("GET", f"/api/products?{wanted}", read=read, **options)
 
     def batch(self, skus: Sequence[str], **options: Any) -> Any:
@@ -125,7 +125,7 @@ class Recommendations(Client):
     def suggest(self, sku: str, cart: Sequence[str], token: str | None, limit: int, **options: Any) -> Any:
         """SKUs that go well with `sku`, best first."""
         path = f"/api/products/{sku}/recommendations?cart={','.join(cart)}&limit={limit}"
-        return self.call("GET", path, token=token, read=agreed(each=("sku",)), **options)
+        return self.call("GET", path, token=token, read=require_keys(each=("sku",)), **options)
 
 
 class Cart(Client):
@@ -135,7 +135,7 @@ class Cart(Client):
 
     def read(self, token: str, **options: Any) -> Any:
         """The cart with today's names and prices."""
-        read = agreed("total_cents", each=("sku", "name", "quantity", "line_total_cents"))
+        read = require_keys("total_cents", each=("sku", "name", "quantity", "line_total_cents"))
         return self.call("GET", "/api/cart", token=token, read=read, **options)
 
     def put(self, token: str, sku: str, quantity: int, **options: Any) -> Any:
@@ -156,7 +156,7 @@ class Inventory(Client):
 
     def availability(self, sku: str, **options: Any) -> Any:
         """How many of a product can be bought now."""
-        return self.call("GET", f"/api/inventory/{sku}", read=agreed("available"), **options)
+        return self.call("GET", f"/api/inventory/{sku}", read=require_keys("available"), **options)
 
 
 class Orders(Client):
@@ -174,14 +174,14 @@ class Orders(Client):
             raises=(CartEmpty, OutOfStock, PaymentDeclined, PaymentTimedOut, KeyReused, CheckoutInProgress),
             headers={"Idempotency-Key": key},
             idempotent=True,
-            read=agreed("id"),
+            read=require_keys("id"),
             **options,
         )
 
     def history(self, token: str, page: int, page_size: int, **options: Any) -> Any:
         """One page of the customer's orders, newest first."""
         path = f"/api/orders?page={page}&page_size={page_size}"
-        read = agreed("page", "page_size", "total", each=("id", "status", "total_cents", "created_at"))
+        read = require_keys("page", "page_size", "total", each=("id", "status", "total_cents", "created_at"))
         return self.call("GET", path, token=token, read=read, **options)
 
     def show(self, token: str, order_id: str, **options: Any) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask import redirect, request
 from werkzeug.wrappers import Response
 
-from microservices.chassis.client_address import client_address
-from microservices.chassis.errors import Problem
-from microservices.storefront import forms, session
-from microservices.storefront.clients import accounts
-from microservices.storefront.rendering import page
-from microservices.storefront.routes import pages
+from ..chassis.client_address import client_address
+from ..chassis.errors import Problem
+from . import forms, session
+from .clients import accounts
+from .rendering import page
+from .routes import pages
 
 DEMO_ACCOUNTS = (
     ("Ada", "ada@example.com", "a customer"),
@@ -22,28 +22,28 @@ DEMO_ACCOUNTS = (
 @pages.get("/sign-in")
 def show_sign_in() -> str | Response:
     """Show the ways in; who is in already goes on."""
-    way = forms.local_path(request.args.get("next", "/"))
-    return redirect(way, 303) if session.visitor() else _entrance(way)
+    next_url = forms.local_path(request.args.get("next", "/"))
+    return redirect(next_url, 303) if session.signed_in() else _entrance(next_url)
 
 
 @pages.post("/sign-in")
 def sign_in() -> Response | tuple[str, int]:
     """Sign in."""
-    way = forms.local_path(request.form.get("next", "/"))
+    next_url = forms.local_path(request.form.get("next", "/"))
     email, password = forms.typed(request.form, "email").lower(), request.form.get("password", "")
     try:
-        return _enter(way, email, password)
+        return _enter(next_url, email, password)
     except Problem as refusal:
         sentence = forms.refused_sign_in(refusal.slug)
         if not sentence:
             raise
-        return _entrance(way, sign_in_problem=sentence, email=email), refusal.status
+        return _entrance(next_url, sign_in_problem=sentence, email=email), refusal.status
 
 
 @pages.post("/register")
 def register() -> Response | tuple[str, int]:
     """Register, and sign in at once."""
-    way = forms.local_path(request.form.get("next", "/"))
+    next_url = forms.local_path(request.form.get("next", "/"))
     name, email = forms.typed(request.form, "name"), forms.typed(request.form, "email").lower()
     password = request.form.get("password", "")
     problems = forms.registration_problems(name, email, password)
@@ -51,12 +51,12 @@ def register() -> Response | tuple[str, int]:
     if not problems:
         try:
             accounts.register(email, password, name)
-            return _enter(way, email, password)
+            return _enter(next_url, email, password)
         except Problem as refusal:
             if refusal.slug != "email-taken":
                 raise
             problems, status = {"email": "Somebody registered with this email already. Sign in instead."}, 409
-    return _entrance(way, register_problems=problems, new_name=name, new_email=email), status
+    return _entrance(next_url, register_problems=problems, new_name=name, new_email=email), status
 
 
 @pages.post("/sign-out")
@@ -72,16 +72,16 @@ def to_sign_in() -> Response:
     return redirect("/sign-in", 303)
 
 
-def _enter(way: str, email: str, password: str) -> Response:
+def _enter(next_url: str, email: str, password: str) -> Response:
     ticket = accounts.sign_in(email, password, client_address())
-    return session.remember(redirect(way, 303), ticket["token"], ticket["expires_in"])
+    return session.remember(redirect(next_url, 303), ticket["token"], ticket["expires_in"])
 
 
-def _entrance(way: str, *, register_problems: dict[str, str] | None = None, **facts: str) -> str:
+def _entrance(next_url: str, *, register_problems: dict[str, str] | None = None, **facts: str) -> str:
     return page(
         "sign_in.html",
         "sign-in",
-        next=way,
+        next=next_url,
         demo_accounts=DEMO_ACCOUNTS,
         register_problems=register_problems or {},
         **facts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from microservices.chassis.errors import Problem
+from ..chassis.errors import Problem
 
 
 class EmailTaken(Problem):

@@ -12,7 +12,7 @@ from flask import Blueprint, abort, make_response, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
-from microservices.chassis.errors import (
+from ..chassis.errors import (
     NotAuthenticated,
     NotFoundProblem,
     Problem,
@@ -20,11 +20,11 @@ from microservices.chassis.errors import (
     UpstreamError,
     problem_response,
 )
-from microservices.chassis.observability import request_id
-from microservices.storefront import forms, session
-from microservices.storefront.clients import attempt, cart, catalog, inventory, recommendations
-from microservices.storefront.problems import UnknownProduct
-from microservices.storefront.rendering import (
+from ..chassis.observability import request_id
+from . import forms, session
+from .clients import attempt, cart, catalog, inventory, recommendations
+from .problems import UnknownProduct
+from .rendering import (
     ErrorPage,
     add_headers,
     error_page,
@@ -63,9 +63,9 @@ def search() -> str:
         forms.category(request.args),
         forms.page_number(request.args),
     )
-    customer = session.visitor()
+    token = session.visitor_token()
     found = catalog.products(category, q, number, PAGE_SIZE)
-    in_cart = forms.quantities(attempt(cart.read, customer) or NOTHING) if customer else {}
+    in_cart = forms.quantities(attempt(cart.read, token) or NOTHING) if token else {}
     for item in found["items"]:
         item["in_cart"] = in_cart.get(item["sku"], 0)
     categories = items_of(attempt(catalog.categories))
@@ -86,9 +86,9 @@ def product(sku: str) -> str:
     """Show a product and what goes well with it."""
     if not forms.is_sku(sku):
         abort(404)
-    customer = session.visitor()
-    in_cart = forms.quantities(attempt(cart.read, customer) or NOTHING) if customer else {}
-    suggestion = attempt(recommendations.suggest, sku, list(in_cart), customer, BESIDE)
+    token = session.visitor_token()
+    in_cart = forms.quantities(attempt(cart.read, token) or NOTHING) if token else {}
+    suggestion = attempt(recommendations.suggest, sku, list(in_cart), token, BESIDE)
     found = catalog.batch([sku, *(item["sku"] for item in items_of(suggestion))])["items"]
     if not found or found[0]["sku"] != sku:
         raise UnknownProduct(f"The shop has no product {sku}.")
@@ -143,6 +143,6 @@ def items_of(found: dict[str, Any] | None) -> list[dict[str, Any]]:
     return found["items"] if found else []
 
 
-def kinds_of(found: dict[str, Any] | None) -> dict[str, str]:
+def categories_by_sku(found: dict[str, Any] | None) -> dict[str, str]:
     """The category of each product of a list, by SKU: what its picture needs."""
     return {item["sku"]: item["category"] for item in items_of(found)}

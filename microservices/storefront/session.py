@@ -11,15 +11,15 @@ from urllib.parse import quote, urlsplit
 from flask import abort, g, redirect, request
 from werkzeug.wrappers import Response
 
-from microservices.chassis.auth import verify_token
-from microservices.chassis.errors import NotAuthenticated, UpstreamError
+from ..chassis.auth import verify_token
+from ..chassis.errors import NotAuthenticated, UpstreamError
 
 COOKIE = "shop_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LARGEST_FORM = 65_536
 
 
-def visitor() -> str | None:
+def visitor_token() -> str | None:
     """The token of the signed-in customer; None for anybody else, also when the sign-in has expired."""
     if "visitor" not in g:
         token = request.cookies.get(COOKIE) or None
@@ -28,9 +28,9 @@ def visitor() -> str | None:
     return found
 
 
-def customer(back_to: str = "") -> str:
+def customer_token(back_to: str = "") -> str:
     """The token of the signed-in customer; sends anybody else to sign in and then back here or to `back_to`."""
-    found = visitor()
+    found = visitor_token()
     if found is None:
         abort(sign_in_first(back_to))
     return found
@@ -47,6 +47,11 @@ def _may_be_good(token: str) -> bool:
     except UpstreamError:
         return True
     return True
+
+
+def signed_in() -> bool:
+    """Whether somebody is signed in."""
+    return visitor_token() is not None
 
 
 def sign_in_first(back_to: str = "") -> Response:

@@ -18,10 +18,10 @@ from unittest.mock import patch
 from flask import current_app, g, has_app_context, has_request_context, request
 
 from microservices.chassis import database as of_a_service
-from microservices.chassis.wire import Lost, Wire
+from microservices.chassis.transport import ConnectionLost, Transport
 from microservices.payments import provider as of_the_split
 from microservices.tests.in_process import Direct
-from monolith import database as of_the_monolith
+from monolith.chassis import database as of_the_monolith
 from monolith.payments import provider as of_the_block
 
 Visit = Callable[[str], None]
@@ -43,8 +43,8 @@ def installed(visit: Visit) -> Iterator[None]:
         for module in (of_a_service, of_the_monolith):
             original = module.Database.writing
             stack.enter_context(patch.object(module.Database, "writing", _transaction(original, visit)))
-        for kind in (Wire, Direct):
-            stack.enter_context(patch.object(kind, "exchange", _call(kind.exchange, visit)))
+        for kind in (Transport, Direct):
+            stack.enter_context(patch.object(kind, "send", _call(kind.send, visit)))
         for provider, verb in ((of_the_split, "charge"), (of_the_split, "void"), (of_the_block, "charge")):
             stack.enter_context(patch.object(provider, verb, _charge(verb, getattr(provider, verb), visit)))
         yield
@@ -71,7 +71,7 @@ def _transaction(original: Any, visit: Visit) -> Callable[[Any], AbstractContext
 
 
 def _call(original: Any, visit: Visit) -> Callable[..., Any]:
-    def exchange(self: Any, method: str, path: str, *rest: Any) -> Any:
+    def send(self: Any, method: str, path: str, *rest: Any) -> Any:
         if path == KEYS:
             return original(self, method, path, *rest)
         what = f"{method} {ID.sub('*', path.partition('?')[0])}"
@@ -79,11 +79,11 @@ def _call(original: Any, visit: Visit) -> Callable[..., Any]:
         try:
             answer = original(self, method, path, *rest)
         except Crash as crash:  # of the other side; on this one the connection is gone
-            raise Lost from crash
+            raise ConnectionLost from crash
         visit(_name(f"after {what}"))
         return answer
 
-    return exchange
+    return send
 
 
 def _charge(verb: str, original: Any, visit: Visit) -> Callable[..., None]:

@@ -24,7 +24,7 @@ from microservices.chaos.crowd import Crowd, admitted
 from microservices.launcher import MONOLITH, Fleet
 from microservices.launcher.environment import MARK
 from microservices.tests.shops import look_at_monolith
-from monolith.config import Config
+from monolith.chassis.config import Config
 from monolith.dataset import Sizes
 from monolith.seed import seed as fill_monolith
 

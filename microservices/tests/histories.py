@@ -29,7 +29,7 @@ from microservices.chaos.invariants import (
     stock_adds_up,
     what_was_told_is_true,
 )
-from microservices.chassis.wire import Lost, TooSlow
+from microservices.chassis.transport import ConnectionLost, DeadlineExceeded
 from microservices.orders import checkout
 from microservices.tests.boundaries import Crash, in_transaction, installed
 from microservices.tests.shops import CARD, DECLINED, SILENT, InProcess, Reply
@@ -40,7 +40,7 @@ FINAL = frozenset({"cart-empty", "out-of-stock", "payment-declined", "payment-ti
 
 customers, skus = st.sampled_from(CUSTOMERS), st.sampled_from(SKUS)
 cards = st.sampled_from([CARD, CARD, CARD, DECLINED, SILENT])
-RAISED = {"crash": Crash, "lost": Lost, "late": TooSlow}
+RAISED = {"crash": Crash, "lost": ConnectionLost, "late": DeadlineExceeded}
 MEANWHILE = ["taken for dead", "repeat", "second checkout", "more in the cart"]
 kinds = st.sampled_from([*RAISED, *MEANWHILE])
 faults = st.none() | st.tuples(kinds, st.integers(0, 5) | st.integers(0, 27))

@@ -18,7 +18,7 @@ from flask import Flask
 from microservices.chassis.client import Upstream
 from microservices.chassis.seeding import fill
 from microservices.chassis.tokens import ServiceTokens
-from microservices.chassis.wire import Answer
+from microservices.chassis.transport import Answer
 from microservices.launcher.environment import database_url, make_keys
 from microservices.topology import SPLIT
 
@@ -29,10 +29,10 @@ class Direct:
     def __init__(self, app: Flask) -> None:
         self._app = app
 
-    def exchange(
+    def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
     ) -> Answer:
-        """As Wire.exchange does."""
+        """As Transport.send does."""
         answer = self._app.test_client().open(path, method=method, headers=dict(headers), data=body)
         return Answer(answer.status_code, answer.headers.get("Content-Type", ""), answer.data)
 

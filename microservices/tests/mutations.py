@@ -37,7 +37,7 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "monolith: BEGIN IMMEDIATE",
-        "monolith/database.py",
+        "monolith/chassis/database.py",
         'connection.exec_driver_sql("BEGIN IMMEDIATE")',
         'connection.exec_driver_sql("BEGIN")',
         (RACES, "monolith/tests/test_checkout.py"),
@@ -126,7 +126,7 @@ MUTATIONS = (
     ),
     Mutation(
         "split: a step is taken only from the one expected",
-        "microservices/orders/saga.py",
+        "microservices/orders/store.py",
         '    .where(Order.id == bindparam("which"), Order.step == bindparam("from"))',
         '    .where(Order.id == bindparam("which"), Order.step + "!" != bindparam("from"))',
         (HISTORIES, CHECKOUT),
@@ -141,21 +141,21 @@ MUTATIONS = (
     ),
     Mutation(
         "split: a cart that was read before another checkout is not sold",
-        "microservices/orders/saga.py",
+        "microservices/orders/store.py",
         '        if db.execute(NEWEST, {"who": claim.customer_id}).scalar() != newest:',
         "        if newest is False:",
         (RACES,),
     ),
     Mutation(
         "split: a cart that another checkout is selling is not read",
-        "microservices/orders/saga.py",
+        "microservices/orders/store.py",
         "    if newest is not None and newest.step in SELLING:",
         "    if newest is False:",
         (RACES,),
     ),
     Mutation(
         "split: the event is in the order's transaction",
-        "microservices/orders/saga.py",
+        "microservices/orders/store.py",
         "        if number is not None:\n"
         '            publish(db, Outbox, "order-confirmed", _event(order, number))',
         "    if number is not None:\n"
@@ -231,7 +231,7 @@ MUTATIONS = (
     ),
     Mutation(
         "split: a call ends at its deadline",
-        "microservices/chassis/wire.py",
+        "microservices/chassis/transport.py",
         "timeout=(min(CONNECT_SECONDS, left), left)",
         "timeout=(CONNECT_SECONDS, 60.0)",
         ("microservices/chassis/tests/test_client.py",),
@@ -245,7 +245,7 @@ MUTATIONS = (
     ),
     Mutation(
         "monolith: nobody waits for a lock for ever",
-        "monolith/database.py",
+        "monolith/chassis/database.py",
         '{"options": f"-c lock_timeout={LOCK_TIMEOUT_MS}"}',
         "{}",
         (STORAGE,),
@@ -275,7 +275,7 @@ MUTATIONS = (
     ),
     Mutation(
         "monolith: a token is for this audience",
-        "monolith/auth.py",
+        "monolith/chassis/tokens.py",
         'options={"require": ["sub", "exp", "iat"]}',
         'options={"require": ["sub", "exp", "iat"], "verify_aud": False}',
         (AUTHORISATION,),

@@ -32,7 +32,7 @@ from microservices.chassis.tokens import AUDIENCE, ISSUER
 from microservices.tests.in_process import SplitShop
 from monolith import recommendations
 from monolith.app import create_app
-from monolith.config import Config
+from monolith.chassis.config import Config
 from monolith.dataset import Sizes
 from monolith.seed import export, seed
 
@@ -45,7 +45,7 @@ SETTINGS = {
 OWNER = {"customers": "accounts", "sessions": "accounts", "products": "catalog"}
 """Which service owns a public path, where it is not the one of the same name."""
 SMALL = Sizes(seed=1, products=40, customers=8, orders=10)
-MOST_TURNS = 50
+MAX_TURNS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class InProcess(ABC):
     def settle(self) -> None:
         """Let time pass until every lease has run out, and all that is left be done."""
         self.pass_time()
-        for _ in range(MOST_TURNS):
+        for _ in range(MAX_TURNS):
             if not self.work():
                 return
         raise AssertionError("the loops find ever more to do")

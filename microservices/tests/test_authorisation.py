@@ -25,7 +25,7 @@ from microservices.chassis.tokens import AUDIENCE, ISSUER
 from microservices.tests.in_process import SplitShop
 from microservices.topology import SPLIT
 from monolith.app import create_app
-from monolith.config import Config
+from monolith.chassis.config import Config
 from monolith.dataset import DEMO_PASSWORD, Sizes
 from monolith.seed import export, seed
 

@@ -22,7 +22,7 @@ from sqlalchemy import Engine, text
 
 from microservices.chassis.database import reading, writing
 from microservices.chassis.events import FEED_PATH, feed, publish
-from microservices.chassis.wire import Answer
+from microservices.chassis.transport import Answer
 from microservices.orders.models import Outbox
 from microservices.tests import postgresql
 from microservices.tests.boundaries import Crash, installed
@@ -101,18 +101,18 @@ def reader(engine: Engine) -> Callable[[str], list[Any]]:
 @contextmanager
 def bad_delivery(chance: random.Random) -> Iterator[None]:
     """Each answer of the feed ends at any event, holds all events before it three times, and in any order."""
-    exchange = Direct.exchange
+    send = Direct.send
 
     def shuffled(self: Direct, method: str, path: str, *rest: Any) -> Answer:
         if not path.startswith(FEED_PATH):
-            return exchange(self, method, path, *rest)
-        answer = exchange(self, method, f"{FEED_PATH}?after=0", *rest)
+            return send(self, method, path, *rest)
+        answer = send(self, method, f"{FEED_PATH}?after=0", *rest)
         events = json.loads(answer.body)["events"]
         events = 3 * events[: chance.randint(0, len(events))]
         chance.shuffle(events)
         return answer._replace(body=json.dumps({"events": events}).encode())
 
-    with patch.object(Direct, "exchange", shuffled):
+    with patch.object(Direct, "send", shuffled):
         yield
 
 

@@ -26,13 +26,13 @@ from microservices.launcher.seed import seed
 from microservices.tests.conftest import call, processes_marked, wait_until
 from microservices.tests.gates import in_time, monolith, process_mark, split, under_load
 from microservices.tests.shops import look_at_monolith
-from monolith.config import Config
+from monolith.chassis.config import Config
 from monolith.dataset import Sizes
 from monolith.seed import seed as fill_monolith
 
 pytestmark = [pytest.mark.processes, pytest.mark.full, pytest.mark.timed]
 
-BACK_SECONDS, MOST_FAILED = 5.0, 0.01
+BACK_SECONDS, MAX_FAILED = 5.0, 0.01
 SHOPS = {
     "split": (split, [*(service.name for service in SPLIT.services), "gateway"]),
     "monolith": (monolith, ["monolith", "gateway"]),
@@ -50,7 +50,7 @@ def test_each_process_is_killed_in_turn_and_almost_nobody_notices(shop, tmp_path
             figures.append((f"{one.what}: seconds until all is well", one.recovered, BACK_SECONDS))
         history = crowd.load.history  # to the end: what was asked while something was dead is answered later
         asked, failed = history.total(), history.total(Outcome.FAILED, Outcome.UNKNOWN)
-        figures.append((f"share of {asked} requests that failed", failed / asked, MOST_FAILED))
+        figures.append((f"share of {asked} requests that failed", failed / asked, MAX_FAILED))
         deaths = [text for _, text in arena.said if " died (SIGKILL); starting it again" in text]
         assert len(deaths) == len(targets)
 

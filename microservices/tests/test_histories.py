@@ -14,7 +14,7 @@ from microservices.tests.shops import InProcess, opened
 
 STEPS = 30
 PARTS = 5
-MOST_TIMES = 3
+MAX_TIMES = 3
 DEPTH = {"split": 28, "monolith": 4}
 
 
@@ -62,8 +62,8 @@ def test_five_hundred_random_histories_break_nothing(shop, part, request, record
     if shop.name == "monolith":  # it makes no calls that could be lost
         kinds = [kind for kind in kinds if kind not in {"lost", "late"}]
     tally, first = Tally(), request.config.getoption("randomly_seed", 0)
-    for again in range(MOST_TIMES):
-        live_through(shop, 500 // PARTS, tally, seed=PARTS * (MOST_TIMES * first + again) + part)
+    for again in range(MAX_TIMES):
+        live_through(shop, 500 // PARTS, tally, seed=PARTS * (MAX_TIMES * first + again) + part)
         if seen_enough := min(tally.struck[kind] for kind in kinds) > 50 // PARTS:
             break
     record_property("tally", str(tally))

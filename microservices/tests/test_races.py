@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import event, text
 
 from microservices.chaos.invariants import Told, broken_in
-from microservices.orders import clients, saga
+from microservices.orders import clients, store
 from microservices.tests import postgresql
 from microservices.tests.shops import CARD, DECLINED, InProcess, Reply, opened
 from microservices.topology import MONOLITH, SPLIT
@@ -217,13 +217,13 @@ def test_whoever_reads_before_it_writes_does_not_fail_because_somebody_else_wrot
 def overtaken(shop: InProcess, overtake: Callable[[], None]) -> Iterator[None]:
     """Have this happen after a checkout looked for an earlier one, and before it writes anything down."""
     if shop.name == "split":
-        look = saga.newest_number
+        look = store.newest_number
 
         def newest_number(who: str) -> int | None:
             overtake()
             return look(who)
 
-        with patch.object(saga, "newest_number", newest_number):
+        with patch.object(store, "newest_number", newest_number):
             yield
         return
 

@@ -33,7 +33,7 @@ from microservices.topology import MONOLITH
 from monolith.accounts import limits as monolith_limits
 from monolith.accounts import service as monolith_service
 from monolith.app import create_app
-from monolith.config import Config
+from monolith.chassis.config import Config
 
 PASSWORD, HERE, ELSEWHERE = "correct-horse-battery", "198.51.100.7", "203.0.113.9"
 AT_ONCE = 24
@@ -202,7 +202,7 @@ def test_a_network_is_known_for_thirty_days(accounts: Accounts, monkeypatch: pyt
     accounts.sign_in(PASSWORD)
     later = time.time() + accounts.limits.KNOWN_SECONDS + 1
     monkeypatch.setattr(time, "time", lambda: later)
-    monkeypatch.setattr(accounts.limits, "was_wrong", lambda: None)  # it sweeps, and would forget it too
+    monkeypatch.setattr(accounts.limits, "sweep_expired", lambda: None)  # it sweeps, and would forget it too
     for number in range(50):
         accounts.sign_in(address=f"203.0.113.{number}")
     assert accounts.sign_in(PASSWORD).status_code == 429

@@ -24,7 +24,7 @@ from microservices.chassis import database as of_a_service
 from microservices.tests import postgresql
 from microservices.tests.shops import InProcess, Reply, opened
 from microservices.tests.test_races import TOPOLOGIES
-from monolith import database as of_the_monolith
+from monolith.chassis import database as of_the_monolith
 
 CUSTOMER, SKU, KEY = "C00001", "P00001", "key-00000001"
 LOCK_TIMEOUT_MS = 800
@@ -37,7 +37,7 @@ DATABASES = [
     ("monolith", "sqlite", "orders"),
     ("monolith", "postgresql", "orders"),
 ]
-MOST_PURCHASES = 200
+MAX_PURCHASES = 200
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -157,7 +157,7 @@ def test_a_full_disk_is_a_503_with_retry_after_and_no_half_order(shops, name, pa
     known: list[tuple[str, Reply]] = []
     with full_disk(shop, part):
         while not known or known[-1][1].status == 201:
-            assert len(known) < MOST_PURCHASES, "the disk is never full"
+            assert len(known) < MAX_PURCHASES, "the disk is never full"
             assert shop.put(CUSTOMER, SKU).status == 200
             known.append((key := next(_keys), shop.check_out(CUSTOMER, key)))
             shop.stock(SKU, 1000)

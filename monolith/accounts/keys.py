@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from sqlalchemy import Connection, insert, select, text
 
-from monolith.accounts.models import SigningKey
-from monolith.auth import AUDIENCE, ISSUER
-from monolith.database import Database
+from ..chassis.database import Database
+from ..chassis.tokens import AUDIENCE, ISSUER
+from .models import SigningKey
 
 KEYS = select(SigningKey.kid, SigningKey.private_pem).order_by(SigningKey.kid)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlalchemy import Float, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from monolith.database import Base
+from ..chassis.database import Base
 
 
 class Role(StrEnum):

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import AfterValidator, Field
 
-from monolith.accounts import keys, service
-from monolith.auth import require_customer
-from monolith.client_address import client_address
-from monolith.database import reading
-from monolith.validation import Body, body
+from ..chassis.auth import require_customer
+from ..chassis.client_address import client_address
+from ..chassis.database import reading
+from ..chassis.validation import Body, body
+from . import keys, service
 
 api = Blueprint("accounts", __name__)
 

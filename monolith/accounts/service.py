@@ -11,11 +11,11 @@ from flask import current_app
 from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from monolith.accounts import limits
-from monolith.accounts.keys import issue_token
-from monolith.accounts.models import Customer, Role
-from monolith.database import reading, writing
-from monolith.errors import NotAuthenticated, ShopError
+from ..chassis.database import reading, writing
+from ..chassis.errors import NotAuthenticated, Problem
+from . import limits
+from .keys import issue_token
+from .models import Customer, Role
 
 # OWASP's password storage cheat sheet: Argon2id with 19 MiB of memory, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -30,11 +30,11 @@ CREDENTIALS = select(Customer.id, Customer.role, Customer.password_hash).where(
 )
 
 
-class EmailTaken(ShopError):
+class EmailTaken(Problem):
     status, slug, title = 409, "email-taken", "This email is taken"
 
 
-class WrongCredentials(ShopError):
+class WrongCredentials(Problem):
     status, slug, title = 401, "wrong-credentials", "Email or password is wrong"
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
 
@@ -73,7 +73,7 @@ def sign_in(email: str, password: str, address: str | None) -> dict[str, Any]:
             customer = _find(db, email, password)
             token = issue_token(db, customer.id, customer.role, minutes)
     except WrongCredentials:
-        limits.was_wrong()
+        limits.sweep_expired()
         raise
     limits.was_right(email, network, taken)
     return {"token": token, "token_type": "Bearer", "expires_in": 60 * minutes}

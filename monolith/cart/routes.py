@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import Field
 
-from monolith.auth import require_customer
-from monolith.cart import service
-from monolith.database import reading, writing
-from monolith.validation import Body, body
+from ..chassis.auth import require_customer
+from ..chassis.database import reading, writing
+from ..chassis.validation import Body, body
+from . import service
 
 api = Blueprint("cart", __name__)
 

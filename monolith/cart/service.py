@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from monolith.cart.models import CartLine
-from monolith.catalog.models import Product
-from monolith.catalog.service import UnknownProduct
-from monolith.database import Upsert
-from monolith.errors import ShopError
-from monolith.validation import is_sku
+from ..catalog.models import Product
+from ..catalog.service import UnknownProduct
+from ..chassis.database import Upsert
+from ..chassis.errors import Problem
+from ..skus import is_sku
+from .models import CartLine
 
-MOST_LINES = 50
+MAX_LINES = 50
 CART = (
     select(CartLine.sku, Product.name, Product.price_cents, CartLine.quantity)
     .join(Product, Product.sku == CartLine.sku)
@@ -42,7 +42,7 @@ TAKE = (
 )
 
 
-class CartFull(ShopError):
+class CartFull(Problem):
     status, slug, title = 409, "cart-full", "The cart is full"
 
 
@@ -89,6 +89,6 @@ def take(db: Connection, customer_id: str) -> dict[str, int]:
 
 def _set(db: Connection, customer_id: str, sku: str, quantity: int) -> None:
     is_new = db.execute(IS_IN, {"who": customer_id, "what": sku}).first() is None
-    if is_new and db.execute(COUNT, {"who": customer_id}).scalar_one() >= MOST_LINES:
-        raise CartFull(f"A cart holds at most {MOST_LINES} different products; remove one first.")
+    if is_new and db.execute(COUNT, {"who": customer_id}).scalar_one() >= MAX_LINES:
+        raise CartFull(f"A cart holds at most {MAX_LINES} different products; remove one first.")
     SET.execute(db, {"customer_id": customer_id, "sku": sku, "quantity": quantity})

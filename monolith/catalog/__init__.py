@@ -1,8 +1,8 @@
 """Catalog: products, categories and prices."""
 
-from monolith.catalog.routes import api
-from monolith.catalog.search import search
-from monolith.catalog.service import UnknownProduct, batch, categories, product, products, set_price
+from .routes import api
+from .search import search
+from .service import UnknownProduct, batch, categories, product, products, set_price
 
 __all__ = [
     "UnknownProduct",

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import Field
 
-from monolith.auth import require_admin
-from monolith.catalog import service
-from monolith.database import reading, writing
-from monolith.validation import Body, body, query_number, query_skus, query_text
+from ..chassis.auth import require_admin
+from ..chassis.database import reading, writing
+from ..chassis.validation import Body, body, query_number, query_text
+from ..skus import query_skus
+from . import service
 
 api = Blueprint("catalog", __name__)
 
-MOST_SKUS = 100
+MAX_SKUS = 100
 
 
 class Price(Body):
@@ -31,7 +32,7 @@ def categories() -> dict[str, Any]:
 @api.get("/api/products")
 def products() -> dict[str, Any]:
     """List or search the products, or fetch a batch by SKU."""
-    skus = query_skus("sku", MOST_SKUS)
+    skus = query_skus("sku", MAX_SKUS)
     category, q = query_text("category", 40), query_text("q", 100)
     page, page_size = query_number("page", 1, 1, 10_000), query_number("page_size", 20, 1, 100)
     with reading() as db:

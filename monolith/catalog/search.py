@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
-from monolith.cart.models import CartLine
-from monolith.catalog.models import Product
-from monolith.catalog.service import SHOWN, as_dict, matching
+from ..cart.models import CartLine
+from .models import Product
+from .service import SHOWN, as_dict, matching
 
 
 def search(

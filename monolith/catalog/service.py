@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
-from monolith.catalog.models import Category, Product
-from monolith.errors import ShopError
+from ..chassis.errors import Problem
+from .models import Category, Product
 
 SHOWN = (Product.sku, Product.name, Product.description, Product.category, Product.price_cents)
 # Statements are built once: building one takes longer than SQLite takes to answer it.
@@ -16,7 +16,7 @@ ONE = select(*SHOWN).where(Product.sku == bindparam("sku"))
 BATCH = select(*SHOWN).where(Product.sku.in_(bindparam("skus", expanding=True)))
 
 
-class UnknownProduct(ShopError):
+class UnknownProduct(Problem):
     status, slug, title = 404, "unknown-product", "There is no such product"
 
     def __init__(self, sku: str) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import Field
 
-from monolith.auth import require_admin
-from monolith.database import reading, writing
-from monolith.inventory import service
-from monolith.validation import Body, body
+from ..chassis.auth import require_admin
+from ..chassis.database import reading, writing
+from ..chassis.validation import Body, body
+from . import service
 
 api = Blueprint("inventory", __name__)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from monolith.catalog import UnknownProduct
-from monolith.errors import ShopError
-from monolith.inventory.models import Stock
+from ..catalog import UnknownProduct
+from ..chassis.errors import Problem
+from .models import Stock
 
 AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
 SELL = (
@@ -20,7 +20,7 @@ SELL = (
 )
 
 
-class OutOfStock(ShopError):
+class OutOfStock(Problem):
     status, slug, title = 409, "out-of-stock", "Not enough in stock"
 
     def __init__(self, sku: str, wanted: int, available: int) -> None:

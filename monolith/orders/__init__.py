@@ -1,8 +1,8 @@
 """Orders: checkout, the customer's history."""
 
-from monolith.orders.cards import ensure_key
-from monolith.orders.checkout import Answer, checkout
-from monolith.orders.routes import api
-from monolith.orders.service import UnknownOrder, history, show
+from .cards import ensure_key
+from .checkout import Answer, checkout
+from .routes import api
+from .service import UnknownOrder, history, show
 
 __all__ = ["Answer", "UnknownOrder", "api", "checkout", "ensure_key", "history", "show"]

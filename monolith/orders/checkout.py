@@ -16,15 +16,15 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from monolith import catalog
-from monolith.cart import service as cart
-from monolith.database import Upsert, writing
-from monolith.errors import ShopError
-from monolith.inventory import service as inventory
-from monolith.orders import cards
-from monolith.orders.models import IdempotencyKey, Order, OrderCounter, OrderLine, Status
-from monolith.orders.service import show
-from monolith.payments import service as payments
+from .. import catalog
+from ..cart import service as cart
+from ..chassis.database import Upsert, writing
+from ..chassis.errors import Problem
+from ..inventory import service as inventory
+from ..payments import service as payments
+from . import cards
+from .models import IdempotencyKey, Order, OrderCounter, OrderLine, Status
+from .service import show
 
 THIS_KEY = (IdempotencyKey.customer_id == bindparam("who"), IdempotencyKey.key == bindparam("which"))
 EARLIER = select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(*THIS_KEY)
@@ -40,11 +40,11 @@ NEXT_NUMBER = Upsert(
 NEW_ORDER, NEW_LINES = insert(Order), insert(OrderLine)
 
 
-class CartEmpty(ShopError):
+class CartEmpty(Problem):
     status, slug, title = 409, "cart-empty", "The cart is empty"
 
 
-class KeyReused(ShopError):
+class KeyReused(Problem):
     status, slug, title = 422, "idempotency-key-reused", "This key belongs to another request"
 
 
@@ -84,7 +84,7 @@ def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: st
         try:
             with db.begin_nested():
                 answer = Answer(201, _place_order(db, customer_id, card_number))
-        except ShopError as refusal:
+        except Problem as refusal:
             answer = Answer(refusal.status, refusal.to_dict())
         db.execute(REMEMBER, {**claim, "status": answer.status, "body": json.dumps(answer.body)})
     return answer

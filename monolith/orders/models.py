@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from monolith.database import Base
+from ..chassis.database import Base
 
 
 class Status(StrEnum):

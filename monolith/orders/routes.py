@@ -9,19 +9,19 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, request
 from pydantic import AfterValidator, Field
 
-from monolith.auth import require_customer
-from monolith.database import reading
-from monolith.errors import ShopError
-from monolith.orders import service
-from monolith.orders.checkout import Answer, checkout
-from monolith.validation import Body, body, query_number
+from ..chassis.auth import require_customer
+from ..chassis.database import reading
+from ..chassis.errors import Problem
+from ..chassis.validation import Body, body, query_number
+from . import service
+from .checkout import Answer, checkout
 
 api = Blueprint("orders", __name__)
 
 KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
-class KeyRequired(ShopError):
+class KeyRequired(Problem):
     status, slug, title = 400, "idempotency-key-required", "An Idempotency-Key is needed"
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from monolith.errors import ShopError
-from monolith.orders.models import Order, OrderLine
+from ..chassis.errors import Problem
+from .models import Order, OrderLine
 
 MINE = Order.customer_id == bindparam("customer_id")
 SHOWN = select(Order.number, Order.id, Order.status, Order.total_cents, Order.created_at).where(MINE)
@@ -24,7 +24,7 @@ LINES = (
 )
 
 
-class UnknownOrder(ShopError):
+class UnknownOrder(Problem):
     status, slug, title = 404, "unknown-order", "There is no such order"
 
 

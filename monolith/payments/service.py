@@ -5,18 +5,18 @@ from __future__ import annotations
 from flask import current_app
 from sqlalchemy import Connection, insert
 
-from monolith.errors import ShopError
-from monolith.payments import provider
-from monolith.payments.models import Payment
+from ..chassis.errors import Problem
+from . import provider
+from .models import Payment
 
 CAPTURED = insert(Payment)
 
 
-class PaymentDeclined(ShopError):
+class PaymentDeclined(Problem):
     status, slug, title = 402, "payment-declined", "The card was declined"
 
 
-class PaymentTimedOut(ShopError):
+class PaymentTimedOut(Problem):
     status, slug, title = 504, "payment-timed-out", "The payment provider did not answer"
 
 

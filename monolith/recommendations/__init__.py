@@ -1,7 +1,7 @@
 """Recommendations: what goes well with a product."""
 
-from monolith.recommendations.learning import Bought, catch_up, learn, start_learning
-from monolith.recommendations.routes import api
-from monolith.recommendations.service import suggest
+from .learning import Bought, catch_up, learn, start_learning
+from .routes import api
+from .service import suggest
 
 __all__ = ["Bought", "api", "catch_up", "learn", "start_learning", "suggest"]

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from monolith.database import Database, Upsert
-from monolith.orders.models import Order, OrderLine
-from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
+from ..chassis.database import Database, Upsert
+from ..orders.models import Order, OrderLine
+from .models import CoPurchase, FeedPosition, Popularity, Purchase
 
-MOST_ORDERS = 200
+MAX_ORDERS = 200
 log = logging.getLogger(__name__)
 
 
@@ -113,7 +113,7 @@ def start_learning(database: Database, interval: float) -> None:
         pause = threading.Event()
         while not pause.wait(interval):
             try:
-                while catch_up(database) == MOST_ORDERS:
+                while catch_up(database) == MAX_ORDERS:
                     pass
             except SQLAlchemyError as error:
                 log.warning("could not learn from new orders, will try again: %s", error)
@@ -127,7 +127,7 @@ def _position(db: Connection, *, lock: bool = False) -> int:
 
 
 def _next_orders(db: Connection, after: int) -> list[Bought]:
-    numbers = select(Order.number).where(Order.number > after).order_by(Order.number).limit(MOST_ORDERS)
+    numbers = select(Order.number).where(Order.number > after).order_by(Order.number).limit(MAX_ORDERS)
     rows = db.execute(
         select(Order.number, Order.customer_id, OrderLine.sku, OrderLine.category)
         .join(OrderLine, OrderLine.order_number == Order.number)

@@ -6,22 +6,23 @@ from typing import Any
 
 from flask import Blueprint
 
-from monolith.auth import current_identity
-from monolith.catalog import UnknownProduct
-from monolith.database import reading
-from monolith.recommendations import service
-from monolith.validation import is_sku, query_number, query_skus
+from ..catalog import UnknownProduct
+from ..chassis.auth import current_identity
+from ..chassis.database import reading
+from ..chassis.validation import query_number
+from ..skus import is_sku, query_skus
+from . import service
 
 api = Blueprint("recommendations", __name__)
 
-MOST_CART_SKUS = 50
+MAX_CART_SKUS = 50
 
 
 @api.get("/api/products/<sku>/recommendations")
 def suggest(sku: str) -> dict[str, Any]:
     """Show what goes well with a product."""
     identity = current_identity()
-    cart, limit = query_skus("cart", MOST_CART_SKUS), query_number("limit", 8, 1, 20)
+    cart, limit = query_skus("cart", MAX_CART_SKUS), query_number("limit", 8, 1, 20)
     if not is_sku(sku):
         raise UnknownProduct(sku)
     with reading() as db:

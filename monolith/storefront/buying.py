@@ -7,12 +7,12 @@ from typing import Any
 from flask import abort, redirect, request
 from werkzeug.wrappers import Response
 
-from monolith import cart, catalog, orders
-from monolith.database import reading, writing
-from monolith.errors import ShopError
-from monolith.storefront import forms, session
-from monolith.storefront.rendering import last_page, page
-from monolith.storefront.routes import kinds_of, pages
+from .. import cart, catalog, orders
+from ..chassis.database import reading, writing
+from ..chassis.errors import Problem
+from . import forms, session
+from .rendering import last_page, page
+from .routes import categories_by_sku, pages
 
 ORDERS_PAGE_SIZE = 20
 
@@ -20,7 +20,7 @@ ORDERS_PAGE_SIZE = 20
 @pages.get("/cart")
 def show_cart() -> str:
     """Show the cart."""
-    return _cart_page(session.customer())
+    return _cart_page()
 
 
 @pages.post("/cart/items")
@@ -29,19 +29,19 @@ def change_cart() -> Response | tuple[str, int]:
     sku, wanted = request.form.get("sku", ""), forms.quantity(request.form)
     if not forms.is_sku(sku):
         abort(400)
-    customer = session.customer(f"/products/{sku}")
+    customer_id = session.customer_id(f"/products/{sku}")
     if wanted is None:
-        return _cart_page(customer, f"A quantity is a number from 0 to {forms.MOST_PIECES}."), 422
+        return _cart_page(f"A quantity is a number from 0 to {forms.MAX_PIECES}."), 422
     try:
         with writing() as db:
             if wanted:
-                cart.put(db, customer, sku, wanted)
+                cart.put(db, customer_id, sku, wanted)
             else:
-                cart.remove(db, customer, sku)
-    except ShopError as refusal:
+                cart.remove(db, customer_id, sku)
+    except Problem as refusal:
         if refusal.slug != "cart-full":
             raise
-        return _cart_page(customer, refusal.detail), refusal.status
+        return _cart_page(refusal.detail), refusal.status
     return redirect("/cart", 303)
 
 
@@ -54,63 +54,63 @@ def to_cart() -> Response:
 @pages.get("/checkout")
 def show_checkout() -> str:
     """Show what is about to be bought, and ask for a card."""
-    customer = session.customer()
+    customer_id = session.customer_id()
     with reading() as db:
-        bill = cart.read(db, customer)
-    return page("checkout.html", "cart", cart=bill, key=forms.new_key())
+        contents = cart.read(db, customer_id)
+    return page("checkout.html", "cart", cart=contents, key=forms.new_key())
 
 
 @pages.post("/checkout")
 def check_out() -> Response | tuple[str, int]:
     """Buy what is in the cart."""
-    customer = session.customer("/checkout")
+    customer_id = session.customer_id("/checkout")
     card_number = request.form.get("card_number", "").replace(" ", "")
     key = forms.key(request.form)
     wrong = forms.card_problem(card_number)
     if wrong:
-        return _checkout_page(customer, 422, key, card_problem=wrong)
+        return _checkout_page(422, key, card_problem=wrong)
     if key is None:
-        return _checkout_page(customer, 400, None, slug="idempotency-key-required")
+        return _checkout_page(400, None, slug="idempotency-key-required")
     try:
-        answer = orders.checkout(customer, key, card_number)
-    except ShopError as refusal:
-        return _checkout_page(customer, refusal.status, key, slug=refusal.slug)
+        answer = orders.checkout(customer_id, key, card_number)
+    except Problem as refusal:
+        return _checkout_page(refusal.status, key, slug=refusal.slug)
     if answer.status != 201:
         slug = answer.body["type"].rpartition("/")[2]
-        return _checkout_page(customer, answer.status, key, slug=slug, facts=answer.body)
+        return _checkout_page(answer.status, key, slug=slug, facts=answer.body)
     return redirect(f"/orders/{answer.body['id']}?thanks=1", 303)
 
 
 @pages.get("/orders")
 def history() -> str:
     """List the customer's orders."""
-    customer = session.customer()
+    customer_id = session.customer_id()
     with reading() as db:
-        found = orders.history(db, customer, forms.page_number(request.args), ORDERS_PAGE_SIZE)
+        found = orders.history(db, customer_id, forms.page_number(request.args), ORDERS_PAGE_SIZE)
     return page("orders.html", "orders", found=found, last=last_page(found))
 
 
 @pages.get("/orders/<order_id>")
 def show_order(order_id: str) -> str:
     """Show one order."""
-    customer = session.customer()
+    customer_id = session.customer_id()
     if not forms.is_order_id(order_id):
         abort(404)
     with reading() as db:
-        order = orders.show(db, customer, order_id)
-        kinds = kinds_of(catalog.batch(db, [item["sku"] for item in order["items"]]))
-    return page("order.html", "orders", order=order, kinds=kinds, thanks="thanks" in request.args)
+        order = orders.show(db, customer_id, order_id)
+        categories = categories_by_sku(catalog.batch(db, [item["sku"] for item in order["items"]]))
+    return page("order.html", "orders", order=order, categories=categories, thanks="thanks" in request.args)
 
 
-def _cart_page(customer: str, problem: str = "") -> str:
+def _cart_page(problem: str = "") -> str:
+    customer_id = session.customer_id()
     with reading() as db:
-        bill = cart.read(db, customer)
-        kinds = kinds_of(catalog.batch(db, [item["sku"] for item in bill["items"]]))
-    return page("cart.html", "cart", cart=bill, kinds=kinds, problem=problem)
+        contents = cart.read(db, customer_id)
+        categories = categories_by_sku(catalog.batch(db, [item["sku"] for item in contents["items"]]))
+    return page("cart.html", "cart", cart=contents, categories=categories, problem=problem)
 
 
 def _checkout_page(
-    customer: str,
     status: int,
     key: str | None,
     *,
@@ -121,11 +121,12 @@ def _checkout_page(
     """The checkout page again, with the reason. A refused attempt is over and gets a new key; one that is not
     known to be over keeps its key, so that trying again cannot pay twice.
     """
+    customer_id = session.customer_id()
     with reading() as db:
-        bill = cart.read(db, customer)
-    problem = forms.refused_checkout(slug, facts or {}, bill) if slug else None
+        contents = cart.read(db, customer_id)
+    problem = forms.refused_checkout(slug, facts or {}, contents) if slug else None
     if key is None or (problem and not problem.same_attempt):
         key = forms.new_key()
     return page(
-        "checkout.html", "cart", cart=bill, key=key, card_problem=card_problem, problem=problem
+        "checkout.html", "cart", cart=contents, key=key, card_problem=card_problem, problem=problem
     ), status

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LAST_PAGE = 10_000
-MOST_PIECES = 99
+MAX_PIECES = 99
 LONGEST_SEARCH = 100
 LONGEST_CATEGORY = 40
 
@@ -79,7 +79,7 @@ def quantity(form: Mapping[str, str]) -> int | None:
     """How many are wanted, 0 for none; None when that is not a number from 0 to 99."""
     text = form.get("quantity", "").strip()
     wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else -1
-    return wanted if 0 <= wanted <= MOST_PIECES else None
+    return wanted if 0 <= wanted <= MAX_PIECES else None
 
 
 def new_key() -> str:

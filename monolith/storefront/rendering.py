@@ -16,8 +16,8 @@ from urllib.parse import urlencode
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
-from monolith.storefront import session
-from monolith.storefront.pictures import emblem, picture
+from . import session
+from .pictures import emblem, picture
 
 _STYLES = (Path(__file__).parent / "static" / "shop.css").read_bytes()
 _STYLESHEET = f"/static/shop.css?v={zlib.crc32(_STYLES):08x}"
@@ -44,7 +44,7 @@ def init_pages(pages: Blueprint) -> None:
 def page(template: str, section: str = "", **facts: Any) -> str:
     """A page of the shop; `section` is the way in the header that leads to it."""
     return render_template(
-        template, section=section, stylesheet=_STYLESHEET, signed_in=session.visitor() is not None, **facts
+        template, section=section, stylesheet=_STYLESHEET, signed_in=session.signed_in(), **facts
     )
 
 

@@ -14,12 +14,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
-from monolith import cart, catalog, inventory, recommendations
-from monolith.database import reading
-from monolith.errors import NotAuthenticated, NotFoundProblem, ShopError, problem_response
-from monolith.observability import request_id
-from monolith.storefront import forms, session
-from monolith.storefront.rendering import (
+from .. import cart, catalog, inventory, recommendations
+from ..chassis.database import reading
+from ..chassis.errors import NotAuthenticated, NotFoundProblem, Problem, problem_response
+from ..chassis.observability import request_id
+from . import forms, session
+from .rendering import (
     ErrorPage,
     add_headers,
     error_page,
@@ -58,10 +58,10 @@ def search() -> str:
         forms.category(request.args),
         forms.page_number(request.args),
     )
-    customer = session.visitor()
+    customer_id = session.visitor_id()
     with reading() as db:
         # The catalog joins the cart's table to this: one query for what takes two services otherwise.
-        found = catalog.search(db, q, category, number, PAGE_SIZE, customer)
+        found = catalog.search(db, q, category, number, PAGE_SIZE, customer_id)
         categories = catalog.categories(db)["items"]
     return page(
         "search.html",
@@ -80,10 +80,10 @@ def product(sku: str) -> str:
     """Show a product and what goes well with it."""
     if not forms.is_sku(sku):
         abort(404)
-    customer = session.visitor()
+    customer_id = session.visitor_id()
     with reading() as db:
-        in_cart = forms.quantities(cart.read(db, customer)) if customer else {}
-        suggested = recommendations.suggest(db, sku, list(in_cart), customer, BESIDE)["items"]
+        in_cart = forms.quantities(cart.read(db, customer_id)) if customer_id else {}
+        suggested = recommendations.suggest(db, sku, list(in_cart), customer_id, BESIDE)["items"]
         found = catalog.batch(db, [sku, *(item["sku"] for item in suggested)])["items"]
         if not found or found[0]["sku"] != sku:
             raise catalog.UnknownProduct(sku)
@@ -112,8 +112,8 @@ def unusable(error: HTTPException) -> ErrorPage:
     return error_page(error.code or 500)
 
 
-@pages.errorhandler(ShopError)
-def refused(problem: ShopError) -> Response | ErrorPage:
+@pages.errorhandler(Problem)
+def refused(problem: Problem) -> Response | ErrorPage:
     """A module refused, and the page had nothing better to say about it."""
     if isinstance(problem, NotAuthenticated):
         return session.sign_in_first()
@@ -129,6 +129,6 @@ def unexpected(error: Exception) -> ErrorPage:
     )
 
 
-def kinds_of(found: dict[str, Any]) -> dict[str, str]:
+def categories_by_sku(found: dict[str, Any]) -> dict[str, str]:
     """The category of each product of a list, by SKU: what its picture needs."""
     return {item["sku"]: item["category"] for item in found["items"]}

@@ -12,15 +12,15 @@ from urllib.parse import quote, urlsplit
 from flask import abort, g, redirect, request
 from werkzeug.wrappers import Response
 
-from monolith.auth import verify_token
-from monolith.errors import NotAuthenticated
+from ..chassis.auth import verify_token
+from ..chassis.errors import NotAuthenticated
 
 COOKIE = "shop_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LARGEST_FORM = 65_536
 
 
-def visitor() -> str | None:
+def visitor_id() -> str | None:
     """The id of the signed-in customer; None for anybody else, also when the sign-in has expired."""
     if "visitor" not in g:
         g.visitor = None
@@ -32,12 +32,17 @@ def visitor() -> str | None:
     return found
 
 
-def customer(back_to: str = "") -> str:
+def customer_id(back_to: str = "") -> str:
     """The id of the signed-in customer; sends anybody else to sign in and then back here or to `back_to`."""
-    found = visitor()
+    found = visitor_id()
     if found is None:
         abort(sign_in_first(back_to))
     return found
+
+
+def signed_in() -> bool:
+    """Whether somebody is signed in."""
+    return visitor_id() is not None
 
 
 def sign_in_first(back_to: str = "") -> Response:

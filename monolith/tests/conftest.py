@@ -11,8 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from monolith.app import create_app
-from monolith.config import Config
-from monolith.database import Database
+from monolith.chassis.config import Config
+from monolith.chassis.database import Database
 from monolith.dataset import DEMO_PASSWORD, Sizes
 from monolith.seed import seed
 

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from monolith.accounts.models import Customer
-from monolith.auth import TokenVerifier
-from monolith.errors import NotAuthenticated
+from monolith.chassis.errors import NotAuthenticated
+from monolith.chassis.tokens import TokenVerifier
 
 
 def test_passwords_are_kept_as_argon2id_hashes_only(client, database):

@@ -6,7 +6,7 @@ import threading
 
 from sqlalchemy import text
 
-from monolith.database import Database
+from monolith.chassis.database import Database
 
 
 def test_threads_that_ended_give_back_the_connections_that_they_kept(tmp_path):

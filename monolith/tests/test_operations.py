@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from monolith.chassis.config import Config, ConfigError
 from monolith.cli import cli
-from monolith.config import Config, ConfigError
 from monolith.dataset import Sizes, make_dataset
 from monolith.seed import fingerprint
 from monolith.tests.conftest import SMALL

@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from monolith import in_use
-from monolith.config import Config, ConfigError
+from monolith.chassis import serving_lock
+from monolith.chassis.config import Config, ConfigError
 from monolith.dataset import Sizes
 from monolith.seed import KEEP, seed
 
@@ -71,14 +71,14 @@ def test_a_shop_that_is_served_is_not_seeded_and_one_that_was_killed_is(tmp_path
 
 def test_two_processes_may_serve_from_one_database(tmp_path):
     url = f"sqlite:///{tmp_path}/shop.sqlite3"
-    first, second = in_use.share(url), in_use.share(url)
+    first, second = serving_lock.shared(url), serving_lock.shared(url)
     assert first is not None
     assert second is not None
     first.close()
-    with pytest.raises(ConfigError, match="stop it"), in_use.alone(url):
+    with pytest.raises(ConfigError, match="stop it"), serving_lock.exclusive(url):
         pass
     second.close()
-    with in_use.alone(url):
+    with serving_lock.exclusive(url):
         pass
 
 
@@ -92,7 +92,7 @@ def test_a_database_of_postgresql_with_other_sessions_is_left_alone():
     with (
         session,
         pytest.raises(ConfigError, match=r"in use by others \(\d+ open sessions\); stop"),
-        in_use.alone(POSTGRESQL),
+        serving_lock.exclusive(POSTGRESQL),
     ):
         pass
 

@@ -11,7 +11,7 @@ import pytest
 
 from microservices.cart.app import create_app
 from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
-from microservices.chassis.wire import TooSlow
+from microservices.chassis.transport import DeadlineExceeded
 
 ADA = as_customer("C00001")
 
@@ -24,7 +24,7 @@ def catalog(_method: str, path: str, _body: Any) -> tuple[int, Any]:
 
 
 def away(_method: str, _path: str, _body: Any) -> tuple[int, Any]:
-    raise TooSlow
+    raise DeadlineExceeded
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from microservices.chassis.client import Upstream
 from microservices.chassis.observability import Metrics
 from microservices.chassis.testing import signing_key
 from microservices.chassis.tokens import ServiceTokens
-from microservices.chassis.wire import Wire
+from microservices.chassis.transport import Transport
 
 Behaviour = Callable[["Connection"], None]
 
@@ -184,9 +184,9 @@ def tokens() -> ServiceTokens:
 @pytest.fixture
 def upstream(stub: Stub, metrics: Metrics, tokens: ServiceTokens) -> Iterator[Upstream]:
     """A client of the stub that is patient for half a second."""
-    wire = Wire(stub.url, pool_size=4)
-    yield Upstream("stub", wire, timeout=0.5, tokens=tokens, metrics=metrics)
-    wire.close()
+    transport = Transport(stub.url, pool_size=4)
+    yield Upstream("stub", transport, timeout=0.5, tokens=tokens, metrics=metrics)
+    transport.close()
 
 
 @pytest.fixture

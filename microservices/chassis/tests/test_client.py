@@ -10,7 +10,7 @@ import pytest
 
 from microservices.chassis import context
 from microservices.chassis.breaker import Breaker
-from microservices.chassis.client import BreakerOpen, Upstream, agreed
+from microservices.chassis.client import BreakerOpen, Upstream, require_keys
 from microservices.chassis.errors import (
     BadUpstream,
     NotAuthenticated,
@@ -23,7 +23,7 @@ from microservices.chassis.errors import (
 from microservices.chassis.observability import Metrics
 from microservices.chassis.tests.conftest import Behaviour, Connection, Stub
 from microservices.chassis.tokens import ServiceTokens
-from microservices.chassis.wire import Wire
+from microservices.chassis.transport import Transport
 
 ALLOWANCE = 0.25  # seconds that a call may outlive its deadline
 
@@ -124,11 +124,11 @@ def test_whatever_goes_wrong_is_an_upstream_error_before_the_deadline(
 def test_a_service_that_is_not_there_is_unavailable(metrics: Metrics, tokens: ServiceTokens) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        wire = Wire(f"http://127.0.0.1:{unused.getsockname()[1]}", pool_size=1)
-        upstream = Upstream("nobody", wire, timeout=0.5, tokens=tokens, metrics=metrics)
+        transport = Transport(f"http://127.0.0.1:{unused.getsockname()[1]}", pool_size=1)
+        upstream = Upstream("nobody", transport, timeout=0.5, tokens=tokens, metrics=metrics)
         with pytest.raises(UpstreamUnavailable, match="nobody service cannot be reached"):
             upstream.get("/things")
-        wire.close()
+        transport.close()
 
 
 @pytest.mark.timed
@@ -288,8 +288,10 @@ def test_a_failure_leaves_one_line_in_the_log(
 
 def test_what_a_reader_stumbles_over_was_not_agreed_upon(upstream: Upstream, stub: Stub) -> None:
     stub.behave = lambda connection: connection.answer(200, b'{"items": [{"sku": "P1"}, {"name": "Teapot"}]}')
-    assert upstream.get("/things", read=agreed("items")) == {"items": [{"sku": "P1"}, {"name": "Teapot"}]}
-    for read in (agreed("total"), agreed(each=["sku"]), lambda things: things["items"][2]):
+    assert upstream.get("/things", read=require_keys("items")) == {
+        "items": [{"sku": "P1"}, {"name": "Teapot"}]
+    }
+    for read in (require_keys("total"), require_keys(each=["sku"]), lambda things: things["items"][2]):
         with pytest.raises(BadUpstream, match="not agreed upon"):
             upstream.get("/things", read=read)
 

@@ -90,7 +90,7 @@ def test_a_verified_token_is_remembered_until_it_expires(
 
 
 def test_remembering_has_a_bound(monkeypatch: pytest.MonkeyPatch, verifier: TokenVerifier) -> None:
-    monkeypatch.setattr(tokens, "MOST_REMEMBERED", 3)
+    monkeypatch.setattr(tokens, "MAX_REMEMBERED", 3)
     for number in range(10):
         verifier.verify(sign(claims(sub=str(number))))
         assert len(verifier._verified) <= 3

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from microservices.chassis.database import reading, writing
 from microservices.chassis.errors import Problem
 from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
-from microservices.chassis.wire import TooSlow
+from microservices.chassis.transport import DeadlineExceeded
 from microservices.orders import checkout, clients
 from microservices.orders.app import create_app
 from microservices.orders.models import Order, Outbox, Step
@@ -178,14 +178,14 @@ def test_a_declined_card_gives_the_stock_back(orders, shop):
 
 
 def test_a_payment_that_nobody_knows_about_is_refused_refunded_and_never_confirmed(orders, shop):
-    shop.fails["capture"] = TooSlow()
+    shop.fails["capture"] = DeadlineExceeded()
     assert check_out(orders).status_code == 504
     assert {"refund", "release"} <= set(shop.calls)
     assert steps(orders) == [Step.UNDONE]
 
 
 def test_an_undo_that_fails_is_taken_up_later(orders, shop):
-    shop.fails = {"capture": clients.PaymentDeclined("No."), "release": TooSlow()}
+    shop.fails = {"capture": clients.PaymentDeclined("No."), "release": DeadlineExceeded()}
     assert check_out(orders).status_code == 402
     assert steps(orders) == [Step.UNDOING]
     shop.fails = {}
@@ -195,14 +195,14 @@ def test_an_undo_that_fails_is_taken_up_later(orders, shop):
 
 
 def test_the_stock_is_given_back_although_the_money_cannot_be_yet(orders, shop):
-    shop.fails = {"capture": TooSlow(), "refund": TooSlow()}
+    shop.fails = {"capture": DeadlineExceeded(), "refund": DeadlineExceeded()}
     assert check_out(orders).status_code == 504
     assert shop.calls[-1] == "release"
     assert steps(orders) == [Step.UNDOING]
 
 
 def test_a_confirmed_order_that_could_not_be_settled_is_settled_later(orders, shop):
-    shop.fails["commit"] = TooSlow()
+    shop.fails["commit"] = DeadlineExceeded()
     assert check_out(orders).status_code == 201
     assert steps(orders) == [Step.PAID]
     shop.fails = {}
@@ -274,7 +274,7 @@ def test_an_empty_cart_is_a_refusal_that_stays(orders, shop):
 
 
 def test_a_cart_that_cannot_be_read_leaves_the_key_free_for_another_try(orders, shop):
-    shop.fails["cart"] = TooSlow()
+    shop.fails["cart"] = DeadlineExceeded()
     assert check_out(orders).status_code == 504
     shop.fails = {}
     assert check_out(orders).status_code == 201

@@ -12,7 +12,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
-from microservices.chassis.wire import Lost, TooSlow
+from microservices.chassis.transport import ConnectionLost, DeadlineExceeded
 from microservices.storefront.app import create_app
 
 SERVICES = ("accounts", "catalog", "recommendations", "cart", "inventory", "orders")
@@ -94,9 +94,9 @@ class Shop:
     def _answer(self, name: str) -> Any:
         def respond(method: str, path: str, body: Any) -> tuple[int, Any]:
             if name in self.away:
-                raise Lost
+                raise ConnectionLost
             if name in self.slow:
-                raise TooSlow
+                raise DeadlineExceeded
             if name in self.mad and "jwks" not in path:
                 return 200, {"nobody": "agreed on this"}
             answer: tuple[int, Any] = getattr(self, f"_{name}")(method, path, body)

@@ -12,7 +12,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from monolith.app import create_app
-from monolith.config import Config
+from monolith.chassis.config import Config
 from monolith.dataset import DEMO_PASSWORD, Sizes
 from monolith.seed import seed
 

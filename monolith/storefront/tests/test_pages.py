@@ -151,7 +151,7 @@ def test_too_little_stock_is_explained_with_the_name(ada, app):
     from monolith import inventory
 
     with app.app_context():
-        from monolith.database import writing
+        from monolith.chassis.database import writing
 
         with writing() as db:
             inventory.set_available(db, "P00002", 1)

@@ -15,7 +15,8 @@ from flask import request
 from microservices.chassis import errors as chassis_errors
 from microservices.chassis.config import Config as ServiceConfig
 from microservices.chassis.tokens import ServiceTokens
-from monolith.errors import Forbidden, NotAuthenticated
+
+from .chassis.errors import Forbidden, NotAuthenticated
 
 STANDS_FOR = "orders"
 """The service that is still inside here: the tokens of others name it as the one they are meant for."""

@@ -7,22 +7,12 @@ from pathlib import Path
 
 from flask import Flask, Response
 
-from monolith import (
-    accounts,
-    cart,
-    catalog,
-    errors,
-    in_use,
-    inventory,
-    observability,
-    orders,
-    recommendations,
-    storefront,
-)
-from monolith.auth import TokenVerifier
-from monolith.config import Config
-from monolith.database import Database
-from monolith.neighbours import Neighbours, current_token
+from . import accounts, cart, catalog, inventory, orders, recommendations, storefront
+from .chassis import errors, observability, serving_lock
+from .chassis.config import Config
+from .chassis.database import Database
+from .chassis.tokens import TokenVerifier
+from .neighbours import Neighbours, current_token
 
 CONTRACT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
 
@@ -71,7 +61,7 @@ def _recommender(app: Flask, database: Database) -> recommendations.Recommender:
 def serving_app() -> Flask:
     """The application of a serving process, which also learns from new orders in the background."""
     app = create_app()
-    app.extensions["in_use"] = in_use.share(app.extensions["config"].database_url)
+    app.extensions["serving_lock"] = serving_lock.shared(app.extensions["config"].database_url)
     database, interval = app.extensions["database"], app.extensions["config"].feed_interval
     recommendations.start_learning(database, orders.feed, interval)
     return app

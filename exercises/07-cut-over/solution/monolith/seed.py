@@ -13,16 +13,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, make_url
 
-from monolith import accounts, in_use
-from monolith.accounts.models import Customer
-from monolith.cart.models import CartLine
-from monolith.catalog.models import Category, Product
-from monolith.config import Config
-from monolith.database import Base, Database
-from monolith.dataset import DEMO_PASSWORD, Dataset, Sizes, make_dataset
-from monolith.inventory.models import Stock
-from monolith.orders.models import Order, OrderCounter, OrderLine, Status
-from monolith.payments.models import Payment
+from . import accounts
+from .accounts.models import Customer
+from .cart.models import CartLine
+from .catalog.models import Category, Product
+from .chassis import serving_lock
+from .chassis.config import Config
+from .chassis.database import Base, Database
+from .dataset import DEMO_PASSWORD, Dataset, Sizes, make_dataset
+from .inventory.models import Stock
+from .orders.models import Order, OrderCounter, OrderLine, Status
+from .payments.models import Payment
 
 ROWS_AT_A_TIME = 5_000
 KEEP = 4
@@ -32,7 +33,7 @@ CartLine  # noqa: B018 - its table must be known to the metadata although it sta
 
 def seed(config: Config, sizes: Sizes) -> None:
     """Replace the shop's data with the data set of these sizes; raises ConfigError while it is being served."""
-    with in_use.alone(config.database_url):
+    with serving_lock.exclusive(config.database_url):
         _seed(config, sizes)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from monolith.orders.models import Order, OrderLine, Status
+from .models import Order, OrderLine, Status
 
 NUMBERS = (
     select(Order.number)

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple, TypeAlias
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from monolith.database import Database, Upsert
-from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
+from ..chassis.database import Database, Upsert
+from .models import CoPurchase, FeedPosition, Popularity, Purchase
 
-MOST_ORDERS = 200
+MAX_ORDERS = 200
 log = logging.getLogger(__name__)
 
 Feed: TypeAlias = Callable[[Connection, int, int], dict[str, Any]]
@@ -71,7 +71,7 @@ class Counted(NamedTuple):
 def catch_up(database: Database, feed: Feed) -> int:
     """Learn from the next orders, if there are any; returns how many events came."""
     with database.reading() as db:
-        events = feed(db, _position(db), MOST_ORDERS)["events"]
+        events = feed(db, _position(db), MAX_ORDERS)["events"]
     if events:
         with database.writing() as db:
             FIRST_POSITION.execute(db, {"id": 1, "position": 0})  # there has to be a row to lock
@@ -113,7 +113,7 @@ def start_learning(database: Database, feed: Feed, interval: float) -> None:
         pause = threading.Event()
         while not pause.wait(interval):
             try:
-                while catch_up(database, feed) == MOST_ORDERS:
+                while catch_up(database, feed) == MAX_ORDERS:
                     pass
             except SQLAlchemyError as error:
                 log.warning("could not learn from new orders, will try again: %s", error)

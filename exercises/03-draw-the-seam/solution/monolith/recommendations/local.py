@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from monolith.database import Database
-from monolith.recommendations import service
-from monolith.recommendations.interface import RecommendationsUnavailable
+from ..chassis.database import Database
+from . import service
+from .interface import RecommendationsUnavailable
 
 
 class LocalRecommender:

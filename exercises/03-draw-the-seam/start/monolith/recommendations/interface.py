@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from flask import current_app
 
-from monolith.errors import Unavailable
+from ..chassis.errors import Unavailable
 
 
 class RecommendationsUnavailable(Unavailable):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from monolith.database import reading
-from monolith.neighbours import require_service
-from monolith.orders.feed import feed
-from monolith.orders.routes import api
-from monolith.validation import query_number
+from ..chassis.database import reading
+from ..chassis.validation import query_number
+from ..neighbours import require_service
+from .feed import feed
+from .routes import api
 
-MOST_EVENTS = 500
+MAX_EVENTS = 500
 
 
 @api.get("/internal/events")
@@ -18,6 +18,6 @@ def events() -> dict[str, Any]:
     """Tell the recommendations service what was ordered since a position."""
     require_service("recommendations")
     after = query_number("after", 0, 0, 999_999_999)
-    limit = query_number("limit", MOST_EVENTS, 1, MOST_EVENTS)
+    limit = query_number("limit", MAX_EVENTS, 1, MAX_EVENTS)
     with reading() as db:
         return feed(db, after, limit)

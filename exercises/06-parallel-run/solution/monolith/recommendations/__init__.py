@@ -1,12 +1,12 @@
 """Recommendations: what goes well with a product."""
 
-from monolith.recommendations.comparisons import Comparisons
-from monolith.recommendations.interface import RecommendationsUnavailable, Recommender, recommender
-from monolith.recommendations.learning import Bought, catch_up, learn, start_learning
-from monolith.recommendations.local import LocalRecommender
-from monolith.recommendations.remote import RemoteRecommender
-from monolith.recommendations.routes import api
-from monolith.recommendations.shadow import ShadowRecommender
+from .comparisons import Comparisons
+from .interface import RecommendationsUnavailable, Recommender, recommender
+from .learning import Bought, catch_up, learn, start_learning
+from .local import LocalRecommender
+from .remote import RemoteRecommender
+from .routes import api
+from .shadow import ShadowRecommender
 
 __all__ = [
     "Bought",

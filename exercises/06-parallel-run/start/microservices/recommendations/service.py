@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, String, bindparam, cast, func, select
 
-from microservices.recommendations.models import CoPurchase, Popularity, Purchase
-from microservices.recommendations.ranking import Neighbour, diversify, score, weigh_seeds
+from .models import CoPurchase, Popularity, Purchase
+from .ranking import Neighbour, diversify, score, weigh_seeds
 
 HISTORY = 5
 SPACE, COMMA = " ", ","  # in no SKU and in no category: what is packed with them comes apart again

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monolith.recommendations.comparisons import Comparisons
-from monolith.recommendations.interface import Recommender
+from .comparisons import Comparisons
+from .interface import Recommender
 
 
 class ShadowRecommender:

@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from microservices.chassis.breaker import Breaker, RetryBudget
-from microservices.chassis.wire import Lost, TooSlow, Wire
-from monolith.recommendations.interface import RecommendationsUnavailable
+from microservices.chassis.transport import ConnectionLost, DeadlineExceeded, Transport
+
+from .interface import RecommendationsUnavailable
 
 PATIENCE_SECONDS = 0.25
 """For one question with all its attempts: pages have to be there in half a second."""
@@ -27,7 +28,7 @@ class RemoteRecommender:
 
     def __init__(self, url: str, token: Callable[[], str | None]) -> None:
         self._token = token
-        self._wire = Wire(url, CONNECTIONS)
+        self._transport = Transport(url, CONNECTIONS)
         self._breaker = Breaker("recommendations")
         self._budget = RetryBudget()
 
@@ -41,10 +42,10 @@ class RemoteRecommender:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._ask(f"/api/products/{sku}/recommendations?{question}", headers, deadline)
-            except Lost as error:
+            except ConnectionLost as error:
                 if attempt == ATTEMPTS or not self._budget.spend():
                     raise _unavailable() from error
-            except (TooSlow, LookupError, TypeError, ValueError) as error:
+            except (DeadlineExceeded, LookupError, TypeError, ValueError) as error:
                 raise _unavailable() from error
             time.sleep(random.uniform(0, PAUSE_SECONDS))
         raise _unavailable()
@@ -56,9 +57,9 @@ class RemoteRecommender:
             raise _unavailable()
         report = self._breaker.failed
         try:
-            answer = self._wire.exchange("GET", path, headers, None, deadline)
+            answer = self._transport.send("GET", path, headers, None, deadline)
             if answer.status in GONE:
-                raise Lost
+                raise ConnectionLost
             if answer.status < 500:  # it works, whatever it thinks of this question
                 report = self._breaker.succeeded
             return _understood(answer.status, answer.body)

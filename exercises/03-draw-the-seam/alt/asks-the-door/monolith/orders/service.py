@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from monolith.errors import ShopError
-from monolith.orders.models import Order, OrderLine, Status
+from ..chassis.errors import Problem
+from .models import Order, OrderLine, Status
 
 MINE = Order.customer_id == bindparam("customer_id")
 SHOWN = select(Order.number, Order.id, Order.status, Order.total_cents, Order.created_at).where(MINE)
@@ -35,7 +35,7 @@ TOLD = (
 )
 
 
-class UnknownOrder(ShopError):
+class UnknownOrder(Problem):
     status, slug, title = 404, "unknown-order", "There is no such order"
 
 

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from monolith import orders
-from monolith.database import Database, Upsert
-from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
+from .. import orders
+from ..chassis.database import Database, Upsert
+from .models import CoPurchase, FeedPosition, Popularity, Purchase
 
-MOST_ORDERS = 200
+MAX_ORDERS = 200
 log = logging.getLogger(__name__)
 
 ADD_POPULARITY = Upsert(
@@ -69,7 +69,7 @@ class Counted(NamedTuple):
 def catch_up(database: Database) -> int:
     """Learn from the next orders, if there are any; returns how many events came."""
     with database.reading() as db:
-        events = orders.feed(db, _position(db), MOST_ORDERS)["events"]
+        events = orders.feed(db, _position(db), MAX_ORDERS)["events"]
     if events:
         with database.writing() as db:
             FIRST_POSITION.execute(db, {"id": 1, "position": 0})  # there has to be a row to lock
@@ -111,7 +111,7 @@ def start_learning(database: Database, interval: float) -> None:
         pause = threading.Event()
         while not pause.wait(interval):
             try:
-                while catch_up(database) == MOST_ORDERS:
+                while catch_up(database) == MAX_ORDERS:
                     pass
             except SQLAlchemyError as error:
                 log.warning("could not learn from new orders, will try again: %s", error)

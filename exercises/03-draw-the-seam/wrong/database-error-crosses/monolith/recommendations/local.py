@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monolith.database import Database
-from monolith.recommendations import service
+from ..chassis.database import Database
+from . import service
 
 
 class LocalRecommender:

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple, TypeAlias
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from monolith.database import Database, Upsert
-from monolith.recommendations.models import CoPurchase, FeedPosition, Popularity, Purchase
+from ..chassis.database import Database, Upsert
+from .models import CoPurchase, FeedPosition, Popularity, Purchase
 
-MOST_ORDERS = 200
+MAX_ORDERS = 200
 NEXT = text(
     "SELECT orders.number, orders.customer_id, order_lines.sku, order_lines.category "
     "FROM orders JOIN order_lines ON order_lines.order_number = orders.number "
@@ -119,7 +119,7 @@ def start_learning(database: Database, feed: Feed, interval: float) -> None:
         pause = threading.Event()
         while not pause.wait(interval):
             try:
-                while catch_up(database, feed) == MOST_ORDERS:
+                while catch_up(database, feed) == MAX_ORDERS:
                     pass
             except SQLAlchemyError as error:
                 log.warning("could not learn from new orders, will try again: %s", error)
@@ -133,6 +133,6 @@ def _position(db: Connection, *, lock: bool = False) -> int:
 
 
 def _next_orders(db: Connection, after: int) -> list[Bought]:
-    rows = db.execute(NEXT, {"after": after, "most": MOST_ORDERS})
+    rows = db.execute(NEXT, {"after": after, "most": MAX_ORDERS})
     orders = groupby(rows, key=lambda row: (row.number, row.customer_id))
     return [Bought(*order, {line.sku: line.category for line in lines}) for order, lines in orders]

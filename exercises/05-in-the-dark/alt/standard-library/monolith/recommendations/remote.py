@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
-from monolith.recommendations.interface import RecommendationsUnavailable
+from .interface import RecommendationsUnavailable
 
 TIMEOUT_SECONDS = 2.0
 

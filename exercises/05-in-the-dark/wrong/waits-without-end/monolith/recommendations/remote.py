@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from monolith.recommendations.interface import RecommendationsUnavailable
+from .interface import RecommendationsUnavailable
 
 
 class RemoteRecommender:

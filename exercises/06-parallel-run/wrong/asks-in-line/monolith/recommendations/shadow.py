@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monolith.recommendations.comparisons import Comparisons, Outcome
-from monolith.recommendations.interface import RecommendationsUnavailable, Recommender
+from .comparisons import Comparisons, Outcome
+from .interface import RecommendationsUnavailable, Recommender
 
 
 class ShadowRecommender:

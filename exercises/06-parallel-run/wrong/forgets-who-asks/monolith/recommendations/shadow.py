@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from queue import Full, Queue
 from typing import Any
 
-from monolith.recommendations.comparisons import Comparisons, Outcome
-from monolith.recommendations.interface import Recommender
+from .comparisons import Comparisons, Outcome
+from .interface import Recommender
 
 ASKING = 2
 """Threads that ask the candidate: it costs no more than this, however many visitors there are."""

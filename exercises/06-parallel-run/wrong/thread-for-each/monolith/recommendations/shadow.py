@@ -7,8 +7,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from monolith.recommendations.comparisons import Comparisons, Outcome
-from monolith.recommendations.interface import RecommendationsUnavailable, Recommender
+from .comparisons import Comparisons, Outcome
+from .interface import RecommendationsUnavailable, Recommender
 
 
 class ShadowRecommender:

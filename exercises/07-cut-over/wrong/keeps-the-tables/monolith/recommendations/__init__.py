@@ -1,9 +1,9 @@
 """Recommendations, as the monolith knows them: somebody else to ask, and a switch to do without."""
 
-from monolith.recommendations import models  # noqa: F401 - so that the tables are made
-from monolith.recommendations.interface import RecommendationsUnavailable, Recommender, recommender
-from monolith.recommendations.remote import RemoteRecommender
-from monolith.recommendations.switch import NoRecommender, Switch, SwitchingRecommender
+from . import models  # noqa: F401 - so that the tables are made
+from .interface import RecommendationsUnavailable, Recommender, recommender
+from .remote import RemoteRecommender
+from .switch import NoRecommender, Switch, SwitchingRecommender
 
 __all__ = [
     "NoRecommender",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from monolith.database import Base
+from ..chassis.database import Base
 
 
 class CoPurchase(Base):

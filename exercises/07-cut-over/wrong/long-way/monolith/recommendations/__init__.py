@@ -1,9 +1,9 @@
 """Recommendations, as the monolith knows them: somebody else to ask, and a switch to do without."""
 
-from monolith.recommendations.interface import RecommendationsUnavailable, Recommender, recommender
-from monolith.recommendations.remote import RemoteRecommender
-from monolith.recommendations.routes import api
-from monolith.recommendations.switch import NoRecommender, Switch, SwitchingRecommender
+from .interface import RecommendationsUnavailable, Recommender, recommender
+from .remote import RemoteRecommender
+from .routes import api
+from .switch import NoRecommender, Switch, SwitchingRecommender
 
 __all__ = [
     "NoRecommender",

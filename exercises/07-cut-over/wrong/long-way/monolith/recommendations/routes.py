@@ -6,17 +6,18 @@ from typing import Any
 
 from flask import Blueprint
 
-from monolith.auth import current_identity
-from monolith.errors import ShopError
-from monolith.recommendations.interface import recommender
-from monolith.validation import is_sku, query_number, query_skus
+from ..chassis.auth import current_identity
+from ..chassis.errors import Problem
+from ..chassis.validation import query_number
+from ..skus import is_sku, query_skus
+from .interface import recommender
 
 api = Blueprint("recommendations", __name__)
 
-MOST_CART_SKUS = 50
+MAX_CART_SKUS = 50
 
 
-class UnknownProduct(ShopError):
+class UnknownProduct(Problem):
     """The catalog's answer in recommendations' own words: one name less to import."""
 
     status, slug, title = 404, "unknown-product", "There is no such product"
@@ -29,7 +30,7 @@ class UnknownProduct(ShopError):
 def suggest(sku: str) -> dict[str, Any]:
     """Show what goes well with a product."""
     identity = current_identity()
-    cart, limit = query_skus("cart", MOST_CART_SKUS), query_number("limit", 8, 1, 20)
+    cart, limit = query_skus("cart", MAX_CART_SKUS), query_number("limit", 8, 1, 20)
     if not is_sku(sku):
         raise UnknownProduct(sku)
     return recommender().suggest(sku, cart, identity.customer_id if identity else None, limit)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from monolith.recommendations.interface import RecommendationsUnavailable, Recommender
+from .interface import RecommendationsUnavailable, Recommender
 
 log = logging.getLogger(__name__)
 

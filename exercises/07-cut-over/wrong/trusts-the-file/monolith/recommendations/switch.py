@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from monolith.recommendations.interface import RecommendationsUnavailable, Recommender
+from .interface import RecommendationsUnavailable, Recommender
 
 LOOK_AGAIN_SECONDS = 0.2
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from monolith.recommendations.interface import RecommendationsUnavailable
+from .interface import RecommendationsUnavailable
 
 CONNECT_SECONDS, READ_SECONDS = 0.1, 0.25
 FAILURES, REST_SECONDS = 5, 1.0

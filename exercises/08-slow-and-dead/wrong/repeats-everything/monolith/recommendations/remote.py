@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from microservices.chassis.wire import Lost, TooSlow, Wire
-from monolith.recommendations.interface import RecommendationsUnavailable
+from microservices.chassis.transport import ConnectionLost, DeadlineExceeded, Transport
+
+from .interface import RecommendationsUnavailable
 
 PATIENCE_SECONDS = 0.25
 """For one question with all its attempts: pages have to be there in half a second."""
@@ -26,7 +27,7 @@ class RemoteRecommender:
 
     def __init__(self, url: str, token: Callable[[], str | None]) -> None:
         self._token = token
-        self._wire = Wire(url, CONNECTIONS)
+        self._transport = Transport(url, CONNECTIONS)
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
         """What goes well with `sku`; raises RecommendationsUnavailable for whatever is not an answer."""
@@ -37,19 +38,19 @@ class RemoteRecommender:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._ask(f"/api/products/{sku}/recommendations?{question}", headers, deadline)
-            except Lost as error:
+            except ConnectionLost as error:
                 if attempt == ATTEMPTS:
                     raise _unavailable() from error
-            except (TooSlow, LookupError, TypeError, ValueError) as error:
+            except (DeadlineExceeded, LookupError, TypeError, ValueError) as error:
                 raise _unavailable() from error
             time.sleep(random.uniform(0, PAUSE_SECONDS))
         raise _unavailable()
 
     def _ask(self, path: str, headers: dict[str, str], deadline: float) -> dict[str, Any]:
         """One attempt."""
-        answer = self._wire.exchange("GET", path, headers, None, deadline)
+        answer = self._transport.send("GET", path, headers, None, deadline)
         if answer.status in GONE:
-            raise Lost
+            raise ConnectionLost
         return _understood(answer.status, answer.body)
 
 

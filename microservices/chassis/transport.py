@@ -22,14 +22,14 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import HTTPResponse
 
 CONNECT_SECONDS = 0.5
-MOST_BYTES = 8 << 20
+MAX_BYTES = 8 << 20
 
 
-class Lost(Exception):
+class ConnectionLost(Exception):
     """The connection could not be made, or it broke before the answer was there."""
 
 
-class TooSlow(Exception):
+class DeadlineExceeded(Exception):
     """The answer was not there when the deadline came."""
 
 
@@ -41,18 +41,18 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Exchanges(Protocol):
-    """What a client needs of the wire; a test puts one in that answers by itself."""
+class SupportsSend(Protocol):
+    """What a client needs of a transport; a test passes one that answers by itself."""
 
-    def exchange(
+    def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
     ) -> Answer:
-        """Send a request and read the answer before `deadline`; raises Lost or TooSlow."""
+        """Send a request and read the answer before `deadline`; raises ConnectionLost or DeadlineExceeded."""
         ...
 
 
 class _Late(threading.local):
-    """Connections of this thread on which an answer is overdue; see `hang_up_on_the_late`."""
+    """Connections of this thread on which an answer is overdue; see `close_timed_out_sockets`."""
 
     def __init__(self) -> None:
         self.sockets: list[socket.socket] = []
@@ -61,11 +61,11 @@ class _Late(threading.local):
 _late = _Late()
 
 
-def hang_up_on_the_late() -> None:
+def close_timed_out_sockets() -> None:
     """Close the connections on which an answer of this thread's last call came too late.
 
-    Not before, so that the gateway, which chooses the replica with the fewest requests in flight, sends a repeat to
-    another one than that which does not answer.
+    They are kept open until the call ends, so that the gateway still counts the request there and sends the retry to
+    another replica.
     """
     while _late.sockets:
         _late.sockets.pop().close()
@@ -115,7 +115,7 @@ class DeadlinePool(HTTPConnectionPool):
     ConnectionCls = DeadlineConnection
 
 
-class Wire:
+class Transport:
     """Pooled connections to one address."""
 
     def __init__(self, url: str, pool_size: int) -> None:
@@ -129,10 +129,10 @@ class Wire:
         # which made a call cost 0.61 ms of CPU on the laptop that this was measured on, instead of 0.41.
         self._adapter = self._session.get_adapter(self._url)
 
-    def exchange(
+    def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
     ) -> Answer:
-        """Send a request and read the answer before `deadline`, a time.monotonic(); raises Lost or TooSlow."""
+        """As in SupportsSend; `deadline` is on the clock of time.monotonic()."""
         left = deadline - time.monotonic()
         request = requests.PreparedRequest()
         request.method, request.url, request.body = method, self._url + path, body
@@ -145,9 +145,9 @@ class Wire:
                 content = _read(response.raw)
             return Answer(response.status_code, response.headers.get("Content-Type", ""), content)
         except (requests.ReadTimeout, ReadTimeoutError) as error:
-            raise TooSlow from error
+            raise DeadlineExceeded from error
         except (requests.RequestException, HTTPError) as error:
-            raise Lost from error
+            raise ConnectionLost from error
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -161,6 +161,6 @@ def _read(raw: Any) -> bytes:
     while part := raw.read1(65_536):
         parts.append(part)
         size += len(part)
-        if size > MOST_BYTES:
-            raise Lost
+        if size > MAX_BYTES:
+            raise ConnectionLost
     return b"".join(parts)

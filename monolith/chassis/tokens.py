@@ -1,6 +1,6 @@
-"""Who is asking: reads the bearer token (API) and turns it into an identity, or refuses.
+"""A customer's tokens, EdDSA, checked against the public keys of this shop.
 
-The algorithm is pinned to EdDSA: a token that names another one, or none, is not looked at further.
+The algorithm is pinned: a token that names another one, or none, is refused.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
-from flask import current_app, request
 
-from monolith.errors import Forbidden, NotAuthenticated
+from .errors import NotAuthenticated
 
 ISSUER = AUDIENCE = "shop"
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class TokenVerifier:
             return known
         identity = self._check(token)
         with self._lock:
-            if len(self._verified) >= MOST_REMEMBERED:
+            if len(self._verified) >= MAX_REMEMBERED:
                 self._verified.clear()
             self._verified[token] = identity
         return identity
@@ -65,36 +64,3 @@ class TokenVerifier:
             return Identity(claims["sub"], claims["role"], claims["exp"])
         except (jwt.PyJWTError, KeyError, ValueError):
             raise NotAuthenticated("The token is not valid or has expired; sign in again.") from None
-
-
-def current_identity() -> Identity | None:
-    """The identity behind this request's bearer token; None when it carries none."""
-    header = request.headers.get("Authorization")
-    if header is None:
-        return None
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise NotAuthenticated("Send the token as `Authorization: Bearer <token>`.")
-    return verify_token(token)
-
-
-def verify_token(token: str) -> Identity:
-    """The identity that a token proves, wherever the token came from."""
-    verifier: TokenVerifier = current_app.extensions["token_verifier"]
-    return verifier.verify(token)
-
-
-def require_customer() -> Identity:
-    """The signed-in customer; raises NotAuthenticated when nobody is signed in."""
-    identity = current_identity()
-    if identity is None:
-        raise NotAuthenticated("This needs a signed-in customer.")
-    return identity
-
-
-def require_admin() -> Identity:
-    """The signed-in admin; raises Forbidden for any other customer."""
-    identity = require_customer()
-    if identity.role != "admin":
-        raise Forbidden("Only an admin may do this.")
-    return identity

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 log = logging.getLogger(__name__)
 
 
-class ShopError(Exception):
+class Problem(Exception):
     """Something the shop refuses; a subclass says status, slug and title, its fields become extensions."""
 
     status: ClassVar[int] = 500
@@ -38,45 +38,45 @@ class ShopError(Exception):
         }
 
 
-class NotAuthenticated(ShopError):
+class NotAuthenticated(Problem):
     status, slug, title = 401, "not-authenticated", "Sign in first"
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
 
 
-class Forbidden(ShopError):
+class Forbidden(Problem):
     status, slug, title = 403, "forbidden", "Not allowed"
 
 
-class BodyTooLarge(ShopError):
+class BodyTooLarge(Problem):
     status, slug, title = 413, "body-too-large", "The body is too large"
 
 
-class UnsupportedMediaType(ShopError):
+class UnsupportedMediaType(Problem):
     status, slug, title = 415, "unsupported-media-type", "The body must be JSON"
 
 
-class MalformedJson(ShopError):
+class MalformedJson(Problem):
     status, slug, title = 400, "malformed-json", "The body is not valid JSON"
 
 
-class InvalidRequest(ShopError):
+class InvalidRequest(Problem):
     status, slug, title = 422, "invalid-request", "The request is not valid"
 
 
-class Unavailable(ShopError):
+class Unavailable(Problem):
     status, slug, title = 503, "unavailable", "The shop cannot answer just now"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
 
 
-class NotFoundProblem(ShopError):
+class NotFoundProblem(Problem):
     status, slug, title = 404, "not-found", "There is nothing here"
 
 
-class MethodNotAllowedProblem(ShopError):
+class MethodNotAllowedProblem(Problem):
     status, slug, title = 405, "method-not-allowed", "This cannot be done here"
 
 
-def problem_response(problem: ShopError) -> Response:
+def problem_response(problem: Problem) -> Response:
     """Render a problem as application/problem+json."""
     response = Response(
         json.dumps(problem.to_dict()), status=problem.status, content_type="application/problem+json"
@@ -88,7 +88,7 @@ def problem_response(problem: ShopError) -> Response:
 def init_app(app: Flask) -> None:
     """Answer every error of the API with a problem; the storefront renders its own for pages."""
     app.url_value_preprocessor(_refuse_nul)
-    app.register_error_handler(ShopError, problem_response)
+    app.register_error_handler(Problem, problem_response)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_error)
     app.register_error_handler(PoolTimeoutError, _database_error)
@@ -121,4 +121,4 @@ def _database_error(error: Exception) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     log.error("unexpected error on %s %s", request.method, request.path, exc_info=error)
-    return problem_response(ShopError("The shop made a mistake; it has been logged with the request id."))
+    return problem_response(Problem("The shop made a mistake; it has been logged with the request id."))

@@ -7,16 +7,14 @@ refused, so that nobody can send a price or a status along.
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from monolith.errors import BodyTooLarge, InvalidRequest, MalformedJson, UnsupportedMediaType
+from .errors import BodyTooLarge, InvalidRequest, MalformedJson, UnsupportedMediaType
 
 MAX_BODY_BYTES = 65_536
-SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{1,19}")
 
 
 class Body(BaseModel):
@@ -67,21 +65,6 @@ def query_text(name: str, longest: int) -> str:
     if "\x00" in text:
         raise invalid(name, "must not contain a NUL character")
     return text
-
-
-def query_skus(name: str, most: int) -> list[str]:
-    """The query parameter as a list of SKUs, each once, in the order asked."""
-    skus = [part for part in request.args.get(name, "").split(",") if part]
-    if len(skus) > most:
-        raise invalid(name, f"must name at most {most} products")
-    if not all(is_sku(sku) for sku in skus):
-        raise invalid(name, "must be a comma-separated list of SKUs")
-    return list(dict.fromkeys(skus))
-
-
-def is_sku(text: str) -> bool:
-    """Whether the text has the form of a SKU."""
-    return SKU.fullmatch(text) is not None
 
 
 def invalid(field: str, message: str) -> InvalidRequest:

@@ -15,14 +15,14 @@ from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from monolith.config import Config
-from monolith.database import Database
-from monolith.errors import Unavailable
+from .config import Config
+from .database import Database
+from .errors import Unavailable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-MOST_UNREAD_BYTES = 1 << 20
+MAX_UNREAD_BYTES = 1 << 20
 ENVIRON_KEY = "shop.request_id"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 log = logging.getLogger("shop.requests")
@@ -118,7 +118,7 @@ class Observed:
 
 def _read_the_rest(environ: WSGIEnvironment) -> None:
     # Granian drops a connection on which a body was left unread, and with it the client's next request there.
-    left = MOST_UNREAD_BYTES if environ.get("CONTENT_LENGTH") else 0
+    left = MAX_UNREAD_BYTES if environ.get("CONTENT_LENGTH") else 0
     while left > 0 and (part := environ["wsgi.input"].read(min(left, 65_536))):
         left -= len(part)
 

@@ -14,7 +14,7 @@ from typing import IO
 
 from sqlalchemy import create_engine, make_url, text
 
-from monolith.config import ConfigError
+from .config import ConfigError
 
 OTHERS = text(
     "SELECT count(*) FROM pg_stat_activity"
@@ -22,7 +22,7 @@ OTHERS = text(
 )
 
 
-def share(database_url: str) -> IO[str] | None:
+def shared(database_url: str) -> IO[str] | None:
     """Say that this process serves from the database, as long as the file that is returned is open.
 
     Waits while it is being seeded. None where there is nothing to lock.
@@ -36,7 +36,7 @@ def share(database_url: str) -> IO[str] | None:
 
 
 @contextmanager
-def alone(database_url: str) -> Iterator[None]:
+def exclusive(database_url: str) -> Iterator[None]:
     """Have the database alone; raises ConfigError while somebody serves from it."""
     file = _lock_file(database_url)
     if file is None:

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from microservices.chassis.database import reading, writing
-from microservices.chassis.errors import Problem
-from microservices.chassis.events import publish
-from microservices.orders.models import Order, OrderLine, Outbox, Status, Step
-from microservices.orders.service import as_dict, line_as_dict
+from ..chassis.database import reading, writing
+from ..chassis.errors import Problem
+from ..chassis.events import publish
+from .models import Order, OrderLine, Outbox, Status, Step
+from .service import as_dict, line_as_dict
 
 LEASE_SECONDS = 10.0
 """Longer than any request may take: who has not finished by then has crashed."""
@@ -77,7 +77,7 @@ class Claim:
     fingerprint: str
 
 
-class Found(NamedTuple):
+class StoredCheckout(NamedTuple):
     """An order that was made before, as far as its answer goes."""
 
     id: str
@@ -88,7 +88,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class PricedOrder:
     """An order in the making: its lines are as the catalog's products were when it was priced."""
 
     id: str
@@ -111,7 +111,7 @@ class Draft:
         return as_dict(self.id, status, self.total_cents, self.created_at, map(line_as_dict, self.lines))
 
 
-def draft(customer_id: str, wanted: dict[str, int], products: Sequence[dict[str, Any]]) -> Draft:
+def priced_order(customer_id: str, wanted: dict[str, int], products: Sequence[dict[str, Any]]) -> PricedOrder:
     """An order of these products at their present prices."""
     lines = [
         {
@@ -124,14 +124,14 @@ def draft(customer_id: str, wanted: dict[str, int], products: Sequence[dict[str,
         for product in products
     ]
     created_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Draft(uuid.uuid4().hex, customer_id, created_at, lines)
+    return PricedOrder(uuid.uuid4().hex, customer_id, created_at, lines)
 
 
-def find(claim: Claim) -> Found | None:
+def find(claim: Claim) -> StoredCheckout | None:
     """The order that was made of this claim, if there is one."""
     with reading() as db:
         row = db.execute(BY_KEY, {"customer_id": claim.customer_id, "key": claim.key}).first()
-    return Found(*row) if row else None
+    return StoredCheckout(*row) if row else None
 
 
 def newest_number(customer_id: str) -> int | None:
@@ -147,7 +147,9 @@ def newest_number(customer_id: str) -> int | None:
     return newest.number if newest is not None else None
 
 
-def store(order: Draft, claim: Claim, newest: int | None, step: Step, refusal: Problem | None = None) -> None:
+def save(
+    order: PricedOrder, claim: Claim, newest: int | None, step: Step, refusal: Problem | None = None
+) -> None:
     """Write the order down at its first step.
 
     Raises IntegrityError when the key is taken or another checkout of the customer is under way, and OvertakenError
@@ -172,7 +174,7 @@ def store(order: Draft, claim: Claim, newest: int | None, step: Step, refusal: P
             db.execute(NEW_LINES, [{"order_number": number, **line} for line in order.lines])
 
 
-def confirm(order: Draft) -> bool:
+def confirm(order: PricedOrder) -> bool:
     """The order stands: say so, and put its event into the outbox, in one transaction."""
     with writing() as db:
         number = _advance(db, order.id, Step.PRICED, Step.PAID)
@@ -194,7 +196,7 @@ def finish(order_id: str, before: Step, step: Step) -> None:
         _advance(db, order_id, before, step)
 
 
-def take_over() -> tuple[Draft, Step] | None:
+def take_over() -> tuple[PricedOrder, Step] | None:
     """Take up an order whose checkout was left unfinished; None when there is none, or somebody was faster."""
     now = time.time()
     with reading() as db:
@@ -205,7 +207,7 @@ def take_over() -> tuple[Draft, Step] | None:
         if taken is None:
             return None
         lines = _lines(db, taken.number)
-        return Draft(taken.id, taken.customer_id, taken.created_at, lines), Step(taken.step)
+        return PricedOrder(taken.id, taken.customer_id, taken.created_at, lines), Step(taken.step)
 
 
 def _advance(db: Connection, order_id: str, before: Step, after: Step) -> int | None:
@@ -216,7 +218,7 @@ def _lines(db: Connection, number: int) -> list[dict[str, Any]]:
     return [row._asdict() for row in db.execute(LINES, {"number": number})]
 
 
-def _event(order: Draft, number: int) -> dict[str, Any]:
+def _event(order: PricedOrder, number: int) -> dict[str, Any]:
     return {
         "order_id": order.id,
         "number": number,

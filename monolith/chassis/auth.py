@@ -1,0 +1,41 @@
+"""Who is asking: reads the bearer token of a customer, or refuses."""
+
+from __future__ import annotations
+
+from flask import current_app, request
+
+from .errors import Forbidden, NotAuthenticated
+from .tokens import Identity, TokenVerifier
+
+
+def current_identity() -> Identity | None:
+    """The identity behind this request's bearer token; None when it carries none."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotAuthenticated("Send the token as `Authorization: Bearer <token>`.")
+    return verify_token(token)
+
+
+def verify_token(token: str) -> Identity:
+    """The identity that a token proves, wherever the token came from."""
+    verifier: TokenVerifier = current_app.extensions["token_verifier"]
+    return verifier.verify(token)
+
+
+def require_customer() -> Identity:
+    """The signed-in customer; raises NotAuthenticated when nobody is signed in."""
+    identity = current_identity()
+    if identity is None:
+        raise NotAuthenticated("This needs a signed-in customer.")
+    return identity
+
+
+def require_admin() -> Identity:
+    """The signed-in admin; raises Forbidden for any other customer."""
+    identity = require_customer()
+    if identity.role != "admin":
+        raise Forbidden("Only an admin may do this.")
+    return identity
