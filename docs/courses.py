@@ -1,12 +1,12 @@
 """The tables of docs/teaching.md that the exercises know better: what there is, when, and what goes wrong.
 
-They stand between `<!-- made: NAME -->` and `<!-- /made -->`; the prose around them is written by hand.
+`docs.made` puts them into the page; the prose around them is written by hand.
 """  # noqa: INP001 -- docs/ is no package: this is run from a checkout, never installed
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from exercises.course.course import Course
@@ -14,13 +14,12 @@ from exercises.course.manifest import Track
 from exercises.course.timetable import Entry, timetable
 
 EXERCISES = Path(__file__).resolve().parent.parent / "exercises"
-PLACE = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- /made -->)", re.DOTALL)
 
 
-def filled(text: str) -> str:
-    """The page with its tables made anew; KeyError for a table that nobody knows how to make."""
+def tables() -> dict[str, Callable[[], str]]:
+    """What makes each table, by the name that the page calls it."""
     course = Course(EXERCISES)
-    return PLACE.sub(lambda found: f"{found[1]}\n{TABLES[found[2]](course)}\n{found[3]}", text)
+    return {name: partial(table, course) for name, table in TABLES.items()}
 
 
 def overview(course: Course) -> str:

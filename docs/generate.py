@@ -1,4 +1,4 @@
-"""Writes what the code knows better: the pages settings, topology and commands, and the tables of teaching.
+"""Writes what the code knows better: settings, topology and commands, and the tables of teaching and architecture.
 
 `python -m docs.generate` writes them; `--check` writes nothing and ends with status 1 when one is stale.
 """  # noqa: INP001 -- docs/ is no package: this is run from a checkout, never installed
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docs.courses import filled
+from docs.courses import tables
+from docs.made import filled
+from docs.rooms import PARTS, repository_map
 from microservices.topology import MONOLITH, SPLIT, Service, Topology
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-PARTS = ("monolith", "microservices", "loadtests", "exercises")
 NOTE = "<!-- Written by `python -m docs.generate` from the code: change the code instead. -->\n"
 SETTING = re.compile(r"(SHOP_\S+): (.*?)(?: \(default:? ([^;]*)(; .*)?\))?\.?")
 
@@ -37,7 +38,10 @@ def main() -> int:
         "settings.md": settings_page(),
         "topology.md": topology_page(),
         "commands.md": commands_page(),
-        "teaching.md": filled((DOCS / "teaching.md").read_text(encoding="utf-8")),
+        "teaching.md": filled((DOCS / "teaching.md").read_text(encoding="utf-8"), tables()),
+        "architecture.md": filled(
+            (DOCS / "architecture.md").read_text(encoding="utf-8"), {"map": repository_map}
+        ),
     }
     stale = [name for name, text in pages.items() if not holds(DOCS / name, text)]
     if check and stale:
