@@ -15,8 +15,6 @@ from ..chassis.errors import Problem
 from .models import Reservation, ReservedLine, Status, Stock
 
 AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
-
-AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
 THESE = Stock.sku == bindparam("what")
 QUANTITY: BindParameter[int] = bindparam("quantity")
 TAKE = (
