@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test acceptance chaos exercises selftest lint types imports format check mutants bench lock clean
+.PHONY: help install dev demo test compare acceptance chaos exercises selftest lint types imports format check mutants bench lock clean
 
 bin := .venv/bin
 # What promises seconds or cores wants the machine to itself; what is only right or wrong can share it.
@@ -56,6 +56,9 @@ mutants: dev  ## take out what keeps the shops correct, piece by piece: the test
 
 bench: install  ## CPU and requests/s per endpoint (floor, monolith, split), and what the lab's instruments are worth
 	@$(bin)/python -m loadtests.bench
+
+compare: install  ## how a module differs between the shops: M=orders, HTML=FILE for a page; without M, all eight
+	@$(bin)/python -m docs.pair $(M) $(if $(HTML),--html "$(HTML)")
 
 selftest: install  ## the lab proves itself: simulated trials, then real shops and real faults (a quiet machine, 5 minutes)
 	@$(bin)/loadtests selftest --real

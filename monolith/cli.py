@@ -6,7 +6,6 @@ Imports happen inside the commands: `serve` must not load the shop in the proces
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import time
 from pathlib import Path
@@ -14,10 +13,6 @@ from pathlib import Path
 import click
 
 from .chassis.config import Config, ConfigError
-
-BACKPRESSURE = 512
-"""Requests that may wait in the server, as many as before a service of the split."""
-STOP_SECONDS = 10
 
 
 def main() -> None:
@@ -39,29 +34,14 @@ def cli() -> None:
 @click.option("--port", type=int, help="Port to listen on (default: SHOP_PORT or 8000).")
 def serve(host: str, port: int | None) -> None:
     """Serve the shop until Ctrl-C."""
-    config = Config.from_env(os.environ if port is None else {**os.environ, "SHOP_PORT": str(port)})
-    _require_a_shop(config)
-    _require_free_port(host, config.port)
-
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-    from granian.server import Server
-
+    from .chassis import server
     from .wsgi import load
 
+    config = Config.from_env(os.environ if port is None else {**os.environ, "SHOP_PORT": str(port)})
+    _require_a_shop(config)
+    server.require_free_port(host, config.port, "choose another with --port")
     print(f"The monolith listens on http://{host}:{config.port} (Ctrl-C ends it).", flush=True)
-    Server(
-        "monolith.app:serving_app",
-        address=host,
-        port=config.port,
-        interface=Interfaces.WSGI,
-        workers=1,
-        blocking_threads=config.threads,
-        backpressure=BACKPRESSURE,
-        websockets=False,
-        log_level=LogLevels.error,
-        workers_kill_timeout=STOP_SECONDS,
-    ).serve(target_loader=load, wrap_loader=False)
+    server.serve("monolith.app", load, host, config.port, config.threads)
 
 
 @cli.command()
@@ -112,18 +92,6 @@ def _require_a_shop(config: Config) -> None:
     file = config.database_url.removeprefix("sqlite:///")
     if file != config.database_url and not Path(file).exists():
         raise ConfigError(f"There is no shop in {file} yet; run `monolith seed` first.")
-
-
-def _require_free_port(host: str, port: int) -> None:
-    # The server shares its port (SO_REUSEPORT), so a second one would start and take half of the requests.
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ConfigError(
-                f"Cannot listen on {host}:{port} ({error.strerror}); choose another with --port."
-            ) from None
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from collections.abc import Callable
+from typing import Any
 
 
-def load() -> Flask:
-    """The application, with logging set up for this process."""
+def load(_target: str) -> Callable[..., Any]:
+    """The WSGI application, with logging set up for this process."""
     import os
 
     from .app import serving_app
@@ -14,4 +15,5 @@ def load() -> Flask:
     from .chassis.observability import configure_logging
 
     configure_logging(Config.from_env(os.environ).log_level)
-    return serving_app()
+    wsgi: Callable[..., Any] = serving_app().wsgi_app
+    return wsgi

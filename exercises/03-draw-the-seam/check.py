@@ -42,7 +42,7 @@ LOCAL, FEED, LEARNING = (
 WITH_A_FAKE = """
 import json, os
 
-def load():
+def load(target):
     from monolith.app import create_app
     from monolith.recommendations.interface import RecommendationsUnavailable
 
@@ -78,7 +78,7 @@ def note(connection, cursor, statement, parameters, context, executemany):
             with open(os.environ["TRACE"], "a") as trace:
                 trace.write(json.dumps([table, OWNERS[table], *(frames or [["the shop", 0]])[0]]) + "\\n")
 
-def load():
+def load(target):
     from monolith.app import serving_app
     from sqlalchemy import Engine, event
 

@@ -33,14 +33,16 @@ class Ordered(Body):
 @api.get("/api/cart")
 def read() -> dict[str, Any]:
     """Show the customer's cart."""
-    return service.read(require_customer().customer_id)
+    customer_id = require_customer().customer_id
+    return service.read(customer_id)
 
 
 @api.put("/api/cart/items/<sku>")
 def put(sku: str) -> dict[str, Any]:
     """Put a product into the cart, or change how many."""
     customer_id = require_customer().customer_id
-    return service.put(customer_id, sku, body(Quantity).quantity)
+    wanted = body(Quantity)
+    return service.put(customer_id, sku, wanted.quantity)
 
 
 @api.delete("/api/cart/items/<sku>")

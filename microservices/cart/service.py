@@ -5,7 +5,7 @@ Prices are not kept here: a cart shows today's prices, which the catalog is aske
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
@@ -69,9 +69,8 @@ def put(customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
     with writing() as db:
         _set(db, customer_id, sku, quantity)
         quantities = lines(db, customer_id)
-    if (
-        not products.keys() >= quantities.keys()
-    ):  # another request of this customer put something in meanwhile
+    if not products.keys() >= quantities.keys():
+        # Another request of this customer put something in meanwhile.
         products = clients.products(quantities)
     return _priced(quantities, products)
 
@@ -108,15 +107,23 @@ def _set(db: Connection, customer_id: str, sku: str, quantity: int) -> None:
 
 
 def _priced(quantities: Mapping[str, int], products: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return _as_dict(
+        (sku, products[sku]["name"], products[sku]["price_cents"], quantity)
+        for sku, quantity in quantities.items()
+        if sku in products
+    )
+
+
+def _as_dict(lines: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """The cart as the API shows it."""
     items = [
         {
             "sku": sku,
-            "name": products[sku]["name"],
-            "unit_price_cents": products[sku]["price_cents"],
+            "name": name,
+            "unit_price_cents": unit_price_cents,
             "quantity": quantity,
-            "line_total_cents": products[sku]["price_cents"] * quantity,
+            "line_total_cents": unit_price_cents * quantity,
         }
-        for sku, quantity in quantities.items()
-        if sku in products
+        for sku, name, unit_price_cents, quantity in lines
     ]
     return {"items": items, "total_cents": sum(item["line_total_cents"] for item in items)}

@@ -1,22 +1,20 @@
 """Serve one replica: `python -m microservices.chassis.serve microservices.<name>.app`.
 
-The parent only watches: the application is imported in the worker that Granian forks, so that a service costs
-its memory once.
+The service is imported in the worker, see server.py.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-import socket
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
 from .config import Config, ConfigError
+from .server import require_free_port, serve
 
-STOP_SECONDS = 10
 USAGE = "Give the module to serve: python -m microservices.chassis.serve microservices.catalog.app"
 
 
@@ -24,11 +22,11 @@ def main(arguments: list[str]) -> int:
     """Serve until told to stop; the exit status."""
     try:
         target, config = _read(arguments)
-        _refuse_taken_port(config.host, config.port)
+        require_free_port(config.host, config.port, "set SHOP_PORT to a free one")
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         return 2
-    _serve(target, config)
+    serve(target, load, config.host, config.port, config.threads)
     return 0
 
 
@@ -60,37 +58,6 @@ def _read(arguments: list[str]) -> tuple[str, Config]:
     if found is None:
         raise ConfigError(f"There is no module {target}. {USAGE}")
     return target, Config.from_env(target.split(".")[-2], os.environ)
-
-
-def _serve(target: str, config: Config) -> None:
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-    from granian.server.mp import MPServer
-
-    MPServer(
-        target,
-        address=config.host,
-        port=config.port,
-        interface=Interfaces.WSGI,
-        workers=1,
-        blocking_threads=config.threads,
-        backpressure=512,
-        websockets=False,
-        log_level=LogLevels.critical,
-        workers_kill_timeout=STOP_SECONDS,
-    ).serve(target_loader=load)
-
-
-def _refuse_taken_port(host: str, port: int) -> None:
-    """Granian shares a port with whoever listens there already: half of the requests would go astray."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ConfigError(
-                f"Cannot listen on {host}:{port} ({error.strerror}); set SHOP_PORT to a free one."
-            ) from None
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, select
@@ -47,8 +47,8 @@ def show(db: Connection, customer_id: str, order_id: str) -> dict[str, Any]:
 
 def _with_lines(db: Connection, orders: Sequence[Any]) -> list[dict[str, Any]]:
     lines: dict[int, list[dict[str, Any]]] = {order.number: [] for order in orders}
-    for row in db.execute(LINES, {"numbers": list(lines)}):
-        lines[row.order_number].append(line_as_dict(row._asdict()))
+    for number, sku, name, unit_price_cents, quantity in db.execute(LINES, {"numbers": list(lines)}):
+        lines[number].append(line_as_dict(sku, name, unit_price_cents, quantity))
     return [
         as_dict(order.id, STATUS[Step(order.step)], order.total_cents, order.created_at, lines[order.number])
         for order in orders
@@ -56,24 +56,24 @@ def _with_lines(db: Connection, orders: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def as_dict(
-    order_id: str, status: str, total_cents: int, created_at: str, lines: Iterable[dict[str, Any]]
+    order_id: str, status: str, total_cents: int, created_at: str, lines: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """An order as the API shows it."""
     return {
         "id": order_id,
         "status": status,
-        "items": list(lines),
+        "items": lines,
         "total_cents": total_cents,
         "created_at": created_at,
     }
 
 
-def line_as_dict(line: Mapping[str, Any]) -> dict[str, Any]:
+def line_as_dict(sku: str, name: str, unit_price_cents: int, quantity: int) -> dict[str, Any]:
     """A line of an order as the API shows it."""
     return {
-        "sku": line["sku"],
-        "name": line["name"],
-        "unit_price_cents": line["unit_price_cents"],
-        "quantity": line["quantity"],
-        "line_total_cents": line["unit_price_cents"] * line["quantity"],
+        "sku": sku,
+        "name": name,
+        "unit_price_cents": unit_price_cents,
+        "quantity": quantity,
+        "line_total_cents": unit_price_cents * quantity,
     }

@@ -108,7 +108,11 @@ class PricedOrder:
 
     def to_dict(self, status: Status) -> dict[str, Any]:
         """The order as the API shows it."""
-        return as_dict(self.id, status, self.total_cents, self.created_at, map(line_as_dict, self.lines))
+        lines = [
+            line_as_dict(line["sku"], line["name"], line["unit_price_cents"], line["quantity"])
+            for line in self.lines
+        ]
+        return as_dict(self.id, status, self.total_cents, self.created_at, lines)
 
 
 def priced_order(customer_id: str, wanted: dict[str, int], products: Sequence[dict[str, Any]]) -> PricedOrder:

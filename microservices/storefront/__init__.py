@@ -1,1 +1,1 @@
-"""Storefront: the HTML pages that a shopper sees; it owns no data and asks every other service for its own."""
+"""Storefront: the HTML pages that a shopper sees; it owns no data and asks the others for theirs."""

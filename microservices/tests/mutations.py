@@ -196,8 +196,8 @@ MUTATIONS = (
     Mutation(
         "monolith: stock is sold only where there is enough",
         "monolith/inventory/service.py",
-        '    .where(Stock.sku == bindparam("what"), Stock.available >= bindparam("quantity"))',
-        '    .where(Stock.sku == bindparam("what"))',
+        "    .where(THESE, Stock.available >= QUANTITY)",
+        "    .where(THESE)",
         (RACES,),
     ),
     Mutation(

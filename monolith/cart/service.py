@@ -6,6 +6,7 @@ three couplings that keep this shop in one piece.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
@@ -48,18 +49,7 @@ class CartFull(Problem):
 
 def read(db: Connection, customer_id: str) -> dict[str, Any]:
     """The cart with today's names and prices."""
-    rows = db.execute(CART, {"customer_id": customer_id})
-    items = [
-        {
-            "sku": sku,
-            "name": name,
-            "unit_price_cents": price,
-            "quantity": quantity,
-            "line_total_cents": price * quantity,
-        }
-        for sku, name, price, quantity in rows
-    ]
-    return {"items": items, "total_cents": sum(item["line_total_cents"] for item in items)}
+    return _as_dict(db.execute(CART, {"customer_id": customer_id}))
 
 
 def put(db: Connection, customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
@@ -92,3 +82,18 @@ def _set(db: Connection, customer_id: str, sku: str, quantity: int) -> None:
     if is_new and db.execute(COUNT, {"who": customer_id}).scalar_one() >= MAX_LINES:
         raise CartFull(f"A cart holds at most {MAX_LINES} different products; remove one first.")
     SET.execute(db, {"customer_id": customer_id, "sku": sku, "quantity": quantity})
+
+
+def _as_dict(lines: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """The cart as the API shows it."""
+    items = [
+        {
+            "sku": sku,
+            "name": name,
+            "unit_price_cents": unit_price_cents,
+            "quantity": quantity,
+            "line_total_cents": unit_price_cents * quantity,
+        }
+        for sku, name, unit_price_cents, quantity in lines
+    ]
+    return {"items": items, "total_cents": sum(item["line_total_cents"] for item in items)}

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from ..catalog import UnknownProduct
 from ..chassis.errors import Problem
 from .models import Stock
 
 AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
+THESE = Stock.sku == bindparam("what")
+QUANTITY: BindParameter[int] = bindparam("quantity")
 SELL = (
     update(Stock)
-    .where(Stock.sku == bindparam("what"), Stock.available >= bindparam("quantity"))
-    .values(available=Stock.available - bindparam("quantity"), sold=Stock.sold + bindparam("quantity"))
+    .where(THESE, Stock.available >= QUANTITY)
+    .values(available=Stock.available - QUANTITY, sold=Stock.sold + QUANTITY)
     .returning(Stock.sku)
 )
 
@@ -42,9 +44,8 @@ def availability(db: Connection, sku: str) -> dict[str, Any]:
 
 def set_available(db: Connection, sku: str, available: int) -> dict[str, Any]:
     """Set how many can be bought, as after a delivery or a count; raises UnknownProduct."""
-    db.execute(
-        update(Stock).where(Stock.sku == sku).values(available=available, received=available + Stock.sold)
-    )
+    received = available + Stock.sold
+    db.execute(update(Stock).where(Stock.sku == sku).values(available=available, received=received))
     return availability(db, sku)
 
 

@@ -47,22 +47,32 @@ def show(db: Connection, customer_id: str, order_id: str) -> dict[str, Any]:
 def _with_lines(db: Connection, orders: Sequence[Any]) -> list[dict[str, Any]]:
     lines: dict[int, list[dict[str, Any]]] = {order.number: [] for order in orders}
     for number, sku, name, unit_price_cents, quantity in db.execute(LINES, {"numbers": list(lines)}):
-        lines[number].append(
-            {
-                "sku": sku,
-                "name": name,
-                "unit_price_cents": unit_price_cents,
-                "quantity": quantity,
-                "line_total_cents": unit_price_cents * quantity,
-            }
-        )
+        lines[number].append(line_as_dict(sku, name, unit_price_cents, quantity))
     return [
-        {
-            "id": order.id,
-            "status": order.status,
-            "items": lines[order.number],
-            "total_cents": order.total_cents,
-            "created_at": order.created_at,
-        }
+        as_dict(order.id, order.status, order.total_cents, order.created_at, lines[order.number])
         for order in orders
     ]
+
+
+def as_dict(
+    order_id: str, status: str, total_cents: int, created_at: str, lines: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """An order as the API shows it."""
+    return {
+        "id": order_id,
+        "status": status,
+        "items": lines,
+        "total_cents": total_cents,
+        "created_at": created_at,
+    }
+
+
+def line_as_dict(sku: str, name: str, unit_price_cents: int, quantity: int) -> dict[str, Any]:
+    """A line of an order as the API shows it."""
+    return {
+        "sku": sku,
+        "name": name,
+        "unit_price_cents": unit_price_cents,
+        "quantity": quantity,
+        "line_total_cents": unit_price_cents * quantity,
+    }

@@ -22,6 +22,11 @@ class PaymentTimedOut(Problem):
 
 def capture(db: Connection, order_id: str, amount_cents: int, card_number: str) -> None:
     """Take the money for an order; raises PaymentDeclined or PaymentTimedOut, and then no money was taken."""
+    _charge(order_id, card_number)
+    db.execute(CAPTURED, {"order_id": order_id, "captured_cents": amount_cents, "refunded_cents": 0})
+
+
+def _charge(order_id: str, card_number: str) -> None:
     timeout: float = current_app.extensions["config"].payment_timeout
     try:
         provider.charge(order_id, card_number, timeout)
@@ -29,4 +34,3 @@ def capture(db: Connection, order_id: str, amount_cents: int, card_number: str) 
         raise PaymentDeclined("The card was declined; try another one.") from None
     except provider.TimedOut:
         raise PaymentTimedOut("The payment provider did not answer in time; nothing was charged.") from None
-    db.execute(CAPTURED, {"order_id": order_id, "captured_cents": amount_cents, "refunded_cents": 0})

@@ -1,4 +1,4 @@
-"""Storefront: the HTML pages that a shopper sees; it owns no data and asks every other module for its own."""
+"""Storefront: the HTML pages that a shopper sees; it owns no data and asks the others for theirs."""
 
 from . import buying, entrance
 from .routes import pages
