@@ -1,4 +1,4 @@
-"""The essay's diagram is the topology, and each of its cons names a row or a test that exists."""
+"""The essay's diagram is the topology; each of its cons, and each row that is said to hold, names what exists."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from microservices.topology import SPLIT
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
 EVIDENCE = re.compile(r"\[(?P<experiment>[a-z-]+)\]\([^)]*\)|\*(?P<row>[^*]+)\*|`(?P<test>test_\w+)`")
 
 
-def section(heading: str) -> str:
+def section(page: str, heading: str) -> str:
     """The text below a heading, up to the next of its level."""
-    found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
-    assert found, f"concepts.md has no heading {heading}"
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert found, f"{page} has no heading {heading}"
     return found[1]
 
 
@@ -31,7 +31,7 @@ def edges(diagram: str) -> set[tuple[str, str]]:
 
 def cons() -> list[tuple[str, str]]:
     """Each con with the cell that says what shows it."""
-    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", section("Cons"), re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", section("concepts.md", "Cons"), re.MULTILINE)
     return [row for row in rows if row[0] != "con"]
 
 
@@ -66,7 +66,7 @@ def missing(cell: str) -> list[str]:
 
 
 def test_the_diagram_shows_who_calls_whom() -> None:
-    split = section("Diagram").split("```mermaid")[2]
+    split = section("concepts.md", "Diagram").split("```mermaid")[2]
     public = {("gateway", service.name) for service in SPLIT.services if service.paths}
     calls = {(service.name, needed) for service in SPLIT.services for needed in service.needs}
     assert edges(split) == public | calls
@@ -78,6 +78,14 @@ def test_the_diagram_shows_who_calls_whom() -> None:
 def test_a_con_names_what_shows_it_or_says_that_nothing_does(con: str, cell: str) -> None:
     assert cell.startswith("nothing") or EVIDENCE.search(cell), f"nothing shows: {con}"
     assert missing(cell) == []
+
+
+def test_the_rows_that_hold_across_machines_are_rows() -> None:
+    table = section("experiments.md", "Your run beside ours")
+    rows = re.findall(r"^\|.+?\| (.+?) \|", table, re.MULTILINE)
+    named = [found["row"] for cell in rows for found in EVIDENCE.finditer(cell) if found["row"]]
+    assert len(named) > 15
+    assert [each for cell in rows for each in missing(cell)] == []
 
 
 def test_a_row_and_a_test_that_are_not_there_are_found() -> None:
