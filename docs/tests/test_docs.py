@@ -117,6 +117,8 @@ def exists(command: list[str]) -> bool:
     program = command[0].rpartition("/")[2]
     if program == "make":
         return all(word in make_targets() for word in command[1:] if "=" not in word)
+    if program == "locust":
+        return all((ROOT / file).is_file() for file in command[command.index("-f") + 1].split(","))
     return program not in COMMANDS or command_exists([program, *command[1:]])
 
 
@@ -184,7 +186,11 @@ def test_every_setting_that_the_code_reads_has_a_row() -> None:
 def test_a_dead_link_and_a_wrong_command_are_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "# A page\n[here](#a-page) [gone](gone.md) [lost](#lost)\n```sh\nX=1 make nothing | cat\nmake test # all\n```\n"
+        "# A page\n[here](#a-page) [gone](gone.md) [lost](#lost)\n```sh\nX=1 make nothing | cat\nmake test # all\n"
+        "locust -f loadtests/locustfile.py,gone.py\n```\n"
     )
     assert dead_links(page) == ["gone.md", "#lost"]
-    assert wrong_commands(page) == ["X=1 make nothing | cat"]
+    assert wrong_commands(page) == [
+        "X=1 make nothing | cat",
+        "locust -f loadtests/locustfile.py,gone.py",
+    ]
