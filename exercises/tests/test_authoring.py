@@ -16,7 +16,7 @@ from exercises.authoring.saving import edit, merge, save
 from exercises.course.course import Course
 from exercises.course.timetable import timetable
 from exercises.errors import ExerciseError
-from exercises.tests import tiny
+from exercises.tests import made_up
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_what_was_not_changed_is_saved_as_it_was(unfold):
 
 
 def test_a_fix_in_an_early_state_is_carried_into_every_later_overlay_of_that_file(unfold):
-    fixed = '"""Greetings."""\n\n' + tiny.HELLO
+    fixed = '"""Greetings."""\n\n' + made_up.HELLO
     saved, course = unfold("hello", "solution", greeting=fixed)
     assert saved.written == ["01-hello/solution/monolith/greeting.py"]
     assert "01-hello/wrong/prints/monolith/greeting.py" in saved.carried
@@ -72,7 +72,7 @@ def test_a_new_file_becomes_part_of_the_overlay_and_of_all_that_lies_over_it(unf
 
 def test_a_file_that_is_as_below_again_leaves_the_overlay(unfold, own_course):
     saved, _ = unfold(
-        "hello", "solution", greeting=tiny.FILES["exercises/01-hello/start/monolith/greeting.py"]
+        "hello", "solution", greeting=made_up.text("exercises/01-hello/start/monolith/greeting.py")
     )
     assert saved.removed == ["01-hello/solution/monolith/greeting.py"]
     assert not (own_course / "01-hello/solution/monolith/greeting.py").exists()

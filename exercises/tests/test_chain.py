@@ -7,7 +7,7 @@ import pytest
 from exercises.authoring.manuscript import problems
 from exercises.course.course import Course, Tree
 from exercises.errors import CourseError
-from exercises.tests import tiny
+from exercises.tests import made_up
 from exercises.tests.test_manifests import change
 
 
@@ -22,14 +22,13 @@ def test_a_workspace_begins_as_the_base_without_what_is_left_out(course):
 
 def test_each_state_is_the_one_before_with_its_overlay(course):
     hello, bye, tidy = course.steps
-    assert (
-        texts(course.state(hello, "start"))["monolith/greeting.py"]
-        == tiny.FILES["exercises/01-hello/start/monolith/greeting.py"]
+    assert texts(course.state(hello, "start"))["monolith/greeting.py"] == made_up.text(
+        "exercises/01-hello/start/monolith/greeting.py"
     )
-    assert texts(course.state(hello, "solution"))["monolith/greeting.py"] == tiny.HELLO
-    assert texts(course.state(bye, "start"))["monolith/greeting.py"].endswith(tiny.HELLO)
-    assert texts(course.state(bye, "solution"))["monolith/farewell.py"] == tiny.BYE
-    assert texts(course.state(tidy, "solution"))["monolith/farewell.py"] == tiny.BYE
+    assert texts(course.state(hello, "solution"))["monolith/greeting.py"] == made_up.HELLO
+    assert texts(course.state(bye, "start"))["monolith/greeting.py"].endswith(made_up.HELLO)
+    assert texts(course.state(bye, "solution"))["monolith/farewell.py"] == made_up.BYE
+    assert texts(course.state(tidy, "solution"))["monolith/farewell.py"] == made_up.BYE
 
 
 def test_a_reference_is_taken_from_the_repository(course):
@@ -65,7 +64,7 @@ def test_the_made_up_course_is_without_a_flaw(course):
     [
         (
             "02-bye/solution/monolith/greeting.py",
-            "GREETINGS = 1\n\n\n" + tiny.HELLO,
+            "GREETINGS = 1\n\n\n" + made_up.HELLO,
             "equal to the state before",
         ),
         ("02-bye/solution/docs/more.txt", "MORE = 1\n", "equal to the repository's file"),

@@ -1,0 +1,5 @@
+import os
+
+
+def bye(name):
+    os._exit(1)
