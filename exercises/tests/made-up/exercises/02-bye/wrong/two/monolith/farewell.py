@@ -1,5 +1,0 @@
-import os
-
-
-def bye(name):
-    os._exit(1)

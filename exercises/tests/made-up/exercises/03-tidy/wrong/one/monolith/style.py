@@ -1,1 +1,0 @@
-STYLE = "older"
