@@ -18,6 +18,8 @@ from exercises.checks.loading import checks_of
 from exercises.checks.results import Outcome, Report, Verdict
 from exercises.checks.runner import Choice, run_checks
 from exercises.course.course import Course, Step
+from exercises.course.manifest import Alternative, Mistake
+from exercises.errors import CourseError
 
 ACCEPTANCE = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "loadtests/contract/acceptance", "--shop-url")
 ACCEPTANCE_SECONDS = 300.0
@@ -63,10 +65,14 @@ def attempt(
     choice = choice or _choice(trial, load=load)
     if choice is None:
         return Verified(trial, "", 0.0)
+    try:
+        tree = trial.tree_of.result
+    except CourseError as error:
+        return Verified(trial, str(error), 0.0)
     folder = Path(tempfile.mkdtemp(prefix="exercises-"))
     try:
         workspace = folder / "workspace"
-        course.write(trial.tree_of.result, workspace)
+        course.write(tree, workspace)
         report = run_checks(course, trial.step, workspace, folder / "home", choice=choice, seed=seed)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -105,12 +111,11 @@ def accept(course: Course, step: Step, say: Callable[[str], None] = lambda _: No
 
 
 def _choice(trial: Trial, *, load: bool) -> Choice | None:
-    kind, _, name = trial.which.partition("/")
-    if kind == "wrong":
-        wrong = next(each for each in trial.step.manifest.wrong if each.name == name)
+    wrong = trial.tree_of.variant
+    if isinstance(wrong, Mistake):
         check = next(each for each in checks_of(trial.step) if each.id == wrong.check)
         return None if check.load and not load else Choice(quick=not load, earlier=False, only=(wrong.check,))
-    return Choice(quick=not load, earlier=kind == "solution")
+    return Choice(quick=not load, earlier=trial.which == "solution")
 
 
 def _judge(trial: Trial, report: Report) -> tuple[str, bool]:
@@ -118,16 +123,15 @@ def _judge(trial: Trial, report: Report) -> tuple[str, bool]:
     seen = {verdict: [o for o in report.outcomes if o.verdict is verdict] for verdict in Verdict}
     if seen[Verdict.TOOL_ERROR]:
         return _told(seen[Verdict.TOOL_ERROR][0]), False
-    kind, _, name = trial.which.partition("/")
-    if kind in {"solution", "alt"}:
+    wrong = trial.tree_of.variant
+    if isinstance(wrong, Alternative) or trial.which == "solution":
         if seen[Verdict.NOT_YET]:
             return _told(seen[Verdict.NOT_YET][0]), False
-    elif kind == "start":
+    elif wrong is None:
         if not seen[Verdict.NOT_YET] and not seen[Verdict.INCONCLUSIVE]:
             skipped = bool(seen[Verdict.SKIPPED])
             return ("" if skipped else "every check passes before anything was done"), False
     else:
-        wrong = next(each for each in trial.step.manifest.wrong if each.name == name)
         if not seen[Verdict.NOT_YET] and not seen[Verdict.INCONCLUSIVE]:
             return f"the check {wrong.check} passes", False
         for outcome in seen[Verdict.NOT_YET]:

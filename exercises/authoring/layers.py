@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exercises.course.course import Course, Step, Tree
+from exercises.course.manifest import Alternative, Mistake
 from exercises.errors import ExerciseError
 
 
@@ -14,16 +15,35 @@ from exercises.errors import ExerciseError
 class Layer:
     """One overlay: what it lies over, and what comes out."""
 
+    course: Course
     step: Step
     which: str
     """start, solution, alt/NAME or wrong/NAME."""
-    below: Tree
-    result: Tree
+
+    @property
+    def below(self) -> Tree:
+        """What its own files are laid over."""
+        return self.course.below(self.step, self.which)
+
+    @property
+    def result(self) -> Tree:
+        """What comes out; CourseError when the overlay does not fit."""
+        return self.course.state(self.step, self.which)
+
+    @property
+    def variant(self) -> Alternative | Mistake | None:
+        """What exercise.toml says of it; None for the start and the solution."""
+        return self.step.manifest.variants.get(self.which)
 
     @property
     def folder(self) -> Path:
         """Where its own files are."""
         return self.step.folder / self.which
+
+    @property
+    def patch(self) -> Path:
+        """Where what differs little is kept, if it is an answer beside the solution."""
+        return self.step.patch(self.which)
 
     @property
     def label(self) -> str:
@@ -33,35 +53,19 @@ class Layer:
 
 def layer(course: Course, step: Step, which: str) -> Layer:
     """One of an exercise's states, by the name of its folder."""
-    kind, _, name = which.partition("/")
-    if which == "start":
-        before = course.before(step)
-        below = course.state(before, "solution") if before else course.base
-        return Layer(step, which, below, course.state(step, "start"))
-    if which == "solution":
-        return Layer(step, which, course.state(step, "start"), course.state(step, "solution"))
-    known = {
-        "alt": [alt.name for alt in step.manifest.alt],
-        "wrong": [wrong.name for wrong in step.manifest.wrong],
-    }
-    if name not in known.get(kind, []):
-        choices = ["start", "solution", *(f"{k}/{each}" for k, names in known.items() for each in names)]
+    known = ["start", "solution", *step.manifest.variants]
+    if which not in known:
         raise ExerciseError(
-            f"{step.label} has no {which!r}; there are {', '.join(choices)} (see exercise.toml)."
+            f"{step.label} has no {which!r}; there are {', '.join(known)} (see exercise.toml)."
         )
-    result = course.alternative(step, name) if kind == "alt" else course.mistake(step, name)
-    return Layer(step, which, course.state(step, "solution"), result)
+    return Layer(course, step, which)
 
 
 def layers(course: Course) -> Iterator[Layer]:
     """Every overlay, in the order in which they are laid; those beside a solution follow it."""
     for step in course.steps:
-        yield layer(course, step, "start")
-        yield layer(course, step, "solution")
-        for alt in step.manifest.alt:
-            yield layer(course, step, f"alt/{alt.name}")
-        for wrong in step.manifest.wrong:
-            yield layer(course, step, f"wrong/{wrong.name}")
+        for which in ("start", "solution", *step.manifest.variants):
+            yield Layer(course, step, which)
 
 
 def lies_over(course: Course, later: Layer, target: Layer) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import textwrap
 from collections.abc import Iterator
@@ -23,7 +22,11 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 def problems(course: Course) -> Iterator[str]:
     """Each as a sentence; none when all is well."""
     for each in layers(course):
-        yield from _stored_twice(course, each)
+        try:
+            yield from _stored_twice(course, each)
+            yield from _no_python(each)
+        except ExerciseError as error:
+            yield str(error)
     for step in course.steps:
         for look in (_checks, _variants, _texts, _hints, _code_in_the_readme):
             try:
@@ -40,31 +43,27 @@ def problems(course: Course) -> Iterator[str]:
 
 
 def _stored_twice(course: Course, each: Layer) -> Iterator[str]:
+    began = course.state(each.step, "start") if each.variant else {}
     for place in files.theirs(each.folder):
         content = (each.folder / place).read_bytes()
         if each.result.get(place) != each.folder / place:
-            yield f"{each.label}/{place} is never used: [reference] of exercise.toml takes its place."
+            yield f"{each.label}/{place} is never used: [reference] of exercise.toml or a patch takes its place."
         elif place in each.below and each.below[place].read_bytes() == content:
             yield f"{each.label}/{place} is equal to the state before; remove it."
-        elif files.content(course.repository / place) == content and not _is_removed_later(each, place):
+        elif place in began and began[place].read_bytes() == content:
+            yield f"{each.label}/{place} is as the exercise began; name it in keep of exercise.toml instead."
+        elif each.variant is None and files.content(course.repository / place) == content:
             yield f"{each.label}/{place} is equal to the repository's file; name it in [reference] instead."
-        elif (
-            place.endswith(".py") and not each.which.startswith("wrong/") and (error := _not_python(content))
-        ):
-            yield f"{each.label}/{place} is not Python: {error}."
 
 
-def _not_python(content: bytes) -> str:
-    try:
-        ast.parse(content)
-    except (SyntaxError, ValueError) as error:
-        return str(error)
-    return ""
-
-
-def _is_removed_later(each: Layer, place: str) -> bool:
-    """An alternative or a mistake cannot name references, so it may hold a copy."""
-    return each.which not in {"start", "solution"} and place not in each.below
+def _no_python(each: Layer) -> Iterator[str]:
+    below = each.below
+    for place, file in each.result.items():
+        if place.endswith(".py") and file != below.get(place):
+            try:
+                compile(file.read_bytes(), place, "exec", dont_inherit=True)
+            except (SyntaxError, ValueError) as error:
+                yield f"{each.label}/{place} is not Python: {error}."
 
 
 def _checks(course: Course, step: Step) -> Iterator[str]:
@@ -80,21 +79,21 @@ def _checks(course: Course, step: Step) -> Iterator[str]:
 
 
 def _variants(_course: Course, step: Step) -> Iterator[str]:
-    for kind, least, variants in (
-        ("alt", MIN_ALT, [alt.name for alt in step.manifest.alt]),
-        ("wrong", MIN_WRONG, [wrong.name for wrong in step.manifest.wrong]),
-    ):
-        if len(variants) < least:
-            yield f"{step.label} has {len(variants)} {kind}; it needs {least}."
-        there = {path.name for path in (step.folder / kind).glob("*") if path.is_dir()}
-        for odd in sorted(there ^ set(variants)):
-            if odd in there or not _removes(step, kind, odd):
-                yield f"{step.label}/{kind}/{odd} is in exercise.toml or a folder, but not both."
-
-
-def _removes(step: Step, kind: str, name: str) -> bool:
-    known = step.manifest.alt if kind == "alt" else step.manifest.wrong
-    return any(each.name == name and each.remove for each in known)
+    named = step.manifest.variants
+    for kind, least in (("alt", MIN_ALT), ("wrong", MIN_WRONG)):
+        count = sum(which.startswith(kind) for which in named)
+        if count < least:
+            yield f"{step.label} has {count} {kind}; it needs {least}."
+        there = {path.name.removesuffix(".patch") for path in (step.folder / kind).glob("[!.]*")}
+        for name in sorted(there):
+            if f"{kind}/{name}" not in named:
+                yield f"{step.label}/{kind}/{name} is not in exercise.toml."
+    for which, variant in named.items():
+        folder, patch = step.folder / which, step.patch(which)
+        if not (folder.is_dir() or patch.is_file() or variant.remove or variant.keep):
+            yield f"{step.label}/{which} is in exercise.toml, but there is neither a patch nor a folder of it."
+        if patch.is_file() and _text(patch).partition("\n")[0] != variant.says:
+            yield f"{step.label}/{which}.patch must begin with the line of exercise.toml: {variant.says}"
 
 
 def _texts(_course: Course, step: Step) -> Iterator[str]:

@@ -6,16 +6,16 @@ three-way merge and lists what needs a person; a file that does not merge stays 
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from exercises import files
 from exercises.authoring.layers import Layer, layer, layers, lies_over
-from exercises.course.course import Course, Step
-from exercises.errors import ExerciseError
+from exercises.course.course import Course, Step, Tree
+from exercises.course.patches import difference, git
+from exercises.errors import CourseError, ExerciseError
 
 
 @dataclass(slots=True)
@@ -52,31 +52,72 @@ def save(course: Course, step: Step, which: str, folder: Path) -> Saved:
             f"There is no {folder}; unfold it first: exercises dev edit {step.number} {which}"
         )
     target = layer(course, step, which)
-    edited = {place: (folder / place).read_bytes() for place in files.theirs(folder)}
-    old = {place: source.read_bytes() for place, source in target.result.items()}
+    edited = _read(folder)
+    if target.variant:
+        return _save_answer(target, target.variant.says, edited)
+    old = _contents(target.result)
     after = [later for later in layers(course) if lies_over(course, later, target)]
-    originals = {later.label: _contents(later) for later in after}
+    originals = {later.label: _read(later.folder) for later in after}
     saved = Saved()
     for place in sorted({*edited, *old}):
         if edited.get(place) != old.get(place):
             _store(course, target, place, edited.get(place), saved)
             _carry(after, originals, place, old.get(place), edited.get(place), saved)
+    saved.person += _no_longer_apply(Course(course.folder), after)
     return saved
 
 
 def merge(mine: bytes, base: bytes, other: bytes) -> bytes | None:
     """Both changes of `base` in one text; None when they touch the same lines."""
-    git = shutil.which("git")
-    if git is None:
-        raise ExerciseError("Authors need git to carry a change forward; install it and save again.")
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, name) for name in ("mine", "base", "other")]
         for path, content in zip(paths, (mine, base, other), strict=True):
             path.write_bytes(content)
-        done = subprocess.run(  # noqa: S603 -- git, on three files of ours
-            [git, "merge-file", "-p", *map(str, paths)], capture_output=True, check=False
-        )
+        done = git("merge-file", "-p", *map(str, paths))
     return done.stdout if done.returncode == 0 else None
+
+
+def _save_answer(target: Layer, says: str, edited: dict[str, bytes]) -> Saved:
+    """Keep an answer beside the solution: as a patch where that reads best, and as whole files where it does not."""
+    below, began = _contents(target.below), _contents(target.course.state(target.step, "start"))
+    manifest = f"{target.step.label}/exercise.toml"
+    saved, patch = Saved(), ""
+    wanted: dict[Path, bytes] = {}
+    for place in sorted({*below, *edited}):
+        content = edited.get(place)
+        if content == below.get(place):
+            continue
+        if content is None:
+            saved.person.append(f"{place} is gone: name it in remove of {target.which} in {manifest}")
+        elif content == began.get(place):
+            saved.person.append(
+                f"{place} is as the exercise began: name it in keep of {target.which} in {manifest}"
+            )
+        elif piece := difference(place, below.get(place), content):
+            patch += piece
+        else:
+            wanted[target.folder / place] = content
+    if patch:
+        wanted[target.patch] = f"{says}\n\n{patch}".encode()
+    there = {target.folder / place for place in files.theirs(target.folder)}
+    there |= {target.patch} if target.patch.is_file() else set()
+    for path in sorted(there | wanted.keys()):
+        name = path.relative_to(target.course.folder).as_posix()
+        if path not in wanted:
+            files.remove(path, target.step.folder)
+            saved.removed.append(name)
+        elif files.content(path) != wanted[path]:
+            files.write(path, wanted[path])
+            saved.written.append(name)
+    return saved
+
+
+def _no_longer_apply(course: Course, after: list[Layer]) -> Iterator[str]:
+    for later in after:
+        try:
+            layer(course, course.step(later.step.id), later.which).result  # noqa: B018 -- made to be tried
+        except CourseError as error:
+            yield str(error)
 
 
 def _store(course: Course, target: Layer, place: str, content: bytes | None, saved: Saved) -> None:
@@ -141,5 +182,9 @@ def _carry(
             chain = (own, merged)
 
 
-def _contents(later: Layer) -> dict[str, bytes]:
-    return {place: (later.folder / place).read_bytes() for place in files.theirs(later.folder)}
+def _contents(tree: Tree) -> dict[str, bytes]:
+    return {place: file.read_bytes() for place, file in tree.items()}
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    return {place: (folder / place).read_bytes() for place in files.theirs(folder)}

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from exercises import files
 from exercises.course.manifest import Exercise, Workshop, read
+from exercises.course.patches import patched
 from exercises.errors import CourseError, ExerciseError
 
 Tree = dict[str, Path]
@@ -49,6 +50,10 @@ class Step:
     def file(self, name: str) -> Path:
         """A file of the exercise, such as README.md."""
         return self.folder / name
+
+    def patch(self, which: str) -> Path:
+        """Where an answer such as "wrong/patient" is kept as a patch; it need not be there."""
+        return self.folder / f"{which}.patch"
 
 
 class Course:
@@ -94,27 +99,33 @@ class Course:
         return tree
 
     def state(self, step: Step, which: str) -> Tree:
-        """The workspace at the "start" or the "solution" of an exercise."""
+        """The workspace at the "start" or the "solution" of an exercise, or with an answer such as "wrong/patient"."""
         key = (step.id, which)
         if key not in self._states:
-            if which == "solution":
-                below = self.state(step, "start")
-            else:
-                before = self.before(step)
-                below = self.state(before, "solution") if before else self.base
-            removed, reference = getattr(step.manifest.remove, which), getattr(step.manifest.reference, which)
-            self._states[key] = self._lay(below, removed, step.folder / which, reference)
+            self._states[key] = self._lay(step, which)
         return self._states[key]
 
-    def alternative(self, step: Step, name: str) -> Tree:
-        """Another right answer."""
-        alt = next(alt for alt in step.manifest.alt if alt.name == name)
-        return self._lay(self.state(step, "solution"), alt.remove, step.folder / "alt" / name, ())
-
-    def mistake(self, step: Step, name: str) -> Tree:
-        """A known wrong answer."""
-        wrong = next(wrong for wrong in step.manifest.wrong if wrong.name == name)
-        return self._lay(self.state(step, "solution"), wrong.remove, step.folder / "wrong" / name, ())
+    def below(self, step: Step, which: str) -> Tree:
+        """What a state's own files are laid over: the state before, without what is removed, with what is kept."""
+        before = self.before(step)
+        if which == "start":
+            tree = dict(self.state(before, "solution") if before else self.base)
+        else:
+            tree = dict(self.state(step, "start" if which == "solution" else "solution"))
+        variant = step.manifest.variants.get(which)
+        for place in variant.remove if variant else getattr(step.manifest.remove, which):
+            gone = [path for path in tree if path == place or path.startswith(f"{place}/")]
+            if not gone:
+                raise CourseError(f"{step.folder / which}: {place} is to be removed, but it is not there.")
+            for path in gone:
+                del tree[path]
+        for place in variant.keep if variant else ():
+            if place not in self.state(step, "start"):
+                raise CourseError(
+                    f"{step.folder / which}: {place} is to be kept, but it is not in the start."
+                )
+            tree[place] = self.state(step, "start")[place]
+        return tree
 
     @cached_property
     def top(self) -> frozenset[str]:
@@ -158,16 +169,12 @@ class Course:
         found = files.theirs(source, self.workshop.leave_out)
         return {f"{place}/{name}": source / name for name in found}
 
-    def _lay(self, below: Tree, removed: tuple[str, ...], overlay: Path, reference: tuple[str, ...]) -> Tree:
-        tree = dict(below)
-        for place in removed:
-            gone = [path for path in tree if path == place or path.startswith(f"{place}/")]
-            if not gone:
-                raise CourseError(f"{overlay}: {place} is to be removed, but it is not there.")
-            for path in gone:
-                del tree[path]
-        tree |= {place: overlay / place for place in files.theirs(overlay)}
-        for place in reference:
+    def _lay(self, step: Step, which: str) -> Tree:
+        overlay = step.folder / which
+        tree = self.below(step, which) | {place: overlay / place for place in files.theirs(overlay)}
+        if which in step.manifest.variants:
+            return tree | patched(tree, step.patch(which))
+        for place in getattr(step.manifest.reference, which):
             tree |= self._from_repository(place)
         return tree
 

@@ -37,26 +37,36 @@ class Paths(Part):
     solution: tuple[Place, ...] = ()
 
 
-class Alternative(Part):
-    """Another right answer: alt/<name>/ laid over the solution."""
+class Variant(Part):
+    """Another answer than the solution: <name>.patch for the solution, files in <name>/ laid over it, or both."""
 
     name: Id
-    says: Sentence
-    """What is different, and still right."""
     remove: tuple[Place, ...] = ()
     """Files of the solution that it does without."""
+    keep: tuple[Place, ...] = ()
+    """Files that are as the exercise began, though the solution changes or removes them."""
 
 
-class Mistake(Part):
-    """A known wrong answer: wrong/<name>/ laid over the solution."""
+class Alternative(Variant):
+    """Another right answer, in alt/."""
 
-    name: Id
+    says: Sentence
+    """What is different, and still right."""
+
+
+class Mistake(Variant):
+    """A known wrong answer, in wrong/."""
+
     check: Id
     """The check that must fail."""
     words: str = Field(min_length=1)
     """What the failure must say; white space and case are ignored."""
     mistake: Sentence
-    remove: tuple[Place, ...] = ()
+
+    @property
+    def says(self) -> str:
+        """What is different, and wrong."""
+        return self.mistake
 
 
 class Exercise(Part):
@@ -75,6 +85,13 @@ class Exercise(Part):
     """Files or folders that the state no longer has; taken away before its overlay is laid."""
     alt: tuple[Alternative, ...] = ()
     wrong: tuple[Mistake, ...] = ()
+
+    @property
+    def variants(self) -> dict[str, Alternative | Mistake]:
+        """All other answers, by the place where they are kept: alt/NAME or wrong/NAME."""
+        return {f"alt/{alt.name}": alt for alt in self.alt} | {
+            f"wrong/{wrong.name}": wrong for wrong in self.wrong
+        }
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Exercise:

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from exercises.course.course import Course
-from exercises.tests import tiny
+from exercises.tests import made_up
 from exercises.workspaces.workspace import Workspace
 from microservices.launcher.environment import MARK
 from microservices.launcher.ports import Ports
@@ -16,13 +16,13 @@ from microservices.launcher.ports import Ports
 @pytest.fixture(scope="session")
 def course_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The made-up course; not to be written to."""
-    return tiny.write(tmp_path_factory.mktemp("repository"))
+    return made_up.copy_to(tmp_path_factory.mktemp("repository"))
 
 
 @pytest.fixture
 def own_course(tmp_path: Path) -> Path:
     """A made-up course that the test may change."""
-    return tiny.write(tmp_path / "repository")
+    return made_up.copy_to(tmp_path / "repository")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from exercises.authoring.saving import edit, merge, save
 from exercises.course.course import Course
 from exercises.course.timetable import timetable
 from exercises.errors import ExerciseError
-from exercises.tests import tiny
+from exercises.tests import made_up
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def unfold(own_course, tmp_path):
 
     def change(name: str, which: str, **texts: str | None):
         course = Course(own_course)
-        step, folder = course.step(name), tmp_path / "unfolded"
+        step, folder = course.step(name), tmp_path / f"unfolded-{which.replace('/', '-')}"
         edit(course, step, which, folder)
         for key, text in texts.items():
             path = folder / "monolith" / f"{key}.py"
@@ -45,7 +45,7 @@ def test_what_was_not_changed_is_saved_as_it_was(unfold):
 
 
 def test_a_fix_in_an_early_state_is_carried_into_every_later_overlay_of_that_file(unfold):
-    fixed = '"""Greetings."""\n\n' + tiny.HELLO
+    fixed = '"""Greetings."""\n\n' + made_up.HELLO
     saved, course = unfold("hello", "solution", greeting=fixed)
     assert saved.written == ["01-hello/solution/monolith/greeting.py"]
     assert "01-hello/wrong/prints/monolith/greeting.py" in saved.carried
@@ -72,7 +72,7 @@ def test_a_new_file_becomes_part_of_the_overlay_and_of_all_that_lies_over_it(unf
 
 def test_a_file_that_is_as_below_again_leaves_the_overlay(unfold, own_course):
     saved, _ = unfold(
-        "hello", "solution", greeting=tiny.FILES["exercises/01-hello/start/monolith/greeting.py"]
+        "hello", "solution", greeting=made_up.text("exercises/01-hello/start/monolith/greeting.py")
     )
     assert saved.removed == ["01-hello/solution/monolith/greeting.py"]
     assert not (own_course / "01-hello/solution/monolith/greeting.py").exists()
@@ -88,6 +88,74 @@ def test_a_file_that_is_gone_and_one_of_the_repository_are_for_a_person_to_name(
     assert any(
         "monolith/more.py is equal to the repository's: name it in [reference]" in p for p in saved.person
     )
+
+
+SHOP = made_up.text("monolith/cli.py")
+MISTAKE = "The shop ends instead of saying goodbye."
+
+
+def test_a_small_change_of_an_answer_is_kept_as_a_patch_that_says_what_is_wrong(unfold):
+    answer = SHOP.replace('"open"', '"closed"')
+    saved, course = unfold("bye", "wrong/two", cli=answer)
+    assert saved.written == ["02-bye/wrong/two.patch"]
+    assert course.step("bye").patch("wrong/two").read_text().splitlines() == [
+        MISTAKE,
+        "",
+        "--- a/monolith/cli.py",
+        "+++ b/monolith/cli.py",
+        "@@ -17,5 +17,5 @@",
+        "     text = None",
+        '     if path in ("/", "/readyz"):',
+        '-        text = "open"',
+        '+        text = "closed"',
+        '     elif path.startswith("/hello/"):',
+        '         text = greeting.hello(path.removeprefix("/hello/"))',
+    ]
+    assert text_of(course, "bye", "wrong/two", "monolith/cli.py") == answer
+
+
+def test_an_answer_of_which_little_is_left_is_kept_whole(unfold, own_course):
+    saved, course = unfold("bye", "wrong/two", cli="import sys\n\nsys.exit(1)\n")
+    assert saved.written == ["02-bye/wrong/two/monolith/cli.py"]
+    assert saved.removed == ["02-bye/wrong/two.patch"]
+    assert text_of(course, "bye", "wrong/two", "monolith/cli.py") == "import sys\n\nsys.exit(1)\n"
+
+
+def test_an_answer_may_be_a_patch_and_whole_files(unfold):
+    saved, course = unfold("bye", "wrong/two", farewell="import os\n")
+    assert saved.written == ["02-bye/wrong/two/monolith/farewell.py"]
+    assert "os._exit(1)" in text_of(course, "bye", "wrong/two", "monolith/cli.py")
+
+
+def test_an_answer_that_was_not_changed_is_saved_as_it_was(unfold):
+    for which in ("wrong/one", "wrong/two"):
+        saved, _ = unfold("bye", which)
+        assert (saved.written, saved.removed, saved.person) == ([], [], [])
+
+
+def test_what_an_answer_lacks_or_leaves_as_it_was_is_for_a_person_to_name(unfold):
+    saved, _ = unfold("tidy", "wrong/three", style='STYLE = "old"\n', greeting=None)
+    assert saved.removed == ["03-tidy/wrong/three/monolith/style.py"]
+    assert saved.person == [
+        "monolith/greeting.py is gone: name it in remove of wrong/three in 03-tidy/exercise.toml",
+        "monolith/style.py is as the exercise began: name it in keep of wrong/three in 03-tidy/exercise.toml",
+    ]
+
+
+def test_a_change_of_the_solution_reaches_an_answer_kept_as_a_patch(unfold):
+    saved, course = unfold("bye", "solution", cli=SHOP.replace("import json", "import json\nimport logging"))
+    assert saved.person == []
+    answer = text_of(course, "bye", "wrong/two", "monolith/cli.py")
+    assert "import logging" in answer
+    assert "os._exit(1)" in answer
+
+
+def test_a_change_of_the_same_lines_makes_a_patch_need_a_person(unfold):
+    saved, course = unfold("bye", "solution", cli=SHOP.replace("import farewell", "import farewell, style"))
+    (sentence,) = saved.person
+    assert "wrong/two.patch does not apply: the hunk at line 21 of monolith/cli.py is not found" in sentence
+    trial = next(trial for trial in guarantees.trials(course) if trial.label == "02-bye/wrong/two")
+    assert guarantees.attempt(course, trial, load=True).problem == sentence
 
 
 def test_two_changes_merge_unless_they_meet():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from exercises.authoring.manuscript import problems
 from exercises.course.course import Course, Tree
 from exercises.errors import CourseError
-from exercises.tests import tiny
+from exercises.tests import made_up
 from exercises.tests.test_manifests import change
 
 
@@ -22,14 +24,13 @@ def test_a_workspace_begins_as_the_base_without_what_is_left_out(course):
 
 def test_each_state_is_the_one_before_with_its_overlay(course):
     hello, bye, tidy = course.steps
-    assert (
-        texts(course.state(hello, "start"))["monolith/greeting.py"]
-        == tiny.FILES["exercises/01-hello/start/monolith/greeting.py"]
+    assert texts(course.state(hello, "start"))["monolith/greeting.py"] == made_up.text(
+        "exercises/01-hello/start/monolith/greeting.py"
     )
-    assert texts(course.state(hello, "solution"))["monolith/greeting.py"] == tiny.HELLO
-    assert texts(course.state(bye, "start"))["monolith/greeting.py"].endswith(tiny.HELLO)
-    assert texts(course.state(bye, "solution"))["monolith/farewell.py"] == tiny.BYE
-    assert texts(course.state(tidy, "solution"))["monolith/farewell.py"] == tiny.BYE
+    assert texts(course.state(hello, "solution"))["monolith/greeting.py"] == made_up.HELLO
+    assert texts(course.state(bye, "start"))["monolith/greeting.py"].endswith(made_up.HELLO)
+    assert texts(course.state(bye, "solution"))["monolith/farewell.py"] == made_up.BYE
+    assert texts(course.state(tidy, "solution"))["monolith/farewell.py"] == made_up.BYE
 
 
 def test_a_reference_is_taken_from_the_repository(course):
@@ -51,9 +52,59 @@ def test_removing_what_is_not_there_is_a_mistake_of_the_course(own_course):
 
 def test_alternatives_and_mistakes_lie_over_the_solution(course):
     hello = course.step("hello")
-    assert 'f"hello {name}"' in texts(course.alternative(hello, "formatted"))["monolith/greeting.py"]
-    gone = course.mistake(course.step("bye"), "three")
-    assert "monolith/farewell.py" not in gone
+    assert 'f"hello {name}"' in texts(course.state(hello, "alt/formatted"))["monolith/greeting.py"]
+    assert "monolith/farewell.py" not in course.state(course.step("bye"), "wrong/three")
+
+
+def test_an_answer_may_be_a_patch_for_the_solution(course):
+    bye = course.step("bye")
+    solution, answer = (texts(course.state(bye, which)) for which in ("solution", "wrong/two"))
+    assert {place for place in solution if solution[place] != answer[place]} == {"monolith/cli.py"}
+    assert "        os._exit(1)\n" in answer["monolith/cli.py"]
+
+
+def test_an_answer_may_keep_a_file_as_the_exercise_began(course):
+    tidy = course.step("tidy")
+    assert course.state(tidy, "solution")["monolith/style.py"].read_text() == 'STYLE = "new"\n'
+    assert course.state(tidy, "wrong/one")["monolith/style.py"].read_text() == 'STYLE = "old"\n'
+
+
+@pytest.mark.parametrize(
+    ("place", "old", "new", "sentence"),
+    [
+        (
+            "02-bye/wrong/two.patch",
+            "-        from monolith import farewell",
+            "-        import farewell",
+            r"wrong/two\.patch does not apply: the hunk at line 21 of monolith/cli\.py is not found",
+        ),
+        (
+            "02-bye/wrong/two.patch",
+            "monolith/cli.py",
+            "shop/cli.py",
+            r"changes shop/cli\.py, which is not there",
+        ),
+        (
+            "02-bye/wrong/two.patch",
+            "@@ -21",
+            "--- /dev/null\n+++ b/more.py\n@@ -0,0 +1 @@\n+MORE = 1\n",
+            "adds or",
+        ),
+        ("02-bye/wrong/two.patch", "@@ -21,7", "@@ -21,99", "does not apply: corrupt patch at .*line"),
+        (
+            "03-tidy/exercise.toml",
+            "keep = [",
+            'keep = ["monolith/old.py", ',
+            "is to be kept, but it is not in the start",
+        ),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_a_mistake_of_the_course(own_course, place, old, new, sentence):
+    change(own_course, place, old, new)
+    course, name = Course(own_course), place[3:].partition("/")[0]
+    with pytest.raises(CourseError, match=sentence):
+        course.state(course.step(name), "wrong/one" if name == "tidy" else "wrong/two")
+    assert any(re.search(sentence, problem) for problem in problems(course))
 
 
 def test_the_made_up_course_is_without_a_flaw(course):
@@ -65,12 +116,20 @@ def test_the_made_up_course_is_without_a_flaw(course):
     [
         (
             "02-bye/solution/monolith/greeting.py",
-            "GREETINGS = 1\n\n\n" + tiny.HELLO,
+            "GREETINGS = 1\n\n\n" + made_up.HELLO,
             "equal to the state before",
         ),
         ("02-bye/solution/docs/more.txt", "MORE = 1\n", "equal to the repository's file"),
         ("02-bye/start/shared/tool.py", "TOOL = 2\n", "is never used"),
-        ("02-bye/wrong/four/monolith/farewell.py", "", "is in exercise.toml or a folder, but not both"),
+        ("02-bye/wrong/four/monolith/farewell.py", "", "wrong/four is not in exercise.toml"),
+        ("02-bye/wrong/five.patch", "", "wrong/five is not in exercise.toml"),
+        ("02-bye/wrong/one/monolith/farewell.py", "<<<<<<< mine\n", "is not Python"),
+        ("03-tidy/wrong/one/monolith/style.py", 'STYLE = "old"\n', "is equal to the state before"),
+        (
+            "03-tidy/wrong/three/monolith/style.py",
+            'STYLE = "old"\n',
+            "is as the exercise began; name it in keep",
+        ),
         ("01-hello/README.md", "# Hello\n\n## Story\n", "needs the headings Story, Objectives"),
         ("01-hello/instructor.md", "", "needs the headings Timing"),
         ("02-bye/solution/monolith/farewell.py", "<<<<<<< mine\n", "is not Python"),
@@ -82,6 +141,29 @@ def test_a_flaw_on_paper_is_found(own_course, place, text, sentence):
     path = own_course / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+    assert any(sentence in problem for problem in problems(Course(own_course)))
+
+
+@pytest.mark.parametrize(
+    ("place", "old", "new", "sentence"),
+    [
+        (
+            "wrong/two.patch",
+            "The shop ends",
+            "It stops",
+            "wrong/two.patch must begin with the line of exercise.toml",
+        ),
+        ("wrong/two.patch", "os._exit(1)", "os._exit(1", "wrong/two/monolith/cli.py is not Python"),
+        (
+            "exercise.toml",
+            'name = "one"',
+            'name = "six"',
+            "wrong/six is in exercise.toml, but there is neither",
+        ),
+    ],
+)
+def test_a_flaw_of_an_answer_is_found(own_course, place, old, new, sentence):
+    change(own_course, f"02-bye/{place}", old, new)
     assert any(sentence in problem for problem in problems(Course(own_course)))
 
 

@@ -1,4 +1,4 @@
-"""Checks on a running shop of forty lines: the four results, the words of a failure, tries, and no process left."""
+"""Checks on a small shop that runs: the four results, the words of a failure, tries, and no process left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exercises.checks.runner import Choice, run_checks, select
 from exercises.checks.shops import RunningShop
 from exercises.course.course import Course
 from exercises.errors import CourseError, Exit
-from exercises.tests import tiny
+from exercises.tests import made_up
 from exercises.tests.test_manifests import change
 
 pytestmark = pytest.mark.processes
@@ -356,11 +356,11 @@ def test_a_copy_with_other_texts_is_another_shop(bench):
         assert shop.ask("GET", "/hello/ada").text == "mutant"
         pids = [member.pid for member in shop._members()]
     assert [pid for pid in pids if psutil.pid_exists(pid)] == []
-    assert bench.text("monolith/farewell.py") == tiny.BYE
+    assert bench.text("monolith/farewell.py") == made_up.BYE
 
 
 def test_the_original_is_the_workspace_at_the_very_beginning(bench, course):
-    assert (bench.original() / "monolith/greeting.py").read_text() == tiny.FILES["monolith/greeting.py"]
+    assert (bench.original() / "monolith/greeting.py").read_text() == made_up.text("monolith/greeting.py")
 
 
 def test_a_program_that_takes_too_long_is_ended_with_all_that_it_started(bench):

@@ -20,7 +20,7 @@ from exercises.checks.checking import Check
 from exercises.checks.results import Outcome, Verdict
 from exercises.commands.check import LAST_CHECK
 from exercises.commands.output import Printer, outcome_line
-from exercises.tests import tiny
+from exercises.tests import made_up
 from exercises.tests.learner import in_this_process
 from exercises.tests.test_workspace import MINE
 from exercises.workspaces.workspace import Workspace
@@ -174,14 +174,14 @@ def test_the_solution_is_shown_after_one_question(begun):
     shown = begun("solution", answer="y\n")
     assert shown.status == 0
     assert '+    return "hello " + name' in shown.out
-    assert begun("solution", "monolith/greeting.py", "--yes").out == tiny.HELLO
+    assert begun("solution", "monolith/greeting.py", "--yes").out == made_up.HELLO
     assert begun("solution", "monolith/nothing.py", "--yes").status == 2
 
 
 def test_the_solution_can_be_taken_and_given_back(begun, edit, workspace):
     edit("monolith/greeting.py", MINE)
     ran = begun("solution", "--take", "--yes")
-    assert (workspace.root / "monolith/greeting.py").read_text() == tiny.HELLO
+    assert (workspace.root / "monolith/greeting.py").read_text() == made_up.HELLO
     number = re.search(r"exercises restore (\d+)", ran.out)[1]
     assert begun("restore", number).status == 0
     assert (workspace.root / "monolith/greeting.py").read_text() == MINE

@@ -33,6 +33,16 @@ def test_nothing_is_wrong_on_paper():
     assert list(problems(COURSE)) == []
 
 
+@pytest.mark.parametrize("trial", each([t for t in TRIALS if t.tree_of.patch.is_file()]))
+def test_every_patch_applies_and_what_comes_out_compiles(trial):
+    below, result = trial.tree_of.below, trial.tree_of.result
+    changed = [place for place, file in result.items() if file != below.get(place)]
+    assert changed
+    for place in changed:
+        if place.endswith(".py"):
+            compile(result[place].read_bytes(), place, "exec", dont_inherit=True)
+
+
 @pytest.mark.processes
 @pytest.mark.parametrize(
     "trial", each([t for t in TRIALS if t.label in {QUICK + which for which in ("start", "solution")}])

@@ -11,7 +11,7 @@ import pytest
 
 from exercises import files
 from exercises.errors import ExerciseError
-from exercises.tests import tiny
+from exercises.tests import made_up
 from exercises.workspaces import health
 from exercises.workspaces.snapshots import NoSuchSnapshot
 from exercises.workspaces.state import BrokenState
@@ -52,7 +52,7 @@ def test_what_a_killed_start_left_is_swept_away_by_the_next(course, tmp_path):
 def test_the_next_exercise_keeps_the_learners_code_and_adds_what_it_brings(workspace, edit):
     edit("monolith/style.py", 'STYLE = "mine"\n')
     edit("notes.md", "mine\n")
-    edit("monolith/greeting.py", tiny.HELLO)
+    edit("monolith/greeting.py", made_up.HELLO)
     moved = workspace.go_on(anyway=True)
     assert contents(workspace) == {
         **expected(workspace, "bye", "start"),
