@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loadtests.experiments.curves import Point
-from loadtests.experiments.kinds import Shape, What
+from loadtests.experiments.kinds import ActionKind, Shape
 
 IDLE = "others"
 """The name of a phase in which a shop only waits while others have their turn."""
@@ -12,9 +12,9 @@ IDLE = "others"
 
 @dataclass(frozen=True)
 class PlannedAction:
-    """What is done to the shop in a phase: `what` to `service`, `at` seconds after the phase's begin."""
+    """ActionKind is done to the shop in a phase: `what` to `service`, `at` seconds after the phase's begin."""
 
-    what: What
+    what: ActionKind
     service: str
     at: float
 

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from loadtests.experiments.experiment import Experiment, PhaseText, System
+from loadtests.experiments.experiment import Experiment
+from loadtests.experiments.parts import System
+from loadtests.experiments.phase import PhaseSpec
 from loadtests.planning.phases import PlannedAction, PlannedPhase
 from loadtests.planning.trials import Trial, more_than_one
 from loadtests.planning.turns import take_turns
@@ -73,7 +75,7 @@ def _trial(experiment: Experiment, system: System, repeat: int, group: str = "")
     )
 
 
-def _add(trial: Trial, experiment: Experiment, system: System, phases: Iterable[PhaseText]) -> None:
+def _add(trial: Trial, experiment: Experiment, system: System, phases: Iterable[PhaseSpec]) -> None:
     limits = experiment.limits
     trial.timeout_seconds = max(trial.timeout_seconds, limits.timeout_seconds)
     trial.drain_seconds = max(trial.drain_seconds, limits.drain_seconds)
@@ -82,7 +84,7 @@ def _add(trial: Trial, experiment: Experiment, system: System, phases: Iterable[
     trial.phases += [_planned(experiment, phase, system) for phase in phases]
 
 
-def _planned(experiment: Experiment, phase: PhaseText, system: System) -> PlannedPhase:
+def _planned(experiment: Experiment, phase: PhaseSpec, system: System) -> PlannedPhase:
     replicas = max(system.replicas.values(), default=1)
     action = phase.action
     return PlannedPhase(
