@@ -10,7 +10,7 @@ from dataclasses import replace
 from loadtests.analysis.measure import PhaseResult, answered
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.parts import SearchSpec
-from loadtests.planning.capacity import Bracket, Promise, Search, Tried
+from loadtests.planning.capacity import Bracket, Probe, Promise, Search
 from loadtests.planning.trials import Trial
 
 
@@ -50,5 +50,5 @@ def kept(search: SearchSpec, result: PhaseResult) -> bool:
 
 
 def _next_rate(search: SearchSpec, probes: Iterable[PhaseResult]) -> float | Bracket:
-    history = [Tried(each.rate, kept(search, each)) for each in probes if each.rate is not None]
+    history = [Probe(each.rate, kept(search, each)) for each in probes if each.rate is not None]
     return Search(search.start, search.width, search.least, search.most).next_rate(history)
