@@ -20,9 +20,9 @@ from loadtests.analysis.records import GATEWAY, GENERATOR
 from loadtests.analysis.stats import Number
 from loadtests.analysis.summaries import percentile
 from loadtests.analysis.validity import reasons_to_void
-from loadtests.experiments.metrics import ALL, of_source
+from loadtests.experiments.metrics import ALL, keys_from
 
-OF_TRIAL = of_source("shop", "code")
+OF_TRIAL = keys_from("shop", "code")
 """What a trial's facts may say of its shop; older runs do not say all of it."""
 OPTIONAL = ("products", "rate", "core_speed")
 SHARES = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}

@@ -19,8 +19,9 @@ from loadtests.analysis.stats import (
 )
 from loadtests.experiments import metrics
 from loadtests.experiments.claims import Claim
-from loadtests.experiments.experiment import Experiment, System
+from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import METRICS, amount
+from loadtests.experiments.parts import System
 from loadtests.planning.plan import system_of
 
 SCHEMA = 2

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from loadtests.analysis.measure import PhaseResult, answered
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.parts import SearchText
-from loadtests.planning.capacity import Bracket, Promise, Search, Tried
+from loadtests.experiments.parts import SearchSpec
+from loadtests.planning.capacity import Bracket, Probe, Promise, Search
 from loadtests.planning.trials import Trial
 
 
@@ -37,7 +37,7 @@ def answer(experiment: Experiment, probes: Sequence[PhaseResult]) -> tuple[Brack
     return found, replace(best, of_shop={**best.of_shop, "capacity_rps": found.low})
 
 
-def kept(search: SearchText, result: PhaseResult) -> bool:
+def kept(search: SearchSpec, result: PhaseResult) -> bool:
     """Whether the promise was kept in a probe: for its endpoint's p95, and over all that was asked for the rest."""
     everything, measured = result.metrics.get("all"), result.metrics.get(search.endpoint)
     if not everything or not measured:
@@ -49,6 +49,6 @@ def kept(search: SearchText, result: PhaseResult) -> bool:
     )
 
 
-def _next_rate(search: SearchText, probes: Iterable[PhaseResult]) -> float | Bracket:
-    history = [Tried(each.rate, kept(search, each)) for each in probes if each.rate is not None]
+def _next_rate(search: SearchSpec, probes: Iterable[PhaseResult]) -> float | Bracket:
+    history = [Probe(each.rate, kept(search, each)) for each in probes if each.rate is not None]
     return Search(search.start, search.width, search.least, search.most).next_rate(history)

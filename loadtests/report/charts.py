@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from loadtests.experiments.claims import Chart
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.metrics import PLAIN, plain
+from loadtests.experiments.metrics import SHOWN_UNITS, to_shown_unit
 from loadtests.report.estimates import Estimate, number, shown
 
 INK, FAINT, PAPER = "#010203", "#040506", "#070809"
@@ -33,7 +33,7 @@ VARIABLES = {
 HATCHES = {"monolith": "", "microservices": "///"}
 MARKERS = {"monolith": "s", "microservices": "o"}
 TIMES = "\N{MULTIPLICATION SIGN}"
-LONG_UNITS = {**PLAIN, "requests/s": "requests per second"}
+LONG_UNITS = {**SHOWN_UNITS, "requests/s": "requests per second"}
 LINES = ("-", "--", "-.")
 """Of the several configurations of one shop."""
 STYLE: dict[Any, Any] = {
@@ -203,7 +203,7 @@ def _count(estimate: Estimate) -> int:
 
 
 def _scaled(estimate: Estimate, key: str) -> float:
-    return plain(estimate[key], estimate["unit"])
+    return to_shown_unit(estimate[key], estimate["unit"])
 
 
 def _error(estimate: Estimate) -> tuple[list[float], list[float]] | None:

@@ -12,7 +12,7 @@ from loadtests.analysis.measure import PhaseResult
 from loadtests.analysis.results import per_repeat
 from loadtests.analysis.summaries import geometric_mean
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.metrics import PLAIN, plain
+from loadtests.experiments.metrics import SHOWN_UNITS, to_shown_unit
 from loadtests.report.estimates import number
 from loadtests.report.ledger import DASH, TIMES
 from loadtests.report.terminal import below, line, widths
@@ -170,7 +170,9 @@ def _rows(one: Experiment, other: Experiment, before: Side, after: Side) -> Iter
         metric, system, unit = key
         shown = [_amount(geometric_mean(each), unit) for each in (numbers[key], numbers_after[key])]
         moved = change(numbers[key], numbers_after[key])
-        yield Row(one.name, metric, f"{system}, {PLAIN.get(unit, unit)}", False, shown[0], shown[1], moved)
+        yield Row(
+            one.name, metric, f"{system}, {SHOWN_UNITS.get(unit, unit)}", False, shown[0], shown[1], moved
+        )
 
 
 def _verdicts(side: Side, name: str) -> Sequence[Mapping[str, Any]]:
@@ -179,7 +181,7 @@ def _verdicts(side: Side, name: str) -> Sequence[Mapping[str, Any]]:
 
 
 def _amount(value: float, unit: str) -> str:
-    return number(plain(value, unit))
+    return number(to_shown_unit(value, unit))
 
 
 def _rules(experiment: Experiment) -> dict[str, Any]:

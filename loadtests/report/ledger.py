@@ -15,7 +15,7 @@ from rich.text import Text
 from loadtests.analysis.stats import Verdict
 from loadtests.experiments.bar import Bar
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.metrics import PLAIN, amount, plain
+from loadtests.experiments.metrics import SHOWN_UNITS, amount, to_shown_unit
 from loadtests.report.terminal import below, line
 from loadtests.report.terminal import widths as widths_of
 
@@ -122,8 +122,8 @@ def _promised(bar: Bar, unit: str | None) -> str:
     """The bar in the unit that its number is shown in."""
     if unit is None:
         return str(bar)
-    ends = [None if end is None else plain(end, unit) for end in (bar.at_least, bar.at_most)]
-    return f"{Bar(*ends)} {PLAIN.get(unit, unit)}"
+    ends = [None if end is None else to_shown_unit(end, unit) for end in (bar.at_least, bar.at_most)]
+    return f"{Bar(*ends)} {SHOWN_UNITS.get(unit, unit)}"
 
 
 def terminal(rows: Sequence[Row], title: str) -> Group:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.metrics import PLAIN, plain
+from loadtests.experiments.metrics import SHOWN_UNITS, to_shown_unit
 from loadtests.report import ledger
 from loadtests.report.answers import level_answers, scaling_answers
 from loadtests.report.charts import draw
@@ -156,13 +156,13 @@ def _estimate(estimate: Estimate, labels: Mapping[str, str]) -> dict[str, str]:
         "system": labels[estimate["id"]],
         "value": _amount(estimate, "value"),
         "interval": f"{_amount(estimate, 'low')} {ledger.DASH} {_amount(estimate, 'high')}",
-        "unit": PLAIN.get(estimate["unit"], estimate["unit"]),
+        "unit": SHOWN_UNITS.get(estimate["unit"], estimate["unit"]),
     }
 
 
 def _amount(estimate: Estimate, key: str) -> str:
     value = estimate[key]
-    return "?" if value is None else number(plain(value, estimate["unit"]))
+    return "?" if value is None else number(to_shown_unit(value, estimate["unit"]))
 
 
 def _route(trial: Mapping[str, Any], route: str, metric: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from collections.abc import Collection, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from loadtests.experiments.metrics import of_source
+from loadtests.experiments.metrics import keys_from
 from microservices.topology import SPLIT
 
 ROOT = Path(__file__).resolve().parents[2]
-METRICS = frozenset(of_source("code"))
+METRICS = frozenset(keys_from("code"))
 NEW_LINE = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 NOT_CODE = {*NEW_LINE, tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
 TEST_SECONDS = 600

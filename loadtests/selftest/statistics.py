@@ -23,7 +23,7 @@ from loadtests.analysis.records import GENERATOR, MACHINE_BUSY, MACHINE_STOLEN
 from loadtests.analysis.results import analyse, is_valid
 from loadtests.analysis.scaling import Fit, Law, fit
 from loadtests.analysis.stats import Verdict
-from loadtests.planning.capacity import Bracket, Search, Tried
+from loadtests.planning.capacity import Bracket, Probe, Search
 from loadtests.report.terminal import below, line, widths
 from loadtests.selftest import simulated
 
@@ -157,14 +157,14 @@ def _fitted(rng: random.Random) -> Fit:
 
 def _bracketed(rng: random.Random) -> bool:
     """Whether the bracket holds the capacity, give or take one trial's mood."""
-    capacity, history = math.exp(rng.uniform(math.log(2), math.log(2000))), list[Tried]()
+    capacity, history = math.exp(rng.uniform(math.log(2), math.log(2000))), list[Probe]()
     search = Search(start=rng.choice([5.0, 50.0, 500.0]))
-    for _ in range(search.trials + 1):
+    for _ in range(search.max_trials + 1):
         step = search.next_rate(history)
         if isinstance(step, Bracket):
             high = step.high or math.inf
             return step.low / (1 + MOODS) <= capacity <= high * (1 + MOODS)
-        history.append(Tried(step, step <= capacity * math.exp(rng.gauss(0, MOODS))))
+        history.append(Probe(step, step <= capacity * math.exp(rng.gauss(0, MOODS))))
     return False
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.experiments.kinds import What
+from loadtests.experiments.kinds import ActionKind
 from loadtests.planning.phases import PlannedAction, PlannedPhase
 from loadtests.rig.actions import Actor, Slicing
 from microservices.launcher import Fleet, Phase, Replica
@@ -50,7 +50,7 @@ def shop(tmp_path: Path) -> Iterator[tuple[Fleet, Actor, Written]]:
             actor.finish()
 
 
-def act(actor: Actor, what: What) -> None:
+def act(actor: Actor, what: ActionKind) -> None:
     actor.next_phase(0, PlannedAction(what, "alpha", 0.0))
 
 

@@ -109,7 +109,7 @@ def test_the_bracket_closes_around_the_capacity() -> None:
     found = answer(searching(), search(lambda _trial: 41.0, first_probe()))
     assert found is not None
     bracket, stands = found
-    assert bracket.holds(41.0)
+    assert bracket.contains(41.0)
     assert bracket.high is not None
     assert bracket.high <= bracket.low * 1.1
     assert stands.value("capacity_rps", "all") == bracket.low
