@@ -6,7 +6,7 @@ from typing import Any
 
 from loadtests.analysis.measure import SHARES, bounded
 from loadtests.experiments.experiment import Experiment
-from loadtests.rig.yardstick import MAX_UNEVEN
+from loadtests.rig.core_speed import MAX_SPEED_RATIO
 
 ENOUGH_REPEATS = 5
 
@@ -69,7 +69,7 @@ def _uneven(measured: Mapping[str, Any]) -> Iterable[str]:
     speeds = [
         trial["core_speed"] for trial in measured["trials"] if trial["valid"] and trial.get("core_speed")
     ]
-    if speeds and (times := max(speeds) / min(speeds)) > MAX_UNEVEN:
+    if speeds and (times := max(speeds) / min(speeds)) > MAX_SPEED_RATIO:
         yield (
             f"A core was {times:.1f} times as fast before some trials as before others (heat, power saving, or "
             "neighbours on the same processor): repeats differ by that too."

@@ -84,10 +84,11 @@ def about(results: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
 def _gated(gate: Mapping[str, Any] | None) -> str:
     if not gate:
         return "The same-work gate did not finish, so nothing here compares equal work."
-    alike = f"Before any number both shops answered the same {gate['asked']} requests alike"
+    equal = f"Before any measurement both shops gave the same answers to {gate['asked']} requests"
     if not gate.get("before"):
-        return f"{alike}."
-    return f"{alike}, at the second asking on fresh processes and data. At the first they differed {gate['before']}"
+        return f"{equal}."
+    second = f"{equal}, in the second round, on fresh processes and data."
+    return f"{second} In the first round they differed {gate['before']}"
 
 
 def answer(rows: Iterable[Row]) -> list[str]:

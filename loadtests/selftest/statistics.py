@@ -242,7 +242,7 @@ def _parity() -> Check:
     broken = Difference(17, "curl -X GET /api/cart", 'body.total "12.00"', 'body.total "12.01"')
     said = refusal(ParityResult(200, [broken])) or ""
     parts = (
-        "do not answer alike",
+        "give different answers",
         "1 difference in 200 requests",
         "step 17",
         broken.a,
