@@ -19,10 +19,10 @@ from loadtests.experiments import experiment as experiments
 from loadtests.experiments.experiment import Experiment, ExperimentError
 from loadtests.experiments.kinds import Kind
 from loadtests.planning.plan import plan
-from loadtests.rig.machine import forget_settings
+from loadtests.rig.machine import clear_shop_settings
 
 if TYPE_CHECKING:
-    from loadtests.running.runner import Options, Step
+    from loadtests.running.options import Options, Step
 
 DEMO = ("tax", "scale-hot", "spike")
 DEMO_ATTEMPTS = 2
@@ -36,11 +36,11 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 def main() -> None:
     """Run the command; a mistake of the user's ends in one sentence and exit status 1."""
     from loadtests.rig.codebase import CodeError
+    from loadtests.rig.generator import TrialError
+    from loadtests.rig.shop import TargetError
     from loadtests.rig.slices import SliceError
-    from loadtests.rig.targets import TargetError
-    from loadtests.rig.trial import TrialError
+    from loadtests.running.folder import RunError
     from loadtests.running.gate import GateError
-    from loadtests.running.runner import RunError
     from microservices.launcher import LauncherError
     from microservices.topology import WorkspaceError
 
@@ -64,7 +64,7 @@ def main() -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """The lab: boots either shop, drives it, measures it, compares."""
-    if ignored := forget_settings():
+    if ignored := clear_shop_settings():
         click.echo(
             f"The lab's shops do not see {', '.join(ignored)}: they get settings of their own.", err=True
         )
@@ -120,6 +120,7 @@ def run(
 ) -> None:
     """Run experiments in full (a NAME of the list, `all`, or your own TOML file) and write the report."""
     from loadtests.running import runner
+    from loadtests.running.options import Options
 
     if resume:
         if names or short or repeats or slices or any(shops.values()):
@@ -134,7 +135,7 @@ def run(
     loaded = [experiments.load(name) for name in wanted]
     chosen = _repeated([each.short() for each in loaded] if short else loaded, repeats)
     command = f"loadtests run {' '.join(names)}{' --short' if short else ''}" + _options(repeats, shops)
-    _run(chosen, runner.Options("demo" if short else "full", command, backend=slices, shops=shops))
+    _run(chosen, Options("demo" if short else "full", command, backend=slices, shops=shops))
 
 
 @cli.command()
@@ -143,7 +144,7 @@ def run(
 @_shops
 def demo(show: bool, repeats: int | None, shops: dict[Kind, str | None]) -> None:
     """Seed and boot both shops, compare them in about three minutes, write the report."""
-    from loadtests.running.runner import Options
+    from loadtests.running.options import Options
 
     chosen = _repeated([experiments.load(name).short() for name in DEMO], repeats)
     options = Options(
@@ -174,7 +175,7 @@ def report(folder: Path) -> None:
 def compare_command(before: Path, after: Path, everything: bool, markdown: bool) -> None:
     """Show what changed beyond noise from one RUN to another."""
     from loadtests.report import compare
-    from loadtests.running.runner import read_run
+    from loadtests.running.folder import read_run
 
     runs = [read_run(folder) for folder in (before, after)]
     one, other = (compare.Side(run.notes, run.experiments, run.results, run.measured) for run in runs)
@@ -234,13 +235,13 @@ def _run(chosen: Sequence[Experiment], options: "Options") -> Path:
 
 def _watch(folder: Path, work: "Callable[[Callable[[Step], None]], None]") -> Path:
     """Work with progress on the terminal; the ledger and the report's place at the end."""
-    from loadtests.rig.live import Watch
+    from loadtests.rig.live import ProgressDisplay
 
     # Whoever ends the lab politely leaves no shop behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
     console.print(f"The report will be {_url(folder / REPORT)}", soft_wrap=True)
-    with Watch(console) as watch:
+    with ProgressDisplay(console) as watch:
         work(lambda step: watch.step(f"{step.text} (about {_minutes(step.left)} left)", step.trials))
     report = _report(folder, console)
     if json.loads((folder / "run.json").read_text(encoding="utf-8"))["stopped_early"]:
@@ -254,7 +255,7 @@ def _report(folder: Path, console: Console) -> Path:
     """Write results.json, report.html and summary.md from the raw files, and show the ledger."""
     from loadtests.report import ledger
     from loadtests.report.page import html, summary
-    from loadtests.running.runner import RunError, read_run
+    from loadtests.running.folder import RunError, read_run
 
     done = read_run(folder)
     if not any(each["trials"] for each in done.results["experiments"]):

@@ -52,7 +52,7 @@ class PhaseResult:
     """What the shop is and uses as a whole, asked or not: cores, instances, databases, seconds to start."""
     doubts: list[str]
     core_speed: float | None = None
-    """As `yardstick.core_speed` said before the trial; None in runs from before there was one."""
+    """As `rig.core_speed` measured it before the trial; None in runs from before there was one."""
     sitting: tuple[str, int] | None = None
     """The same for all that took turns; None where the trial was alone."""
 

@@ -33,8 +33,8 @@ from loadtests.bench.client import BadAnswerError, Connection
 from loadtests.bench.journeys import ENDPOINTS, MIXED, PRODUCT, Journey, Shopper, sign_in
 from loadtests.experiments.bar import Bar
 from loadtests.load.shelf import learn
-from loadtests.rig.machine import facts, forget_settings
-from loadtests.rig.processes import cpu_seconds, own_memory
+from loadtests.rig.machine import clear_shop_settings, facts
+from loadtests.rig.processes import cpu_seconds, uss_bytes
 from microservices.launcher import MONOLITH, SPLIT, Fleet, LauncherError
 from microservices.topology import Service, Topology
 
@@ -99,7 +99,7 @@ class Target:
     def rest(self) -> None:
         """Look at it while nobody asks."""
         time.sleep(SETTLE_SECONDS)
-        self.measured.rest_bytes = sum(own_memory(pid) for pid in self._pids)
+        self.measured.rest_bytes = sum(uss_bytes(pid) for pid in self._pids)
         before, since = self.used(), time.perf_counter()
         time.sleep(SETTLE_SECONDS)
         self.measured.idle_cores = (self.used() - before) / (time.perf_counter() - since)
@@ -315,7 +315,7 @@ def as_json(measured: Sequence[Measured], found: Sequence[Check]) -> dict[str, A
 def main(seconds: float, instruments: bool, file: Path | None) -> None:
     """Measure what a request costs in both shops, against a bare hello, and what the lab's instruments are worth."""
     console = Console()
-    forget_settings()
+    clear_shop_settings()
     measured: list[Measured] = []
     try:
         with console.status("starting") as status:

@@ -19,7 +19,7 @@ from pathlib import Path
 from loadtests.analysis.records import COLUMNS
 from loadtests.bench.bars import MEBIBYTE, Check
 from loadtests.experiments.bar import Bar
-from loadtests.running.runner import read_run
+from loadtests.running.folder import read_run
 from loadtests.selftest import simulated
 
 ROWS = 1_000_000

@@ -29,9 +29,11 @@ from loadtests.load import moments
 from loadtests.planning.plan import plan
 from loadtests.planning.trials import Trial
 from loadtests.rig import slices
-from loadtests.rig.processes import session_pids
-from loadtests.rig.targets import Shop, Started
-from loadtests.rig.trial import Bench, TrialError, run_trials
+from loadtests.rig.generator import TrialError
+from loadtests.rig.managed import ManagedTarget
+from loadtests.rig.processes import group_pids
+from loadtests.rig.shop import Shop
+from loadtests.rig.trial import Rig, run_trials
 from loadtests.running.gate import GateError, same_work
 from loadtests.selftest.alter import altered
 from loadtests.selftest.statistics import SLOWER, Check
@@ -117,7 +119,7 @@ Spoil = Callable[[Shop, Path], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
-class Spoilt(Started):
+class Spoilt(ManagedTarget):
     """A shop to which something is done in the middle of the measured phase."""
 
     folder: Path = Path()
@@ -158,7 +160,7 @@ class Lab:
         """Run a trial and read it back from its files."""
         folder = self.home / "trials" / str(next(self.numbers))
         shop = Spoilt("monolith", MONOLITH, folder=folder, spoil=spoil)
-        run_trials([(trial, folder)], Bench(self.home, {"monolith": shop}, self.slicer))
+        run_trials([(trial, folder)], Rig(self.home, {"monolith": shop}, self.slicer))
         return read_trial(folder)
 
     def valid(self, trial: Trial) -> RawTrial | None:
@@ -187,7 +189,7 @@ def real(seed: int, backend: str | None = None) -> Iterator[Check]:
     with ExitStack() as cleaning:
         home = Path(cleaning.enter_context(tempfile.TemporaryDirectory(prefix="shop-selftest-")))
         slicer = cleaning.enter_context(closing(slices.open_backend(backend) if backend else slices.detect()))
-        Started("monolith", MONOLITH).seed(home, [None])
+        ManagedTarget("monolith", MONOLITH).seed(home, [None])
         lab = Lab(home, slicer, seed)
         yield from _refusals(lab)
         yield from _gates(lab)
@@ -259,7 +261,7 @@ def _freer(slicer: slices.Slices) -> Spoil:
     def free(shop: Shop, _folder: Path) -> Iterator[None]:
         replica = shop.replicas()[0].pid
         if isinstance(slicer, slices.CgroupSlices):
-            for pid in session_pids(replica):
+            for pid in group_pids(replica):
                 (slicer.parent / "cgroup.procs").write_text(str(pid))
             yield
         elif isinstance(slicer, slices.GovernorSlices):
@@ -274,7 +276,7 @@ def _freer(slicer: slices.Slices) -> Spoil:
 
 
 @dataclass(frozen=True)
-class Altered(Started):
+class Altered(ManagedTarget):
     """A shop behind a proxy that answers one route differently."""
 
     @contextmanager
@@ -288,18 +290,18 @@ def _gates(lab: Lab) -> Iterator[Check]:
     """Two shops that are the same pass the gate; one whose prices are a cent higher is refused, with the place."""
     templates = lab.home / "templates"
     shutil.copytree(templates / "monolith", templates / "microservices")
-    first, second = Started("monolith", MONOLITH), replace(MONOLITH, name="another")
+    first, second = ManagedTarget("monolith", MONOLITH), replace(MONOLITH, name="another")
     for name, other, words in (
-        ("Two shops that answer alike pass the gate", Started("microservices", second), ""),
+        ("Two shops that answer alike pass the gate", ManagedTarget("microservices", second), ""),
         ("A shop with another price is refused", Altered("microservices", second), "price_cents"),
     ):
-        bench = Bench(lab.home, {"monolith": first, "microservices": other}, lab.slicer)
+        bench = Rig(lab.home, {"monolith": first, "microservices": other}, lab.slicer)
         try:
             same_work(bench, GATE_REQUESTS, lab.seed)
             said = ""
         except GateError as error:
             said = str(error)
-        right = "do not answer alike" in said and words in said if words else not said
+        right = "give different answers" in said and words in said if words else not said
         yield Check(name, "refused" if said else "passed", right, said or "No difference.")
 
 

@@ -24,7 +24,7 @@ from loadtests.analysis.results import analyse, is_valid
 from loadtests.analysis.scaling import Fit, Law, fit
 from loadtests.analysis.stats import Verdict
 from loadtests.planning.capacity import Bracket, Probe, Search
-from loadtests.report.terminal import below, line, widths
+from loadtests.report.terminal import column_widths, indented, line
 from loadtests.selftest import simulated
 
 TRIES = 400
@@ -93,7 +93,9 @@ def refusals(seed: int) -> Iterator[Check]:
 def terminal(checks: Sequence[Check]) -> Group:
     """For the terminal: one line for each check, and below it what it means."""
     answers = ["\N{CHECK MARK} passed" if each.passed else "\N{BALLOT X} failed" for each in checks]
-    spaces = widths([*zip(HEADS, *zip([each.found for each in checks], answers, strict=True), strict=True)])
+    spaces = column_widths(
+        [*zip(HEADS, *zip([each.found for each in checks], answers, strict=True), strict=True)]
+    )
     shown: list[RenderableType] = []
     heads = [Text("The lab's test of itself", "bold"), *(Text(head, "dim") for head in HEADS)]
     shown.append(line(heads, spaces, ALIGNED))
@@ -101,7 +103,7 @@ def terminal(checks: Sequence[Check]) -> Group:
         style = "green" if check.passed else "bold red"
         shown += [
             line([Text(check.name), check.found, Text(answer, style)], spaces, ALIGNED),
-            below(Text(check.because, "dim")),
+            indented(Text(check.because, "dim")),
         ]
     failed = sum(not each.passed for each in checks)
     verdict = f"{failed} of {len(checks)} checks failed." if failed else f"All {len(checks)} checks passed."
@@ -242,7 +244,7 @@ def _parity() -> Check:
     broken = Difference(17, "curl -X GET /api/cart", 'body.total "12.00"', 'body.total "12.01"')
     said = refusal(ParityResult(200, [broken])) or ""
     parts = (
-        "do not answer alike",
+        "give different answers",
         "1 difference in 200 requests",
         "step 17",
         broken.a,

@@ -11,7 +11,8 @@ from loadtests.bench.bars import MEBIBYTE
 from loadtests.bench.client import BadAnswerError, Connection
 from loadtests.bench.endpoints import HELLO, Cost, Measured, checks
 from loadtests.bench.journeys import ENDPOINTS, MIXED, Shopper
-from loadtests.rig.processes import cpu_seconds, moments
+from loadtests.rig.processes import cpu_seconds
+from loadtests.rig.sampler import sample_times
 
 STUB = Path(__file__).with_name("stub_shop.py")
 
@@ -92,9 +93,9 @@ def test_cpu_of_a_process_that_is_gone_is_an_error() -> None:
 
 
 def test_samples_fall_on_every_second_and_on_the_ends_of_phases() -> None:
-    assert moments([(100.0, 102.5), (102.5, 104.0)]) == [100.0, 101.0, 102.0, 102.5, 103.5, 104.0]
-    assert moments([(100.0, 101.1), (101.1, 102.0)]) == [100.0, 101.1, 102.0]
+    assert sample_times([(100.0, 102.5), (102.5, 104.0)]) == [100.0, 101.0, 102.0, 102.5, 103.5, 104.0]
+    assert sample_times([(100.0, 101.1), (101.1, 102.0)]) == [100.0, 101.1, 102.0]
 
 
 def test_no_sample_falls_into_the_turns_of_others() -> None:
-    assert moments([(100.0, 101.5), (105.0, 106.0)]) == [100.0, 101.0, 101.5, 105.0, 106.0]
+    assert sample_times([(100.0, 101.5), (105.0, 106.0)]) == [100.0, 101.0, 101.5, 105.0, 106.0]

@@ -20,7 +20,7 @@ import pytest
 from loadtests.analysis.raw import RawTrial
 from loadtests.bench.slicing import BUSY
 from loadtests.rig import slices
-from loadtests.rig.trial import TrialError
+from loadtests.rig.generator import TrialError
 from loadtests.selftest import processes as selftest_processes
 from loadtests.selftest import simulated
 from loadtests.selftest.alter import altered

@@ -1,4 +1,4 @@
-"""What a run still has to do: everything, or what an interrupted run left. Read from the folders of its trials."""
+"""The trials that a run still has to do: all of them, or what an interrupted run left, read from its folders."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from loadtests.experiments.experiment import Experiment
 from loadtests.planning.trials import Trial
 
 ENDED = ("trial.json", "failed.json")
-"""One of these in a trial's folder says that the trial came to its end, for better or worse."""
+"""A trial's folder holds one of these when the trial has ended, successfully or not."""
 
 
 @dataclass
-class Work:
-    """The trials to run, how many were run before, and the highest number of order given so far."""
+class TrialQueue:
+    """The trials to run, how many were run before, and the highest order number that a trial has got so far."""
 
     waiting: list[Trial]
     done: int = 0
@@ -30,44 +30,44 @@ class Work:
 
     @property
     def count(self) -> int:
-        """Trials in all, as far as is known by now."""
+        """Trials in all, as far as they are known now."""
         return self.done + len(self.waiting)
 
     @property
     def seconds(self) -> float:
-        """How long what is waiting takes, about."""
+        """About how many seconds the waiting trials take."""
         return sum(trial.seconds for trial in self.waiting)
 
     @property
     def next(self) -> list[Trial]:
-        """The trial whose turn it is, and those beside it that it takes turns with."""
+        """The next trial, with all others of its group: their shops take turns, so they run at the same time."""
         first = self.waiting[0]
         together = takewhile(lambda trial: _attempt_of(trial) == _attempt_of(first), self.waiting)
         return list(together) if first.group else [first]
 
-    def tick_off(self, count: int) -> None:
-        """The first so many of those that wait were run."""
+    def mark_run(self, count: int) -> None:
+        """The first `count` waiting trials were run."""
         del self.waiting[:count]
         self.done += count
 
-    def take(self, trial: Trial) -> None:
+    def append(self, trial: Trial) -> None:
         """Put a trial at the end."""
         self.order = max(self.order, trial.order)
         self.waiting.append(trial)
 
-    def again(self, trials: Sequence[Trial]) -> None:
-        """Put another attempt at the end, when whatever disturbed this one may be over."""
+    def add_attempt(self, trials: Sequence[Trial]) -> None:
+        """Put another attempt at these trials at the end: what disturbed this one may be over by then."""
         for trial in trials:
-            self.take(replace(trial, attempt=trial.attempt + 1, order=self.order + 1))
+            self.append(replace(trial, attempt=trial.attempt + 1, order=self.order + 1))
 
-    def follow(self, experiments: Sequence[Experiment], trial: Trial, folder: Path) -> None:
-        """Put the next probe at the end if the trial belongs to a search that goes on."""
+    def add_next_probe(self, experiments: Sequence[Experiment], trial: Trial, folder: Path) -> None:
+        """Put the next probe at the end, if the trial belongs to a search that has not ended."""
         if trial.rate is None:
             return
         experiment = _experiment(experiments, trial)
         following = follow(experiment, trial, _probes(experiment, trial, folder))
         if following is not None:
-            self.take(replace(following, order=self.order + 1))
+            self.append(replace(following, order=self.order + 1))
 
 
 def _attempt_of(trial: Trial) -> tuple[str, int]:
@@ -93,43 +93,49 @@ def _probes(experiment: Experiment, trial: Trial, folder: Path) -> list[PhaseRes
 
 def remaining(
     trials: Sequence[Trial], experiments: Sequence[Experiment], folder: Path, attempts: int
-) -> Work:
-    """The planned trials that were not run yet, then another attempt at those that were void, and at their groups.
+) -> TrialQueue:
+    """The planned trials that were not run yet, then new attempts at void ones, each with its whole group.
 
-    The folder of a trial that was cut off is removed: it is run again. A search goes on from its last probe.
+    A trial that was cut off is run again, so its folder is removed. A search goes on from its last probe.
     """
-    tried: dict[str, list[Path]] = {}
-    for place in sorted((folder / "trials").glob("[0-9]*-*")):
-        if any((place / name).is_file() for name in ENDED):
-            tried.setdefault(place.name.partition("-")[2].partition("-try")[0], []).append(place)
-        else:
-            shutil.rmtree(place)
-    places = [place for each in tried.values() for place in each]
+    ended = _ended_attempts(folder)
+    places = [place for each in ended.values() for place in each]
     highest = max((int(place.name.partition("-")[0]) for place in places), default=0)
-    work = Work([], done=len(places), order=max([highest, *(trial.order for trial in trials)]))
+    queue = TrialQueue([], done=len(places), order=max([highest, *(trial.order for trial in trials)]))
     run = []
     for trial in trials:
-        last = _last(trial, experiments, folder, tried)
-        if last.name in tried:
-            run.append(replace(last, attempt=len(tried[last.name])))
+        last = _last_probe(trial, experiments, folder, ended)
+        if last.name in ended:
+            run.append(replace(last, attempt=len(ended[last.name])))
         else:
-            work.take(last if last is trial else replace(last, order=work.order + 1))
-    void = {trial.name for trial in run if not any(map(_was_valid, tried[trial.name]))}
+            queue.append(last if last is trial else replace(last, order=queue.order + 1))
+    void = {trial.name for trial in run if not any(map(_was_valid, ended[trial.name]))}
     groups = {trial.group for trial in run if trial.name in void} - {""}
     again = [trial for trial in run if trial.name in void or trial.group in groups]
-    work.again([trial for trial in again if trial.attempt < attempts])
-    return work
+    queue.add_attempt([trial for trial in again if trial.attempt < attempts])
+    return queue
 
 
-def _last(
-    trial: Trial, experiments: Sequence[Experiment], folder: Path, tried: Mapping[str, Sequence[Path]]
+def _ended_attempts(folder: Path) -> dict[str, list[Path]]:
+    """Name of a trial → the folders of its attempts that came to an end. The other folders are removed."""
+    ended: dict[str, list[Path]] = {}
+    for place in sorted((folder / "trials").glob("[0-9]*-*")):
+        if any((place / name).is_file() for name in ENDED):
+            ended.setdefault(place.name.partition("-")[2].partition("-try")[0], []).append(place)
+        else:
+            shutil.rmtree(place)
+    return ended
+
+
+def _last_probe(
+    trial: Trial, experiments: Sequence[Experiment], folder: Path, ended: Mapping[str, Sequence[Path]]
 ) -> Trial:
-    """The trial itself, or where its search has come to."""
+    """The probe that the trial's search has come to; the trial itself if it belongs to no search."""
     if trial.rate is None:
         return trial
     experiment = _experiment(experiments, trial)
     probes = _probes(experiment, trial, folder)
-    while any(map(_was_valid, tried.get(trial.name, ()))):
+    while any(map(_was_valid, ended.get(trial.name, ()))):
         following = follow(experiment, trial, probes[: trial.probe])
         if following is None:
             break
