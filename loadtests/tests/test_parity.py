@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,6 +16,7 @@ from loadtests.contract.parity.execute import run_script
 from loadtests.contract.parity.scenes import FORM
 from loadtests.contract.parity.script import SCENES, SHORTEST, write_script
 from loadtests.contract.parity.steps import Catalogue, Step, get, send, sign_in
+from microservices.chaos.standin import Asked, StandIn
 
 CATALOGUE = Catalogue(
     skus=[f"P{number:05}" for number in range(1, 101)],
@@ -167,72 +165,41 @@ def test_of_a_page_the_visible_texts_are_compared() -> None:
     assert visible_texts(html) == ["Your order", "1 May, <time>"]
 
 
-@contextmanager
-def shop(respond: Callable[[BaseHTTPRequestHandler], tuple[int, Any]]) -> Iterator[str]:
-    """A server on this machine that answers every request as `respond` says."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, body = respond(self)
-            raw = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        do_GET = do_POST = answer  # noqa: N815 - the names are http.server's
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_two_shops_that_answer_alike_do_not_differ() -> None:
     with (
-        shop(lambda request: (200, {"path": request.path})) as a,
-        shop(lambda request: (200, {"path": request.path})) as b,
+        StandIn(lambda asked: (200, {"path": asked.path})) as a,
+        StandIn(lambda asked: (200, {"path": asked.path})) as b,
     ):
-        assert run_script([get("readProduct", "/api/products/P1"), get("home page", "/")], a, b) == []
+        assert run_script([get("readProduct", "/api/products/P1"), get("home page", "/")], a.url, b.url) == []
 
 
 def test_a_difference_names_its_step_and_request() -> None:
     with (
-        shop(lambda _: (200, {"n": 1})) as a,
-        shop(lambda r: (200, {"n": 1 if r.path == "/api/1" else 2})) as b,
+        StandIn(lambda _: (200, {"n": 1})) as a,
+        StandIn(lambda asked: (200, {"n": 1 if asked.path == "/api/1" else 2})) as b,
     ):
-        (found,) = run_script([get("one", "/api/1"), get("two", "/api/2", q="a b")], a, b)
-    assert (found.step, found.request) == (2, f"curl -si -X GET '{a}/api/2?q=a+b'")
+        (found,) = run_script([get("one", "/api/1"), get("two", "/api/2", q="a b")], a.url, b.url)
+    assert (found.step, found.request) == (2, f"curl -si -X GET '{a.url}/api/2?q=a+b'")
     assert (found.a, found.b) == ("body.n: 1", "body.n: 2")
 
 
 def test_a_shop_that_does_not_answer_differs_and_raises_nothing() -> None:
-    with shop(lambda _: (200, {})) as a, shop(lambda _: (200, {})) as gone:
+    with StandIn(lambda _: (200, {})) as a, StandIn(lambda _: (200, {})) as gone:
         pass
-    with shop(lambda _: (200, {})) as a:
-        (found,) = run_script([get("readCart", "/api/cart")], a, gone)
+    with StandIn(lambda _: (200, {})) as a:
+        (found,) = run_script([get("readCart", "/api/cart")], a.url, gone.url)
     assert found.b.startswith("status: 0, content type: ConnectionError")
 
 
 def test_each_shop_gets_its_own_token_order_ids_and_origin() -> None:
     seen: list[tuple[str, str | None, str | None, str | None]] = []
 
-    def respond(request: BaseHTTPRequestHandler) -> tuple[int, Any]:
-        host = request.headers["Host"]
-        sent = request.headers
-        seen.append((request.path, sent["Authorization"], sent["Cookie"], sent["Origin"]))
+    def respond(asked: Asked) -> tuple[int, Any]:
+        host = asked.headers["Host"]
+        sent = asked.headers
+        seen.append((asked.path, sent["Authorization"], sent["Cookie"], sent["Origin"]))
         made = {"/api/sessions": {"token": f"token of {host}"}, "/api/orders": {"id": f"order-of-{host}"}}
-        return 201, made.get(request.path)
+        return 201, made.get(asked.path)
 
     steps = [
         sign_in("ada", "ada@example.com"),
@@ -240,18 +207,18 @@ def test_each_shop_gets_its_own_token_order_ids_and_origin() -> None:
         get("readOrder", "/api/orders/{order:key}", "ada"),
         Step("cart form", "POST", "/cart/items", (), "ada", FORM, "sku=P1"),
     ]
-    with shop(respond) as a, shop(respond) as b:
-        assert run_script(steps, a, b) == []
-    host = b.removeprefix("http://")
+    with StandIn(respond) as a, StandIn(respond) as b:
+        assert run_script(steps, a.url, b.url) == []
+    host = b.url.removeprefix("http://")
     assert (f"/api/orders/order-of-{host}", f"Bearer token of {host}", None, None) in seen
-    assert ("/cart/items", None, f"shop_session=token of {host}", b) in seen
+    assert ("/cart/items", None, f"shop_session=token of {host}", b.url) in seen
 
 
-def recommending(answers: list[int]) -> Callable[[BaseHTTPRequestHandler], tuple[int, Any]]:
+def recommending(answers: list[int]) -> Callable[[Asked], tuple[int, Any]]:
     """A shop that recommends the next of these each time, and then the last."""
 
-    def respond(request: BaseHTTPRequestHandler) -> tuple[int, Any]:
-        if "recommendations" not in request.path:
+    def respond(asked: Asked) -> tuple[int, Any]:
+        if "recommendations" not in asked.path:
             return 201, {"id": "same"}
         return 200, {"items": [answers.pop(0) if len(answers) > 1 else answers[0]]}
 
@@ -265,18 +232,18 @@ ORDER_FIRST = [
 
 
 def test_recommendations_that_agree_a_moment_after_an_order_do_not_differ() -> None:
-    with shop(recommending([1])) as a, shop(recommending([2, 2, 1])) as b:
-        assert run_script(ORDER_FIRST, a, b) == []
+    with StandIn(recommending([1])) as a, StandIn(recommending([2, 2, 1])) as b:
+        assert run_script(ORDER_FIRST, a.url, b.url) == []
 
 
 def test_before_any_order_recommendations_must_agree_at_once() -> None:
-    with shop(recommending([1])) as a, shop(recommending([2, 1])) as b:
-        assert len(run_script(ORDER_FIRST[1:], a, b)) == 1
+    with StandIn(recommending([1])) as a, StandIn(recommending([2, 1])) as b:
+        assert len(run_script(ORDER_FIRST[1:], a.url, b.url)) == 1
 
 
 def test_recommendations_that_never_agree_are_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute, "SETTLE_SECONDS", 0.2)
     asked = [2] * 1000
-    with shop(recommending([1])) as a, shop(recommending(asked)) as b:
-        found = run_script(ORDER_FIRST + ORDER_FIRST[1:] * 5, a, b)
+    with StandIn(recommending([1])) as a, StandIn(recommending(asked)) as b:
+        found = run_script(ORDER_FIRST + ORDER_FIRST[1:] * 5, a.url, b.url)
     assert [difference.step for difference in found] == [2, 3, 4, 5, 6, 7]
