@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.text import Text
 
-from loadtests.analysis.change import Change, beyond_noise, change
-from loadtests.analysis.measure import PhaseResult
+from loadtests.analysis.change import Change, change, significant
+from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.results import per_repeat
 from loadtests.analysis.summaries import geometric_mean
 from loadtests.experiments.experiment import Experiment
@@ -76,9 +76,9 @@ def compare(before: Side, after: Side) -> list[Row]:
     texts = {each.name: each for each in after.experiments}
     shared = [(each, texts[each.name]) for each in before.experiments if each.name in texts]
     rows = [row for one, other in shared for row in _rows(one, other, before, after)]
-    answers = beyond_noise([row.change.chance for row in rows])
+    answers = significant([row.change.p_value for row in rows])
     return [
-        replace(row, answer=UNKNOWN if row.change.chance is None else CHANGED if changed else NOISE)
+        replace(row, answer=UNKNOWN if row.change.p_value is None else CHANGED if changed else NOISE)
         for row, changed in zip(rows, answers, strict=True)
     ]
 

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.text import Text
 
-from loadtests.analysis.change import beyond_noise, change
+from loadtests.analysis.change import change, significant
 from loadtests.analysis.measure import measure
 from loadtests.analysis.raw import RawTrial
 from loadtests.analysis.records import GENERATOR, MACHINE_BUSY, MACHINE_STOLEN
@@ -146,8 +146,8 @@ def _slower(rng: random.Random) -> bool:
 
 def _unchanged(rng: random.Random) -> bool:
     runs = [[[math.exp(rng.gauss(0, 0.1)) for _ in range(5)] for _ in range(20)] for _ in range(2)]
-    changes = [change(before, after).chance for before, after in zip(*runs, strict=True)]
-    return not any(beyond_noise(changes))
+    changes = [change(before, after).p_value for before, after in zip(*runs, strict=True)]
+    return not any(significant(changes))
 
 
 def _fitted(rng: random.Random) -> Fit:
@@ -181,7 +181,7 @@ def _spoilt(rng: random.Random) -> Iterator[tuple[str, str, Callable[[RawTrial],
     )
     yield (
         "A generator that was the slow one",
-        r"the generator used 0\.95 cores and may have been the slow one",
+        r"the generator used 0\.95 cores and may have been the bottleneck",
         lambda raw: simulated.using(raw, GENERATOR, 0.95),
     )
     yield (
@@ -196,12 +196,12 @@ def _spoilt(rng: random.Random) -> Iterator[tuple[str, str, Callable[[RawTrial],
     )
     yield (
         "A slice that was not used up",
-        rf"{split} was to be saturated and used 0\.300 cores of its slice of 0\.5",
+        rf"{split} should be saturated, but used 0\.300 cores of its slice of 0\.5",
         lambda raw: simulated.saturating(simulated.using(raw, split, 0.3)),
     )
     yield (
         "A shop that fell behind",
-        r"only 9\d\.\d% of what was asked was answered well",
+        r"only 9\d\.\d% of all requests succeeded",
         lambda raw: simulated.unanswered(raw, 0.05),
     )
     yield (

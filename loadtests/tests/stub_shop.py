@@ -1,9 +1,8 @@
-"""A tiny shop for the generator's tests, run as a process: prints its URL, answers as the contract says.
+"""A tiny shop for the generator's tests, as a process. It prints its URL and answers as the contract says.
 
-`stub_shop.py DELAY` answers every recommendation after DELAY seconds, one at a time, like a saturated replica. The
-token `ended` is refused, and so is the first one that writes: signing in again is exercised. Recommendations are eight
-that everybody buys, as many as an answer has unless more are asked for, behind them what was bought together, and then
-what fills up.
+`stub_shop.py DELAY` answers recommendations one at a time, each after DELAY seconds, like a saturated replica. It
+refuses the token `ended`, and the first token of a PUT, so that a user has to sign in again. Recommendations are eight
+bestsellers (the default limit), then the products that were bought together, then products without a score.
 """
 
 import sys
@@ -66,8 +65,8 @@ def write(asked: Asked, who: str) -> Answer:
 def recommend(sku: str, limit: int) -> list[dict[str, Any]]:
     with ONE_AT_A_TIME:
         time.sleep(DELAY)
-    found = [(each, 0.5) for each in [*(f"EVERYBODY-{n}" for n in range(8)), *together[sku]]]
-    found += [(f"FILLS-{n}", 0.0) for n in range(20)]
+    found = [(each, 0.5) for each in [*(f"BESTSELLER-{n}" for n in range(8)), *together[sku]]]
+    found += [(f"NO-SCORE-{n}", 0.0) for n in range(20)]
     return [{"sku": each, "score": score} for each, score in found[:limit]]
 
 

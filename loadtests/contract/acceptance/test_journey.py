@@ -1,4 +1,4 @@
-"""The whole way through the shop, once over the API and once over the pages."""
+"""The whole journey of a customer, once over the API and once over the pages."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Those who use the API in the tests: anybody, and a customer with a token.
+"""The clients of the API in the tests: an anonymous visitor, and a customer with a token.
 
-Whatever a visitor is answered is held against the contract first, so no test can overlook an undocumented answer.
+Every response is first checked against the contract, so no test can overlook an undocumented one.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ APPROVED, DECLINED, TIMES_OUT = "4242424242424242", "4000000000000002", "4000000
 
 
 def new_key() -> str:
-    """An idempotency key that was never used."""
+    """A new idempotency key."""
     return uuid.uuid4().hex
 
 
-class ComingFrom(HTTPAdapter):
-    """Connects from one of this machine's addresses, so that the shop takes the visitor for somebody elsewhere."""
+class SourceAddressAdapter(HTTPAdapter):
+    """Connects from the given address of this machine, so that the shop sees another client address."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -36,7 +36,7 @@ class ComingFrom(HTTPAdapter):
 
 
 class Visitor:
-    """Somebody who speaks to the API; with a token, as the customer it names."""
+    """A client of the API, anonymous or with the token of a customer."""
 
     def __init__(
         self, base_url: str, contract: Contract, token: str | None = None, *, source: str | None = None
@@ -45,12 +45,12 @@ class Visitor:
         self.contract = contract
         self.token = token
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the machine has no business on the way to the shop
+        self._session.trust_env = False  # never through a proxy of this machine
         if source:
-            self._session.mount("http://", ComingFrom(source))
+            self._session.mount("http://", SourceAddressAdapter(source))
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send one request and return its answer, which the contract allows."""
+        """Send one request and return the response. ContractBroken if the contract does not allow it."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         headers.update(options.pop("headers", {}))
         response = self._session.request(
@@ -78,7 +78,7 @@ class Visitor:
         return self.call("DELETE", path, **options)
 
     def available(self, sku: str) -> int:
-        """How many of the product can be bought now."""
+        """The stock of the product."""
         return int(self.get(f"/api/inventory/{sku}").json()["available"])
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ class Visitor:
 
 
 class Customer(Visitor):
-    """Somebody with an account, signed in."""
+    """A signed-in client with an account."""
 
     def __init__(self, base_url: str, contract: Contract, email: str, password: str = PASSWORD) -> None:
         super().__init__(base_url, contract)
@@ -113,7 +113,7 @@ class Customer(Visitor):
 
 
 def register(base_url: str, contract: Contract) -> Customer:
-    """A customer nobody has seen before, signed in."""
+    """A new customer, signed in."""
     email = f"guest-{uuid.uuid4().hex}@example.com"
     visitor = Visitor(base_url, contract)
     try:
