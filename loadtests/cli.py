@@ -190,22 +190,15 @@ def compare_command(before: Path, after: Path, everything: bool, markdown: bool)
     "--tries", type=click.IntRange(40, 10000), default=400, show_default=True, help="Tries of each chance."
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Another luck.")
-@click.option(
-    "--real", "processes", is_flag=True, help="Real shops and real faults as well; about four minutes."
-)
-def selftest_command(tries: int, seed: int, processes: bool) -> None:
+@click.option("--real", is_flag=True, help="Real shops and real faults as well; about four minutes.")
+def selftest_command(tries: int, seed: int, real: bool) -> None:
     """Hold the lab to what it says, on simulated trials: exit status 1 when it fails."""
-    from loadtests.selftest.statistics import selftest, terminal
+    from loadtests.selftest.checks import terminal
+    from loadtests.selftest.run import all_checks
 
     console = Console()
-    with console.status("trying") as status:
-        checks = list(selftest(seed, tries))
-        if processes:
-            from loadtests.selftest.processes import real
-
-            for check in real(seed):
-                status.update(f"{check.name}: {check.found}")
-                checks.append(check)
+    with console.status("testing the lab") as status:
+        checks = all_checks(seed, tries, real=real, show=status.update)
     console.print(terminal(checks))
     if not all(check.passed for check in checks):
         sys.exit(1)
