@@ -24,7 +24,20 @@ class Proxy:
 @contextmanager
 def price_changing_proxy(url: str) -> Iterator[Proxy]:
     """Run a proxy in front of the shop at `url` while the context lasts."""
-    host = urlsplit(url).netloc
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(urlsplit(url).netloc))
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Proxy(f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _handler(host: str) -> type[BaseHTTPRequestHandler]:
+    """A handler that forwards each request to `host`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -52,13 +65,4 @@ def price_changing_proxy(url: str) -> Iterator[Proxy]:
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815 - http.server's names
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield Proxy(f"http://127.0.0.1:{server.server_port}")
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return Handler

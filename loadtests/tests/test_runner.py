@@ -393,9 +393,9 @@ def test_a_mistake_of_the_user_gives_one_sentence_and_exit_status_1(
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 1
-    said = capsys.readouterr().err
-    assert said.startswith('There is no experiment "taxes"')
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith('There is no experiment "taxes"')
+    assert message.count("\n") == 1
 
 
 def test_the_users_number_of_repeats_replaces_the_experiments(tmp_path: Path) -> None:
