@@ -1,7 +1,7 @@
 """The personas for Locust: `locust -f loadtests/locustfile.py --host http://127.0.0.1:8000`.
 
-Here each user waits for its responses (a closed model), which is right for experiments in the web UI. To compare shops,
-use `loadtests run`, which has open arrivals.
+The load here is closed: each user waits for an answer before the next request. That is right for trying things out in
+the web UI. To compare shops by numbers, use `loadtests run`, whose arrivals are open.
 """
 
 from loadtests.load.personas import Buyer, RecommendationWidget, Searcher, WindowShopper

@@ -71,7 +71,7 @@ class Row:
 def compare(before: Side, after: Side) -> list[Row]:
     """All numbers that both runs have, claims first within each experiment.
 
-    They are judged together (`beyond_noise`); UNKNOWN where a run has too few repeats.
+    They are judged together (`significant`); UNKNOWN where a run has too few repeats.
     """
     texts = {each.name: each for each in after.experiments}
     shared = [(each, texts[each.name]) for each in before.experiments if each.name in texts]
@@ -96,11 +96,11 @@ def doubts(before: Side, after: Side) -> list[str]:
     texts = {each.name: each for each in after.experiments}
     for each in before.experiments:
         if each.name not in texts:
-            found.append(f"{each.name} is only in the run before.")
+            found.append(f"{each.name} is only in the first run.")
         elif _rules(each) != _rules(texts[each.name]):
             found.append(f"The text of {each.name} differs: its numbers may mean something else.")
     names = {each.name for each in before.experiments}
-    return found + [f"{name} is only in the run after." for name in texts if name not in names]
+    return found + [f"{name} is only in the second run." for name in texts if name not in names]
 
 
 def terminal(before: Side, after: Side, *, everything: bool = False) -> Group:

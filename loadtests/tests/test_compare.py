@@ -123,8 +123,8 @@ def test_other_differences_are_doubts() -> None:
 
 def test_an_experiment_in_only_one_run_is_named_and_not_compared() -> None:
     empty = replace(side(2), experiments=(), results={**side(2).results, "experiments": []})
-    assert compare.doubts(side(1), empty) == ["toy is only in the run before."]
-    assert compare.doubts(empty, side(1)) == ["toy is only in the run after."]
+    assert compare.doubts(side(1), empty) == ["toy is only in the first run."]
+    assert compare.doubts(empty, side(1)) == ["toy is only in the second run."]
     assert compare.compare(side(1), empty) == []
     assert "None of 0 numbers changed" in shown(side(1), empty)
 
