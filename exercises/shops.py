@@ -340,7 +340,7 @@ class RunningShop:
         self._running = fleet
         fleet.start()
         for name, proxy in self._proxies.items():
-            proxy.upstream = fleet.internal_ports[topology.answering(name).name]
+            proxy.upstream = fleet.internal_ports[topology.resolve(name).name]
 
     def _detours(self, topology: Topology) -> dict[str, dict[str, str]]:
         """For each service, the addresses where it finds a proxy in place of those whom it calls."""

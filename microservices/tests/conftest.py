@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from microservices.launcher import Fleet
-from microservices.launcher.environment import MARK
+from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.launcher.gateway import Settings
 from microservices.topology import Service, Topology
 
@@ -117,7 +117,7 @@ def environments() -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def processes_marked(fleet_id: str) -> list[int]:
-    return [pid for pid, env in environments() if env.get(MARK) == fleet_id]
+    return [pid for pid, env in environments() if env.get(FLEET_ID_VARIABLE) == fleet_id]
 
 
 def is_gone(pid: int) -> bool:

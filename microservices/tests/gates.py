@@ -22,7 +22,7 @@ from microservices.chaos import arena as arenas
 from microservices.chaos.arena import SIZES, Arena
 from microservices.chaos.crowd import Crowd, admitted
 from microservices.launcher import MONOLITH, Fleet
-from microservices.launcher.environment import MARK
+from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.tests.shops import look_at_monolith
 from monolith.config import Config
 from monolith.dataset import Sizes
@@ -104,7 +104,7 @@ class Bystanders:
             with suppress(psutil.Error, OSError):
                 pid = process.pid
                 if pid not in self._ours:
-                    self._ours[pid] = process.environ().get(MARK) == self._mark
+                    self._ours[pid] = process.environ().get(FLEET_ID_VARIABLE) == self._mark
                 if not self._ours[pid]:
                     times = process.cpu_times()
                     used = times.user + times.system
@@ -133,4 +133,4 @@ def in_time(arena: Arena) -> Iterator[list[tuple[str, float, float]]]:
 
 def process_mark(pid: int) -> str:
     """The id of the fleet that a process belongs to."""
-    return psutil.Process(pid).environ()[MARK]
+    return psutil.Process(pid).environ()[FLEET_ID_VARIABLE]

@@ -86,7 +86,7 @@ def test_making_them_again_keeps_what_they_hold(made, tmp_path):
 
 def test_where_the_server_asks_for_passwords_each_service_gets_a_file_of_its_own(made, tmp_path, monkeypatch):
     server, _ = made
-    monkeypatch.setattr(module, "_lets_in", lambda *_: False)
+    monkeypatch.setattr(module, "_trusts", lambda *_: False)
     pattern = create(server, tmp_path / "passwords")
     passwords = set()
     for name in KEEPING_DATA:
@@ -121,19 +121,19 @@ def test_databases_in_use_are_not_dropped_and_it_is_said_what_to_stop(made):
 
 def test_missing_rights_are_said(made, tmp_path):
     server, pattern = made
-    with pytest.raises(DatabasesError, match="take one with CREATEDB and CREATEROLE"):
+    with pytest.raises(DatabasesError, match="use one with CREATEDB and CREATEROLE"):
         create(Server(address(pattern, "cart", "cart"), f"{server.prefix}x"), tmp_path)
 
 
 def test_a_server_that_is_not_there_is_named_with_what_to_do():
     done = CliRunner().invoke(cli, ["databases", "drop", "--url", NOBODY_LISTENS])
     assert isinstance(done.exception, DatabasesError)
-    assert str(done.exception).startswith("PostgreSQL at 127.0.0.1:9 does not let us in")
+    assert str(done.exception).startswith("PostgreSQL at 127.0.0.1:9 refuses the connection")
     assert str(done.exception).endswith("start it, or correct --url.")
 
 
 def test_what_is_no_address_is_said():
-    with pytest.raises(DatabasesError, match="--url is no PostgreSQL address"):
+    with pytest.raises(DatabasesError, match="--url is not a PostgreSQL address"):
         drop(Server("nonsense"))
 
 

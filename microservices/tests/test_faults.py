@@ -114,7 +114,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadNetwork]:
             "storefront": {"SHOP_RECOMMENDATIONS_URL": recommendations.url},
         }
         fleet = stack.enter_context(Fleet(SPLIT, data_dir=home / "data", home=home, env_for=addresses))
-        ports = fleet._plan.addresses.internal
+        ports = fleet.internal_ports
         payments.upstream, recommendations.upstream = ports["payments"], ports["recommendations"]
         databases = Databases.in_folder(home / "data")
         before = Shop.look(databases)

@@ -11,7 +11,8 @@ import pytest
 
 from microservices.chaos.standstill import standing_still
 from microservices.launcher import Fleet
-from microservices.launcher.gateway import Addresses, caddy, configuration
+from microservices.launcher.addresses import Addresses
+from microservices.launcher.gateway import caddy, configuration
 from microservices.tests.conftest import IMPATIENT, call, public_port, wait_until
 from microservices.topology import MONOLITH, SPLIT
 

@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from microservices.launcher import AlreadyRunning, Fleet, MissingProgram, NotStarted, PortTaken, gateway
-from microservices.launcher.environment import MARK
+from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.launcher.gateway import Settings
 from microservices.tests.conftest import (
     LAUNCH,
@@ -145,7 +145,7 @@ def test_one_of_several_replicas_dies_and_no_get_fails(start):
 
 def test_stop_leaves_no_process_and_no_state(start, tmp_path):
     fleet = start(replicas={"alpha": 2})
-    fleet_id = settings_of(fleet, "/")[MARK]
+    fleet_id = settings_of(fleet, "/")[FLEET_ID_VARIABLE]
     assert len(processes_marked(fleet_id)) >= 9
     fleet.stop()
     assert processes_marked(fleet_id) == []
@@ -199,9 +199,9 @@ def test_a_missing_gateway_program_is_said_with_what_to_install(topology, tmp_pa
 
 def test_a_replica_that_cannot_start_is_shown_with_the_end_of_its_log(tmp_path):
     broken = Topology(
-        "broken", (Service("alpha", ("-c", "raise SystemExit('no luck today')"), paths=("/",)),)
+        "broken", (Service("alpha", ("-c", "raise SystemExit('broken on purpose')"), paths=("/",)),)
     )
-    with pytest.raises(NotStarted, match=r"(?s)alpha-1 ended while it was started.*no luck today"):
+    with pytest.raises(NotStarted, match=r"(?s)alpha-1 ended while it was starting.*broken on purpose"):
         Fleet(broken, data_dir=tmp_path, home=tmp_path).start()
 
 
@@ -259,9 +259,9 @@ def test_on_ready_is_called_for_every_replica_and_again_after_a_restart(start):
 
 def test_what_on_ready_raises_stops_the_start(start):
     def refuse(replica):
-        raise ValueError("no slice for you")
+        raise ValueError("no slice")
 
-    with pytest.raises(ValueError, match="no slice for you"):
+    with pytest.raises(ValueError, match="no slice"):
         start(on_ready=refuse)
 
 

@@ -8,9 +8,9 @@ import subprocess
 import psutil
 import pytest
 
-from microservices.launcher.environment import MARK
+from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.launcher.process import created
-from microservices.launcher.state import Entry, State, read, sweep
+from microservices.launcher.state import Entry, State, end_leftovers, read
 from microservices.tests.conftest import PYTHON, is_gone
 
 FLEET = "0123456789abcdef"
@@ -41,8 +41,8 @@ def written(tmp_path, *entries):
 
 @pytest.mark.processes
 def test_a_process_of_the_fleet_is_ended_even_when_its_pid_was_never_written(tmp_path, sleeper):
-    process = sleeper(**{MARK: FLEET})
-    assert sweep(written(tmp_path)) == [process.pid]
+    process = sleeper(**{FLEET_ID_VARIABLE: FLEET})
+    assert end_leftovers(written(tmp_path)) == [process.pid]
     assert is_gone(process.pid)
 
 
@@ -50,14 +50,14 @@ def test_a_process_of_the_fleet_is_ended_even_when_its_pid_was_never_written(tmp
 def test_a_stranger_with_a_written_pid_is_left_alone(tmp_path, sleeper):
     stranger = sleeper()
     entry = Entry("alpha-1", stranger.pid, created(stranger.pid), 20000)
-    assert sweep(written(tmp_path, entry)) == []
+    assert end_leftovers(written(tmp_path, entry)) == []
     assert stranger.poll() is None
 
 
 @pytest.mark.processes
 def test_a_process_of_another_fleet_is_left_alone(tmp_path, sleeper):
-    other = sleeper(**{MARK: "fedcba9876543210"})
-    assert sweep(written(tmp_path, Entry("alpha-1", other.pid, created(other.pid), 20000))) == []
+    other = sleeper(**{FLEET_ID_VARIABLE: "fedcba9876543210"})
+    assert end_leftovers(written(tmp_path, Entry("alpha-1", other.pid, created(other.pid), 20000))) == []
     assert other.poll() is None
 
 
@@ -69,7 +69,7 @@ def test_where_environments_cannot_be_read_the_time_of_creation_decides(
     process = sleeper()
     monkeypatch.setattr(psutil.Process, "environ", _refuse)
     entry = Entry("alpha-1", process.pid, created(process.pid) - seconds_off, 20000)
-    assert sweep(written(tmp_path, entry)) == ([process.pid] if ended else [])
+    assert end_leftovers(written(tmp_path, entry)) == ([process.pid] if ended else [])
 
 
 def _refuse(process):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from microservices.launcher import WrongScale
+from microservices.launcher.addresses import Addresses
 from microservices.launcher.environment import make_keys, service_environment
 from microservices.launcher.fleet import Fleet
-from microservices.launcher.gateway import Addresses, public_paths
+from microservices.launcher.gateway import public_paths
 from microservices.topology import MONOLITH, SPLIT, Service, Topology
 
 
@@ -55,28 +56,26 @@ def test_a_scale_that_cannot_be_is_refused_with_a_choice(name, count, sentence, 
 SPLITTING = Topology(
     "workspace",
     services=(
-        Service(
-            "monolith", ("-m", "monolith"), needs=("recommendations",), stands_for=("accounts", "orders")
-        ),
+        Service("monolith", ("-m", "monolith"), needs=("recommendations",), aliases=("accounts", "orders")),
         Service("recommendations", ("-m", "recommendations"), needs=("orders",), reads_jwks=True),
     ),
 )
 
 
 def test_whoever_stands_for_a_service_gets_its_calls_and_trusts_its_callers():
-    assert SPLITTING.answering("orders").name == "monolith"
+    assert SPLITTING.resolve("orders").name == "monolith"
     assert SPLITTING.callers_of("monolith") == ("recommendations",)
     assert SPLITTING.callers_of("recommendations") == ("monolith",)
 
 
 def test_a_service_that_exists_answers_for_itself():
     standing = replace(SPLITTING, services=(*SPLITTING.services, Service("orders", ())))
-    assert standing.answering("orders").name == "orders"
+    assert standing.resolve("orders").name == "orders"
 
 
 def test_nobody_answers_to_a_name_that_nobody_has():
     with pytest.raises(KeyError):
-        SPLITTING.answering("payments")
+        SPLITTING.resolve("payments")
 
 
 def test_the_address_of_a_service_that_is_not_split_off_is_that_of_its_stand_in():
@@ -95,6 +94,6 @@ def test_the_address_of_a_service_that_is_not_split_off_is_that_of_its_stand_in(
 
 
 def test_a_gateway_of_ones_own_must_offer_inside_only_what_somebody_needs():
-    assert SPLITTING.called_inside() == ("monolith", "recommendations")
+    assert SPLITTING.internal_services() == ("monolith", "recommendations")
     alone = Topology("workspace", (Service("monolith", ()),), caddyfile=Path("Caddyfile"))
-    assert alone.called_inside() == ()
+    assert alone.internal_services() == ()

@@ -58,9 +58,9 @@ def test_a_workspace_names_its_folder_and_its_gateways_file(tmp_path):
 @pytest.mark.parametrize(
     ("service", "seed", "sentence"),
     [
-        ("needs=('orders',)", "{}", "shop needs orders, which no service is and none stands for"),
-        ("stands_for=('shop',)", "{}", "More than one service answers as shop"),
-        ("", "{'till': ()}", "SEED fills till, but the services are shop"),
+        ("needs=('orders',)", "{}", "shop needs orders, but no service has that name or alias"),
+        ("aliases=('shop',)", "{}", "More than one service has the name or alias shop"),
+        ("", "{'invoices': ()}", "SEED fills invoices, but the services are shop"),
         ("", "{'shop': '-m'}", "SEED in .* is not a dict"),
         ("", "1 / 0", "cannot be read .ZeroDivisionError"),
         ("colour='red'", "{}", "cannot be read .TypeError"),
