@@ -23,7 +23,7 @@ from exercises.seeding import Seeds
 from exercises.solo import Solo
 from exercises.visitors import ADMIN, Person
 from microservices.chaos.faultproxy import FaultProxy
-from microservices.chaos.standstill import standing_still
+from microservices.chaos.pause import paused_processes
 from microservices.launcher import Fleet, LauncherError, Phase, Replica
 from microservices.topology import Topology, WorkspaceError, load
 
@@ -232,7 +232,7 @@ class RunningShop:
     def paused(self, name: str) -> Iterator[None]:
         """Hung while the block runs: connections are taken, and nothing is answered."""
         try:
-            with standing_still(self.pids(name)):
+            with paused_processes(self.pids(name)):
                 yield
         finally:
             if self.fleet:

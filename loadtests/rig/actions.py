@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from loadtests.planning.phases import PlannedAction, PlannedPhase
 from loadtests.rig.slices import Slices
 from loadtests.rig.targets import Shop, TargetError
-from microservices.chaos.standstill import standing_still
+from microservices.chaos.pause import paused_processes
 from microservices.launcher import LauncherError, Phase, Replica
 
 SLOW_SHARE = 0.1
@@ -151,7 +151,7 @@ class Actor:
             over.wait(LOOK_SECONDS)
 
     def _hang(self, done: Done, over: threading.Event) -> None:
-        with self._free(done) as replicas, standing_still([p for each in replicas for p in each.pids()]):
+        with self._free(done) as replicas, paused_processes([p for each in replicas for p in each.pids()]):
             over.wait()
 
     @contextlib.contextmanager

@@ -12,7 +12,7 @@ import tempfile
 import pytest
 
 from microservices.launcher.ports import Ports
-from microservices.tests.conftest import LAUNCH, PYTHON, call, is_gone, processes_marked
+from microservices.tests.conftest import LAUNCH, PYTHON, call, is_gone, processes_of_fleet
 
 pytestmark = pytest.mark.processes
 
@@ -101,10 +101,10 @@ def test_up_status_scale_logs_and_down(up, run, port):
 def test_a_signal_closes_the_shop_and_leaves_nothing(up, run, port, number):
     process = up()
     fleet = call(port, "GET", "/").json()["env"]["SHOP_FLEET"]
-    assert processes_marked(fleet)
+    assert processes_of_fleet(fleet)
     process.send_signal(number)
     assert process.wait(15) == 0
-    assert processes_marked(fleet) == []
+    assert processes_of_fleet(fleet) == []
     assert run("status").returncode == 1
 
 

@@ -9,11 +9,11 @@ import subprocess
 import psutil
 import pytest
 
-from microservices.chaos.standstill import standing_still
+from microservices.chaos.pause import paused_processes
 from microservices.launcher import Fleet
 from microservices.launcher.addresses import Addresses
 from microservices.launcher.gateway import caddy, configuration
-from microservices.tests.conftest import IMPATIENT, call, public_port, wait_until
+from microservices.tests.conftest import SHORT_TIMEOUTS, call, public_port, wait_until
 from microservices.topology import MONOLITH, SPLIT
 
 pytestmark = pytest.mark.processes
@@ -43,7 +43,7 @@ def test_each_service_has_one_handler_that_probes():
 @pytest.fixture(scope="module")
 def shop(topology, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
-    with Fleet(topology, {"alpha": 2}, data_dir=home, home=home, settings=IMPATIENT) as fleet:
+    with Fleet(topology, {"alpha": 2}, data_dir=home, home=home, settings=SHORT_TIMEOUTS) as fleet:
         yield fleet
 
 
@@ -201,7 +201,7 @@ def test_a_slow_answer_is_given_up(port):
 
 def test_a_get_to_a_paused_replica_is_answered_by_another(port, two_replicas):
     paused = two_replicas[0]
-    with standing_still(paused.pids()):
+    with paused_processes(paused.pids()):
         answers = [call(port, "GET", "/api/alpha") for _ in range(8)]
         assert [answer.status for answer in answers] == [200] * 8
         assert {answer.json()["port"] for answer in answers} == {str(two_replicas[1].port)}

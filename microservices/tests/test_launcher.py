@@ -25,7 +25,7 @@ from microservices.tests.conftest import (
     Traffic,
     call,
     is_gone,
-    processes_marked,
+    processes_of_fleet,
     public_port,
     wait_until,
 )
@@ -146,9 +146,9 @@ def test_one_of_several_replicas_dies_and_no_get_fails(start):
 def test_stop_leaves_no_process_and_no_state(start, tmp_path):
     fleet = start(replicas={"alpha": 2})
     fleet_id = settings_of(fleet, "/")[FLEET_ID_VARIABLE]
-    assert len(processes_marked(fleet_id)) >= 9
+    assert len(processes_of_fleet(fleet_id)) >= 9
     fleet.stop()
-    assert processes_marked(fleet_id) == []
+    assert processes_of_fleet(fleet_id) == []
     assert not (tmp_path / "run" / "stub" / "state.json").exists()
 
 
