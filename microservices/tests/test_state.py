@@ -1,4 +1,4 @@
-"""What a launcher ends at its start: what carries the old fleet's id, and nothing that merely has an old pid."""
+"""At its start a launcher ends the processes with the old fleet's id, but no process that only has an old pid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLEEP = (PYTHON, "-c", "import time; print('up', flush=True); time.sleep(60)")
 
 @pytest.fixture
 def sleeper():
-    """Start a process with these additions to its environment; it is gone after the test."""
+    """Start processes with these additions to their environment; they are ended after the test."""
     started = []
 
     def sleeper(**env):
@@ -40,18 +40,18 @@ def written(tmp_path, *entries):
 
 
 @pytest.mark.processes
-def test_a_process_of_the_fleet_is_ended_even_when_its_pid_was_never_written(tmp_path, sleeper):
+def test_a_process_of_the_fleet_is_ended_even_if_its_pid_was_never_written(tmp_path, sleeper):
     process = sleeper(**{FLEET_ID_VARIABLE: FLEET})
     assert end_leftovers(written(tmp_path)) == [process.pid]
     assert is_gone(process.pid)
 
 
 @pytest.mark.processes
-def test_a_stranger_with_a_written_pid_is_left_alone(tmp_path, sleeper):
-    stranger = sleeper()
-    entry = Entry("alpha-1", stranger.pid, created(stranger.pid), 20000)
+def test_another_process_with_a_written_pid_is_left_alone(tmp_path, sleeper):
+    other = sleeper()
+    entry = Entry("alpha-1", other.pid, created(other.pid), 20000)
     assert end_leftovers(written(tmp_path, entry)) == []
-    assert stranger.poll() is None
+    assert other.poll() is None
 
 
 @pytest.mark.processes
@@ -76,7 +76,7 @@ def _refuse(process):
     raise psutil.AccessDenied(process.pid)
 
 
-def test_what_is_saved_is_read_back(tmp_path):
+def test_a_saved_state_is_read_back(tmp_path):
     state = written(tmp_path, Entry("alpha-1", 12, 34.5, 20000))
     state.url, state.control = "http://127.0.0.1:20000", "/a/socket"
     state.save()
@@ -84,6 +84,6 @@ def test_what_is_saved_is_read_back(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 1}', '{"processes": 1}'])
-def test_a_state_file_that_makes_no_sense_counts_as_none(tmp_path, content):
+def test_an_invalid_state_file_counts_as_none(tmp_path, content):
     (tmp_path / "state.json").write_text(content)
     assert read(tmp_path / "state.json") is None
