@@ -39,7 +39,12 @@ log = logging.getLogger(__name__)
 
 
 class Fleet:
-    """A running topology; a context manager."""
+    """A running topology; a context manager.
+
+    `replicas` is by service, one each by default. `port` is the public port, a free one by default. `env` is added to
+    the environment of all services, `env_for` to that of single ones. `say` gets messages for people. With
+    `restart=False` dead processes stay dead. What the launcher cannot do raises LauncherError.
+    """
 
     def __init__(
         self,

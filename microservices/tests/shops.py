@@ -29,6 +29,7 @@ from microservices.chassis.database import writing
 from microservices.chassis.events import FEED_PATH, FeedReader
 from microservices.chassis.tokens import AUDIENCE, ISSUER
 from microservices.tests.in_process import SplitShop
+from microservices.tests.postgresql import pattern_for
 from monolith import recommendations
 from monolith.app import create_app
 from monolith.config import Config
@@ -43,6 +44,7 @@ SETTINGS = {
 }
 OWNER = {"customers": "accounts", "sessions": "accounts", "products": "catalog"}
 """The service that owns a public path, where its name differs."""
+BOTH_DATABASES = ["split sqlite", "monolith sqlite", "split postgresql", "monolith postgresql"]
 SMALL = Sizes(seed=1, products=40, customers=8, orders=10)
 MAX_TURNS = 50
 
@@ -334,3 +336,11 @@ def shop_in_process(
         yield shop
     finally:
         shop.close()
+
+
+@contextmanager
+def shop_on(kind: str, home: Path, sizes: Sizes = SMALL) -> Iterator[InProcessShop]:
+    """The same for a kind in BOTH_DATABASES."""
+    name, backend = kind.split()
+    with pattern_for(name, backend) as pattern, shop_in_process(name, home, sizes, pattern) as shop:
+        yield shop

@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import permutations
 from typing import Any
 from unittest.mock import patch
@@ -24,24 +24,19 @@ from microservices.chassis.database import reading, writing
 from microservices.chassis.events import FEED_PATH, feed, publish
 from microservices.chassis.wire import Answer
 from microservices.orders.models import Outbox
-from microservices.tests import postgresql
 from microservices.tests.boundaries import Crash, installed
 from microservices.tests.in_process import Direct
-from microservices.tests.shops import InProcessShop, shop_in_process
+from microservices.tests.shops import BOTH_DATABASES, InProcessShop, shop_on
 
 CUSTOMERS = [f"C{number:05}" for number in range(1, 7)]
 SKUS = [f"P{number:05}" for number in range(1, 9)]
 ORDERS = 12
 
 
-@pytest.fixture(
-    scope="module", params=["split sqlite", "monolith sqlite", "split postgresql", "monolith postgresql"]
-)
+@pytest.fixture(scope="module", params=BOTH_DATABASES)
 def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessShop]:
-    name, backend = request.param.split()
-    with ExitStack() as stack:
-        pattern = stack.enter_context(postgresql.pattern_for(name, backend))
-        yield stack.enter_context(shop_in_process(name, tmp_path_factory.mktemp(name), pattern=pattern))
+    with shop_on(request.param, tmp_path_factory.mktemp("shop")) as shop:
+        yield shop
 
 
 _keys = iter(f"key-{number:08}" for number in range(10_000))

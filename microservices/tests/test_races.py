@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -19,8 +19,7 @@ from sqlalchemy import event, text
 
 from microservices.chaos.invariants import violations_in
 from microservices.orders import clients, saga
-from microservices.tests import postgresql
-from microservices.tests.shops import CARD, DECLINED, InProcessShop, Reply, observed, shop_in_process
+from microservices.tests.shops import BOTH_DATABASES, CARD, DECLINED, InProcessShop, Reply, observed, shop_on
 from monolith.dataset import Sizes
 
 THREADS = 3
@@ -32,14 +31,10 @@ SKU, KEY = "P00001", "key-00000001"
 _numbers = itertools.count(1000)
 
 
-@pytest.fixture(
-    scope="module", params=["split sqlite", "monolith sqlite", "split postgresql", "monolith postgresql"]
-)
+@pytest.fixture(scope="module", params=BOTH_DATABASES)
 def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessShop]:
-    name, backend = request.param.split()
-    with ExitStack() as stack:
-        pattern = stack.enter_context(postgresql.pattern_for(name, backend))
-        yield stack.enter_context(shop_in_process(name, tmp_path_factory.mktemp(name), SIZES, pattern))
+    with shop_on(request.param, tmp_path_factory.mktemp("shop"), SIZES) as shop:
+        yield shop
 
 
 @pytest.fixture

@@ -10,14 +10,13 @@ import itertools
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import pytest
 
 from microservices.chaos.snapshot import ObservedCheckout, Snapshot
-from microservices.tests import postgresql
 from microservices.tests.live import LiveShop, running_shop
-from microservices.tests.shops import DECLINED, Reply
+from microservices.tests.postgresql import pattern_for
+from microservices.tests.shops import BOTH_DATABASES, DECLINED, Reply
 from monolith.dataset import Sizes
 
 pytestmark = [pytest.mark.processes, pytest.mark.full]
@@ -29,26 +28,18 @@ SKU, KEY, FIRST = "P00001", "key-00000001", f"C{BUYERS + 1:05}"
 SETTLED_SECONDS = 30.0
 
 
-@pytest.fixture(
-    scope="module", params=["split sqlite", "monolith sqlite", "split postgresql", "monolith postgresql"]
-)
+@pytest.fixture(scope="module", params=BOTH_DATABASES)
 def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveShop]:
     name, backend = request.param.split()
-    with ExitStack() as stack:
-        pattern = stack.enter_context(postgresql.pattern_for(name, backend))
+    home = tmp_path_factory.mktemp(name)
+    with pattern_for(name, backend) as pattern:
         settings = (
             {"SHOP_THREADS": "3"} if pattern else {}
         )  # all tests share the server's hundred connections
-        yield stack.enter_context(
-            running_shop(
-                name,
-                tmp_path_factory.mktemp(name),
-                sizes=SIZES,
-                pattern=pattern,
-                replicas=REPLICAS[name],
-                **settings,
-            )
-        )
+        with running_shop(
+            name, home, sizes=SIZES, pattern=pattern, replicas=REPLICAS[name], **settings
+        ) as shop:
+            yield shop
 
 
 def test_one_key_sent_fifty_times_at_once_to_two_replicas_is_one_order(shop):

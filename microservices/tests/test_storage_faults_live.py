@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from microservices.chaos.snapshot import ObservedCheckout
-from microservices.tests import postgresql
 from microservices.tests.live import LiveShop, running_shop
 from microservices.tests.locking import TABLE, locked
+from microservices.tests.postgresql import pattern_for
 from microservices.tests.shops import observed
 
 pytestmark = [pytest.mark.processes, pytest.mark.full]
@@ -36,18 +35,13 @@ DATABASES = [
 @pytest.fixture(scope="module")
 def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveShop]:
     name, backend = request.param.split()
-    with ExitStack() as stack:
-        pattern = stack.enter_context(postgresql.pattern_for(name, backend))
-        # A timeout longer than the short lock: with the usual two seconds a checkout would end before the lock does.
-        yield stack.enter_context(
-            running_shop(
-                name,
-                tmp_path_factory.mktemp(name),
-                pattern=pattern,
-                SHOP_TIMEOUT_SECONDS="4",
-                SHOP_THREADS="3",
-            )
-        )
+    home = tmp_path_factory.mktemp(name)
+    # A timeout longer than the short lock: with the usual two seconds a checkout would end before the lock does.
+    with (
+        pattern_for(name, backend) as pattern,
+        running_shop(name, home, pattern=pattern, SHOP_TIMEOUT_SECONDS="4", SHOP_THREADS="3") as shop,
+    ):
+        yield shop
 
 
 @pytest.mark.parametrize(("shop", "part"), DATABASES, indirect=["shop"])
