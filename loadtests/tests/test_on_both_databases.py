@@ -22,7 +22,7 @@ from loadtests.contract.acceptance.waiting import at_once, eventually
 from loadtests.contract.fuzz.run import Fuzzed, fuzz
 from loadtests.tests import live
 from loadtests.tests.live import Shops
-from microservices.chaos import invariants
+from microservices.chaos import invariants, snapshot
 from microservices.tests import postgresql
 
 pytestmark = [pytest.mark.processes, pytest.mark.acceptance]
@@ -160,9 +160,9 @@ def test_after_the_database_server_ends_all_sessions_the_shop_soon_works_again(
 
 
 def test_the_databases_of_the_services_agree_with_each_other(shops: Shops) -> None:
-    databases = invariants.Databases(shops.split)
-    eventually(lambda: not invariants.broken(databases))
-    assert invariants.broken(databases) == []
+    databases = snapshot.Databases(shops.split)
+    eventually(lambda: not invariants.violations(databases))
+    assert invariants.violations(databases) == []
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ TOPOLOGY = Topology(
             slots=1,
             needs=("recommendations",),
             # Both are still inside: customers' keys and the feed of orders come from here.
-            stands_for=("accounts", "orders"),
+            aliases=("accounts", "orders"),
         ),
         Service(
             "recommendations",
