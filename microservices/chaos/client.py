@@ -235,7 +235,7 @@ PASSWORD = "correct-horse-battery"  # noqa: S105 -- for accounts in a shop that 
 
 
 class InconclusiveRun(Exception):
-    """The run cannot say anything about the shop, for example because no customer could register; one sentence."""
+    """The run says nothing about the shop, for example because no customer could register; the text is one sentence."""
 
 
 def is_final(reply: Reply) -> bool:

@@ -61,9 +61,8 @@ class ControlServer:
 
     def _serve(self) -> None:
         while not self._ending.is_set():
-            with contextlib.suppress(
-                TimeoutError
-            ):  # a timeout, because closing the socket does not wake accept() on every system
+            # accept() needs a timeout, because closing the socket does not wake it on every system.
+            with contextlib.suppress(TimeoutError):
                 connection, _ = self._socket.accept()
                 # Not a daemon thread: the answer to `down` must be sent before the launcher ends.
                 threading.Thread(target=self._handle, args=(connection,), name="command").start()

@@ -27,9 +27,8 @@ class KeyPair:
 
 def make_keys(topology: Topology) -> dict[str, KeyPair]:
     """A new pair for each service. It lasts as long as the fleet, so that a restarted replica is still trusted."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-        Ed25519PrivateKey,
-    )  # takes 60 ms, and only `up` needs it
+    # Imported here because it takes 60 ms and only `up` needs it.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     keys = {}
     for service in topology.services:

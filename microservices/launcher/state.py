@@ -114,10 +114,8 @@ def _leftovers(state: State) -> Iterator[psutil.Process]:
 def _belongs(process: psutil.Process, fleet: str, written: float | None) -> bool:
     try:
         return process.environ().get(FLEET_ID_VARIABLE) == fleet
-    except (
-        psutil.AccessDenied,
-        OSError,
-    ):  # some systems show no environment; there the creation time decides
+    except (psutil.AccessDenied, OSError):
+        # Some systems show no environment; there the creation time decides.
         now = created(process.pid)
         return written is not None and now is not None and abs(written - now) < CLOCK_TOLERANCE
 

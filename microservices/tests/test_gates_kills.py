@@ -46,9 +46,7 @@ def test_each_process_is_killed_in_turn_and_almost_no_request_fails(name, tmp_pa
         for result in results:
             assert result.recovered is not None, result
             figures.append((f"{result.what}: seconds until healthy", result.recovered, RECOVERY_SECONDS))
-        history = (
-            run.load.history
-        )  # after the load has stopped: some requests are answered only after a restart
+        history = run.load.history  # read when the load has stopped: some requests end only after a restart
         requests, failed = history.total(), history.total(Outcome.FAILED, Outcome.UNKNOWN)
         figures.append((f"share of {requests} requests that failed", failed / requests, MAX_FAILED))
         deaths = [text for _, text in shop.messages if " died (SIGKILL); starting it again" in text]

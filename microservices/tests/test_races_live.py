@@ -33,9 +33,8 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     name, backend = request.param.split()
     home = tmp_path_factory.mktemp(name)
     with pattern_for(name, backend) as pattern:
-        settings = (
-            {"SHOP_THREADS": "3"} if pattern else {}
-        )  # all tests share the server's hundred connections
+        # Few threads on PostgreSQL, because all tests share the server's hundred connections.
+        settings = {"SHOP_THREADS": "3"} if pattern else {}
         with running_shop(
             name, home, sizes=SIZES, pattern=pattern, replicas=REPLICAS[name], **settings
         ) as shop:
