@@ -18,7 +18,7 @@ class Customer:
     def __init__(self, url: str, email: str) -> None:
         self._url = url
         self._session = requests.Session()
-        self._session.trust_env = False  # ask the shop directly, not through a proxy that this machine is set to use
+        self._session.trust_env = False  # never through a proxy of this machine
         given = {"email": email, "password": PASSWORD}
         token = self.ask("POST", "/api/sessions", json=given).json()["token"]
         self._session.headers["Authorization"] = f"Bearer {token}"
