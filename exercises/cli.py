@@ -24,29 +24,29 @@ from exercises.errors import ExerciseError, Exit
 def main() -> None:
     """Run the command; what goes wrong is one sentence and an exit status."""
     _interrupt_once()
-    _forget_settings()
+    _remove_shop_settings()
     try:
         cli(prog_name="exercises", standalone_mode=False)
     except (
         click.exceptions.Abort
     ) as error:  # click makes one of Ctrl-C, and of a question that is answered with no
-        _stop("Stopped." if error.__cause__ else "Nothing was done.", Exit.INTERRUPTED)
+        _exit("Stopped." if error.__cause__ else "Nothing was done.", Exit.INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except KeyboardInterrupt:
-        _stop("Stopped.", Exit.INTERRUPTED)
+        _exit("Stopped.", Exit.INTERRUPTED)
     except ExerciseError as error:
-        _stop(str(error), error.status)
+        _exit(str(error), error.status)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has seen enough
         sys.exit(Exit.PASS)
     except OSError as error:
-        _stop(_about_the_system(error), Exit.TOOL_ERROR)
+        _exit(_describe_system_error(error), Exit.TOOL_ERROR)
     except Exception as error:  # noqa: BLE001 -- a traceback is for us; a learner gets one sentence
-        _stop(_our_mistake(error), Exit.TOOL_ERROR)
+        _exit(_describe_tool_error(error), Exit.TOOL_ERROR)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,18 +79,18 @@ for command in (
     cli.add_command(command)
 
 
-def _forget_settings() -> None:
+def _remove_shop_settings() -> None:
     """Take SHOP_* settings out of the environment: the shops here get their own."""
     for name in [name for name in os.environ if name.startswith("SHOP_")]:
         del os.environ[name]
 
 
-def _stop(text: str, status: int) -> NoReturn:
+def _exit(text: str, status: int) -> NoReturn:
     click.echo(text, err=True)
     sys.exit(int(status))
 
 
-def _about_the_system(error: OSError) -> str:
+def _describe_system_error(error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"The disk is full{where}. Free some space and run this again; nothing of yours is lost."
@@ -99,7 +99,7 @@ def _about_the_system(error: OSError) -> str:
     return f"The system refused{where}: {error.strerror or error}. Run exercises doctor."
 
 
-def _our_mistake(error: Exception) -> str:
+def _describe_tool_error(error: Exception) -> str:
     with tempfile.NamedTemporaryFile("w", prefix="exercises-", suffix=".txt", delete=False) as file:
         file.write("".join(traceback.format_exception(error)))
     return (

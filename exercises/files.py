@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exercises.errors import ExerciseError
 
-NOT_THEIRS = (".*", "__pycache__", "*.pyc", "runs")
+IGNORED = (".*", "__pycache__", "*.pyc", "runs")
 """Names that are never looked at: hidden files (ours among them), caches, and what the lab writes."""
 MAX_BYTES = 5_000_000
 DRAFT = ".draft"
@@ -54,7 +54,7 @@ def remove(path: Path, root: Path) -> None:
             return
 
 
-def theirs(root: Path, leave_out: tuple[str, ...] = NOT_THEIRS) -> Iterator[str]:
+def list_files(root: Path, leave_out: tuple[str, ...] = IGNORED) -> Iterator[str]:
     """Paths of the ordinary files below `root`, relative and with slashes, in order."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not matches(name, leave_out))
@@ -64,7 +64,7 @@ def theirs(root: Path, leave_out: tuple[str, ...] = NOT_THEIRS) -> Iterator[str]
                 yield path.relative_to(root).as_posix()
 
 
-def content(path: Path) -> bytes | None:
+def read(path: Path) -> bytes | None:
     """What the file holds; None when there is no such file."""
     try:
         return path.read_bytes()
@@ -72,7 +72,7 @@ def content(path: Path) -> bytes | None:
         return None
 
 
-def inside(root: Path, place: str) -> Path:
+def require_inside(root: Path, place: str) -> Path:
     """The path of `place` below `root`; refuses one that leads out of it."""
     path = root / place
     if Path(place).is_absolute() or ".." in Path(place).parts:

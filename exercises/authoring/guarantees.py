@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from exercises.authoring.layers import Layer, layers
+from exercises.authoring.overlays import Overlay, overlays
 from exercises.checks import programs
 from exercises.checks.bench import CheckBench
 from exercises.checks.loading import checks_of
@@ -31,7 +31,7 @@ class Trial:
 
     step: Step
     which: str
-    tree_of: Layer
+    overlay: Overlay
 
     @property
     def label(self) -> str:
@@ -40,7 +40,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class TrialResult:
     """What came of a trial."""
 
     trial: Trial
@@ -53,22 +53,22 @@ class Verified:
 
 def trials(course: Course, chosen: list[Step] | None = None) -> Iterator[Trial]:
     """All states of the chosen exercises."""
-    for each in layers(course):
+    for each in overlays(course):
         if chosen is None or each.step in chosen:
             yield Trial(each.step, each.which, each)
 
 
-def attempt(
+def run_trial(
     course: Course, trial: Trial, *, load: bool, seed: int | None = None, choice: Choice | None = None
-) -> Verified:
+) -> TrialResult:
     """Check a state in a folder of its own and hold the result against the promise."""
     choice = choice or _choice(trial, load=load)
     if choice is None:
-        return Verified(trial, "", 0.0)
+        return TrialResult(trial, "", 0.0)
     try:
-        tree = trial.tree_of.result
+        tree = trial.overlay.result
     except CourseError as error:
-        return Verified(trial, str(error), 0.0)
+        return TrialResult(trial, str(error), 0.0)
     folder = Path(tempfile.mkdtemp(prefix="exercises-"))
     try:
         workspace = folder / "workspace"
@@ -77,10 +77,10 @@ def attempt(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     problem, inconclusive = _judge(trial, report)
-    return Verified(trial, problem, report.seconds, inconclusive, report)
+    return TrialResult(trial, problem, report.seconds, inconclusive, report)
 
 
-def unfailed(chosen: list[Step], started: dict[str, Report]) -> Iterator[str]:
+def checks_never_failed(chosen: list[Step], started: dict[str, Report]) -> Iterator[str]:
     """Checks that nothing fails: neither the start (its report by exercise id) nor a wrong answer."""
     for step in chosen:
         failed = {wrong.check for wrong in step.manifest.wrong}
@@ -91,7 +91,7 @@ def unfailed(chosen: list[Step], started: dict[str, Report]) -> Iterator[str]:
                 yield f"{step.label}: neither the start nor a wrong answer fails the check {check.id}."
 
 
-def accept(course: Course, step: Step, say: Callable[[str], None] = lambda _: None) -> str:
+def run_acceptance(course: Course, step: Step, say: Callable[[str], None] = lambda _: None) -> str:
     """Run the acceptance suite on a solution; why it fails, empty when it passes."""
     folder = Path(tempfile.mkdtemp(prefix="exercises-"))
     try:
@@ -111,7 +111,7 @@ def accept(course: Course, step: Step, say: Callable[[str], None] = lambda _: No
 
 
 def _choice(trial: Trial, *, load: bool) -> Choice | None:
-    wrong = trial.tree_of.variant
+    wrong = trial.overlay.variant
     if isinstance(wrong, Mistake):
         check = next(each for each in checks_of(trial.step) if each.id == wrong.check)
         return None if check.load and not load else Choice(quick=not load, earlier=False, only=(wrong.check,))
@@ -122,11 +122,11 @@ def _judge(trial: Trial, report: Report) -> tuple[str, bool]:
     """Why the promise is broken, and whether nothing can be said."""
     seen = {verdict: [o for o in report.outcomes if o.verdict is verdict] for verdict in Verdict}
     if seen[Verdict.TOOL_ERROR]:
-        return _told(seen[Verdict.TOOL_ERROR][0]), False
-    wrong = trial.tree_of.variant
+        return _text_of(seen[Verdict.TOOL_ERROR][0]), False
+    wrong = trial.overlay.variant
     if isinstance(wrong, Alternative) or trial.which == "solution":
         if seen[Verdict.NOT_YET]:
-            return _told(seen[Verdict.NOT_YET][0]), False
+            return _text_of(seen[Verdict.NOT_YET][0]), False
     elif wrong is None:
         if not seen[Verdict.NOT_YET] and not seen[Verdict.INCONCLUSIVE]:
             skipped = bool(seen[Verdict.SKIPPED])
@@ -135,12 +135,12 @@ def _judge(trial: Trial, report: Report) -> tuple[str, bool]:
         if not seen[Verdict.NOT_YET] and not seen[Verdict.INCONCLUSIVE]:
             return f"the check {wrong.check} passes", False
         for outcome in seen[Verdict.NOT_YET]:
-            if _flat(wrong.words) not in _flat(_told(outcome)):
-                return f"the words {wrong.words!r} are not in: {_told(outcome)}", False
+            if _flat(wrong.words) not in _flat(_text_of(outcome)):
+                return f"the words {wrong.words!r} are not in: {_text_of(outcome)}", False
     return "", bool(seen[Verdict.INCONCLUSIVE])
 
 
-def _told(outcome: Outcome) -> str:
+def _text_of(outcome: Outcome) -> str:
     text = f"{outcome.check.id}: {outcome.reason}"
     if outcome.failure:
         told = outcome.failure

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exercises import files
-from exercises.authoring.layers import Layer, layers
 from exercises.authoring.new import INSTRUCTOR_PARTS, README_PARTS
+from exercises.authoring.overlays import Overlay, overlays
 from exercises.checks.loading import checks_of
 from exercises.course.course import Course, Step
-from exercises.course.hints import ladders
+from exercises.course.hints import read_hints
 from exercises.errors import ExerciseError
 
 MIN_ALT, MIN_WRONG = 1, 3
@@ -21,10 +21,10 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 def problems(course: Course) -> Iterator[str]:
     """Each as a sentence; none when all is well."""
-    for each in layers(course):
+    for each in overlays(course):
         try:
             yield from _stored_twice(course, each)
-            yield from _no_python(each)
+            yield from _not_python(each)
         except ExerciseError as error:
             yield str(error)
     for step in course.steps:
@@ -42,9 +42,9 @@ def problems(course: Course) -> Iterator[str]:
                 yield f"workshop.toml: the track {track.id} names {name}, which is no exercise."
 
 
-def _stored_twice(course: Course, each: Layer) -> Iterator[str]:
+def _stored_twice(course: Course, each: Overlay) -> Iterator[str]:
     began = course.state(each.step, "start") if each.variant else {}
-    for place in files.theirs(each.folder):
+    for place in files.list_files(each.folder):
         content = (each.folder / place).read_bytes()
         if each.result.get(place) != each.folder / place:
             yield f"{each.label}/{place} is never used: [reference] of exercise.toml or a patch takes its place."
@@ -52,11 +52,11 @@ def _stored_twice(course: Course, each: Layer) -> Iterator[str]:
             yield f"{each.label}/{place} is equal to the state before; remove it."
         elif place in began and began[place].read_bytes() == content:
             yield f"{each.label}/{place} is as the exercise began; name it in keep of exercise.toml instead."
-        elif each.variant is None and files.content(course.repository / place) == content:
+        elif each.variant is None and files.read(course.repository / place) == content:
             yield f"{each.label}/{place} is equal to the repository's file; name it in [reference] instead."
 
 
-def _no_python(each: Layer) -> Iterator[str]:
+def _not_python(each: Overlay) -> Iterator[str]:
     below = each.below
     for place, file in each.result.items():
         if place.endswith(".py") and file != below.get(place):
@@ -108,7 +108,7 @@ def _texts(_course: Course, step: Step) -> Iterator[str]:
 
 
 def _hints(_course: Course, step: Step) -> Iterator[str]:
-    if list(ladders(step.file("hints.md"))) != [task.id for task in step.manifest.tasks]:
+    if list(read_hints(step.file("hints.md"))) != [task.id for task in step.manifest.tasks]:
         yield f"{step.label}/hints.md: the tasks are not those of exercise.toml, in that order."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from exercises.course.course import FOLDER
-from exercises.course.hints import RUNGS
+from exercises.course.hints import LEVELS
 from exercises.errors import ExerciseError
 
 README_PARTS = ("Story", "Objectives", "Tasks", "Done when", "Think about", "Key points")
@@ -60,7 +60,7 @@ def new(course_folder: Path, label: str) -> Path:
             "## Tasks", "## Tasks\n\n### 1. What is done first"
         ),
         "hints.md": "# Hints\n\n## first\n\n"
-        + "\n\n".join(f"### {rung}\n\nA sentence." for rung in RUNGS)
+        + "\n\n".join(f"### {level}\n\nA sentence." for level in LEVELS)
         + "\n",
         "instructor.md": _headed(f"# {title}: for the teacher", INSTRUCTOR_PARTS),
     }

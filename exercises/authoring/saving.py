@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exercises import files
-from exercises.authoring.layers import Layer, layer, layers, lies_over
+from exercises.authoring.overlays import Overlay, builds_on, overlay, overlays
 from exercises.course.course import Course, Step, Tree
 from exercises.course.patches import difference, git
 from exercises.errors import CourseError, ExerciseError
@@ -27,7 +27,7 @@ class Saved:
     """Overlay files that are no longer needed."""
     carried: list[str] = field(default_factory=list)
     """Later overlays' files into which the change was merged."""
-    person: list[str] = field(default_factory=list)
+    manual: list[str] = field(default_factory=list)
     """What somebody has to decide."""
 
 
@@ -40,7 +40,7 @@ def edit(course: Course, step: Step, which: str, folder: Path) -> int:
     """Unfold a state into an empty folder; returns the number of files."""
     if folder.exists() and any(folder.iterdir()):
         raise ExerciseError(f"{folder} is not empty; save or remove what is there first.")
-    tree = layer(course, step, which).result
+    tree = overlay(course, step, which).result
     course.write(tree, folder)
     return len(tree)
 
@@ -51,19 +51,19 @@ def save(course: Course, step: Step, which: str, folder: Path) -> Saved:
         raise ExerciseError(
             f"There is no {folder}; unfold it first: exercises dev edit {step.number} {which}"
         )
-    target = layer(course, step, which)
+    target = overlay(course, step, which)
     edited = _read(folder)
     if target.variant:
         return _save_answer(target, target.variant.says, edited)
     old = _contents(target.result)
-    after = [later for later in layers(course) if lies_over(course, later, target)]
+    after = [later for later in overlays(course) if builds_on(course, later, target)]
     originals = {later.label: _read(later.folder) for later in after}
     saved = Saved()
     for place in sorted({*edited, *old}):
         if edited.get(place) != old.get(place):
             _store(course, target, place, edited.get(place), saved)
             _carry(after, originals, place, old.get(place), edited.get(place), saved)
-    saved.person += _no_longer_apply(Course(course.folder), after)
+    saved.manual += _no_longer_apply(Course(course.folder), after)
     return saved
 
 
@@ -77,7 +77,7 @@ def merge(mine: bytes, base: bytes, other: bytes) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _save_answer(target: Layer, says: str, edited: dict[str, bytes]) -> Saved:
+def _save_answer(target: Overlay, says: str, edited: dict[str, bytes]) -> Saved:
     """Keep an answer beside the solution: as a patch where that reads best, and as whole files where it does not."""
     below, began = _contents(target.below), _contents(target.course.state(target.step, "start"))
     manifest = f"{target.step.label}/exercise.toml"
@@ -88,9 +88,9 @@ def _save_answer(target: Layer, says: str, edited: dict[str, bytes]) -> Saved:
         if content == below.get(place):
             continue
         if content is None:
-            saved.person.append(f"{place} is gone: name it in remove of {target.which} in {manifest}")
+            saved.manual.append(f"{place} is gone: name it in remove of {target.which} in {manifest}")
         elif content == began.get(place):
-            saved.person.append(
+            saved.manual.append(
                 f"{place} is as the exercise began: name it in keep of {target.which} in {manifest}"
             )
         elif piece := difference(place, below.get(place), content):
@@ -99,28 +99,28 @@ def _save_answer(target: Layer, says: str, edited: dict[str, bytes]) -> Saved:
             wanted[target.folder / place] = content
     if patch:
         wanted[target.patch] = f"{says}\n\n{patch}".encode()
-    there = {target.folder / place for place in files.theirs(target.folder)}
+    there = {target.folder / place for place in files.list_files(target.folder)}
     there |= {target.patch} if target.patch.is_file() else set()
     for path in sorted(there | wanted.keys()):
         name = path.relative_to(target.course.folder).as_posix()
         if path not in wanted:
             files.remove(path, target.step.folder)
             saved.removed.append(name)
-        elif files.content(path) != wanted[path]:
+        elif files.read(path) != wanted[path]:
             files.write(path, wanted[path])
             saved.written.append(name)
     return saved
 
 
-def _no_longer_apply(course: Course, after: list[Layer]) -> Iterator[str]:
+def _no_longer_apply(course: Course, after: list[Overlay]) -> Iterator[str]:
     for later in after:
         try:
-            layer(course, course.step(later.step.id), later.which).result  # noqa: B018 -- made to be tried
+            overlay(course, course.step(later.step.id), later.which).result  # noqa: B018 -- made to be tried
         except CourseError as error:
             yield str(error)
 
 
-def _store(course: Course, target: Layer, place: str, content: bytes | None, saved: Saved) -> None:
+def _store(course: Course, target: Overlay, place: str, content: bytes | None, saved: Saved) -> None:
     """Have the overlay give this content at this place, or say what somebody must write into exercise.toml."""
     own = target.folder / place
     below = target.below[place].read_bytes() if place in target.below else None
@@ -130,7 +130,7 @@ def _store(course: Course, target: Layer, place: str, content: bytes | None, sav
         and not target.result[place].is_relative_to(target.step.folder)
         and own.exists()
     ):
-        saved.person.append(
+        saved.manual.append(
             f"{place} comes from [reference] in {manifest}; the overlay's own file is not used"
         )
     if content is None:
@@ -138,20 +138,20 @@ def _store(course: Course, target: Layer, place: str, content: bytes | None, sav
             own.unlink()
             saved.removed.append(f"{target.label}/{place}")
         if below is not None:
-            saved.person.append(f"{place} is gone: name it in [remove] of {manifest}")
+            saved.manual.append(f"{place} is gone: name it in [remove] of {manifest}")
     elif content == below:
         if own.exists():
             own.unlink()
             saved.removed.append(f"{target.label}/{place}")
-    elif files.content(course.repository / place) == content and below is None:
-        saved.person.append(f"{place} is equal to the repository's: name it in [reference] of {manifest}")
+    elif files.read(course.repository / place) == content and below is None:
+        saved.manual.append(f"{place} is equal to the repository's: name it in [reference] of {manifest}")
     else:
         files.write(own, content)
         saved.written.append(f"{target.label}/{place}")
 
 
 def _carry(
-    after: list[Layer],
+    after: list[Overlay],
     originals: dict[str, dict[str, bytes]],
     place: str,
     old: bytes | None,
@@ -165,11 +165,11 @@ def _carry(
         base, mine = chain
         if own is None or base is None or mine is None:
             if own is not None:
-                saved.person.append(f"{later.label}/{place}: it was added or removed below; look at it")
+                saved.manual.append(f"{later.label}/{place}: it was added or removed below; look at it")
             continue
         merged = merge(own, base, mine)
         if merged is None:
-            saved.person.append(
+            saved.manual.append(
                 f"{later.label}/{place}: the change touches lines that this overlay changes too"
             )
             if later.which in {"start", "solution"}:
@@ -187,4 +187,4 @@ def _contents(tree: Tree) -> dict[str, bytes]:
 
 
 def _read(folder: Path) -> dict[str, bytes]:
-    return {place: (folder / place).read_bytes() for place in files.theirs(folder)}
+    return {place: (folder / place).read_bytes() for place in files.list_files(folder)}

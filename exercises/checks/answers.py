@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-LONGEST_SHOWN = 300
+MAX_SHOWN = 300
 
 
 @dataclass(frozen=True)
@@ -38,4 +38,4 @@ class Answer:
         if not self.status:
             return f"no answer: {self.text}"
         body = " ".join(self.text.split())
-        return f"{self.status} {body[:LONGEST_SHOWN]}{'…' if len(body) > LONGEST_SHOWN else ''}".rstrip()
+        return f"{self.status} {body[:MAX_SHOWN]}{'…' if len(body) > MAX_SHOWN else ''}".rstrip()

@@ -20,10 +20,10 @@ from exercises.checks.checking import Import, Inconclusive, NotYet, Ran
 from exercises.checks.leftovers import sweep
 from exercises.checks.machine import Watcher
 from exercises.checks.seeding import Seeds
-from exercises.checks.shops import Order, RunningShop
+from exercises.checks.shops import RunningShop, ShopSpec
 from exercises.course.course import Course
 from exercises.errors import NotStarted
-from exercises.files import NOT_THEIRS
+from exercises.files import IGNORED
 from loadtests.contract.parity.compare import differences_of, parse
 
 POLL_SECONDS = 0.05
@@ -66,7 +66,7 @@ class CheckBench:
                     with contextlib.suppress(NotYet):
                         done.result()
 
-    def begin(self, check_id: str, attempt: int) -> None:
+    def begin_check(self, check_id: str, attempt: int) -> None:
         """A check begins: its luck depends on the run's seed and its own name, not on those before it."""
         self.random = random.Random(f"{self.seed} {check_id} {attempt}")
         self.last = None
@@ -74,11 +74,11 @@ class CheckBench:
         self.began = time.monotonic()
         with self._lock:
             for key, running in list(self._shops.items()):
-                if not running.is_well():
+                if not running.is_ready():
                     running.stop()
                     del self._shops[key]
 
-    def forget(self) -> None:
+    def discard_shops(self) -> None:
         """Boot everything anew for what comes next."""
         with self._lock:
             for running in self._shops.values():
@@ -101,7 +101,7 @@ class CheckBench:
         self.watcher.__exit__()
         shutil.rmtree(self._home / "shops", ignore_errors=True)
         shutil.rmtree(self._home / "copies", ignore_errors=True)
-        self._seeds.tidy()
+        self._seeds.prune_cache()
 
     # ---- shops
 
@@ -130,11 +130,11 @@ class CheckBench:
     @contextmanager
     def boot(self, folder: Path, *, env: dict[str, str] | None = None) -> Iterator[RunningShop]:
         """Another shop, from any folder; it ends with the block."""
-        running = self._new(Order(folder, self._place("shops"), self._seeds, env or {}))
+        running = self._new(ShopSpec(folder, self._place("shops"), self._seeds, env or {}))
         try:
             running.start()
         except NotStarted as error:
-            raise _no_start(str(error)) from error
+            raise _not_started(str(error)) from error
         try:
             yield running
         finally:
@@ -155,7 +155,7 @@ class CheckBench:
         """A copy of the workspace or another folder, with other texts in some files."""
         folder = self._place("copies")
         # With the byte code, which is half of a shop's start; what is changed below is newer than that.
-        ignored = shutil.ignore_patterns(*(set(NOT_THEIRS) - {"__pycache__", "*.pyc"}))
+        ignored = shutil.ignore_patterns(*(set(IGNORED) - {"__pycache__", "*.pyc"}))
         shutil.copytree(of or self.workspace, folder, ignore=ignored)
         for place, text in (changes or {}).items():
             target = folder / place
@@ -268,7 +268,7 @@ class CheckBench:
     def busy(self) -> float:
         """Cores that others used at worst since the check began, those taken away included."""
         now = self.watcher.since(self.began)
-        return now.foreign + now.stolen
+        return now.others + now.stolen
 
     # ---- inside
 
@@ -286,24 +286,24 @@ class CheckBench:
             booting = self._booting.setdefault(key, threading.Lock())
         with booting:
             if key in self._refused:
-                raise _no_start(str(self._refused[key])) from self._refused[key]
+                raise _not_started(str(self._refused[key])) from self._refused[key]
             if key not in self._shops:
-                order = Order(folder, self._place("shops"), self._seeds, env, scale, proxied, mine=mine)
-                running = self._new(order)
+                spec = ShopSpec(folder, self._place("shops"), self._seeds, env, scale, proxied, mine=mine)
+                running = self._new(spec)
                 try:
                     running.start()
                 except NotStarted as error:
                     self._refused[key] = error
-                    raise _no_start(str(error)) from error
+                    raise _not_started(str(error)) from error
                 self._shops[key] = running
             return self._shops[key]
 
-    def _new(self, order: Order) -> RunningShop:
-        running = RunningShop(order, self._heard if order.mine else lambda _: None)
+    def _new(self, spec: ShopSpec) -> RunningShop:
+        running = RunningShop(spec, self._record if spec.mine else lambda _: None)
         self._all.append(running)
         return running
 
-    def _heard(self, answer: Answer) -> None:
+    def _record(self, answer: Answer) -> None:
         self.last = answer
 
     def _place(self, kind: str) -> Path:
@@ -313,7 +313,7 @@ class CheckBench:
         return folder
 
 
-def _no_start(text: str) -> NotYet:
+def _not_started(text: str) -> NotYet:
     first, _, log = text.partition("\n")
     return NotYet(
         did="started your shop",

@@ -9,15 +9,15 @@ from pathlib import Path
 from exercises import files
 from exercises.checks.checking import Import, NotYet
 
-WHY_THERE = "The task names this file, and other parts rely on it."
+WHY_PRESENT = "The task names this file, and other parts rely on it."
 WHY_PYTHON = "A file that Python cannot read stops every process that needs it."
 
 
 def text_of(root: Path, place: str) -> str:
     """The file's text."""
-    content = files.content(root / place)
+    content = files.read(root / place)
     if content is None:
-        raise NotYet(f"read {place}", f"a file {place}", "there is none", WHY_THERE, place)
+        raise NotYet(f"read {place}", f"a file {place}", "there is none", WHY_PRESENT, place)
     return content.decode(errors="replace")
 
 
@@ -35,7 +35,7 @@ def tree_of(root: Path, place: str) -> ast.Module:
 def imports_of(root: Path, place: str) -> list[Import]:
     """Every import below the place, those inside functions too."""
     if (root / place).is_dir():
-        names = [f"{place}/{name}" for name in files.theirs(root / place, (*files.NOT_THEIRS, "tests"))]
+        names = [f"{place}/{name}" for name in files.list_files(root / place, (*files.IGNORED, "tests"))]
         return [found for name in names if name.endswith(".py") for found in _imports(root, name)]
     return list(_imports(root, place))
 

@@ -13,10 +13,10 @@ import psutil
 from loadtests.rig.processes import machine_seconds
 
 WINDOW_SECONDS = 0.5
-FOREIGN_SHARE = 0.25
+OTHERS_SHARE = 0.25
 """Of all cores: from here on the machine counts as busy. On two cores, half of one."""
 STOLEN_SHARE = 0.1
-OVERSLEPT_SECONDS = 0.25
+LATE_WAKE_SECONDS = 0.25
 """A thread that only sleeps and wakes up later than this was kept waiting, by whatever it was."""
 
 
@@ -26,38 +26,38 @@ class Window:
 
     at: float
     """Its end, by time.monotonic()."""
-    foreign: float
+    others: float
     """Cores that others used."""
     stolen: float
     """Cores that a hypervisor took away."""
-    overslept: float
+    wake_delay: float
     """Seconds by which the sampling thread woke up late."""
 
 
 @dataclass(frozen=True, slots=True)
-class Busyness:
+class MachineLoad:
     """The worst of some windows."""
 
-    foreign: float
+    others: float
     stolen: float
-    overslept: float
+    wake_delay: float
     cores: int
 
     @property
     def is_busy(self) -> bool:
         """Whether a late answer says nothing."""
         return (
-            self.foreign > FOREIGN_SHARE * self.cores
+            self.others > OTHERS_SHARE * self.cores
             or self.stolen > STOLEN_SHARE * self.cores
-            or self.overslept > OVERSLEPT_SECONDS
+            or self.wake_delay > LATE_WAKE_SECONDS
         )
 
     def __str__(self) -> str:
-        text = f"other programs used up to {self.foreign:.1f} of {self.cores} cores"
+        text = f"other programs used up to {self.others:.1f} of {self.cores} cores"
         if self.stolen > STOLEN_SHARE:
             text += f", the host took away {self.stolen:.1f}"
-        if self.overslept > OVERSLEPT_SECONDS:
-            text += f", a sleeping thread woke up {self.overslept:.1f} s late"
+        if self.wake_delay > LATE_WAKE_SECONDS:
+            text += f", a sleeping thread woke up {self.wake_delay:.1f} s late"
         return text
 
 
@@ -78,13 +78,13 @@ class Watcher:
         self._end.set()
         self._thread.join()
 
-    def since(self, began: float) -> Busyness:
+    def since(self, began: float) -> MachineLoad:
         """The worst since `began` (time.monotonic()), the window that was open then included."""
         seen = [window for window in self._windows if window.at >= began - WINDOW_SECONDS]
-        return Busyness(
-            max((window.foreign for window in seen), default=0.0),
+        return MachineLoad(
+            max((window.others for window in seen), default=0.0),
             max((window.stolen for window in seen), default=0.0),
-            max((window.overslept for window in seen), default=0.0),
+            max((window.wake_delay for window in seen), default=0.0),
             self.cores,
         )
 
@@ -110,10 +110,10 @@ class _Reading:
 
     def minus(self, before: _Reading) -> Window:
         seconds = max(self.at - before.at, 0.001)
-        foreign = (self.busy - before.busy) - (self.ours - before.ours)
+        others = (self.busy - before.busy) - (self.ours - before.ours)
         return Window(
             self.at,
-            max(0.0, foreign / seconds),
+            max(0.0, others / seconds),
             max(0.0, (self.stolen - before.stolen) / seconds),
             max(0.0, seconds - WINDOW_SECONDS),
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from exercises.checks.checking import Ran
 from microservices.launcher.environment import inherited
 
-TOO_LONG = 124
+TIMED_OUT = 124
 
 
 def run(arguments: tuple[str, ...], folder: Path, env: Mapping[str, str], timeout: float) -> Ran:
@@ -38,7 +38,7 @@ def run(arguments: tuple[str, ...], folder: Path, env: Mapping[str, str], timeou
     except subprocess.TimeoutExpired:
         _end(process)
         out, err = process.communicate()
-        status = TOO_LONG
+        status = TIMED_OUT
     except BaseException:
         _end(process)
         process.wait()

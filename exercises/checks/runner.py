@@ -25,10 +25,10 @@ from exercises.checks.results import Outcome, Report, Verdict
 from exercises.course.course import Course, Step
 
 TRIES_TIMING, TRIES_BUSY = 3, 2
-NOT_QUICKLY = ": run exercises check without --quick"
-QUICK_LAST_BEGUN = 7.0
+RUN_WITHOUT_QUICK = ": run exercises check without --quick"
+QUICK_BEGIN_SECONDS = 7.0
 """Seconds: what a quick check begins by then has ended after ten, booting or the longest of them included."""
-PATIENCE = 6
+TIMEOUT_FACTOR = 6
 """Times a check's own seconds before it is given up."""
 
 
@@ -41,11 +41,11 @@ class Choice:
     earlier: bool = True
     only: tuple[str, ...] = ()
     """Ids of tasks or checks of the exercise; all when empty."""
-    last_begun: float = math.inf
+    begin_seconds: float = math.inf
     """Seconds after which no check of an earlier exercise begins any more."""
 
 
-class TooLong(Exception):
+class CheckTimeout(Exception):
     """A check did not come to an end."""
 
 
@@ -67,12 +67,14 @@ def run_checks(
     bench = CheckBench(course, workspace, home, seed)
     outcomes = []
     try:
-        for group, until in ((own, math.inf), (earlier, started + choice.last_begun)):
+        for group, until in ((own, math.inf), (earlier, started + choice.begin_seconds)):
             if time.perf_counter() < until:
                 _prepare(bench, group)
             for owner, check in group:
                 if time.perf_counter() > until:
-                    skipped.append((owner, check, f"{choice.last_begun:.0f} s had gone{NOT_QUICKLY}"))
+                    skipped.append(
+                        (owner, check, f"{choice.begin_seconds:.0f} s had gone{RUN_WITHOUT_QUICK}")
+                    )
                     continue
                 starting(owner, check)
                 outcomes.append(_judge(bench, owner, check, home))
@@ -102,7 +104,7 @@ def select(course: Course, step: Step, choice: Choice) -> tuple[Chosen, Chosen, 
         if choice.only and not {check.id, check.task} & set(choice.only):
             continue
         if check.load and choice.quick:
-            skipped.append((step, check, f"makes load{NOT_QUICKLY}"))
+            skipped.append((step, check, f"makes load{RUN_WITHOUT_QUICK}"))
         else:
             own.append((step, check))
     if choice.earlier and not choice.only:
@@ -111,7 +113,7 @@ def select(course: Course, step: Step, choice: Choice) -> tuple[Chosen, Chosen, 
                 if not still_holds(course, check, step):
                     continue
                 if choice.quick and not check.shop:
-                    skipped.append((owner, check, f"needs more than your shop as it runs{NOT_QUICKLY}"))
+                    skipped.append((owner, check, f"needs more than your shop as it runs{RUN_WITHOUT_QUICK}"))
                 else:
                     earlier.append((owner, check))
     return own, sorted(earlier, key=lambda each: (each[1].untidy, not each[1].oracle)), skipped
@@ -121,7 +123,7 @@ def _prepare(bench: CheckBench, group: Chosen) -> None:
     """Boot what the group needs; two shops that are compared have to begin with the same in them."""
     oracle = any(check.oracle for _, check in group)
     if oracle:
-        bench.forget()
+        bench.discard_shops()
     bench.prepare(shop=any(check.shop for _, check in group), oracle=oracle)
 
 
@@ -136,9 +138,9 @@ def _judge(bench: CheckBench, step: Step, check: Check, home: Path) -> Outcome:
     started = time.perf_counter()
     busy = ""
     for attempt in range(1, TRIES_TIMING + 1):
-        bench.begin(check.id, attempt)
+        bench.begin_check(check.id, attempt)
         try:
-            with _at_most(check.seconds * PATIENCE):
+            with _time_limit(check.seconds * TIMEOUT_FACTOR):
                 check.run(bench)
             return Outcome(
                 step.id,
@@ -155,16 +157,16 @@ def _judge(bench: CheckBench, step: Step, check: Check, home: Path) -> Outcome:
             busy = str(now) if now.is_busy else busy
             if attempt >= _tries(check, busy=bool(busy)):
                 break
-            bench.forget()
+            bench.discard_shops()
         except Inconclusive as error:
             return Outcome(
                 step.id, check, Verdict.INCONCLUSIVE, time.perf_counter() - started, attempt, None, str(error)
             )
-        except TooLong:
+        except CheckTimeout:
             now = bench.watcher.since(bench.began)
             verdict = Verdict.INCONCLUSIVE if now.is_busy else Verdict.TOOL_ERROR
-            reason = f"it did not end within {check.seconds * PATIENCE:.0f} s; {now}"
-            bench.forget()
+            reason = f"it did not end within {check.seconds * TIMEOUT_FACTOR:.0f} s; {now}"
+            bench.discard_shops()
             return Outcome(step.id, check, verdict, time.perf_counter() - started, attempt, None, reason)
         except Exception as error:  # noqa: BLE001 -- whatever a check raises is a result
             return _tool_error(step, check, time.perf_counter() - started, attempt, error, home)
@@ -197,14 +199,14 @@ def _tool_error(
 
 
 @contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Raise TooLong in the block when it takes longer; only the main thread can be interrupted so."""
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise CheckTimeout in the block when it takes longer; only the main thread can be interrupted so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def ring(_number: int, _frame: FrameType | None) -> None:
-        raise TooLong
+        raise CheckTimeout
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -21,9 +21,9 @@ from microservices.launcher.environment import inherited
 from microservices.launcher.seed import seed_workspace
 from microservices.topology import Workspace
 
-SIZES = {"SHOP_PRODUCTS": "160", "SHOP_CUSTOMERS": "60", "SHOP_ORDERS": "800"}
-DECIDE = ("models.py", "dataset.py", "seed.py", "learning.py", "database.py", "config.py", "keys.py")
-KEEP = 4
+DATA_SIZES = {"SHOP_PRODUCTS": "160", "SHOP_CUSTOMERS": "60", "SHOP_ORDERS": "800"}
+SEED_FILES = ("models.py", "dataset.py", "seed.py", "learning.py", "database.py", "config.py", "keys.py")
+MAX_CACHED = 4
 LAST_LINES = 15
 
 
@@ -32,7 +32,7 @@ class Seeds:
 
     def __init__(self, home: Path, seed: int | None = None, sizes: Mapping[str, str] | None = None) -> None:
         self.number = random.SystemRandom().randrange(1, 1_000_000) if seed is None else seed
-        self.env = {**SIZES, **(sizes or {}), "SHOP_SEED": str(self.number)}
+        self.env = {**DATA_SIZES, **(sizes or {}), "SHOP_SEED": str(self.number)}
         self._home = home
         self._cache = home / "cache"
         self._lock = threading.Lock()
@@ -52,11 +52,11 @@ class Seeds:
         with self._lock:
             seed_workspace(workspace, data, home=self._home, env={**self.env, **env})
 
-    def tidy(self) -> None:
+    def prune_cache(self) -> None:
         """Forget all but the newest of what is kept."""
         kept = sorted(self._cache.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
         for kind in ("monolith-", "dataset-"):
-            for old in [path for path in kept if path.name.startswith(kind)][KEEP:]:
+            for old in [path for path in kept if path.name.startswith(kind)][MAX_CACHED:]:
                 if old.is_dir():
                     shutil.rmtree(old, ignore_errors=True)
                 else:
@@ -86,6 +86,6 @@ def _make(folder: Path, template: Path, home: Path, env: Mapping[str, str]) -> N
 def _fingerprint(folder: Path, env: Mapping[str, str]) -> str:
     digest = hashlib.sha256(repr(sorted(env.items())).encode())
     for file in sorted((folder / "monolith").rglob("*.py")):
-        if file.name in DECIDE:
+        if file.name in SEED_FILES:
             digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]

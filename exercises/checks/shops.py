@@ -35,7 +35,7 @@ GATEWAY = "gateway"
 
 
 @dataclass(frozen=True)
-class Order:
+class ShopSpec:
     """Which shop is wanted."""
 
     folder: Path
@@ -53,7 +53,7 @@ class Order:
     """Whether it is the learner's."""
 
 
-class Tail:
+class LogFile:
     """The end of a log file."""
 
     def __init__(self, path: Path) -> None:
@@ -70,13 +70,13 @@ class Tail:
 class RunningShop:
     """A shop; what `exercises.checks.checking.Shop` promises. Used as a context manager, or started and stopped."""
 
-    def __init__(self, order: Order, heard: Callable[[Answer], None] = lambda _: None) -> None:
-        self.folder = order.folder
-        self._order = order
-        self._heard = heard
-        self._data = order.home / "data"
+    def __init__(self, spec: ShopSpec, on_answer: Callable[[Answer], None] = lambda _: None) -> None:
+        self.folder = spec.folder
+        self._spec = spec
+        self._on_answer = on_answer
+        self._data = spec.home / "data"
         self._people: list[Person] = []
-        self._stranger = Person(lambda: self.url, heard, cookies=False, mine=order.mine)
+        self._stranger = Person(lambda: self.url, on_answer, cookies=False, mine=spec.mine)
         self._proxies: dict[str, FaultProxy] = {}
         self._stack = ExitStack()
         self._running: Solo | Fleet | None = None
@@ -117,14 +117,14 @@ class RunningShop:
         except LauncherError as error:
             raise NotStarted(str(error)) from error
 
-    def is_well(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether every process is there and ready, as a check must leave it."""
         return all(member.phase is Phase.READY and _lives(member) for member in self._members())
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return self._now.url
+        return self._backend.url
 
     @property
     def fleet(self) -> Any:
@@ -143,7 +143,7 @@ class RunningShop:
 
     def visitor(self) -> Person:
         """A stranger with a cookie jar."""
-        person = Person(lambda: self.url, self._heard, mine=self._order.mine)
+        person = Person(lambda: self.url, self._on_answer, mine=self._spec.mine)
         self._people.append(person)
         return person
 
@@ -170,13 +170,13 @@ class RunningShop:
         """All processes of a service, a replica or the gateway."""
         return [pid for member in self._named(name) for pid in member.pids()]
 
-    def log(self, name: str) -> Tail:
+    def log(self, name: str) -> LogFile:
         """What a service (its first replica) or a replica writes."""
-        return Tail(self._named(name)[0].log)
+        return LogFile(self._named(name)[0].log)
 
-    def logs(self) -> dict[str, Tail]:
+    def logs(self) -> dict[str, LogFile]:
         """All logs by label."""
-        return {member.label: Tail(member.log) for member in self._members()}
+        return {member.label: LogFile(member.log) for member in self._members()}
 
     def database(self, service: str) -> Path:
         """The SQLite file of a service."""
@@ -213,7 +213,7 @@ class RunningShop:
     def revive(self) -> None:
         """Start again what was killed; returns once it is ready and the gateway has seen it."""
         try:
-            self._now.revive()
+            self._backend.revive()
         except LauncherError as error:
             raise _not_yet("killed a part of the shop and started it again", str(error)) from error
         if self.fleet:
@@ -277,7 +277,7 @@ class RunningShop:
     # ---- inside
 
     @property
-    def _now(self) -> Solo | Fleet:
+    def _backend(self) -> Solo | Fleet:
         if self._running is None:
             raise NotStarted("The shop is not running.")
         return self._running
@@ -302,39 +302,39 @@ class RunningShop:
 
     def _seed(self) -> None:
         if (self.folder / "topology.py").exists():
-            self._order.seeds.workspace(load(self.folder), self._data, self._order.env)
+            self._spec.seeds.workspace(load(self.folder), self._data, self._spec.env)
         else:
-            self._order.seeds.monolith(self.folder, self._data / "monolith.sqlite3", self._order.env)
+            self._spec.seeds.monolith(self.folder, self._data / "monolith.sqlite3", self._spec.env)
 
     def _start(self) -> None:
-        order = self._order
-        env = {**order.seeds.env, **order.env}
+        spec = self._spec
+        env = {**spec.seeds.env, **spec.env}
         if not (self.folder / "topology.py").exists():
-            if order.proxied or order.scale:
+            if spec.proxied or spec.scale:
                 raise LauncherError("There is no topology.py yet, so the shop has no parts of its own.")
             self._running = Solo(
                 self.folder,
-                home=order.home,
+                home=spec.home,
                 database=self._data / "monolith.sqlite3",
                 env=env,
-                port=order.port,
+                port=spec.port,
                 ready_seconds=READY_SECONDS,
             )
             self._running.start()
             return
         topology = load(self.folder).topology
-        for name in order.proxied:
+        for name in spec.proxied:
             if name not in self._proxies:
                 self._proxies[name] = self._stack.enter_context(FaultProxy())
         fleet = Fleet(
             topology,
-            order.scale,
+            spec.scale,
             data_dir=self._data,
-            home=order.home,
-            port=order.port,
+            home=spec.home,
+            port=spec.port,
             env=env,
-            env_for=self._detours(topology),
-            restart=order.restart,
+            env_for=self._proxy_addresses(topology),
+            restart=spec.restart,
             ready_seconds=READY_SECONDS,
         )
         self._running = fleet
@@ -342,7 +342,7 @@ class RunningShop:
         for name, proxy in self._proxies.items():
             proxy.upstream = fleet.internal_ports[topology.resolve(name).name]
 
-    def _detours(self, topology: Topology) -> dict[str, dict[str, str]]:
+    def _proxy_addresses(self, topology: Topology) -> dict[str, dict[str, str]]:
         """For each service, the addresses where it finds a proxy in place of those whom it calls."""
         return {
             service.name: {

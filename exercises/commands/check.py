@@ -55,7 +55,7 @@ def check(
     step = workspace.course.step(exercise) if exercise else workspace.step
     _require_names(step, only)
     with workspace.locked("check", printer.note):
-        report = run_and_tell(
+        report = run_and_report(
             printer, workspace, step, only, quick=quick, alone=alone, seed=seed, everything=everything
         )
     if report.passed and step.id == workspace.state.exercise and workspace.course.after(step):
@@ -79,7 +79,7 @@ def watch(folder: Path | None, load: bool, once: bool) -> None:
             printer.say(f"Changed: {', '.join(changed[:3])}{' and more' if len(changed) > 3 else ''}")
         try:
             with workspace.locked("watch", printer.note):
-                report = run_and_tell(
+                report = run_and_report(
                     printer,
                     workspace,
                     workspace.step,
@@ -97,7 +97,7 @@ def watch(folder: Path | None, load: bool, once: bool) -> None:
         printer.say("Waiting for you to save a file; Ctrl-C ends.")
 
 
-def run_and_tell(
+def run_and_report(
     printer: Printer,
     workspace: Workspace,
     step: Step,
@@ -109,7 +109,7 @@ def run_and_tell(
     everything: bool,
 ) -> Report:
     from exercises.checks.results import Outcome, Verdict
-    from exercises.checks.runner import QUICK_LAST_BEGUN, Choice, run_checks
+    from exercises.checks.runner import QUICK_BEGIN_SECONDS, Choice, run_checks
     from exercises.commands.output import outcome_line, summary
 
     def show(outcome: Outcome) -> None:
@@ -117,14 +117,20 @@ def run_and_tell(
             outcome_line(printer, outcome)
 
     title(printer, step)
-    last_begun = QUICK_LAST_BEGUN if quick else math.inf
-    choice = Choice(quick=quick, earlier=not alone, only=only, last_begun=last_begun)
+    begin_seconds = QUICK_BEGIN_SECONDS if quick else math.inf
+    choice = Choice(quick=quick, earlier=not alone, only=only, begin_seconds=begin_seconds)
     digest = workspace.digest()
     report = run_checks(
-        workspace.course, step, workspace.root, workspace.own / "check", choice=choice, seed=seed, show=show
+        workspace.course,
+        step,
+        workspace.root,
+        workspace.data_dir / "check",
+        choice=choice,
+        seed=seed,
+        show=show,
     )
     summary(printer, report, step.id, everything=everything)
-    (workspace.own / LAST_CHECK).write_text(json.dumps(report.json()), encoding="utf-8")
+    (workspace.data_dir / LAST_CHECK).write_text(json.dumps(report.json()), encoding="utf-8")
     if report.passed and not only and not alone and step.id == workspace.state.exercise:
         if digest == workspace.digest():
             workspace.note_pass()
@@ -145,7 +151,7 @@ def _require_names(step: Step, only: tuple[str, ...]) -> None:
 def last_check(workspace: Workspace, step: Step) -> dict[str, str]:
     """Check id to result, of the last run of this exercise's checks; empty when it cannot be read."""
     try:
-        report = json.loads((workspace.own / LAST_CHECK).read_text(encoding="utf-8"))
+        report = json.loads((workspace.data_dir / LAST_CHECK).read_text(encoding="utf-8"))
         return {
             str(each["check"]): str(each["result"])
             for each in report["checks"]

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from exercises.commands.options import json_option, open_workspace, tell, workspace_option, yes_option
+from exercises.commands.options import (
+    json_option,
+    open_workspace,
+    report_change,
+    workspace_option,
+    yes_option,
+)
 from exercises.commands.output import Printer
 
 
@@ -24,7 +30,7 @@ def reset(file: str | None, folder: Path | None, yes: bool) -> None:
         if not yes and sys.stdin.isatty():
             what = place or f"everything to the beginning of {workspace.step.label}"
             click.confirm(f"Reset {what} (a copy is made)?", abort=True)
-        tell(
+        report_change(
             printer,
             workspace.reset(place),
             f"{place or 'The workspace'} is as it was when this exercise began.",
@@ -75,5 +81,5 @@ def restore(number: int | None, file: str | None, folder: Path | None, as_json: 
     place = workspace.place(file) if file else None
     with workspace.locked("restore", printer.note):
         done = workspace.restore(number, place)
-    tell(printer, done, f"{place or 'The workspace'} is as in snapshot {number}.")
+    report_change(printer, done, f"{place or 'The workspace'} is as in snapshot {number}.")
     printer.data({"written": done.written, "removed": done.removed, "snapshot": done.copy.number})

@@ -70,12 +70,12 @@ def save_command(exercise: str, which: str, folder: Path | None) -> None:
         ("written", saved.written),
         ("removed", saved.removed),
         ("carried", saved.carried),
-        ("person", saved.person),
+        ("person", saved.manual),
     ):
         for place in places:
             printer.item(label, place, width=9)
-    if saved.person:
-        printer.say(f"{len(saved.person)} need a person.")
+    if saved.manual:
+        printer.say(f"{len(saved.manual)} need a person.")
         sys.exit(Exit.NOT_YET)
     printer.say("Nothing needs a person." if saved.written or saved.removed else "Nothing had changed.")
 
@@ -108,18 +108,18 @@ def verify_command(
         if only and only not in trial.label:
             continue
         for _ in range(times):
-            done = guarantees.attempt(course, trial, load=not quick)
+            done = guarantees.run_trial(course, trial, load=not quick)
             label = "wrong" if done.problem else "inconclusive" if done.inconclusive else "ok"
             printer.item(label, f"{trial.label} ({done.seconds:.1f} s) {done.problem}".rstrip(), width=13)
             wrong += [done.problem] if done.problem else []
             if trial.which == "start" and done.report:
                 started[trial.step.id] = done.report
     if not paper and not only and not quick:
-        for sentence in guarantees.unfailed(chosen, started):
+        for sentence in guarantees.checks_never_failed(chosen, started):
             printer.item("wrong", sentence, width=13)
             wrong.append(sentence)
     for step in chosen if acceptance else ():
-        problem = guarantees.accept(course, step)
+        problem = guarantees.run_acceptance(course, step)
         printer.item(
             "wrong" if problem else "ok", f"{step.label}: acceptance suite {problem}".rstrip(), width=13
         )
@@ -134,7 +134,7 @@ def verify_command(
 def times_command(measure: bool, as_json: bool) -> None:
     """Show the timetable of each track, from the minutes in the exercises' files."""
     from exercises.authoring import guarantees
-    from exercises.authoring.layers import layer
+    from exercises.authoring.overlays import overlay
     from exercises.course.timetable import timetable
 
     course, printer = Course(course_folder()), Printer(as_json=as_json)
@@ -152,8 +152,8 @@ def times_command(measure: bool, as_json: bool) -> None:
     if measure:
         measured = {}
         for step in course.steps:
-            trial = guarantees.Trial(step, "solution", layer(course, step, "solution"))
-            quick, whole = (guarantees.attempt(course, trial, load=load).seconds for load in (False, True))
+            trial = guarantees.Trial(step, "solution", overlay(course, step, "solution"))
+            quick, whole = (guarantees.run_trial(course, trial, load=load).seconds for load in (False, True))
             printer.item(f"{whole:.1f} s", f"check of {step.label}; {quick:.1f} s without load", width=9)
             measured[step.id] = {"check": whole, "quick": quick}
         told["measured"] = measured

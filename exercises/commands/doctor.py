@@ -50,9 +50,9 @@ def _examine(workspace: Workspace) -> Iterator[Finding]:
     yield _python()
     yield _gateway()
     yield _ports()
-    yield from _room(workspace.root)
-    yield _busyness()
-    if not workspace.own.is_dir():
+    yield from _disk_and_memory(workspace.root)
+    yield _load()
+    if not workspace.data_dir.is_dir():
         yield Finding("workspace", WARNING, f"there is none at {workspace.root}; exercises start makes one")
         return
     yield _leftovers(workspace)
@@ -88,7 +88,7 @@ def _ports() -> Finding:
     return Finding("ports", OK, f"{PORTS} free ones found on loopback")
 
 
-def _room(root: Path) -> Iterator[Finding]:
+def _disk_and_memory(root: Path) -> Iterator[Finding]:
     there = next(folder for folder in (root, *root.parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
     verdict = OK if free >= MIN_DISK_BYTES else WRONG
@@ -108,7 +108,7 @@ def _room(root: Path) -> Iterator[Finding]:
     yield Finding("memory", OK if enough else WARNING, f"{memory // 1_000_000:,} MB available{told}")
 
 
-def _busyness() -> Finding:
+def _load() -> Finding:
     from exercises.checks.machine import Watcher
 
     began = time.monotonic()
@@ -125,7 +125,7 @@ def _leftovers(workspace: Workspace) -> Finding:
 
     try:
         with workspace.locked("doctor", lambda _: None):
-            ended = sum(sweep(workspace.own / kind) for kind in ("check", "serve"))
+            ended = sum(sweep(workspace.data_dir / kind) for kind in ("check", "serve"))
     except ExerciseError as error:
         return Finding("leftovers", OK, f"not looked for: {error}")
     return Finding("leftovers", OK, f"{ended} processes of a killed command ended" if ended else "none")

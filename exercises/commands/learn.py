@@ -14,7 +14,7 @@ from exercises.commands.options import (
     json_option,
     next_steps,
     open_workspace,
-    tell,
+    report_change,
     workspace_option,
     yes_option,
 )
@@ -33,11 +33,11 @@ def start(folder: Path | None, as_json: bool, stay: bool) -> None:
 
     printer, workspace = Printer(as_json=as_json), find_workspace(folder)
     began = time.perf_counter()
-    if workspace.own.is_dir():
+    if workspace.data_dir.is_dir():
         step = workspace.step
         printer.say(f"Your workspace is there already, at {step.label}; nothing was changed.")
     else:
-        step = workspace.begin()
+        step = workspace.create()
         printer.say(f"Your workspace is {workspace.root}")
     title(printer, step)
     with served(workspace, port=SERVE_PORT if stay else None, seed=1) as shop:
@@ -101,7 +101,7 @@ def list_command(folder: Path | None, as_json: bool) -> None:
     """List the exercises, with minutes and goal."""
     printer, workspace = Printer(as_json=as_json), find_workspace(folder)
     current, passed = "", set()
-    if workspace.own.is_dir():
+    if workspace.data_dir.is_dir():
         state = workspace.state
         current, passed = state.exercise, set(state.passed)
     rows = []
@@ -128,7 +128,7 @@ def list_command(folder: Path | None, as_json: bool) -> None:
 @json_option
 def hint(task: str | None, folder: Path | None, as_json: bool) -> None:
     """Show the next of three hints for TASK (default: the first task that is not done)."""
-    from exercises.course.hints import RUNGS, next_hint
+    from exercises.course.hints import LEVELS, next_hint
 
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     step = workspace.step
@@ -139,11 +139,11 @@ def hint(task: str | None, folder: Path | None, as_json: bool) -> None:
         number, text = next_hint(step.file("hints.md"), task, state.hints.get(key, 0))
         state.hints[key] = number
         workspace.state_file.write(state)
-    printer.say(f"{task}, hint {number} of {len(RUNGS)}: {RUNGS[number - 1]}", style="bold")
+    printer.say(f"{task}, hint {number} of {len(LEVELS)}: {LEVELS[number - 1]}", style="bold")
     printer.lines(text.splitlines())
-    more = "exercises hint " + task if number < len(RUNGS) else "exercises solution"
-    printer.say(f"{'More' if number < len(RUNGS) else 'That was the last one'}: {more}")
-    printer.data({"task": task, "hint": number, "of": len(RUNGS), "text": text})
+    more = "exercises hint " + task if number < len(LEVELS) else "exercises solution"
+    printer.say(f"{'More' if number < len(LEVELS) else 'That was the last one'}: {more}")
+    printer.data({"task": task, "hint": number, "of": len(LEVELS), "text": text})
 
 
 @click.command()
@@ -161,14 +161,14 @@ def diff(what: str, folder: Path | None, as_json: bool) -> None:
     new: differences.Reader
     if what == "mine":
         began = workspace.store.get(workspace.state.entered)
-        places = {*began.files, *files.theirs(workspace.root)}
+        places = {*began.files, *files.list_files(workspace.root)}
 
         def old(place: str) -> bytes | None:
             name = began.files.get(place)
             return None if name is None else workspace.store.content(name)
 
         def new(place: str) -> bytes | None:
-            return files.content(workspace.root / place)
+            return files.read(workspace.root / place)
     else:
         before, course = workspace.course.before(step), workspace.course
         below = course.state(before, "solution") if before else course.base
@@ -201,7 +201,7 @@ def solution(file: str | None, folder: Path | None, yes: bool, take: bool) -> No
         click.confirm(question, abort=True)
     if take:
         with workspace.locked("solution", printer.note):
-            tell(printer, workspace.jump(step, "solution"), f"This is the solution of {step.label}.")
+            report_change(printer, workspace.jump(step, "solution"), f"This is the solution of {step.label}.")
         return
     begin, end = course.state(step, "start"), course.state(step, "solution")
     if file:
@@ -225,7 +225,7 @@ def next_command(folder: Path | None, as_json: bool, anyway: bool) -> None:
     """Go on to the next exercise with your own code; only what it brings is added."""
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     with workspace.locked("next", printer.note):
-        moved = workspace.go_on(anyway=anyway)
+        moved = workspace.advance(anyway=anyway)
     title(printer, moved.step)
     if moved.incoming:
         printer.say(
@@ -235,16 +235,16 @@ def next_command(folder: Path | None, as_json: bool, anyway: bool) -> None:
     if moved.kept:
         printer.say("This step does without these files; they stay, because you changed them:")
         printer.lines(moved.kept, indent=2)
-    tell(printer, moved.done, "")
+    report_change(printer, moved.change, "")
     next_steps(printer, moved.step)
     printer.data(
         {
             "exercise": moved.step.label,
-            "written": moved.done.written,
-            "removed": moved.done.removed,
+            "written": moved.change.written,
+            "removed": moved.change.removed,
             "incoming": moved.incoming,
             "kept": moved.kept,
-            "snapshot": moved.done.copy.number,
+            "snapshot": moved.change.copy.number,
         }
     )
 
@@ -265,7 +265,7 @@ def jump(exercise: str, folder: Path | None, yes: bool) -> None:
             )
         done = workspace.jump(step)
     title(printer, step)
-    tell(printer, done, "")
+    report_change(printer, done, "")
     next_steps(printer, step)
 
 

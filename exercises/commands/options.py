@@ -11,10 +11,10 @@ import click
 
 from exercises.commands.output import Printer
 from exercises.course.course import Course, Step
-from exercises.workspaces.workspace import OWN, Workspace
+from exercises.workspaces.workspace import DATA_FOLDER, Workspace
 
 if TYPE_CHECKING:
-    from exercises.workspaces.change import Done
+    from exercises.workspaces.change import Change
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,7 +49,7 @@ def find_workspace(folder: Path | None) -> Workspace:
     if folder is None:
         here = Path.cwd()
         folder = next(
-            (place for place in (here, *here.parents) if (place / OWN).is_dir()), here / "workspace"
+            (place for place in (here, *here.parents) if (place / DATA_FOLDER).is_dir()), here / "workspace"
         )
     return Workspace(folder, Course(course_folder()))
 
@@ -60,12 +60,14 @@ def open_workspace(folder: Path | None) -> Workspace:
     return workspace
 
 
-def tell(printer: Printer, done: Done, text: str) -> None:
-    if not done.written and not done.removed:
+def report_change(printer: Printer, change: Change, text: str) -> None:
+    if not change.written and not change.removed:
         printer.say(f"{text} No file had to be changed.".strip())
         return
-    printer.say(f"{text} {len(done.written)} files written, {len(done.removed)} removed.".strip())
-    printer.say(f"What you had before is snapshot {done.copy.number}: exercises restore {done.copy.number}")
+    printer.say(f"{text} {len(change.written)} files written, {len(change.removed)} removed.".strip())
+    printer.say(
+        f"What you had before is snapshot {change.copy.number}: exercises restore {change.copy.number}"
+    )
 
 
 def next_steps(printer: Printer, step: Step) -> None:

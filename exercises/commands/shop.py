@@ -44,20 +44,20 @@ def serve(folder: Path | None, port: int, seed: int) -> None:
 def served(workspace: Workspace, *, port: int | None, seed: int) -> Iterator[Any]:
     from exercises.checks.leftovers import sweep
     from exercises.checks.seeding import Seeds
-    from exercises.checks.shops import Order, RunningShop
+    from exercises.checks.shops import RunningShop, ShopSpec
 
-    home = workspace.own / "serve"
+    home = workspace.data_dir / "serve"
     sweep(home)
     number = f"{os.getpid()}"
     seeds = Seeds(home, seed)
-    shop = RunningShop(Order(workspace.root, home / "shops" / number, seeds, port=port, restart=True))
+    shop = RunningShop(ShopSpec(workspace.root, home / "shops" / number, seeds, port=port, restart=True))
     try:
         shop.start()
         yield shop
     finally:
         shop.stop()
         sweep(home)
-        seeds.tidy()
+        seeds.prune_cache()
 
 
 def stay_open(say: Callable[[str], object], url: str) -> None:

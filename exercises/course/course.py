@@ -102,7 +102,7 @@ class Course:
         """The workspace at the "start" or the "solution" of an exercise, or with an answer such as "wrong/patient"."""
         key = (step.id, which)
         if key not in self._states:
-            self._states[key] = self._lay(step, which)
+            self._states[key] = self._apply_overlay(step, which)
         return self._states[key]
 
     def below(self, step: Step, which: str) -> Tree:
@@ -128,7 +128,7 @@ class Course:
         return tree
 
     @cached_property
-    def top(self) -> frozenset[str]:
+    def top_level(self) -> frozenset[str]:
         """Files and folders at the top of a workspace that are the course's at some time."""
         states = (self.state(step, which) for step in self.steps for which in ("start", "solution"))
         return frozenset(place.partition("/")[0] for tree in states for place in tree)
@@ -166,12 +166,12 @@ class Course:
             return {place: source}
         if not source.is_dir():
             raise CourseError(f"{place} is not in {self.repository}.")
-        found = files.theirs(source, self.workshop.leave_out)
+        found = files.list_files(source, self.workshop.leave_out)
         return {f"{place}/{name}": source / name for name in found}
 
-    def _lay(self, step: Step, which: str) -> Tree:
+    def _apply_overlay(self, step: Step, which: str) -> Tree:
         overlay = step.folder / which
-        tree = self.below(step, which) | {place: overlay / place for place in files.theirs(overlay)}
+        tree = self.below(step, which) | {place: overlay / place for place in files.list_files(overlay)}
         if which in step.manifest.variants:
             return tree | patched(tree, step.patch(which))
         for place in getattr(step.manifest.reference, which):

@@ -11,18 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from exercises.errors import CourseError
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-Place = Annotated[str, Field(pattern=r"^[^/.~][^\\]*[^/]$")]
+WorkspacePath = Annotated[str, Field(pattern=r"^[^/.~][^\\]*[^/]$")]
 """A path in the workspace: relative, with slashes, not ending with one."""
 Sentence = Annotated[str, Field(pattern=r"(?s)^\S.*[.!?]$")]
 
 
-class Part(BaseModel):
+class Table(BaseModel):
     """Settings that every table of the course's files shares."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
-class Task(Part):
+class Task(Table):
     """One numbered task of an exercise."""
 
     id: Id
@@ -30,20 +30,20 @@ class Task(Part):
     checks: tuple[Id, ...] = Field(min_length=1)
 
 
-class Paths(Part):
+class Paths(Table):
     """Paths for the state that an exercise begins with, and for the one that it ends with."""
 
-    start: tuple[Place, ...] = ()
-    solution: tuple[Place, ...] = ()
+    start: tuple[WorkspacePath, ...] = ()
+    solution: tuple[WorkspacePath, ...] = ()
 
 
-class Variant(Part):
+class Variant(Table):
     """Another answer than the solution: <name>.patch for the solution, files in <name>/ laid over it, or both."""
 
     name: Id
-    remove: tuple[Place, ...] = ()
+    remove: tuple[WorkspacePath, ...] = ()
     """Files of the solution that it does without."""
-    keep: tuple[Place, ...] = ()
+    keep: tuple[WorkspacePath, ...] = ()
     """Files that are as the exercise began, though the solution changes or removes them."""
 
 
@@ -69,7 +69,7 @@ class Mistake(Variant):
         return self.mistake
 
 
-class Exercise(Part):
+class Exercise(Table):
     """exercise.toml."""
 
     id: Id
@@ -95,17 +95,17 @@ class Exercise(Part):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Exercise:
-        _refuse_twins("task", [task.id for task in self.tasks])
-        _refuse_twins("check", [check for task in self.tasks for check in task.checks])
-        _refuse_twins("alt", [alt.name for alt in self.alt])
-        _refuse_twins("wrong", [wrong.name for wrong in self.wrong])
+        _require_unique("task", [task.id for task in self.tasks])
+        _require_unique("check", [check for task in self.tasks for check in task.checks])
+        _require_unique("alt", [alt.name for alt in self.alt])
+        _require_unique("wrong", [wrong.name for wrong in self.wrong])
         checks = {check for task in self.tasks for check in task.checks}
         if strangers := sorted({wrong.check for wrong in self.wrong} - checks):
             raise ValueError(f"no task has the check {', '.join(strangers)}")
         return self
 
 
-class Track(Part):
+class Track(Table):
     """A selection for a workshop of some length."""
 
     id: Id
@@ -115,13 +115,13 @@ class Track(Part):
     lunch: bool = True
 
 
-class Workshop(Part):
+class Workshop(Table):
     """workshop.toml."""
 
     version: int = Field(ge=1)
     """Raised when a workspace of the version before cannot go on."""
     title: str
-    base: tuple[Place, ...] = Field(min_length=1)
+    base: tuple[WorkspacePath, ...] = Field(min_length=1)
     """What a workspace begins with: files and folders of the repository."""
     leave_out: tuple[str, ...] = ()
     """Names of files and folders that are not taken over from the repository; `*` stands for anything."""
@@ -130,7 +130,7 @@ class Workshop(Part):
     tracks: tuple[Track, ...] = ()
 
 
-Model = TypeVar("Model", bound=Part)
+Model = TypeVar("Model", bound=Table)
 
 
 def read(model: type[Model], file: Path) -> Model:
@@ -148,6 +148,6 @@ def read(model: type[Model], file: Path) -> Model:
         raise CourseError(f"{file}: {where}: {first['msg']}.") from None
 
 
-def _refuse_twins(what: str, names: list[str]) -> None:
-    if twins := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"the {what} {', '.join(twins)} is there twice")
+def _require_unique(what: str, names: list[str]) -> None:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"the {what} {', '.join(repeated)} is there twice")

@@ -23,9 +23,9 @@ from exercises.errors import CourseError, ExerciseError
 CONTEXT = 2
 MAX_SHARE = 0.75
 """Of a file's lines, that its patch may have; the whole file is easier to read above that."""
-PLAIN = {"LC_ALL": "C", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+GIT_ENV = {"LC_ALL": "C", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
 CHANGED = re.compile(r"^--- a/(.+)$", re.MULTILINE)
-FAILED = re.compile(r"^error: patch failed: (.+):(\d+)$", re.MULTILINE)
+FAILED_HUNK = re.compile(r"^error: patch failed: (.+):(\d+)$", re.MULTILINE)
 
 
 def patched(tree: Mapping[str, Path], patch: Path) -> dict[str, Path]:
@@ -50,7 +50,7 @@ def patched(tree: Mapping[str, Path], patch: Path) -> dict[str, Path]:
         raise CourseError(
             f"{patch} does not apply: {_reason(done.stderr)}; correct it, or make the answer anew."
         )
-    if set(files.theirs(folder)) != set(changed):
+    if set(files.list_files(folder)) != set(changed):
         raise CourseError(
             f"{patch} adds or removes a file; keep new files in {patch.stem}/, and name others in remove."
         )
@@ -77,7 +77,7 @@ def git(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.Comp
     return subprocess.run(  # noqa: S603 -- git, on files of ours
         [program, *arguments],
         cwd=cwd,
-        env=os.environ | PLAIN | env,
+        env=os.environ | GIT_ENV | env,
         capture_output=True,
         check=False,
     )
@@ -85,7 +85,7 @@ def git(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.Comp
 
 def _reason(said: bytes) -> str:
     text = said.decode(errors="replace").strip()
-    failed = FAILED.search(text)
+    failed = FAILED_HUNK.search(text)
     if failed:
         return f"the hunk at line {failed[2]} of {failed[1]} is not found there word for word"
     return text.removeprefix("error: ").partition("\n")[0]

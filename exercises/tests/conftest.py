@@ -34,7 +34,7 @@ def course(course_folder: Path) -> Course:
 def workspace(course: Course, tmp_path: Path) -> Workspace:
     """A workspace at its beginning."""
     workspace = Workspace(tmp_path / "workspace", course)
-    workspace.begin()
+    workspace.create()
     return workspace
 
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from exercises import cli
 from exercises.course.course import Course, Step
 
-PATIENCE = 600
+TIMEOUT_SECONDS = 600
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Learner:
         report: dict[str, Any] = self.ask("check", *([] if self.patient else ["--quick"]), status=status)
         return report
 
-    def go_on(self) -> None:
+    def advance(self) -> None:
         """To the next exercise; without the load checks an exercise does not count as passed."""
         self.type("next", *([] if self.patient else ["--anyway"]))
         self.merge_what_came()
@@ -105,7 +105,7 @@ class Learner:
             env=self._env(),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
         return done.returncode, done.stdout, done.stderr
@@ -152,7 +152,7 @@ def walks_straight(learner: Learner) -> None:
         report = learner.check(status=0)
         assert report["result"] == "pass", report
         if learner.course.after(step):
-            learner.go_on()
+            learner.advance()
     assert learner.type("next", "--anyway", status=2) == ""
 
 

@@ -44,11 +44,11 @@ def main() -> None:
 
 def run(workspace: Workspace, command: str) -> None:
     if command == "begin":
-        workspace.begin()
+        workspace.create()
         return
     with workspace.locked(command, lambda _: None):
         if command == "next":
-            workspace.go_on(anyway=True)
+            workspace.advance(anyway=True)
         elif command == "jump":
             workspace.jump(workspace.course.step("tidy"))
         elif command == "reset":

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from exercises import cli
 from exercises.authoring import guarantees
-from exercises.authoring.layers import layer
 from exercises.authoring.manuscript import problems
 from exercises.authoring.new import new
+from exercises.authoring.overlays import overlay
 from exercises.authoring.saving import edit, merge, save
 from exercises.course.course import Course
 from exercises.course.timetable import timetable
@@ -36,12 +36,12 @@ def unfold(own_course, tmp_path):
 
 
 def text_of(course: Course, name: str, which: str, place: str) -> str:
-    return layer(course, course.step(name), which).result[place].read_text()
+    return overlay(course, course.step(name), which).result[place].read_text()
 
 
 def test_what_was_not_changed_is_saved_as_it_was(unfold):
     saved, _ = unfold("hello", "solution")
-    assert (saved.written, saved.removed, saved.carried, saved.person) == ([], [], [], [])
+    assert (saved.written, saved.removed, saved.carried, saved.manual) == ([], [], [], [])
 
 
 def test_a_fix_in_an_early_state_is_carried_into_every_later_overlay_of_that_file(unfold):
@@ -56,7 +56,7 @@ def test_a_fix_in_an_early_state_is_carried_into_every_later_overlay_of_that_fil
 def test_a_change_of_the_same_lines_needs_a_person_and_leaves_the_overlay_alone(unfold):
     saved, course = unfold("hello", "solution", greeting='def hello(name):\n    return "Hello, " + name\n')
     assert any(
-        "01-hello/alt/formatted/monolith/greeting.py: the change touches lines" in p for p in saved.person
+        "01-hello/alt/formatted/monolith/greeting.py: the change touches lines" in p for p in saved.manual
     )
     assert (
         text_of(course, "hello", "alt/formatted", "monolith/greeting.py")
@@ -84,9 +84,9 @@ def test_a_file_that_is_gone_and_one_of_the_repository_are_for_a_person_to_name(
         (own_course / "workshop.toml").read_text().replace('"tests", ', '"tests", "more.py", ')
     )
     saved, _ = unfold("bye", "solution", old=None, more="MORE = 1\n")
-    assert any("monolith/old.py is gone: name it in [remove]" in person for person in saved.person)
+    assert any("monolith/old.py is gone: name it in [remove]" in person for person in saved.manual)
     assert any(
-        "monolith/more.py is equal to the repository's: name it in [reference]" in p for p in saved.person
+        "monolith/more.py is equal to the repository's: name it in [reference]" in p for p in saved.manual
     )
 
 
@@ -130,13 +130,13 @@ def test_an_answer_may_be_a_patch_and_whole_files(unfold):
 def test_an_answer_that_was_not_changed_is_saved_as_it_was(unfold):
     for which in ("wrong/one", "wrong/two"):
         saved, _ = unfold("bye", which)
-        assert (saved.written, saved.removed, saved.person) == ([], [], [])
+        assert (saved.written, saved.removed, saved.manual) == ([], [], [])
 
 
 def test_what_an_answer_lacks_or_leaves_as_it_was_is_for_a_person_to_name(unfold):
     saved, _ = unfold("tidy", "wrong/three", style='STYLE = "old"\n', greeting=None)
     assert saved.removed == ["03-tidy/wrong/three/monolith/style.py"]
-    assert saved.person == [
+    assert saved.manual == [
         "monolith/greeting.py is gone: name it in remove of wrong/three in 03-tidy/exercise.toml",
         "monolith/style.py is as the exercise began: name it in keep of wrong/three in 03-tidy/exercise.toml",
     ]
@@ -144,7 +144,7 @@ def test_what_an_answer_lacks_or_leaves_as_it_was_is_for_a_person_to_name(unfold
 
 def test_a_change_of_the_solution_reaches_an_answer_kept_as_a_patch(unfold):
     saved, course = unfold("bye", "solution", cli=SHOP.replace("import json", "import json\nimport logging"))
-    assert saved.person == []
+    assert saved.manual == []
     answer = text_of(course, "bye", "wrong/two", "monolith/cli.py")
     assert "import logging" in answer
     assert "os._exit(1)" in answer
@@ -152,10 +152,10 @@ def test_a_change_of_the_solution_reaches_an_answer_kept_as_a_patch(unfold):
 
 def test_a_change_of_the_same_lines_makes_a_patch_need_a_person(unfold):
     saved, course = unfold("bye", "solution", cli=SHOP.replace("import farewell", "import farewell, style"))
-    (sentence,) = saved.person
+    (sentence,) = saved.manual
     assert "wrong/two.patch does not apply: the hunk at line 21 of monolith/cli.py is not found" in sentence
     trial = next(trial for trial in guarantees.trials(course) if trial.label == "02-bye/wrong/two")
-    assert guarantees.attempt(course, trial, load=True).problem == sentence
+    assert guarantees.run_trial(course, trial, load=True).problem == sentence
 
 
 def test_two_changes_merge_unless_they_meet():
@@ -175,7 +175,7 @@ def test_a_state_that_is_not_there_is_refused_with_those_that_are(own_course):
     with pytest.raises(
         ExerciseError, match=r"has no 'alt/nothing'; there are start, solution, alt/formatted"
     ):
-        layer(course, course.step("hello"), "alt/nothing")
+        overlay(course, course.step("hello"), "alt/nothing")
 
 
 def test_a_new_exercise_lacks_only_its_variants(own_course):
@@ -207,7 +207,7 @@ def test_a_timetable_adds_up_and_leaves_out_what_is_not_written(course):
 )
 def test_the_promises_of_the_made_up_course_are_kept(course, label):
     trial = next(trial for trial in guarantees.trials(course) if trial.label == label)
-    assert guarantees.attempt(course, trial, load=True).problem == ""
+    assert guarantees.run_trial(course, trial, load=True).problem == ""
 
 
 @pytest.mark.parametrize(
@@ -244,14 +244,14 @@ def test_a_broken_promise_is_found(own_course, label, place, text, problem):
     course = Course(own_course)
     trial = next(trial for trial in guarantees.trials(course) if trial.label == label)
     choice = guarantees.Choice(earlier=False, only=("nothing-old",))  # the one check that needs no shop
-    assert guarantees.attempt(course, trial, load=True, choice=choice).problem.startswith(problem)
+    assert guarantees.run_trial(course, trial, load=True, choice=choice).problem.startswith(problem)
 
 
 def test_a_check_that_nothing_fails_is_found(own_course):
     manifest = own_course / "01-hello/exercise.toml"
     manifest.write_text(manifest.read_text().replace('check = "short"', 'check = "no-print"'))
     course = Course(own_course)
-    assert list(guarantees.unfailed([course.step("hello")], {})) == [
+    assert list(guarantees.checks_never_failed([course.step("hello")], {})) == [
         "01-hello: neither the start nor a wrong answer fails the check short."
     ]
 

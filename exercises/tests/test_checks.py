@@ -14,7 +14,7 @@ from exercises.checks.bench import CheckBench
 from exercises.checks.checking import Check, Inconclusive, NotYet
 from exercises.checks.leftovers import sweep
 from exercises.checks.loading import checks_of
-from exercises.checks.machine import Busyness, Watcher, _Reading
+from exercises.checks.machine import MachineLoad, Watcher, _Reading
 from exercises.checks.results import Outcome, Report, Verdict
 from exercises.checks.runner import Choice, run_checks, select
 from exercises.checks.shops import RunningShop
@@ -24,7 +24,7 @@ from exercises.tests import made_up
 from exercises.tests.test_manifests import change
 
 pytestmark = pytest.mark.processes
-IDLE, BUSY = Busyness(0.0, 0.0, 0.0, 2), Busyness(1.2, 0.0, 0.0, 2)
+IDLE, BUSY = MachineLoad(0.0, 0.0, 0.0, 2), MachineLoad(1.2, 0.0, 0.0, 2)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_quick_check_asks_of_earlier_exercises_only_what_the_running_shop_can_
 
 
 def test_earlier_exercises_are_left_out_once_the_time_is_up(run, place):
-    report = run("bye", place("bye"), choice=Choice(last_begun=0.0))
+    report = run("bye", place("bye"), choice=Choice(begin_seconds=0.0))
     assert verdicts(report) == {"says-goodbye": "pass", "greets": "not run", "no-print": "not run"}
     assert not report.passed
 
@@ -207,7 +207,7 @@ class Made:
     def __init__(self, monkeypatch, tmp_path, course):
         self._monkeypatch, self._home, self._course = monkeypatch, tmp_path / "home", course
 
-    def run(self, check, machine: Busyness, **options) -> Outcome:
+    def run(self, check, machine: MachineLoad, **options) -> Outcome:
         made = Check("made", "greet", "It works.", check, shop=False, **options)
         self._monkeypatch.setattr("exercises.checks.runner.checks_of", lambda _step: [made])
         self._monkeypatch.setattr(Watcher, "since", lambda _self, _began: machine)
@@ -274,9 +274,9 @@ def test_a_check_that_does_not_end_is_given_up(made, machine, verdict):
 def test_what_others_used_is_what_the_machine_did_without_ours():
     before, after = _Reading(10.0, 100.0, 0.0, 5.0), _Reading(10.5, 100.9, 0.1, 5.4)
     window = after.minus(before)
-    assert window.foreign == pytest.approx(1.0)
+    assert window.others == pytest.approx(1.0)
     assert window.stolen == pytest.approx(0.2)
-    assert window.overslept == 0.0
+    assert window.wake_delay == 0.0
 
 
 def test_our_own_work_and_that_of_our_children_is_ours():
@@ -313,8 +313,8 @@ def test_a_killed_part_is_dead_within_the_block_and_back_after_it(bench):
     before = shop.ask("GET", "/pid").text
     with shop.killed("monolith"):
         assert shop.try_ask("GET", "/pid").status in {502, 503}
-        assert not shop.is_well()
-    assert shop.is_well()
+        assert not shop.is_ready()
+    assert shop.is_ready()
     assert shop.ask("GET", "/pid").text != before
     with shop.killed("gateway"):
         answer = shop.try_ask("GET", "/")
@@ -396,8 +396,8 @@ def test_what_a_killed_command_left_is_swept_by_the_next(course, tmp_path):
     bench = CheckBench(course, tmp_path / "workspace", home, seed=1)
     pids = bench.shop().pids("monolith")
     for shop in bench._all:  # as after SIGKILL: the locks are let go, the processes and files stay
-        os.close(shop._now.folder._lock)
-        shop._now.folder._lock = None
+        os.close(shop._backend.folder._lock)
+        shop._backend.folder._lock = None
     bench.watcher.__exit__()
     assert all(psutil.pid_exists(pid) for pid in pids)
     assert sweep(home) >= 1

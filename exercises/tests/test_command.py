@@ -145,9 +145,9 @@ def test_hints_come_one_at_a_time(begun):
 
 def test_the_hint_is_for_the_first_task_that_is_not_done(begun, workspace):
     checks = [{"exercise": "hello", "check": "greets", "result": "pass"}]
-    (workspace.own / LAST_CHECK).write_text(json.dumps({"checks": checks}))
+    (workspace.data_dir / LAST_CHECK).write_text(json.dumps({"checks": checks}))
     assert begun("hint", "--json").json()["task"] == "tidy"
-    (workspace.own / LAST_CHECK).write_text("[")
+    (workspace.data_dir / LAST_CHECK).write_text("[")
     assert begun("hint", "--json").json()["task"] == "greet"
 
 

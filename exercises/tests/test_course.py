@@ -15,7 +15,7 @@ from exercises.authoring.manuscript import problems
 from exercises.checks.results import Report, Verdict
 from exercises.checks.runner import Choice
 from exercises.course.course import Course
-from exercises.files import theirs
+from exercises.files import list_files
 
 COURSE = Course(Path(__file__).resolve().parents[1])
 TRIALS = list(guarantees.trials(COURSE))
@@ -33,9 +33,9 @@ def test_nothing_is_wrong_on_paper():
     assert list(problems(COURSE)) == []
 
 
-@pytest.mark.parametrize("trial", each([t for t in TRIALS if t.tree_of.patch.is_file()]))
+@pytest.mark.parametrize("trial", each([t for t in TRIALS if t.overlay.patch.is_file()]))
 def test_every_patch_applies_and_what_comes_out_compiles(trial):
-    below, result = trial.tree_of.below, trial.tree_of.result
+    below, result = trial.overlay.below, trial.overlay.result
     changed = [place for place, file in result.items() if file != below.get(place)]
     assert changed
     for place in changed:
@@ -48,7 +48,7 @@ def test_every_patch_applies_and_what_comes_out_compiles(trial):
     "trial", each([t for t in TRIALS if t.label in {QUICK + which for which in ("start", "solution")}])
 )
 def test_one_exercise_keeps_its_promises(trial):
-    done = guarantees.attempt(COURSE, trial, load=False, choice=Choice(quick=True, earlier=False))
+    done = guarantees.run_trial(COURSE, trial, load=False, choice=Choice(quick=True, earlier=False))
     assert done.problem == ""
 
 
@@ -56,7 +56,7 @@ def test_one_exercise_keeps_its_promises(trial):
 @pytest.mark.processes
 @pytest.mark.parametrize("trial", each(TRIALS))
 def test_every_state_of_every_exercise_keeps_its_promise(trial, started):
-    done = guarantees.attempt(COURSE, trial, load=True)
+    done = guarantees.run_trial(COURSE, trial, load=True)
     if trial.which == "start" and done.report:
         started[trial.step.id] = done.report
     assert done.problem == ""
@@ -71,24 +71,24 @@ def test_every_state_of_every_exercise_keeps_its_promise(trial, started):
 def test_every_check_is_failed_by_something(step, started):
     if step.id not in started:
         trial = next(t for t in TRIALS if t.step is step and t.which == "start")
-        report = guarantees.attempt(COURSE, trial, load=True).report
+        report = guarantees.run_trial(COURSE, trial, load=True).report
         assert report is not None
         started[step.id] = report
-    assert list(guarantees.unfailed([step], started)) == []
+    assert list(guarantees.checks_never_failed([step], started)) == []
 
 
 @pytest.mark.course
 @pytest.mark.processes
 @pytest.mark.parametrize("step", [pytest.param(step, id=step.label) for step in COURSE.steps])
 def test_every_solution_passes_the_acceptance_suite(step):
-    assert guarantees.accept(COURSE, step) == ""
+    assert guarantees.run_acceptance(COURSE, step) == ""
 
 
 @pytest.mark.skipif(LAST not in {step.label for step in COURSE.steps}, reason=f"{LAST} is not written yet")
 def test_at_the_end_the_learners_service_is_the_reference_byte_for_byte():
     tree = COURSE.state(COURSE.step(LAST), "solution")
     reference = COURSE.repository / SERVICE
-    names = {f"{SERVICE}/{name}" for name in theirs(reference, COURSE.workshop.leave_out)}
+    names = {f"{SERVICE}/{name}" for name in list_files(reference, COURSE.workshop.leave_out)}
     assert {place for place in tree if place.startswith(f"{SERVICE}/")} == names
     for place in names:
         assert tree[place].read_bytes() == (COURSE.repository / place).read_bytes(), place

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exercises.course.course import Course, UnknownExercise
-from exercises.course.hints import ladders
+from exercises.course.hints import read_hints
 from exercises.course.manifest import Exercise, read
 from exercises.errors import CourseError
 
@@ -82,9 +82,9 @@ def test_a_ladder_without_its_third_rung_is_refused(own_course):
     with pytest.raises(
         CourseError, match="greet needs the headings Where to look, The idea, Nearly the code"
     ):
-        ladders(own_course / "01-hello/hints.md")
+        read_hints(own_course / "01-hello/hints.md")
 
 
 def test_a_heading_inside_a_block_of_code_is_no_rung(own_course):
     change(own_course, "01-hello/hints.md", "# so", "### The idea")
-    assert ladders(own_course / "01-hello/hints.md")["greet"][2] == "```python\n### The idea\n```"
+    assert read_hints(own_course / "01-hello/hints.md")["greet"][2] == "```python\n### The idea\n```"

@@ -46,9 +46,9 @@ def without_waiting_for_the_disk(monkeypatch):
 )
 def test_a_power_cut_at_any_write_loses_nothing(course_folder, course, tmp_path, command, ends_at):
     learner = Workspace(tmp_path / "workspace", course)
-    learner.begin()
+    learner.create()
     if command in {"reset", "restore"}:
-        learner.go_on(anyway=True)
+        learner.advance(anyway=True)
     (learner.root / "monolith/greeting.py").write_text(MINE)
     (learner.root / "monolith/extra.py").write_text("mine = 1\n")
     (learner.root / "monolith/cli.py").unlink()
@@ -80,9 +80,9 @@ def test_a_power_cut_during_the_start_leaves_no_half_of_a_workspace(course_folde
     assert copies > 5
     for number in range(copies):
         workspace = Workspace(tmp_path / str(number) / "inner", course)
-        if not workspace.own.exists():
+        if not workspace.data_dir.exists():
             assert not workspace.root.exists()
-            workspace.begin()
+            workspace.create()
         assert workspace.step.label == "01-hello"
         assert contents(workspace).keys() == course.state(course.step("hello"), "start").keys()
         assert [path.name for path in workspace.root.parent.iterdir()] == ["inner"]
@@ -90,7 +90,7 @@ def test_a_power_cut_during_the_start_leaves_no_half_of_a_workspace(course_folde
 
 def test_what_a_learner_edits_after_a_power_cut_is_kept_too(course_folder, course, tmp_path):
     learner = Workspace(tmp_path / "workspace", course)
-    learner.begin()
+    learner.create()
     copies = cut(course_folder, tmp_path, "next")
     kept = 0
     for number in range(copies):

@@ -21,7 +21,7 @@ MINE = "def hello(name):\n    return 'hello ' + name  # mine\n"
 
 
 def contents(workspace: Workspace) -> dict[str, bytes]:
-    return {place: (workspace.root / place).read_bytes() for place in files.theirs(workspace.root)}
+    return {place: (workspace.root / place).read_bytes() for place in files.list_files(workspace.root)}
 
 
 def expected(workspace: Workspace, name: str, which: str) -> dict[str, bytes]:
@@ -38,14 +38,14 @@ def test_a_workspace_begins_with_the_first_exercise(workspace):
 def test_a_folder_with_something_else_in_it_is_left_alone(course, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ExerciseError, match="is there and is no workspace"):
-        Workspace(tmp_path, course).begin()
+        Workspace(tmp_path, course).create()
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
 def test_what_a_killed_start_left_is_swept_away_by_the_next(course, tmp_path):
     left = tmp_path / ".workspace.new-999999999"
     left.mkdir()
-    Workspace(tmp_path / "workspace", course).begin()
+    Workspace(tmp_path / "workspace", course).create()
     assert not left.exists()
 
 
@@ -53,7 +53,7 @@ def test_the_next_exercise_keeps_the_learners_code_and_adds_what_it_brings(works
     edit("monolith/style.py", 'STYLE = "mine"\n')
     edit("notes.md", "mine\n")
     edit("monolith/greeting.py", made_up.HELLO)
-    moved = workspace.go_on(anyway=True)
+    moved = workspace.advance(anyway=True)
     assert contents(workspace) == {
         **expected(workspace, "bye", "start"),
         "monolith/style.py": b'STYLE = "mine"\n',
@@ -65,7 +65,7 @@ def test_the_next_exercise_keeps_the_learners_code_and_adds_what_it_brings(works
 
 def test_where_both_changed_a_file_the_learners_stays_and_ours_lies_beside_it(workspace, edit):
     edit("monolith/greeting.py", MINE)
-    moved = workspace.go_on(anyway=True)
+    moved = workspace.advance(anyway=True)
     assert moved.incoming == ["monolith/greeting.py"]
     assert (workspace.root / "monolith/greeting.py").read_text() == MINE
     assert (workspace.root / "monolith/greeting.py.incoming").read_text().startswith("GREETINGS")
@@ -73,7 +73,7 @@ def test_where_both_changed_a_file_the_learners_stays_and_ours_lies_beside_it(wo
 
 
 def test_a_file_that_the_learner_never_touched_is_brought_up_to_date(workspace):
-    moved = workspace.go_on(anyway=True)
+    moved = workspace.advance(anyway=True)
     assert moved.incoming == []
     assert (workspace.root / "monolith/greeting.py").read_text().startswith("GREETINGS")
 
@@ -82,32 +82,32 @@ def test_a_file_that_a_step_takes_away_stays_when_the_learner_changed_it(workspa
     workspace.jump(workspace.course.step("bye"), "solution")
     workspace.jump(workspace.course.step("bye"))
     edit("monolith/old.py", "AGE = 101\n")
-    moved = workspace.go_on(anyway=True)
+    moved = workspace.advance(anyway=True)
     assert moved.kept == ["monolith/old.py"]
     assert (workspace.root / "monolith/old.py").read_text() == "AGE = 101\n"
 
 
 def test_a_file_that_a_step_takes_away_goes_when_nobody_changed_it(workspace):
     workspace.jump(workspace.course.step("bye"))
-    workspace.go_on(anyway=True)
+    workspace.advance(anyway=True)
     assert not (workspace.root / "monolith/old.py").exists()
 
 
 def test_nobody_goes_on_before_the_checks_pass(workspace, edit):
     with pytest.raises(NotPassed, match="has not passed yet: run exercises check"):
-        workspace.go_on()
+        workspace.advance()
     workspace.note_pass()
     edit("monolith/greeting.py", MINE)
     with pytest.raises(NotPassed, match="has changed since it passed"):
-        workspace.go_on()
+        workspace.advance()
     workspace.note_pass()
-    assert workspace.go_on().step.label == "02-bye"
+    assert workspace.advance().step.label == "02-bye"
 
 
 def test_nothing_follows_the_last_exercise(workspace):
     workspace.jump(workspace.course.step("tidy"))
     with pytest.raises(ExerciseError, match="03-tidy is the last exercise"):
-        workspace.go_on(anyway=True)
+        workspace.advance(anyway=True)
 
 
 def test_a_jump_takes_the_reference_and_leaves_notes_alone(workspace, edit):
@@ -122,7 +122,7 @@ def test_a_jump_takes_the_reference_and_leaves_notes_alone(workspace, edit):
 
 def test_a_reset_goes_back_to_what_the_learner_had_when_the_exercise_began(workspace, edit):
     edit("monolith/greeting.py", MINE)
-    workspace.go_on(anyway=True)
+    workspace.advance(anyway=True)
     began = contents(workspace)
     edit("monolith/greeting.py", "broken")
     edit("monolith/new.py", "new")
@@ -173,7 +173,7 @@ def test_a_copy_whose_content_somebody_deleted_changes_nothing(workspace, edit):
     edit("monolith/greeting.py", MINE)
     number = workspace.save("mine").number
     name = files.digest(MINE.encode())
-    (workspace.own / "objects" / name[:2] / name).unlink()
+    (workspace.data_dir / "objects" / name[:2] / name).unlink()
     edit("monolith/greeting.py", "newer")
     with pytest.raises(ExerciseError, match="is no longer whole"):
         workspace.restore(number)
@@ -195,14 +195,14 @@ def test_a_folder_where_a_file_must_be_is_said_before_anything_changes(workspace
     edit(as_folder, "mine")
     before = contents(workspace)
     with pytest.raises(ExerciseError, match="is a folder where a file must be"):
-        workspace.go_on(anyway=True)
+        workspace.advance(anyway=True)
     assert contents(workspace) == before
 
 
 def test_a_file_where_a_folder_must_be_is_said_before_anything_changes(workspace, edit):
     edit("shared", "mine")
     with pytest.raises(ExerciseError, match="is a file where a folder must be"):
-        workspace.go_on(anyway=True)
+        workspace.advance(anyway=True)
     assert (workspace.root / "shared").read_text() == "mine"
 
 
@@ -219,11 +219,11 @@ def test_an_edited_state_file_is_one_sentence_and_can_be_repaired(workspace, edi
     )
     assert workspace.step.label == "01-hello"
     assert (workspace.root / "monolith/greeting.py").read_text() == MINE
-    assert len(list(workspace.own.glob("state.broken-*"))) == 1
+    assert len(list(workspace.data_dir.glob("state.broken-*"))) == 1
 
 
 def test_a_state_without_its_copy_is_repaired_from_the_newest_snapshot(workspace):
-    workspace.go_on(anyway=True)
+    workspace.advance(anyway=True)
     workspace.state_file.path.write_text("{")
     workspace.state_file.copy.unlink()
     assert (
@@ -262,7 +262,7 @@ def test_a_deleted_workspace_is_one_sentence(course, tmp_path):
 def test_deleted_files_come_back_from_a_copy(workspace, edit):
     edit("monolith/greeting.py", MINE)
     number = workspace.save("mine").number
-    for place in list(files.theirs(workspace.root)):
+    for place in list(files.list_files(workspace.root)):
         (workspace.root / place).unlink()
     workspace.restore(number)
     assert contents(workspace)["monolith/greeting.py"] == MINE.encode()
@@ -295,14 +295,14 @@ def test_a_full_disk_loses_nothing_wherever_it_strikes(course, tmp_path, monkeyp
     reached, number = True, 0
     while reached:
         workspace = Workspace(tmp_path / f"workspace-{number}", course)
-        workspace.begin()
+        workspace.create()
         mine = workspace.root / "monolith/greeting.py"
         mine.write_text(MINE)
         reached = _fails_at(monkeypatch, workspace, number)
         assert mine.read_text() == MINE
         with workspace.locked("next", lambda _: None):  # finishes what was interrupted
             if workspace.step.label == "01-hello":
-                workspace.go_on(anyway=True)
+                workspace.advance(anyway=True)
         after = contents(workspace)
         assert workspace.step.label == "02-bye"
         assert after["monolith/greeting.py"] == MINE.encode()
@@ -326,7 +326,7 @@ def _fails_at(monkeypatch, workspace: Workspace, number: int) -> bool:
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
         try:
-            workspace.go_on(anyway=True)
+            workspace.advance(anyway=True)
         except OSError:
             return True
     return False

@@ -36,7 +36,7 @@ class Journal(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Change:
     """A change that was made."""
 
     written: list[str]
@@ -48,24 +48,24 @@ class Done:
 class Changer:
     """Makes changes to one workspace; whoever uses it holds the workspace's lock."""
 
-    def __init__(self, root: Path, own: Path, store: Store, state: StateFile) -> None:
+    def __init__(self, root: Path, data_dir: Path, store: Store, state: StateFile) -> None:
         self._root = root
         self._store = store
         self._state = state
-        self._journal = own / "journal.json"
+        self._journal = data_dir / "journal.json"
 
     @property
     def interrupted(self) -> bool:
         """Whether a change was begun and not finished."""
         return self._journal.exists()
 
-    def make(self, what: str, wanted: Contents, old: State | None, new: State, *, begins: bool) -> Done:
+    def make(self, what: str, wanted: Contents, old: State | None, new: State, *, begins: bool) -> Change:
         """Make the change; with `begins`, what comes out is what `reset` goes back to."""
         copy = self._store.take(self._root, f"before {what}", old)
         before = current(self._root, wanted)
         after = {place: None if text is None else self._store.keep(text) for place, text in wanted.items()}
         after = {place: name for place, name in after.items() if name != before[place]}
-        self._refuse_what_cannot_be(copy, after)
+        self._refuse_impossible(copy, after)
         if begins:
             new = self._outcome(copy, after, what, new)
         journal = Journal(
@@ -78,14 +78,14 @@ class Changer:
         files.write(self._journal, journal.model_dump_json(indent=1).encode())
         self._do(journal)
         written = [place for place, name in after.items() if name is not None]
-        return Done(written, [place for place in after if place not in written], copy)
+        return Change(written, [place for place in after if place not in written], copy)
 
     def finish(self, say: Callable[[str], None]) -> None:
         """Finish what was interrupted; what was edited since is copied first."""
         if not self.interrupted:
             return
         try:
-            journal = Journal.model_validate_json(files.content(self._journal) or b"")
+            journal = Journal.model_validate_json(files.read(self._journal) or b"")
         except ValidationError:
             aside = self._journal.with_suffix(".broken")
             self._journal.replace(aside)
@@ -122,14 +122,14 @@ class Changer:
         self._store.add(Snapshot(number=number, at=at, why=f"after {what}", state=state, files=found))
         return state
 
-    def _refuse_what_cannot_be(self, copy: Snapshot, after: Mapping[str, str | None]) -> None:
+    def _refuse_impossible(self, copy: Snapshot, after: Mapping[str, str | None]) -> None:
         if large := sorted(set(copy.left_out) & set(after)):
             raise ExerciseError(
                 f"{large[0]} would be overwritten, but it is too large to be copied first; move it out of {self._root}."
             )
         for place, name in after.items():
             path = self._root / place
-            if name is not None and path.is_dir() and list(files.theirs(path)):
+            if name is not None and path.is_dir() and list(files.list_files(path)):
                 raise ExerciseError(
                     f"{path} is a folder where a file must be; move it away and run this again."
                 )

@@ -31,7 +31,7 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("state", WRONG, f"{error} Repair: exercises doctor --repair")
     else:
         yield Finding("state", OK, f"at {step.label}")
-    bad = [s.number for s in workspace.store.all() if workspace.store.problems(s)]
+    bad = [s.number for s in workspace.store.all() if workspace.store.missing_files(s)]
     good = len(workspace.store.all()) - len(bad)
     if bad or good < len(workspace.store.numbers()):
         yield Finding("snapshots", WARNING, f"{good} of {len(workspace.store.numbers())} are whole")

@@ -46,7 +46,7 @@ class Store:
         """Copy the learner's files; when nothing has changed since the last copy, that one is returned."""
         found: dict[str, str] = {}
         left_out = []
-        for place in files.theirs(root):
+        for place in files.list_files(root):
             path = root / place
             if path.stat().st_size > files.MAX_BYTES:
                 left_out.append(place)
@@ -81,7 +81,7 @@ class Store:
 
     def content(self, name: str) -> bytes:
         """A stored content by its digest."""
-        found = files.content(self._objects / name[:2] / name)
+        found = files.read(self._objects / name[:2] / name)
         if found is None or files.digest(found) != name:
             raise ExerciseError(
                 f"{self._objects} was changed by somebody: the content {name[:12]} is missing there."
@@ -91,7 +91,7 @@ class Store:
     def get(self, number: int) -> Snapshot:
         """The snapshot of that number."""
         try:
-            return Snapshot.model_validate_json(files.content(self._file(number)) or b"")
+            return Snapshot.model_validate_json(files.read(self._file(number)) or b"")
         except ValidationError:
             raise NoSuchSnapshot(f"There is no snapshot {number}; `exercises restore` lists them.") from None
 
@@ -118,7 +118,7 @@ class Store:
                 continue
         return None
 
-    def problems(self, snapshot: Snapshot) -> list[str]:
+    def missing_files(self, snapshot: Snapshot) -> list[str]:
         """Files of a snapshot whose content is missing."""
         return [
             place for place, name in snapshot.files.items() if not (self._objects / name[:2] / name).exists()
@@ -130,5 +130,5 @@ class Store:
 
 def current(root: Path, places: Mapping[str, object]) -> dict[str, str | None]:
     """Digests of files as they are now; None for those that are not there."""
-    contents = {place: files.content(root / place) for place in places}
+    contents = {place: files.read(root / place) for place in places}
     return {place: None if found is None else files.digest(found) for place, found in contents.items()}

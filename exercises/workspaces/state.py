@@ -42,7 +42,7 @@ class StateFile:
 
     def read(self) -> State:
         """The state; BrokenState when it is missing or cannot be used."""
-        content = files.content(self.path)
+        content = files.read(self.path)
         if content is None:
             raise BrokenState(f"{self.path} is missing; `exercises doctor --repair` brings it back.")
         try:
@@ -64,6 +64,6 @@ class StateFile:
     def from_copy(self) -> State | None:
         """The state as the copy has it; None when that cannot be used either."""
         try:
-            return State.model_validate_json(files.content(self.copy) or b"")
+            return State.model_validate_json(files.read(self.copy) or b"")
         except ValidationError:
             return None

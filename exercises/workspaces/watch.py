@@ -31,7 +31,7 @@ def changes(root: Path) -> Iterator[list[str]]:
 def times(root: Path) -> Times:
     """When each file was changed, and its size."""
     found = {}
-    for place in files.theirs(root):
+    for place in files.list_files(root):
         try:
             about = (root / place).stat()
         except OSError:

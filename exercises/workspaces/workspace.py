@@ -20,11 +20,11 @@ import psutil
 from exercises import files
 from exercises.course.course import Course, Step, Tree
 from exercises.errors import ExerciseError, Exit
-from exercises.workspaces.change import Changer, Contents, Done
+from exercises.workspaces.change import Change, Changer, Contents
 from exercises.workspaces.snapshots import Snapshot, Store
 from exercises.workspaces.state import State, StateFile
 
-OWN = ".exercises"
+DATA_FOLDER = ".exercises"
 INCOMING = ".incoming"
 LOCK_SECONDS = 2.0
 
@@ -40,11 +40,11 @@ class NotPassed(ExerciseError):
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class Advanced:
     """What going on to the next exercise did."""
 
     step: Step
-    done: Done
+    change: Change
     incoming: list[str]
     """Files of the learner's beside which ours was put."""
     kept: list[str]
@@ -57,10 +57,10 @@ class Workspace:
     def __init__(self, root: Path, course: Course) -> None:
         self.root = root.absolute()
         self.course = course
-        self.own = self.root / OWN
-        self.store = Store(self.own)
-        self.state_file = StateFile(self.own)
-        self.changer = Changer(self.root, self.own, self.store, self.state_file)
+        self.data_dir = self.root / DATA_FOLDER
+        self.store = Store(self.data_dir)
+        self.state_file = StateFile(self.data_dir)
+        self.changer = Changer(self.root, self.data_dir, self.store, self.state_file)
 
     @property
     def state(self) -> State:
@@ -80,15 +80,15 @@ class Workspace:
 
     def require(self) -> None:
         """Raise a sentence when there is no workspace."""
-        if not self.own.is_dir():
+        if not self.data_dir.is_dir():
             what = "holds no workspace" if self.root.exists() else "is not there"
             raise NoWorkspace(
                 f"{self.root} {what}; `exercises start` makes one, --workspace names another place."
             )
 
-    def begin(self) -> Step:
+    def create(self) -> Step:
         """Make the workspace with the first exercise; it appears whole, or not at all."""
-        if self.own.is_dir():
+        if self.data_dir.is_dir():
             raise ExerciseError(f"{self.root} is a workspace already.")
         if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
             raise ExerciseError(
@@ -99,7 +99,7 @@ class Workspace:
         step = self.course.steps[0]
         try:
             self.course.write(self.course.state(step, "start"), draft)
-            own = draft / OWN
+            own = draft / DATA_FOLDER
             store, state = (
                 Store(own),
                 State(version=self.course.workshop.version, exercise=step.id, entered=1),
@@ -116,7 +116,7 @@ class Workspace:
     def locked(self, what: str, say: Callable[[str], None]) -> Iterator[None]:
         """Be the only command that changes or checks the workspace; an interrupted change is finished first."""
         self.require()
-        with (self.own / "lock").open("a+") as lock:
+        with (self.data_dir / "lock").open("a+") as lock:
             self._wait_for(lock.fileno())
             lock.truncate(0)
             lock.write(what)
@@ -127,7 +127,8 @@ class Workspace:
     def digest(self) -> str:
         """A name for all of the learner's files together."""
         lines = (
-            f"{place} {files.digest((self.root / place).read_bytes())}" for place in files.theirs(self.root)
+            f"{place} {files.digest((self.root / place).read_bytes())}"
+            for place in files.list_files(self.root)
         )
         return files.digest("\n".join(lines).encode())
 
@@ -142,7 +143,7 @@ class Workspace:
         state.passed[state.exercise] = self.digest()
         self.state_file.write(state)
 
-    def go_on(self, *, anyway: bool = False) -> Moved:
+    def advance(self, *, anyway: bool = False) -> Advanced:
         """Go on to the next exercise with the learner's own code."""
         state, step = self.state, self.step
         following = self.course.after(step)
@@ -153,15 +154,15 @@ class Workspace:
             raise NotPassed(
                 f"{step.label} {changed}: run exercises check, or go on with exercises next --anyway"
             )
-        wanted, incoming, kept = self._brings(step, following)
+        wanted, incoming, kept = self._changes_for(step, following)
         new = state.model_copy(update={"exercise": following.id})
         done = self.changer.make(f"next to {following.label}", wanted, self.state, new, begins=True)
-        return Moved(following, done, incoming, kept)
+        return Advanced(following, done, incoming, kept)
 
-    def jump(self, step: Step, which: str = "start") -> Done:
+    def jump(self, step: Step, which: str = "start") -> Change:
         """Take the reference state of an exercise; a learner's notes and folders beside the course's own stay."""
         everything = self._exactly(self.course.state(step, which))
-        top = self.course.top
+        top = self.course.top_level
         wanted = {place: text for place, text in everything.items() if place.partition("/")[0] in top}
         what = f"jump to {step.label}" if which == "start" else f"the solution of {step.label}"
         old = self._state_or_none()
@@ -170,7 +171,7 @@ class Workspace:
             what, wanted, old, new.model_copy(update={"exercise": step.id}), begins=which == "start"
         )
 
-    def reset(self, place: str | None = None) -> Done:
+    def reset(self, place: str | None = None) -> Change:
         """Take everything, or one file, back to how it was when the current exercise began."""
         state = self.state
         began = self.store.get(state.entered)
@@ -178,7 +179,7 @@ class Workspace:
         if place is None:
             what, wanted = f"reset of {self.step.label}", self._exactly_as(began)
         else:
-            files.inside(self.root, place)
+            files.require_inside(self.root, place)
             if place not in began.files and not (self.root / place).is_file():
                 raise ExerciseError(
                     f"There is no file {place}, neither now nor when {self.step.label} began."
@@ -191,7 +192,7 @@ class Workspace:
         """Copy everything now."""
         return self.store.take(self.root, note, self._state_or_none())
 
-    def restore(self, number: int, place: str | None = None) -> Done:
+    def restore(self, number: int, place: str | None = None) -> Change:
         """Take everything, or one file, back to a snapshot."""
         snapshot = self.store.get(number)
         self._require_contents(snapshot)
@@ -213,18 +214,20 @@ class Workspace:
 
     def incoming(self) -> list[str]:
         """Files of ours that still lie beside the learner's."""
-        return [place for place in files.theirs(self.root) if place.endswith(INCOMING)]
+        return [place for place in files.list_files(self.root) if place.endswith(INCOMING)]
 
     def place(self, name: str) -> str:
         """A file's path in the workspace, however the learner names it."""
         for candidate in (Path(name).absolute(), self.root / name):
             with contextlib.suppress(ValueError):
                 place = Path(os.path.normpath(candidate)).relative_to(self.root).as_posix()
-                if not place.startswith(OWN):
+                if not place.startswith(DATA_FOLDER):
                     return place
         raise ExerciseError(f"{name} is not a file of {self.root}.")
 
-    def _brings(self, step: Step, following: Step) -> tuple[dict[str, bytes | None], list[str], list[str]]:
+    def _changes_for(
+        self, step: Step, following: Step
+    ) -> tuple[dict[str, bytes | None], list[str], list[str]]:
         """What the next exercise changes, as contents to write; our version beside each that the learner changed."""
         start, old = self.course.state(step, "start"), self.course.state(step, "solution")
         new = self.course.state(following, "start")
@@ -232,7 +235,7 @@ class Workspace:
         incoming, kept = [], []
         for place in sorted({*old, *new}):
             ours, before = _read(new, place), _read(old, place)
-            mine = files.content(self.root / place)
+            mine = files.read(self.root / place)
             if ours in {before, mine}:
                 continue
             if mine in {before, _read(start, place)}:
@@ -254,13 +257,13 @@ class Workspace:
         return {place: text for place, text in found.items() if place not in snapshot.left_out}
 
     def _without_others(self, wanted: dict[str, bytes]) -> dict[str, bytes | None]:
-        small = (p for p in files.theirs(self.root) if (self.root / p).stat().st_size <= files.MAX_BYTES)
+        small = (p for p in files.list_files(self.root) if (self.root / p).stat().st_size <= files.MAX_BYTES)
         return {**dict.fromkeys(small), **wanted}
 
     def _require_contents(self, snapshot: Snapshot) -> None:
-        if missing := self.store.problems(snapshot):
+        if missing := self.store.missing_files(snapshot):
             raise ExerciseError(
-                f"Snapshot {snapshot.number} is no longer whole ({missing[0]} is missing in {self.own}); "
+                f"Snapshot {snapshot.number} is no longer whole ({missing[0]} is missing in {self.data_dir}); "
                 "nothing was changed."
             )
 
@@ -277,7 +280,7 @@ class Workspace:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    what = (files.content(self.own / "lock") or b"").decode(errors="replace") or "command"
+                    what = (files.read(self.data_dir / "lock") or b"").decode(errors="replace") or "command"
                     raise ExerciseError(
                         f"Another exercises {what} is at work in {self.root}; wait for its end or stop it with Ctrl-C."
                     ) from None

@@ -12,7 +12,7 @@ from exercises.errors import ExerciseError
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class Overlay:
     """One overlay: what it lies over, and what comes out."""
 
     course: Course
@@ -51,24 +51,24 @@ class Layer:
         return f"{self.step.label}/{self.which}"
 
 
-def layer(course: Course, step: Step, which: str) -> Layer:
+def overlay(course: Course, step: Step, which: str) -> Overlay:
     """One of an exercise's states, by the name of its folder."""
     known = ["start", "solution", *step.manifest.variants]
     if which not in known:
         raise ExerciseError(
             f"{step.label} has no {which!r}; there are {', '.join(known)} (see exercise.toml)."
         )
-    return Layer(course, step, which)
+    return Overlay(course, step, which)
 
 
-def layers(course: Course) -> Iterator[Layer]:
+def overlays(course: Course) -> Iterator[Overlay]:
     """Every overlay, in the order in which they are laid; those beside a solution follow it."""
     for step in course.steps:
         for which in ("start", "solution", *step.manifest.variants):
-            yield Layer(course, step, which)
+            yield Overlay(course, step, which)
 
 
-def lies_over(course: Course, later: Layer, target: Layer) -> bool:
+def builds_on(course: Course, later: Overlay, target: Overlay) -> bool:
     """Whether the state `later` is built on what `target` gives."""
     if target.which not in {"start", "solution"}:
         return False
