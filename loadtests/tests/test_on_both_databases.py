@@ -17,7 +17,7 @@ import pytest
 
 from loadtests.contract.acceptance.contract import Contract
 from loadtests.contract.acceptance.shelf import Shelf
-from loadtests.contract.acceptance.visitors import DECLINED, Customer, Visitor, new_key, register
+from loadtests.contract.acceptance.visitors import DECLINED, Customer, Visitor, new_key
 from loadtests.contract.acceptance.waiting import at_once, eventually
 from loadtests.contract.fuzz.run import Fuzzed, fuzz
 from loadtests.tests import live
@@ -70,7 +70,7 @@ def shop_url(request: pytest.FixtureRequest, shops: Shops) -> str:
 @pytest.fixture
 def new_customer(shop_url: str, contract: Contract) -> Iterator[Callable[[], Customer]]:
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(closing(register(shop_url, contract)))
+        yield lambda: stack.enter_context(closing(Customer(shop_url, contract)))
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_after_the_database_server_ends_all_sessions_the_shop_soon_works_again(
     on_postgresql: Shops, contract: Contract, name: str
 ) -> None:
     """The contract allows a 503 meanwhile. `Visitor.call` fails for any undocumented response."""
-    with closing(register(on_postgresql.urls[name], contract)) as customer:
+    with closing(Customer(on_postgresql.urls[name], contract)) as customer:
         for _ in range(16):  # until every thread has sessions that can be ended
             assert customer.get("/api/orders").status_code == 200
         postgresql.end_sessions(on_postgresql.servers[name])

@@ -15,7 +15,7 @@ import requests
 from loadtests.contract.acceptance.browser import Browser
 from loadtests.contract.acceptance.contract import Contract
 from loadtests.contract.acceptance.shelf import Shelf
-from loadtests.contract.acceptance.visitors import Customer, Visitor, register
+from loadtests.contract.acceptance.visitors import Customer, Visitor
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,7 +70,7 @@ def elsewhere() -> str:
 def new_customer(shop_url: str, contract: Contract) -> Iterator[Callable[[], Customer]]:
     """A function that registers a new customer each time."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(closing(register(shop_url, contract)))
+        yield lambda: stack.enter_context(closing(Customer(shop_url, contract)))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def customer(new_customer: Callable[[], Customer]) -> Customer:
 @pytest.fixture(scope="session")
 def regular(shop_url: str, contract: Contract) -> Iterator[Customer]:
     """A customer shared by tests that change nothing: refused requests, and reads."""
-    with closing(register(shop_url, contract)) as customer:
+    with closing(Customer(shop_url, contract)) as customer:
         yield customer
 
 

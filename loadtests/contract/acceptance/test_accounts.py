@@ -13,8 +13,9 @@ import pytest
 
 from loadtests.contract.acceptance.browser import Browser
 from loadtests.contract.acceptance.contract import Contract
-from loadtests.contract.acceptance.visitors import PASSWORD, Customer, Visitor, new_key
+from loadtests.contract.acceptance.visitors import Customer, Visitor, new_key
 from loadtests.contract.acceptance.waiting import at_once
+from loadtests.contract.client import PASSWORD
 
 
 def registration(**changes: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.contract.acceptance.contract import CONTRACT_FILE, Contract
-from loadtests.contract.acceptance.visitors import Customer, register
+from loadtests.contract.acceptance.visitors import Customer
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 PROGRAM = Path(sys.executable).with_name("schemathesis")
@@ -52,4 +52,4 @@ def fuzz(url: str, contract: Contract, who: str, *, examples: int, seed: int = 1
 
 
 def _customer(url: str, contract: Contract, who: str) -> Customer:
-    return Customer(url, contract, "admin@example.com") if who == "admin" else register(url, contract)
+    return Customer(url, contract, "admin@example.com" if who == "admin" else None)
