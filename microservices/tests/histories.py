@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from unittest.mock import patch
 
+import requests
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -29,7 +30,6 @@ from microservices.chaos.invariants import (
     stock_adds_up,
     what_was_told_is_true,
 )
-from microservices.chassis.transport import ConnectionLost, DeadlineExceeded
 from microservices.orders import checkout
 from microservices.tests.boundaries import Crash, in_transaction, installed
 from microservices.tests.shops import CARD, DECLINED, SILENT, InProcess, Reply
@@ -40,7 +40,7 @@ FINAL = frozenset({"cart-empty", "out-of-stock", "payment-declined", "payment-ti
 
 customers, skus = st.sampled_from(CUSTOMERS), st.sampled_from(SKUS)
 cards = st.sampled_from([CARD, CARD, CARD, DECLINED, SILENT])
-RAISED = {"crash": Crash, "lost": ConnectionLost, "late": DeadlineExceeded}
+RAISED = {"crash": Crash, "lost": requests.ConnectionError, "late": requests.ReadTimeout}
 MEANWHILE = ["taken for dead", "repeat", "second checkout", "more in the cart"]
 kinds = st.sampled_from([*RAISED, *MEANWHILE])
 faults = st.none() | st.tuples(kinds, st.integers(0, 5) | st.integers(0, 27))
