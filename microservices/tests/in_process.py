@@ -30,16 +30,14 @@ class Direct(BaseAdapter):
 
     def __init__(self, app: Flask) -> None:
         super().__init__()
-        self._app = app
+        self.app = app
 
     def send(  # type: ignore[override]
         self, request: requests.PreparedRequest, **_: Any
     ) -> requests.Response:
         """As DeadlineAdapter does."""
         headers, body = dict(request.headers), request.body
-        got = self._app.test_client().open(
-            request.path_url, method=request.method, headers=headers, data=body
-        )
+        got = self.app.test_client().open(request.path_url, method=request.method, headers=headers, data=body)
         return answer(got.status_code, got.headers.get("Content-Type", ""), got.data)
 
     def close(self) -> None:
