@@ -134,7 +134,7 @@ def _dataset(cache: Path, env: Mapping[str, str], say: Callable[[str], None]) ->
 def _template(cache: Path, service: Service, dataset: Path) -> Path:
     here = Path(__file__).parents[1]
     own = [file for file in (here / service.name).glob("*.py") if file.name not in NO_EFFECT_ON_DATA]
-    shared = [here / "chassis" / name for name in ("database.py", "seeding.py")]
+    shared = [here / "chassis" / "database.py", here / "seeding.py"]
     return cache / f"{service.name}-{_fingerprint([*own, *shared], dataset.name)}.sqlite3"
 
 

@@ -16,10 +16,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import requests
 from flask import current_app, g, has_app_context, has_request_context, request
 
 from microservices.chassis import database as of_a_service
-from microservices.chassis.transport import ConnectionLost, Transport
+from microservices.chassis.deadline import DeadlineAdapter
 from microservices.payments import provider as of_the_split
 from microservices.tests.in_process import Direct
 from monolith.chassis import database as of_the_monolith
@@ -44,7 +45,7 @@ def installed(visit: Visit) -> Iterator[None]:
         for module in (of_a_service, of_the_monolith):
             original = module.Database.writing
             stack.enter_context(patch.object(module.Database, "writing", _transaction(original, visit)))
-        for kind in (Transport, Direct):
+        for kind in (DeadlineAdapter, Direct):
             stack.enter_context(patch.object(kind, "send", _call(kind.send, visit)))
         for provider, verb in ((of_the_split, "charge"), (of_the_split, "void"), (of_the_block, "charge")):
             stack.enter_context(patch.object(provider, verb, _charge(verb, getattr(provider, verb), visit)))
@@ -71,16 +72,17 @@ def _transaction(original: Any, visit: Visit) -> Callable[[Any], AbstractContext
     return writing
 
 
-def _call(original: Any, visit: Visit) -> Callable[..., Any]:
-    def send(self: Any, method: str, path: str, *rest: Any) -> Any:
+def _call(original: Callable[..., requests.Response], visit: Visit) -> Callable[..., requests.Response]:
+    def send(self: Any, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        path = request.path_url.partition("?")[0]
         if path == KEYS:
-            return original(self, method, path, *rest)
-        what = f"{method} {ID.sub('*', path.partition('?')[0])}"
+            return original(self, request, **options)
+        what = f"{request.method} {ID.sub('*', path)}"
         visit(_name(f"before {what}"))
         try:
-            answer = original(self, method, path, *rest)
+            answer = original(self, request, **options)
         except Crash as crash:  # the called service crashed; the caller sees a lost connection
-            raise ConnectionLost from crash
+            raise requests.ConnectionError from crash
         visit(_name(f"after {what}"))
         return answer
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from unittest.mock import patch
 
+import requests
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from microservices.chaos.invariants import answers_match_orders, money_adds_up, stock_adds_up, violations_in
 from microservices.chaos.snapshot import CONFIRMED, TERMINAL, ObservedCheckout, Snapshot
-from microservices.chassis.transport import ConnectionLost, DeadlineExceeded
 from microservices.orders import checkout
 from microservices.tests.boundaries import Crash, in_transaction, installed
 from microservices.tests.shops import CARD, DECLINED, SILENT, InProcessShop, Reply, observed
@@ -32,7 +32,7 @@ FINAL = frozenset({"cart-empty", "out-of-stock", "payment-declined", "payment-ti
 
 customers, skus = st.sampled_from(CUSTOMERS), st.sampled_from(SKUS)
 cards = st.sampled_from([CARD, CARD, CARD, DECLINED, SILENT])
-RAISED = {"crash": Crash, "lost": ConnectionLost, "late": DeadlineExceeded}
+RAISED = {"crash": Crash, "lost": requests.ConnectionError, "late": requests.ReadTimeout}
 MEANWHILE = ["taken over", "retry", "second checkout", "more in the cart"]
 kinds = st.sampled_from([*RAISED, *MEANWHILE])
 faults = st.none() | st.tuples(kinds, st.integers(0, 5) | st.integers(0, 27))

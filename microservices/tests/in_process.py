@@ -8,33 +8,40 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
+from requests.adapters import BaseAdapter
 
 from microservices.chassis.client import Upstream
-from microservices.chassis.seeding import fill
 from microservices.chassis.tokens import ServiceTokens
-from microservices.chassis.transport import Answer
 from microservices.launcher.environment import database_url, make_keys
+from microservices.seeding import fill
+from microservices.tests.one_service import answer
 from microservices.topology import SPLIT
 
 
-class Direct:
+class Direct(BaseAdapter):
     """Calls the application of another service instead of sending the request over a network."""
 
     def __init__(self, app: Flask) -> None:
-        self._app = app
+        super().__init__()
+        self.app = app
 
-    def send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
-    ) -> Answer:
-        """As Transport.send does."""
-        answer = self._app.test_client().open(path, method=method, headers=dict(headers), data=body)
-        return Answer(answer.status_code, answer.headers.get("Content-Type", ""), answer.data)
+    def send(  # type: ignore[override]
+        self, request: requests.PreparedRequest, **_: Any
+    ) -> requests.Response:
+        """As DeadlineAdapter does."""
+        headers, body = dict(request.headers), request.body
+        got = self.app.test_client().open(request.path_url, method=request.method, headers=headers, data=body)
+        return answer(got.status_code, got.headers.get("Content-Type", ""), got.data)
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 class SplitShop:
@@ -69,6 +76,7 @@ class SplitShop:
             for name in SPLIT.addresses_for(service):
                 extensions["upstreams"][name] = Upstream(
                     name,
+                    extensions["config"].urls[name],
                     Direct(self.apps[name]),
                     timeout=extensions["config"].timeout,
                     tokens=extensions["service_tokens"],

@@ -231,9 +231,9 @@ MUTATIONS = (
     ),
     Mutation(
         "split: a call ends at its deadline",
-        "microservices/chassis/transport.py",
-        "timeout=(min(CONNECT_SECONDS, left), left)",
-        "timeout=(CONNECT_SECONDS, 60.0)",
+        "microservices/chassis/deadline.py",
+        "Timeout(connect=CONNECT_SECONDS, total=timeout)",
+        "Timeout(connect=CONNECT_SECONDS, total=60.0)",
         ("microservices/chassis/tests/test_client.py",),
     ),
     Mutation(

@@ -26,7 +26,7 @@ from microservices.chassis import context
 from microservices.chassis.breaker import Breaker, RetryBudget
 from microservices.chassis.client import upstream
 from microservices.chassis.database import writing
-from microservices.chassis.events import FEED_PATH, FeedReader
+from microservices.chassis.events import FEED, FEED_PATH, FeedReader
 from microservices.chassis.tokens import AUDIENCE, ISSUER
 from microservices.tests.in_process import SplitShop
 from microservices.tests.postgresql import pattern_for
@@ -179,7 +179,7 @@ class Split(InProcessShop):
         (loop,) = app.extensions["loops"]
         reader: FeedReader = loop.step.__self__
         with app.app_context(), context.work(10.0):
-            events = 3 * upstream("orders").get(FEED_PATH, {"after": 0})["events"]
+            events = 3 * upstream("orders").get(FEED_PATH, {"after": 0}, read=FEED)["events"]
             rng.shuffle(events)
             with writing() as db:
                 reader.apply(db, events)

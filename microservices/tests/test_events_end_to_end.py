@@ -18,14 +18,15 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import requests
 from sqlalchemy import Engine, text
 
 from microservices.chassis.database import reading, writing
 from microservices.chassis.events import FEED_PATH, feed, publish
-from microservices.chassis.transport import Answer
 from microservices.orders.models import Outbox
 from microservices.tests.boundaries import Crash, installed
 from microservices.tests.in_process import Direct
+from microservices.tests.one_service import answer
 from microservices.tests.shops import BOTH_DATABASES, InProcessShop, shop_on
 
 CUSTOMERS = [f"C{number:05}" for number in range(1, 7)]
@@ -95,14 +96,14 @@ def bad_delivery(rng: random.Random) -> Iterator[None]:
     """Each answer of the feed has the events up to a random one, each three times, in random order."""
     send = Direct.send
 
-    def shuffled(self: Direct, method: str, path: str, *rest: Any) -> Answer:
-        if not path.startswith(FEED_PATH):
-            return send(self, method, path, *rest)
-        answer = send(self, method, f"{FEED_PATH}?after=0", *rest)
-        events = json.loads(answer.body)["events"]
+    def shuffled(self: Direct, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        if request.path_url.partition("?")[0] != FEED_PATH:
+            return send(self, request, **options)
+        request.prepare_url(str(request.url).partition("?")[0], {"after": 0})
+        events = send(self, request, **options).json()["events"]
         events = 3 * events[: rng.randint(0, len(events))]
         rng.shuffle(events)
-        return answer._replace(body=json.dumps({"events": events}).encode())
+        return answer(200, "application/json", json.dumps({"events": events}).encode())
 
     with patch.object(Direct, "send", shuffled):
         yield

@@ -69,7 +69,7 @@ def test_other_sizes_need_other_data(tmp_path, ran):
 def test_after_a_change_in_one_service_only_its_database_is_filled_again(tmp_path, ran, monkeypatch):
     (tmp_path / "code" / "catalog").mkdir(parents=True)
     (tmp_path / "code" / "chassis").mkdir()
-    for file in ("catalog/models.py", "chassis/database.py", "chassis/seeding.py"):
+    for file in ("catalog/models.py", "chassis/database.py", "seeding.py"):
         (tmp_path / "code" / file).write_text("before")
     monkeypatch.setattr(seeding, "__file__", str(tmp_path / "code" / "launcher" / "seed.py"))
     seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path)

@@ -27,7 +27,7 @@ from microservices.accounts import limits as split_limits
 from microservices.accounts import service as split_service
 from microservices.accounts.models import Base as SplitBase
 from microservices.accounts.seed import tables
-from microservices.chassis.seeding import fill
+from microservices.seeding import fill
 from microservices.tests import postgresql
 from microservices.topology import MONOLITH
 from monolith.accounts import limits as monolith_limits
