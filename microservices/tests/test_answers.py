@@ -120,7 +120,7 @@ def internal_answers() -> Iterator[dict[str, list[Any]]]:
 def test_internal_routes_answer_what_their_callers_rely_on(tmp_path: Path) -> None:
     with shop_in_process("split", tmp_path) as shop, internal_answers() as found:
         for key, card in (("bought-key", CARD), ("declined-key", DECLINED)):
-            shop.put("C00001", "P00001")
+            shop.put_in_cart("C00001", "P00001")
             shop.check_out("C00001", key, card)
         shop.settle()
     assert set(found) == set(INTERNAL) == set(ALL_INTERNAL)
