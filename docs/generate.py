@@ -70,9 +70,9 @@ def settings_page() -> str:
         for path in (ROOT / part).rglob("*.py")
         if not {"tests", "start", "solution", "alt", "wrong"} & set(path.parts)
     )
-    told = {file: list(documented(file)) for file in files}
-    meanings = {name: text for rows in told.values() for name, text, _ in rows}
-    for file, rows in told.items():
+    rows_by_file = {file: list(documented(file)) for file in files}
+    meanings = {name: text for rows in rows_by_file.values() for name, text, _ in rows}
+    for file, rows in rows_by_file.items():
         names = {name for name, _, _ in rows}
         rows += [
             (name, meanings.get(name, ""), value) for name, value in read_alone(file) if name not in names
@@ -92,12 +92,12 @@ def documented(file: Path) -> Iterator[tuple[str, str, str]]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         for statement in node.body if isinstance(node, ast.ClassDef) and reads_settings(node) else ():
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-                told = " ".join(str(statement.value.value).split())
-                if found := SETTING.fullmatch(told):
+                text_below = " ".join(str(statement.value.value).split())
+                if found := SETTING.fullmatch(text_below):
                     name, text, default, note = (group or "" for group in found.groups())
                     yield name, text + note, default
-                elif named := re.search(r"SHOP_[A-Z_]+", told):
-                    yield named[0], told.rstrip("."), ""
+                elif named := re.search(r"SHOP_[A-Z_]+", text_below):
+                    yield named[0], text_below.rstrip("."), ""
 
 
 def reads_settings(node: ast.ClassDef) -> bool:

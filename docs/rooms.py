@@ -35,8 +35,8 @@ def _table(part: Path) -> Iterator[str]:
 
 def _purpose(folder: Path) -> str:
     """The first paragraph of the package's docstring."""
-    told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
-    return " ".join(told.partition("\n\n")[0].split()).replace("|", "\\|")
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    return " ".join(docstring.partition("\n\n")[0].split()).replace("|", "\\|")
 
 
 def _modules(folder: Path) -> list[str]:

@@ -174,13 +174,13 @@ def test_only_a_class_that_reads_the_environment_has_settings(
 
 
 def test_every_setting_that_the_code_reads_has_a_row() -> None:
-    told = set(re.findall(r"\bSHOP_\w+", (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")))
+    documented = set(re.findall(r"\bSHOP_\w+", (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")))
     used: set[str] = set()
     for part in COMMANDS:
         for path in (ROOT / part).rglob("*.py"):
             if not {"tests", "acceptance", "start", "solution", "alt", "wrong", "check.py"} & set(path.parts):
                 used |= set(re.findall(r"[\"'](SHOP_[A-Z_]+[A-Z])[\"']", path.read_text(encoding="utf-8")))
-    assert used - told - NO_SETTINGS == set()
+    assert used - documented - NO_SETTINGS == set()
 
 
 def test_a_dead_link_and_a_wrong_command_are_found(tmp_path: Path) -> None:

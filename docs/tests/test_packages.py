@@ -29,8 +29,8 @@ def pins(name: str) -> dict[tuple[str, str], str]:
 
 def names(requirements: list[Any]) -> set[str]:
     """The packages that a list of requirements names, without those of included groups."""
-    told = (re.match(r"[\w.-]+", each) for each in requirements if isinstance(each, str))
-    return {found[0].lower() for found in told if found}
+    found = (re.match(r"[\w.-]+", each) for each in requirements if isinstance(each, str))
+    return {match[0].lower() for match in found if match}
 
 
 @cache

@@ -75,7 +75,7 @@ def test_the_table_of_what_runs_when_agrees_with_the_workflows() -> None:
         [cell.strip() for cell in row.strip("|").split("|")] for row in section.splitlines() if "`make" in row
     ]
     table = [row for row in rows if len(row) == 5]
-    told = {
+    documented = {
         target: (bool(row[2]), bool(row[3]))
         for row in table
         for target in re.findall(r"`make ([a-z]+)`", row[0])
@@ -85,9 +85,9 @@ def test_the_table_of_what_runs_when_agrees_with_the_workflows() -> None:
     }
     nightly = workflow(ROOT / ".github" / "workflows" / "nightly.yml")["jobs"]["long"]
     at_night = {command.removeprefix("make ") for command in commands(nightly)}
-    assert {target for target, (in_row, _) in told.items() if in_row} == in_ci
-    assert {target for target, (_, in_row) in told.items() if in_row} == at_night
-    assert set(told) <= set(make_targets())
+    assert {target for target, (in_row, _) in documented.items() if in_row} == in_ci
+    assert {target for target, (_, in_row) in documented.items() if in_row} == at_night
+    assert set(documented) <= set(make_targets())
 
 
 def test_the_dev_container_ends_with_make_install() -> None:
