@@ -72,11 +72,11 @@ def read(path: Path) -> bytes | None:
         return None
 
 
-def require_inside(root: Path, place: str) -> Path:
+def require_inside(root: Path, relpath: str) -> Path:
     """The path of `place` below `root`; refuses one that leads out of it."""
-    path = root / place
-    if Path(place).is_absolute() or ".." in Path(place).parts:
-        raise ExerciseError(f"{place} is not a file of the workspace; name it relative to {root}.")
+    path = root / relpath
+    if Path(relpath).is_absolute() or ".." in Path(relpath).parts:
+        raise ExerciseError(f"{relpath} is not a file of the workspace; name it relative to {root}.")
     return path
 
 

@@ -44,26 +44,26 @@ def problems(course: Course) -> Iterator[str]:
 
 def _stored_twice(course: Course, each: Overlay) -> Iterator[str]:
     began = course.state(each.step, "start") if each.variant else {}
-    for place in files.list_files(each.folder):
-        content = (each.folder / place).read_bytes()
-        if each.result.get(place) != each.folder / place:
-            yield f"{each.label}/{place} is never used: [reference] of exercise.toml or a patch takes its place."
-        elif place in each.below and each.below[place].read_bytes() == content:
-            yield f"{each.label}/{place} is equal to the state before; remove it."
-        elif place in began and began[place].read_bytes() == content:
-            yield f"{each.label}/{place} is as the exercise began; name it in keep of exercise.toml instead."
-        elif each.variant is None and files.read(course.repository / place) == content:
-            yield f"{each.label}/{place} is equal to the repository's file; name it in [reference] instead."
+    for relpath in files.list_files(each.folder):
+        content = (each.folder / relpath).read_bytes()
+        if each.result.get(relpath) != each.folder / relpath:
+            yield f"{each.label}/{relpath} is never used: [reference] of exercise.toml or a patch takes its place."
+        elif relpath in each.below and each.below[relpath].read_bytes() == content:
+            yield f"{each.label}/{relpath} is equal to the state before; remove it."
+        elif relpath in began and began[relpath].read_bytes() == content:
+            yield f"{each.label}/{relpath} is as the exercise began; name it in keep of exercise.toml instead."
+        elif each.variant is None and files.read(course.repository / relpath) == content:
+            yield f"{each.label}/{relpath} is equal to the repository's file; name it in [reference] instead."
 
 
 def _not_python(each: Overlay) -> Iterator[str]:
     below = each.below
-    for place, file in each.result.items():
-        if place.endswith(".py") and file != below.get(place):
+    for relpath, file in each.result.items():
+        if relpath.endswith(".py") and file != below.get(relpath):
             try:
-                compile(file.read_bytes(), place, "exec", dont_inherit=True)
+                compile(file.read_bytes(), relpath, "exec", dont_inherit=True)
             except (SyntaxError, ValueError) as error:
-                yield f"{each.label}/{place} is not Python: {error}."
+                yield f"{each.label}/{relpath} is not Python: {error}."
 
 
 def _checks(course: Course, step: Step) -> Iterator[str]:

@@ -75,6 +75,6 @@ def builds_on(course: Course, later: Overlay, target: Overlay) -> bool:
     distance = course.steps.index(later.step) - course.steps.index(target.step)
     if distance == 0:
         order = ["start", "solution"]
-        place = order.index(later.which) if later.which in order else len(order)
-        return place > order.index(target.which)
+        relpath = order.index(later.which) if later.which in order else len(order)
+        return relpath > order.index(target.which)
     return distance > 0

@@ -130,7 +130,7 @@ class CheckBench:
     @contextmanager
     def boot(self, folder: Path, *, env: dict[str, str] | None = None) -> Iterator[RunningShop]:
         """Another shop, from any folder; it ends with the block."""
-        running = self._new(ShopSpec(folder, self._place("shops"), self._seeds, env or {}))
+        running = self._new(ShopSpec(folder, self._new_folder("shops"), self._seeds, env or {}))
         try:
             running.start()
         except NotStarted as error:
@@ -153,12 +153,12 @@ class CheckBench:
 
     def copy(self, changes: dict[str, str] | None = None, *, of: Path | None = None) -> Path:
         """A copy of the workspace or another folder, with other texts in some files."""
-        folder = self._place("copies")
+        folder = self._new_folder("copies")
         # With the byte code, which is half of a shop's start; what is changed below is newer than that.
         ignored = shutil.ignore_patterns(*(set(IGNORED) - {"__pycache__", "*.pyc"}))
         shutil.copytree(of or self.workspace, folder, ignore=ignored)
-        for place, text in (changes or {}).items():
-            target = folder / place
+        for relpath, text in (changes or {}).items():
+            target = folder / relpath
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
         return folder
@@ -288,7 +288,9 @@ class CheckBench:
             if key in self._refused:
                 raise _not_started(str(self._refused[key])) from self._refused[key]
             if key not in self._shops:
-                spec = ShopSpec(folder, self._place("shops"), self._seeds, env, scale, proxied, mine=mine)
+                spec = ShopSpec(
+                    folder, self._new_folder("shops"), self._seeds, env, scale, proxied, mine=mine
+                )
                 running = self._new(spec)
                 try:
                     running.start()
@@ -306,7 +308,7 @@ class CheckBench:
     def _record(self, answer: Answer) -> None:
         self.last = answer
 
-    def _place(self, kind: str) -> Path:
+    def _new_folder(self, kind: str) -> Path:
         with self._lock:
             folder = self._home / kind / str(next(self._numbers))
         folder.parent.mkdir(parents=True, exist_ok=True)

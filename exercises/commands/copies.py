@@ -25,15 +25,15 @@ from exercises.commands.output import Printer
 def reset(file: str | None, folder: Path | None, yes: bool) -> None:
     """Take FILE, or everything, back to how it was when this exercise began; what you have is copied first."""
     printer, workspace = Printer(), open_workspace(folder)
-    place = workspace.place(file) if file else None
+    relpath = workspace.relpath(file) if file else None
     with workspace.locked("reset", printer.note):
         if not yes and sys.stdin.isatty():
-            what = place or f"everything to the beginning of {workspace.step.label}"
+            what = relpath or f"everything to the beginning of {workspace.step.label}"
             click.confirm(f"Reset {what} (a copy is made)?", abort=True)
         report_change(
             printer,
-            workspace.reset(place),
-            f"{place or 'The workspace'} is as it was when this exercise began.",
+            workspace.reset(relpath),
+            f"{relpath or 'The workspace'} is as it was when this exercise began.",
         )
 
 
@@ -49,8 +49,8 @@ def save(note: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     printer.say(
         f"Copied {len(snapshot.files)} files as snapshot {snapshot.number}: exercises restore {snapshot.number}"
     )
-    for place in snapshot.left_out:
-        printer.say(f"Not copied, for it is too large: {place}")
+    for relpath in snapshot.left_out:
+        printer.say(f"Not copied, for it is too large: {relpath}")
     printer.data({"snapshot": snapshot.number, "files": len(snapshot.files), "left_out": snapshot.left_out})
 
 
@@ -78,8 +78,8 @@ def restore(number: int | None, file: str | None, folder: Path | None, as_json: 
             printer.item(str(row["snapshot"]), f"{at}, {row['exercise'] or 'unknown'}: {row['why']}", width=5)
         printer.data(rows)
         return
-    place = workspace.place(file) if file else None
+    relpath = workspace.relpath(file) if file else None
     with workspace.locked("restore", printer.note):
-        done = workspace.restore(number, place)
-    report_change(printer, done, f"{place or 'The workspace'} is as in snapshot {number}.")
+        done = workspace.restore(number, relpath)
+    report_change(printer, done, f"{relpath or 'The workspace'} is as in snapshot {number}.")
     printer.data({"written": done.written, "removed": done.removed, "snapshot": done.copy.number})

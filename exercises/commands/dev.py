@@ -66,14 +66,14 @@ def save_command(exercise: str, which: str, folder: Path | None) -> None:
     step = course.step(exercise)
     saved = save(course, step, which, folder or default_folder(course, step, which))
     printer = Printer()
-    for label, places in (
+    for label, relpaths in (
         ("written", saved.written),
         ("removed", saved.removed),
         ("carried", saved.carried),
         ("person", saved.manual),
     ):
-        for place in places:
-            printer.item(label, place, width=9)
+        for relpath in relpaths:
+            printer.item(label, relpath, width=9)
     if saved.manual:
         printer.say(f"{len(saved.manual)} need a person.")
         sys.exit(Exit.NOT_YET)

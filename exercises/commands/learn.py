@@ -161,26 +161,26 @@ def diff(what: str, folder: Path | None, as_json: bool) -> None:
     new: differences.Reader
     if what == "mine":
         began = workspace.store.get(workspace.state.entered)
-        places = {*began.files, *files.list_files(workspace.root)}
+        relpaths = {*began.files, *files.list_files(workspace.root)}
 
-        def old(place: str) -> bytes | None:
-            name = began.files.get(place)
+        def old(relpath: str) -> bytes | None:
+            name = began.files.get(relpath)
             return None if name is None else workspace.store.content(name)
 
-        def new(place: str) -> bytes | None:
-            return files.read(workspace.root / place)
+        def new(relpath: str) -> bytes | None:
+            return files.read(workspace.root / relpath)
     else:
         before, course = workspace.course.before(step), workspace.course
         below = course.state(before, "solution") if before else course.base
         old, new = _reader(below), _reader(course.state(step, "start"))
-        places = {*below, *course.state(step, "start")}
-    lines = list(differences.unified(places, old, new))
+        relpaths = {*below, *course.state(step, "start")}
+    lines = list(differences.unified(relpaths, old, new))
     _page(
         printer,
         lines,
         f"Nothing differs: {'you changed' if what == 'mine' else 'the exercise brought'} no file.",
     )
-    printer.data({"changed": differences.changed(places, old, new), "diff": lines})
+    printer.data({"changed": differences.changed(relpaths, old, new), "diff": lines})
 
 
 @click.command()
@@ -205,10 +205,10 @@ def solution(file: str | None, folder: Path | None, yes: bool, take: bool) -> No
         return
     begin, end = course.state(step, "start"), course.state(step, "solution")
     if file:
-        place = workspace.place(file)
-        if place not in end:
-            raise ExerciseError(f"The solution has no file {place}.")
-        printer.lines(end[place].read_text(encoding="utf-8").splitlines())
+        relpath = workspace.relpath(file)
+        if relpath not in end:
+            raise ExerciseError(f"The solution has no file {relpath}.")
+        printer.lines(end[relpath].read_text(encoding="utf-8").splitlines())
         return
     _page(
         printer,
@@ -231,7 +231,7 @@ def next_command(folder: Path | None, as_json: bool, anyway: bool) -> None:
         printer.say(
             "You changed files that this step changes too. Yours stay; ours lie beside them, to be merged by hand:"
         )
-        printer.lines([f"{place}.incoming" for place in moved.incoming], indent=2)
+        printer.lines([f"{relpath}.incoming" for relpath in moved.incoming], indent=2)
     if moved.kept:
         printer.say("This step does without these files; they stay, because you changed them:")
         printer.lines(moved.kept, indent=2)
@@ -277,4 +277,4 @@ def _page(printer: Printer, lines: list[str], nothing: str) -> None:
 
 
 def _reader(tree: dict[str, Path]) -> Callable[[str], bytes | None]:
-    return lambda place: tree[place].read_bytes() if place in tree else None
+    return lambda relpath: tree[relpath].read_bytes() if relpath in tree else None

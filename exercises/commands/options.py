@@ -49,7 +49,8 @@ def find_workspace(folder: Path | None) -> Workspace:
     if folder is None:
         here = Path.cwd()
         folder = next(
-            (place for place in (here, *here.parents) if (place / DATA_FOLDER).is_dir()), here / "workspace"
+            (relpath for relpath in (here, *here.parents) if (relpath / DATA_FOLDER).is_dir()),
+            here / "workspace",
         )
     return Workspace(folder, Course(course_folder()))
 

@@ -94,8 +94,8 @@ class Course:
     def base(self) -> Tree:
         """What a workspace begins with."""
         tree: Tree = {}
-        for place in self.workshop.base:
-            tree |= self._from_repository(place)
+        for relpath in self.workshop.base:
+            tree |= self._from_repository(relpath)
         return tree
 
     def state(self, step: Step, which: str) -> Tree:
@@ -113,33 +113,33 @@ class Course:
         else:
             tree = dict(self.state(step, "start" if which == "solution" else "solution"))
         variant = step.manifest.variants.get(which)
-        for place in variant.remove if variant else getattr(step.manifest.remove, which):
-            gone = [path for path in tree if path == place or path.startswith(f"{place}/")]
+        for relpath in variant.remove if variant else getattr(step.manifest.remove, which):
+            gone = [path for path in tree if path == relpath or path.startswith(f"{relpath}/")]
             if not gone:
-                raise CourseError(f"{step.folder / which}: {place} is to be removed, but it is not there.")
+                raise CourseError(f"{step.folder / which}: {relpath} is to be removed, but it is not there.")
             for path in gone:
                 del tree[path]
-        for place in variant.keep if variant else ():
-            if place not in self.state(step, "start"):
+        for relpath in variant.keep if variant else ():
+            if relpath not in self.state(step, "start"):
                 raise CourseError(
-                    f"{step.folder / which}: {place} is to be kept, but it is not in the start."
+                    f"{step.folder / which}: {relpath} is to be kept, but it is not in the start."
                 )
-            tree[place] = self.state(step, "start")[place]
+            tree[relpath] = self.state(step, "start")[relpath]
         return tree
 
     @cached_property
     def top_level(self) -> frozenset[str]:
         """Files and folders at the top of a workspace that are the course's at some time."""
         states = (self.state(step, which) for step in self.steps for which in ("start", "solution"))
-        return frozenset(place.partition("/")[0] for tree in states for place in tree)
+        return frozenset(relpath.partition("/")[0] for tree in states for relpath in tree)
 
     def write(self, tree: Tree, folder: Path) -> None:
         """Have the state as a folder, with the byte code that is there: compiling is most of a shop's first start."""
-        for place, source in tree.items():
-            _copy(source, folder / place)
+        for relpath, source in tree.items():
+            _copy(source, folder / relpath)
             compiled = Path(cache_from_source(str(source)))
-            if place.endswith(".py") and sys.pycache_prefix is None and compiled.is_file():
-                _copy(compiled, Path(cache_from_source(str(folder / place))))
+            if relpath.endswith(".py") and sys.pycache_prefix is None and compiled.is_file():
+                _copy(compiled, Path(cache_from_source(str(folder / relpath))))
 
     def _read_steps(self) -> list[Step]:
         steps: list[Step] = []
@@ -160,22 +160,22 @@ class Course:
             raise CourseError(f"No exercise of {self.folder}/workshop.toml is there.")
         return steps
 
-    def _from_repository(self, place: str) -> Tree:
-        source = self.repository / place
+    def _from_repository(self, relpath: str) -> Tree:
+        source = self.repository / relpath
         if source.is_file():
-            return {place: source}
+            return {relpath: source}
         if not source.is_dir():
-            raise CourseError(f"{place} is not in {self.repository}.")
+            raise CourseError(f"{relpath} is not in {self.repository}.")
         found = files.list_files(source, self.workshop.leave_out)
-        return {f"{place}/{name}": source / name for name in found}
+        return {f"{relpath}/{name}": source / name for name in found}
 
     def _apply_overlay(self, step: Step, which: str) -> Tree:
         overlay = step.folder / which
-        tree = self.below(step, which) | {place: overlay / place for place in files.list_files(overlay)}
+        tree = self.below(step, which) | {relpath: overlay / relpath for relpath in files.list_files(overlay)}
         if which in step.manifest.variants:
             return tree | patched(tree, step.patch(which))
-        for place in getattr(step.manifest.reference, which):
-            tree |= self._from_repository(place)
+        for relpath in getattr(step.manifest.reference, which):
+            tree |= self._from_repository(relpath)
         return tree
 
 

@@ -37,11 +37,11 @@ def patched(tree: Mapping[str, Path], patch: Path) -> dict[str, Path]:
         return {}
     changed = CHANGED.findall(patch.read_text(encoding="utf-8"))
     folder = Path(mkdtemp(dir=_scratch()))
-    for place in changed:
-        if place not in tree:
-            raise CourseError(f"{patch} changes {place}, which is not there.")
-        (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(tree[place], folder / place)
+    for relpath in changed:
+        if relpath not in tree:
+            raise CourseError(f"{patch} changes {relpath}, which is not there.")
+        (folder / relpath).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(tree[relpath], folder / relpath)
     # A folder inside somebody's repository must not be taken for a part of it.
     done = git(
         "apply", "--whitespace=nowarn", str(patch), cwd=folder, GIT_CEILING_DIRECTORIES=str(folder.parent)
@@ -54,15 +54,15 @@ def patched(tree: Mapping[str, Path], patch: Path) -> dict[str, Path]:
         raise CourseError(
             f"{patch} adds or removes a file; keep new files in {patch.stem}/, and name others in remove."
         )
-    return {place: folder / place for place in changed}
+    return {relpath: folder / relpath for relpath in changed}
 
 
-def difference(place: str, old: bytes | None, new: bytes) -> str:
+def difference(relpath: str, old: bytes | None, new: bytes) -> str:
     """The change of a file as a piece of a patch; empty where the whole file is easier to read, or is new."""
     if old is None or not (old.endswith(b"\n") and new.endswith(b"\n")):
         return ""
     before, after = (content.decode().splitlines() for content in (old, new))
-    lines = list(unified_diff(before, after, f"a/{place}", f"b/{place}", n=CONTEXT, lineterm=""))
+    lines = list(unified_diff(before, after, f"a/{relpath}", f"b/{relpath}", n=CONTEXT, lineterm=""))
     if len(lines) > MAX_SHARE * len(after):
         return ""
     # Many an editor takes the space of an empty line of context away; git knows the line without it as well.

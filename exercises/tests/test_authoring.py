@@ -35,8 +35,8 @@ def unfold(own_course, tmp_path):
     return change
 
 
-def text_of(course: Course, name: str, which: str, place: str) -> str:
-    return overlay(course, course.step(name), which).result[place].read_text()
+def text_of(course: Course, name: str, which: str, relpath: str) -> str:
+    return overlay(course, course.step(name), which).result[relpath].read_text()
 
 
 def test_what_was_not_changed_is_saved_as_it_was(unfold):
@@ -211,7 +211,7 @@ def test_the_promises_of_the_made_up_course_are_kept(course, label):
 
 
 @pytest.mark.parametrize(
-    ("label", "place", "text", "problem"),
+    ("label", "relpath", "text", "problem"),
     [
         (
             "03-tidy/start",
@@ -234,8 +234,8 @@ def test_the_promises_of_the_made_up_course_are_kept(course, label):
         ),
     ],
 )
-def test_a_broken_promise_is_found(own_course, label, place, text, problem):
-    path = own_course / place
+def test_a_broken_promise_is_found(own_course, label, relpath, text, problem):
+    path = own_course / relpath
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     if "two" in label:

@@ -21,12 +21,12 @@ MINE = "def hello(name):\n    return 'hello ' + name  # mine\n"
 
 
 def contents(workspace: Workspace) -> dict[str, bytes]:
-    return {place: (workspace.root / place).read_bytes() for place in files.list_files(workspace.root)}
+    return {relpath: (workspace.root / relpath).read_bytes() for relpath in files.list_files(workspace.root)}
 
 
 def expected(workspace: Workspace, name: str, which: str) -> dict[str, bytes]:
     tree = workspace.course.state(workspace.course.step(name), which)
-    return {place: path.read_bytes() for place, path in tree.items()}
+    return {relpath: path.read_bytes() for relpath, path in tree.items()}
 
 
 def test_a_workspace_begins_with_the_first_exercise(workspace):
@@ -262,8 +262,8 @@ def test_a_deleted_workspace_is_one_sentence(course, tmp_path):
 def test_deleted_files_come_back_from_a_copy(workspace, edit):
     edit("monolith/greeting.py", MINE)
     number = workspace.save("mine").number
-    for place in list(files.list_files(workspace.root)):
-        (workspace.root / place).unlink()
+    for relpath in list(files.list_files(workspace.root)):
+        (workspace.root / relpath).unlink()
     workspace.restore(number)
     assert contents(workspace)["monolith/greeting.py"] == MINE.encode()
 
@@ -280,14 +280,14 @@ def test_two_commands_do_not_change_a_workspace_at_the_same_time(workspace, monk
 
 @pytest.mark.parametrize("name", ["monolith/greeting.py", "./monolith/../monolith/greeting.py"])
 def test_a_file_goes_by_its_path_in_the_workspace(workspace, name):
-    assert workspace.place(name) == "monolith/greeting.py"
-    assert workspace.place(str(workspace.root / name)) == "monolith/greeting.py"
+    assert workspace.relpath(name) == "monolith/greeting.py"
+    assert workspace.relpath(str(workspace.root / name)) == "monolith/greeting.py"
 
 
 @pytest.mark.parametrize("name", ["../other", "/etc/passwd", ".exercises/state.json"])
 def test_a_file_outside_of_the_workspace_is_refused(workspace, name):
     with pytest.raises(ExerciseError, match="is not a file of"):
-        workspace.place(name)
+        workspace.relpath(name)
 
 
 def test_a_full_disk_loses_nothing_wherever_it_strikes(course, tmp_path, monkeypatch):
@@ -306,7 +306,7 @@ def test_a_full_disk_loses_nothing_wherever_it_strikes(course, tmp_path, monkeyp
         after = contents(workspace)
         assert workspace.step.label == "02-bye"
         assert after["monolith/greeting.py"] == MINE.encode()
-        assert {place for place in after if place.endswith(".draft")} == set()
+        assert {relpath for relpath in after if relpath.endswith(".draft")} == set()
         assert expected(workspace, "bye", "start").keys() <= after.keys()
         number += 1
     assert number > 10

@@ -63,22 +63,24 @@ class Changer:
         """Make the change; with `begins`, what comes out is what `reset` goes back to."""
         copy = self._store.take(self._root, f"before {what}", old)
         before = current(self._root, wanted)
-        after = {place: None if text is None else self._store.keep(text) for place, text in wanted.items()}
-        after = {place: name for place, name in after.items() if name != before[place]}
+        after = {
+            relpath: None if text is None else self._store.keep(text) for relpath, text in wanted.items()
+        }
+        after = {relpath: name for relpath, name in after.items() if name != before[relpath]}
         self._refuse_impossible(copy, after)
         if begins:
             new = self._outcome(copy, after, what, new)
         journal = Journal(
             what=what,
             copy_number=copy.number,
-            before={place: before[place] for place in after},
+            before={relpath: before[relpath] for relpath in after},
             after=after,
             state=new,
         )
         files.write(self._journal, journal.model_dump_json(indent=1).encode())
         self._do(journal)
-        written = [place for place, name in after.items() if name is not None]
-        return Change(written, [place for place in after if place not in written], copy)
+        written = [relpath for relpath, name in after.items() if name is not None]
+        return Change(written, [relpath for relpath in after if relpath not in written], copy)
 
     def finish(self, say: Callable[[str], None]) -> None:
         """Finish what was interrupted; what was edited since is copied first."""
@@ -92,7 +94,11 @@ class Changer:
             say(f"An interrupted change cannot be read and is given up; it is kept as {aside}.")
             return
         now = current(self._root, journal.after)
-        edited = [place for place in now if now[place] not in {journal.before[place], journal.after[place]}]
+        edited = [
+            relpath
+            for relpath in now
+            if now[relpath] not in {journal.before[relpath], journal.after[relpath]}
+        ]
         number = journal.copy_number
         if edited:
             number = self._store.take(self._root, f"before {journal.what} was finished", None).number
@@ -103,19 +109,19 @@ class Changer:
         )
 
     def _do(self, journal: Journal) -> None:
-        for place, name in journal.after.items():
+        for relpath, name in journal.after.items():
             if name is None:
-                files.remove(self._root / place, self._root)
-        for place, name in journal.after.items():
+                files.remove(self._root / relpath, self._root)
+        for relpath, name in journal.after.items():
             if name is not None:
-                files.write(self._root / place, self._store.content(name))
+                files.write(self._root / relpath, self._store.content(name))
         self._state.write(journal.state)
         self._journal.unlink()
 
     def _outcome(self, copy: Snapshot, after: Mapping[str, str | None], what: str, new: State) -> State:
         """Store the snapshot of what will be there, under the number that the new state names."""
         merged: dict[str, str | None] = {**copy.files, **after}
-        found = {place: name for place, name in merged.items() if name is not None}
+        found = {relpath: name for relpath, name in merged.items() if name is not None}
         number = self._store.numbers()[-1] + 1
         state = new.model_copy(update={"entered": number})
         at = datetime.now(UTC).replace(microsecond=0)
@@ -127,8 +133,8 @@ class Changer:
             raise ExerciseError(
                 f"{large[0]} would be overwritten, but it is too large to be copied first; move it out of {self._root}."
             )
-        for place, name in after.items():
-            path = self._root / place
+        for relpath, name in after.items():
+            path = self._root / relpath
             if name is not None and path.is_dir() and list(files.list_files(path)):
                 raise ExerciseError(
                     f"{path} is a folder where a file must be; move it away and run this again."

@@ -9,17 +9,17 @@ Reader = Callable[[str], bytes | None]
 """A file's content by its path; None when it is not there."""
 
 
-def changed(places: Iterable[str], old: Reader, new: Reader) -> list[str]:
+def changed(relpaths: Iterable[str], old: Reader, new: Reader) -> list[str]:
     """The paths whose content differs."""
-    return sorted(place for place in set(places) if old(place) != new(place))
+    return sorted(relpath for relpath in set(relpaths) if old(relpath) != new(relpath))
 
 
-def unified(places: Iterable[str], old: Reader, new: Reader) -> Iterator[str]:
+def unified(relpaths: Iterable[str], old: Reader, new: Reader) -> Iterator[str]:
     """The lines of the diff of these paths; nothing for those that are equal."""
-    for place in changed(places, old, new):
-        before, after = old(place), new(place)
-        a = "/dev/null" if before is None else f"a/{place}"
-        b = "/dev/null" if after is None else f"b/{place}"
+    for relpath in changed(relpaths, old, new):
+        before, after = old(relpath), new(relpath)
+        a = "/dev/null" if before is None else f"a/{relpath}"
+        b = "/dev/null" if after is None else f"b/{relpath}"
         if any(b"\0" in (content or b"") for content in (before, after)):
             yield f"{a} and {b} are no text and differ"
             continue

@@ -46,12 +46,12 @@ class Store:
         """Copy the learner's files; when nothing has changed since the last copy, that one is returned."""
         found: dict[str, str] = {}
         left_out = []
-        for place in files.list_files(root):
-            path = root / place
+        for relpath in files.list_files(root):
+            path = root / relpath
             if path.stat().st_size > files.MAX_BYTES:
-                left_out.append(place)
+                left_out.append(relpath)
             else:
-                found[place] = self.keep(path.read_bytes())
+                found[relpath] = self.keep(path.read_bytes())
         last = self.last()
         if last and (last.files, last.state, last.left_out) == (found, state, tuple(left_out)):
             return last
@@ -121,14 +121,16 @@ class Store:
     def missing_files(self, snapshot: Snapshot) -> list[str]:
         """Files of a snapshot whose content is missing."""
         return [
-            place for place, name in snapshot.files.items() if not (self._objects / name[:2] / name).exists()
+            relpath
+            for relpath, name in snapshot.files.items()
+            if not (self._objects / name[:2] / name).exists()
         ]
 
     def _file(self, number: int) -> Path:
         return self._snapshots / f"{number:04}.json"
 
 
-def current(root: Path, places: Mapping[str, object]) -> dict[str, str | None]:
+def current(root: Path, relpaths: Mapping[str, object]) -> dict[str, str | None]:
     """Digests of files as they are now; None for those that are not there."""
-    contents = {place: files.read(root / place) for place in places}
-    return {place: None if found is None else files.digest(found) for place, found in contents.items()}
+    contents = {relpath: files.read(root / relpath) for relpath in relpaths}
+    return {relpath: None if found is None else files.digest(found) for relpath, found in contents.items()}

@@ -23,7 +23,7 @@ def changes(root: Path) -> Iterator[list[str]]:
             continue
         while (later := _later(root)) != now:  # an editor may still be writing
             now = later
-        changed = sorted(place for place in {*seen, *now} if seen.get(place) != now.get(place))
+        changed = sorted(relpath for relpath in {*seen, *now} if seen.get(relpath) != now.get(relpath))
         seen = now
         yield changed
 
@@ -31,12 +31,12 @@ def changes(root: Path) -> Iterator[list[str]]:
 def times(root: Path) -> Times:
     """When each file was changed, and its size."""
     found = {}
-    for place in files.list_files(root):
+    for relpath in files.list_files(root):
         try:
-            about = (root / place).stat()
+            about = (root / relpath).stat()
         except OSError:
             continue
-        found[place] = (about.st_mtime_ns, about.st_size)
+        found[relpath] = (about.st_mtime_ns, about.st_size)
     return found
 
 

@@ -127,8 +127,8 @@ class Workspace:
     def digest(self) -> str:
         """A name for all of the learner's files together."""
         lines = (
-            f"{place} {files.digest((self.root / place).read_bytes())}"
-            for place in files.list_files(self.root)
+            f"{relpath} {files.digest((self.root / relpath).read_bytes())}"
+            for relpath in files.list_files(self.root)
         )
         return files.digest("\n".join(lines).encode())
 
@@ -163,7 +163,7 @@ class Workspace:
         """Take the reference state of an exercise; a learner's notes and folders beside the course's own stay."""
         everything = self._exactly(self.course.state(step, which))
         top = self.course.top_level
-        wanted = {place: text for place, text in everything.items() if place.partition("/")[0] in top}
+        wanted = {relpath: text for relpath, text in everything.items() if relpath.partition("/")[0] in top}
         what = f"jump to {step.label}" if which == "start" else f"the solution of {step.label}"
         old = self._state_or_none()
         new = old or State(version=self.course.workshop.version, exercise=step.id, entered=0)
@@ -171,28 +171,31 @@ class Workspace:
             what, wanted, old, new.model_copy(update={"exercise": step.id}), begins=which == "start"
         )
 
-    def reset(self, place: str | None = None) -> Change:
+    def reset(self, relpath: str | None = None) -> Change:
         """Take everything, or one file, back to how it was when the current exercise began."""
         state = self.state
         began = self.store.get(state.entered)
         self._require_contents(began)
-        if place is None:
+        if relpath is None:
             what, wanted = f"reset of {self.step.label}", self._exactly_as(began)
         else:
-            files.require_inside(self.root, place)
-            if place not in began.files and not (self.root / place).is_file():
+            files.require_inside(self.root, relpath)
+            if relpath not in began.files and not (self.root / relpath).is_file():
                 raise ExerciseError(
-                    f"There is no file {place}, neither now nor when {self.step.label} began."
+                    f"There is no file {relpath}, neither now nor when {self.step.label} began."
                 )
-            name = began.files.get(place)
-            what, wanted = f"reset of {place}", {place: None if name is None else self.store.content(name)}
+            name = began.files.get(relpath)
+            what, wanted = (
+                f"reset of {relpath}",
+                {relpath: None if name is None else self.store.content(name)},
+            )
         return self.changer.make(what, wanted, state, state, begins=False)
 
     def save(self, note: str) -> Snapshot:
         """Copy everything now."""
         return self.store.take(self.root, note, self._state_or_none())
 
-    def restore(self, number: int, place: str | None = None) -> Change:
+    def restore(self, number: int, relpath: str | None = None) -> Change:
         """Take everything, or one file, back to a snapshot."""
         snapshot = self.store.get(number)
         self._require_contents(snapshot)
@@ -202,27 +205,27 @@ class Workspace:
             raise ExerciseError(
                 f"Snapshot {number} does not say which exercise it belongs to; jump to one first."
             )
-        if place is None:
+        if relpath is None:
             # What was passed and which hints were seen stays known; only the place in the course goes back.
             kept = {"passed": old.passed, "hints": old.hints} if old else {}
             new = new.model_copy(update=kept)
             return self.changer.make(f"restore {number}", self._exactly_as(snapshot), old, new, begins=False)
-        if place not in snapshot.files:
-            raise ExerciseError(f"Snapshot {number} has no file {place}.")
-        wanted: Contents = {place: self.store.content(snapshot.files[place])}
-        return self.changer.make(f"restore {number} {place}", wanted, old, old or new, begins=False)
+        if relpath not in snapshot.files:
+            raise ExerciseError(f"Snapshot {number} has no file {relpath}.")
+        wanted: Contents = {relpath: self.store.content(snapshot.files[relpath])}
+        return self.changer.make(f"restore {number} {relpath}", wanted, old, old or new, begins=False)
 
     def incoming(self) -> list[str]:
         """Files of ours that still lie beside the learner's."""
-        return [place for place in files.list_files(self.root) if place.endswith(INCOMING)]
+        return [relpath for relpath in files.list_files(self.root) if relpath.endswith(INCOMING)]
 
-    def place(self, name: str) -> str:
+    def relpath(self, name: str) -> str:
         """A file's path in the workspace, however the learner names it."""
         for candidate in (Path(name).absolute(), self.root / name):
             with contextlib.suppress(ValueError):
-                place = Path(os.path.normpath(candidate)).relative_to(self.root).as_posix()
-                if not place.startswith(DATA_FOLDER):
-                    return place
+                relpath = Path(os.path.normpath(candidate)).relative_to(self.root).as_posix()
+                if not relpath.startswith(DATA_FOLDER):
+                    return relpath
         raise ExerciseError(f"{name} is not a file of {self.root}.")
 
     def _changes_for(
@@ -233,28 +236,28 @@ class Workspace:
         new = self.course.state(following, "start")
         wanted: dict[str, bytes | None] = {}
         incoming, kept = [], []
-        for place in sorted({*old, *new}):
-            ours, before = _read(new, place), _read(old, place)
-            mine = files.read(self.root / place)
+        for relpath in sorted({*old, *new}):
+            ours, before = _read(new, relpath), _read(old, relpath)
+            mine = files.read(self.root / relpath)
             if ours in {before, mine}:
                 continue
-            if mine in {before, _read(start, place)}:
-                wanted[place] = ours
+            if mine in {before, _read(start, relpath)}:
+                wanted[relpath] = ours
             elif ours is None:
-                kept.append(place)
+                kept.append(relpath)
             else:
-                wanted[place + INCOMING] = ours
-                incoming.append(place)
+                wanted[relpath + INCOMING] = ours
+                incoming.append(relpath)
         return wanted, incoming, kept
 
     def _exactly(self, tree: Tree) -> dict[str, bytes | None]:
-        return self._without_others({place: source.read_bytes() for place, source in tree.items()})
+        return self._without_others({relpath: source.read_bytes() for relpath, source in tree.items()})
 
     def _exactly_as(self, snapshot: Snapshot) -> dict[str, bytes | None]:
         found = self._without_others(
-            {place: self.store.content(name) for place, name in snapshot.files.items()}
+            {relpath: self.store.content(name) for relpath, name in snapshot.files.items()}
         )
-        return {place: text for place, text in found.items() if place not in snapshot.left_out}
+        return {relpath: text for relpath, text in found.items() if relpath not in snapshot.left_out}
 
     def _without_others(self, wanted: dict[str, bytes]) -> dict[str, bytes | None]:
         small = (p for p in files.list_files(self.root) if (self.root / p).stat().st_size <= files.MAX_BYTES)
@@ -296,5 +299,5 @@ class Workspace:
                 shutil.rmtree(draft, ignore_errors=True)
 
 
-def _read(tree: Tree, place: str) -> bytes | None:
-    return tree[place].read_bytes() if place in tree else None
+def _read(tree: Tree, relpath: str) -> bytes | None:
+    return tree[relpath].read_bytes() if relpath in tree else None
