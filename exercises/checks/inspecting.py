@@ -1,4 +1,4 @@
-"""What a check can read in a workspace: texts, syntax trees, imports. What cannot be read is "not yet"."""
+"""What a check can read in a workspace: texts, syntax trees, imports. A file that cannot be read is "not yet"."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from exercises import files
 from exercises.checks.checking import Import, NotYet
 
-WHY_PRESENT = "The task names this file, and other parts rely on it."
-WHY_PYTHON = "A file that Python cannot read stops every process that needs it."
+WHY_PRESENT = "The task names this file, and other parts need it."
+WHY_PYTHON = "A process that needs this file cannot start when Python cannot read it."
 
 
 def text_of(root: Path, relpath: str) -> str:
@@ -22,7 +22,7 @@ def text_of(root: Path, relpath: str) -> str:
 
 
 def tree_of(root: Path, relpath: str) -> ast.Module:
-    """The file, parsed."""
+    """The file's syntax tree."""
     try:
         return ast.parse(text_of(root, relpath), relpath)
     except (SyntaxError, ValueError) as error:
@@ -33,7 +33,7 @@ def tree_of(root: Path, relpath: str) -> ast.Module:
 
 
 def imports_of(root: Path, relpath: str) -> list[Import]:
-    """Every import below the place, those inside functions too."""
+    """Every import of a file or of the files below a folder, also those inside functions."""
     if (root / relpath).is_dir():
         names = [f"{relpath}/{name}" for name in files.list_files(root / relpath, (*files.IGNORED, "tests"))]
         return [found for name in names if name.endswith(".py") for found in _imports(root, name)]

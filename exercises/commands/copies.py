@@ -23,7 +23,7 @@ from exercises.commands.output import Printer
 @workspace_option
 @yes_option
 def reset(file: str | None, folder: Path | None, yes: bool) -> None:
-    """Take FILE, or everything, back to how it was when this exercise began; what you have is copied first."""
+    """Set FILE, or everything, back to how it was when this exercise began; your files are copied first."""
     printer, workspace = Printer(), open_workspace(folder)
     relpath = workspace.relpath(file) if file else None
     with workspace.locked("reset", printer.note):
@@ -42,7 +42,7 @@ def reset(file: str | None, folder: Path | None, yes: bool) -> None:
 @workspace_option
 @json_option
 def save(note: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
-    """Copy everything as it is now, with a NOTE to know it by."""
+    """Copy everything as it is now, with a NOTE to recognise the copy."""
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     with workspace.locked("save", printer.note):
         snapshot = workspace.save(" ".join(note) or "saved by you")
@@ -50,7 +50,7 @@ def save(note: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
         f"Copied {len(snapshot.files)} files as snapshot {snapshot.number}: exercises restore {snapshot.number}"
     )
     for relpath in snapshot.left_out:
-        printer.say(f"Not copied, for it is too large: {relpath}")
+        printer.say(f"Not copied because it is too large: {relpath}")
     printer.data({"snapshot": snapshot.number, "files": len(snapshot.files), "left_out": snapshot.left_out})
 
 
@@ -60,7 +60,7 @@ def save(note: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
 @workspace_option
 @json_option
 def restore(number: int | None, file: str | None, folder: Path | None, as_json: bool) -> None:
-    """List the copies, or take everything (or FILE) back to copy NUMBER; what you have is copied first."""
+    """List the copies, or set everything (or FILE) back to copy NUMBER; your files are copied first."""
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     if number is None:
         rows: list[dict[str, Any]] = [

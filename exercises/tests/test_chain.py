@@ -82,7 +82,7 @@ def test_an_answer_may_keep_a_file_as_the_exercise_began(course):
             "02-bye/wrong/two.patch",
             "monolith/cli.py",
             "shop/cli.py",
-            r"changes shop/cli\.py, which is not there",
+            r"changes shop/cli\.py, which does not exist",
         ),
         (
             "02-bye/wrong/two.patch",
@@ -128,7 +128,7 @@ def test_the_made_up_course_is_without_a_flaw(course):
         (
             "03-tidy/wrong/three/monolith/style.py",
             'STYLE = "old"\n',
-            "is as the exercise began; name it in keep",
+            "is as at the start; name it in keep",
         ),
         ("01-hello/README.md", "# Hello\n\n## Story\n", "needs the headings Story, Objectives"),
         ("01-hello/instructor.md", "", "needs the headings Timing"),
@@ -151,14 +151,14 @@ def test_a_flaw_on_paper_is_found(own_course, relpath, text, sentence):
             "wrong/two.patch",
             "The shop ends",
             "It stops",
-            "wrong/two.patch must begin with the line of exercise.toml",
+            "wrong/two.patch must begin with the sentence of exercise.toml",
         ),
         ("wrong/two.patch", "os._exit(1)", "os._exit(1", "wrong/two/monolith/cli.py is not Python"),
         (
             "exercise.toml",
             'name = "one"',
             'name = "six"',
-            "wrong/six is in exercise.toml, but there is neither",
+            "wrong/six is in exercise.toml, but it has neither",
         ),
     ],
 )

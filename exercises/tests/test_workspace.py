@@ -37,7 +37,7 @@ def test_a_workspace_begins_with_the_first_exercise(workspace):
 
 def test_a_folder_with_something_else_in_it_is_left_alone(course, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ExerciseError, match="is there and is no workspace"):
+    with pytest.raises(ExerciseError, match="exists and is no workspace"):
         Workspace(tmp_path, course).create()
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
@@ -175,7 +175,7 @@ def test_a_copy_whose_content_somebody_deleted_changes_nothing(workspace, edit):
     name = files.digest(MINE.encode())
     (workspace.data_dir / "objects" / name[:2] / name).unlink()
     edit("monolith/greeting.py", "newer")
-    with pytest.raises(ExerciseError, match="is no longer whole"):
+    with pytest.raises(ExerciseError, match="is not complete"):
         workspace.restore(number)
     assert (workspace.root / "monolith/greeting.py").read_text() == "newer"
 
@@ -214,9 +214,7 @@ def test_an_edited_state_file_is_one_sentence_and_can_be_repaired(workspace, edi
     workspace.state_file.path.write_text(text)
     with pytest.raises(BrokenState, match="exercises doctor --repair"):
         _ = workspace.step
-    assert (
-        health.repair(workspace) == "The state file was made again from its copy: the exercise is 01-hello."
-    )
+    assert health.repair(workspace) == "The state file was restored from its copy: the exercise is 01-hello."
     assert workspace.step.label == "01-hello"
     assert (workspace.root / "monolith/greeting.py").read_text() == MINE
     assert len(list(workspace.data_dir.glob("state.broken-*"))) == 1
@@ -226,9 +224,7 @@ def test_a_state_without_its_copy_is_repaired_from_the_newest_snapshot(workspace
     workspace.advance(anyway=True)
     workspace.state_file.path.write_text("{")
     workspace.state_file.copy.unlink()
-    assert (
-        health.repair(workspace) == "The state file was made again from snapshot 2: the exercise is 02-bye."
-    )
+    assert health.repair(workspace) == "The state file was restored from snapshot 2: the exercise is 02-bye."
 
 
 def test_a_state_that_names_no_exercise_is_repaired(workspace):
@@ -272,7 +268,7 @@ def test_two_commands_do_not_change_a_workspace_at_the_same_time(workspace, monk
     monkeypatch.setattr("exercises.workspaces.workspace.LOCK_SECONDS", 0.0)
     with (
         workspace.locked("check", print),
-        pytest.raises(ExerciseError, match=re.escape("Another exercises check is at work")),
+        pytest.raises(ExerciseError, match=re.escape("Another exercises check is running")),
         Workspace(workspace.root, workspace.course).locked("next", print),
     ):
         pass

@@ -1,8 +1,8 @@
-"""Changes many files of a workspace as one step that a power cut cannot lose: copy, write down, do, forget.
+"""Changes many files of a workspace as one step that survives a power cut: snapshot, journal, change, remove journal.
 
-First everything that will be needed is stored: a snapshot of what is there, the new contents, and the snapshot that
-the change will lead to. Then the journal says what is to be done. From that moment on the change will happen: now, or
-when the next command finds the journal. Doing it twice does no harm.
+First everything that the change needs is stored: a snapshot of the present files, the new contents, and the snapshot
+of the result. Then the change is written to the journal. From then on it will happen: now, or when the next command
+finds the journal. The change may be applied twice without harm.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from exercises.workspaces.snapshots import Snapshot, Store, current
 from exercises.workspaces.state import State, StateFile
 
 Contents = Mapping[str, bytes | None]
-"""What files shall hold; None: they shall not be there."""
+"""New contents by path; None means that the file is removed."""
 
 
 class Journal(BaseModel):
-    """A change that was begun."""
+    """A change that has begun; all values of `before` and `after` are digests, None for a file that is not there."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,16 +37,16 @@ class Journal(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change that was made."""
+    """A change that was made: the paths of the files that it wrote and removed."""
 
     written: list[str]
     removed: list[str]
     copy: Snapshot
-    """What was there before."""
+    """The snapshot from before the change."""
 
 
 class Changer:
-    """Makes changes to one workspace; whoever uses it holds the workspace's lock."""
+    """Makes changes to one workspace; the caller must hold the workspace's lock."""
 
     def __init__(self, root: Path, data_dir: Path, store: Store, state: StateFile) -> None:
         self._root = root
@@ -56,11 +56,11 @@ class Changer:
 
     @property
     def interrupted(self) -> bool:
-        """Whether a change was begun and not finished."""
+        """Whether a change has begun and not ended."""
         return self._journal.exists()
 
     def make(self, what: str, wanted: Contents, old: State | None, new: State, *, begins: bool) -> Change:
-        """Make the change; with `begins`, what comes out is what `reset` goes back to."""
+        """Make the change. With `begins`, its result is the state that `reset` returns to."""
         copy = self._store.take(self._root, f"before {what}", old)
         before = current(self._root, wanted)
         after = {
@@ -83,7 +83,7 @@ class Changer:
         return Change(written, [relpath for relpath in after if relpath not in written], copy)
 
     def finish(self, say: Callable[[str], None]) -> None:
-        """Finish what was interrupted; what was edited since is copied first."""
+        """Finish an interrupted change; files that were edited since are copied first."""
         if not self.interrupted:
             return
         try:
@@ -91,7 +91,9 @@ class Changer:
         except ValidationError:
             aside = self._journal.with_suffix(".broken")
             self._journal.replace(aside)
-            say(f"An interrupted change cannot be read and is given up; it is kept as {aside}.")
+            say(
+                f"The journal of an interrupted change cannot be read, so the change is dropped; it is kept as {aside}."
+            )
             return
         now = current(self._root, journal.after)
         edited = [
@@ -104,8 +106,8 @@ class Changer:
             number = self._store.take(self._root, f"before {journal.what} was finished", None).number
         self._do(journal)
         say(
-            f"Finished what was interrupted: {journal.what}. "
-            f"What you had before is snapshot {number}: exercises restore {number}"
+            f"Finished an interrupted change: {journal.what}. "
+            f"Your old files are snapshot {number}: exercises restore {number}"
         )
 
     def _do(self, journal: Journal) -> None:
@@ -119,7 +121,7 @@ class Changer:
         self._journal.unlink()
 
     def _outcome(self, copy: Snapshot, after: Mapping[str, str | None], what: str, new: State) -> State:
-        """Store the snapshot of what will be there, under the number that the new state names."""
+        """Store the snapshot of the result; returns the new state, which has its number."""
         merged: dict[str, str | None] = {**copy.files, **after}
         found = {relpath: name for relpath, name in merged.items() if name is not None}
         number = self._store.numbers()[-1] + 1

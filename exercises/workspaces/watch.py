@@ -1,4 +1,4 @@
-"""Says when files of a workspace change, by looking at their times: nothing to install, the same on every system."""
+"""Notices changed files of a workspace by polling their times: works on every system, with nothing to install."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Times = dict[str, tuple[int, int]]
 
 
 def changes(root: Path) -> Iterator[list[str]]:
-    """First an empty list, then the changed paths each time that files changed and came to rest."""
+    """An empty list first; then, each time files have changed and change no more, the changed paths."""
     seen = times(root)
     yield []
     while True:
@@ -29,7 +29,7 @@ def changes(root: Path) -> Iterator[list[str]]:
 
 
 def times(root: Path) -> Times:
-    """When each file was changed, and its size."""
+    """For each path the time of the last change in nanoseconds, and the size in bytes."""
     found = {}
     for relpath in files.list_files(root):
         try:
