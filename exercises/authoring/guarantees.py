@@ -1,6 +1,6 @@
-"""What the course promises, tried: every start is "not yet", every right answer passes, every wrong one is told why.
+"""Verifies what the course promises: a start is "not yet", a right answer passes, a wrong one fails with its words.
 
-The same trials are made by `exercises dev verify` and by the tests.
+`exercises dev verify` and the tests run the same trials.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ACCEPTANCE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One state of one exercise, and what must come of checking it."""
+    """One state of one exercise, to be checked."""
 
     step: Step
     which: str
@@ -35,17 +35,17 @@ class Trial:
 
     @property
     def label(self) -> str:
-        """As it is called in messages."""
+        """The name in messages."""
         return f"{self.step.label}/{self.which}"
 
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """What came of a trial."""
+    """The result of a trial."""
 
     trial: Trial
     problem: str
-    """Why the promise is not kept; empty when it is."""
+    """Why the promise is broken; empty when it is kept."""
     seconds: float
     inconclusive: bool = False
     report: Report | None = None
@@ -61,7 +61,7 @@ def trials(course: Course, chosen: list[Step] | None = None) -> Iterator[Trial]:
 def run_trial(
     course: Course, trial: Trial, *, load: bool, seed: int | None = None, choice: Choice | None = None
 ) -> TrialResult:
-    """Check a state in a folder of its own and hold the result against the promise."""
+    """Check a state in a temporary folder and compare the result with the promise."""
     choice = choice or _choice(trial, load=load)
     if choice is None:
         return TrialResult(trial, "", 0.0)
@@ -81,7 +81,7 @@ def run_trial(
 
 
 def checks_never_failed(chosen: list[Step], started: dict[str, Report]) -> Iterator[str]:
-    """Checks that nothing fails: neither the start (its report by exercise id) nor a wrong answer."""
+    """A sentence for each check that fails neither at the start (reports by exercise id) nor for a wrong answer."""
     for step in chosen:
         failed = {wrong.check for wrong in step.manifest.wrong}
         if step.id in started:
@@ -92,7 +92,7 @@ def checks_never_failed(chosen: list[Step], started: dict[str, Report]) -> Itera
 
 
 def run_acceptance(course: Course, step: Step, say: Callable[[str], None] = lambda _: None) -> str:
-    """Run the acceptance suite on a solution; why it fails, empty when it passes."""
+    """Run the acceptance suite on a solution; returns why it fails, empty when it passes."""
     folder = Path(tempfile.mkdtemp(prefix="exercises-"))
     try:
         course.write(course.state(step, "solution"), folder / "workspace")
@@ -119,7 +119,7 @@ def _choice(trial: Trial, *, load: bool) -> Choice | None:
 
 
 def _judge(trial: Trial, report: Report) -> tuple[str, bool]:
-    """Why the promise is broken, and whether nothing can be said."""
+    """Why the promise is broken (empty when it is kept), and whether the result is inconclusive."""
     seen = {verdict: [o for o in report.outcomes if o.verdict is verdict] for verdict in Verdict}
     if seen[Verdict.TOOL_ERROR]:
         return _text_of(seen[Verdict.TOOL_ERROR][0]), False
@@ -130,7 +130,9 @@ def _judge(trial: Trial, report: Report) -> tuple[str, bool]:
     elif wrong is None:
         if not seen[Verdict.NOT_YET] and not seen[Verdict.INCONCLUSIVE]:
             skipped = bool(seen[Verdict.SKIPPED])
-            return ("" if skipped else "every check passes before anything was done"), False
+            return (
+                "" if skipped else "every check passes at the start, before the learner has done anything"
+            ), False
     else:
         if not seen[Verdict.NOT_YET] and not seen[Verdict.INCONCLUSIVE]:
             return f"the check {wrong.check} passes", False
@@ -143,8 +145,10 @@ def _judge(trial: Trial, report: Report) -> tuple[str, bool]:
 def _text_of(outcome: Outcome) -> str:
     text = f"{outcome.check.id}: {outcome.reason}"
     if outcome.failure:
-        told = outcome.failure
-        text += f" {told.did} | expected {told.expected} | got {told.got} | {told.why} | {told.look}"
+        failed = outcome.failure
+        text += (
+            f" {failed.did} | expected {failed.expected} | got {failed.got} | {failed.why} | {failed.look}"
+        )
         text += "".join(f" | {line}" for _, lines in outcome.logs for line in lines[-3:])
     return text
 

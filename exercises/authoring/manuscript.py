@@ -1,4 +1,4 @@
-"""What is wrong with a course on paper: files that are missing, stored twice or contradict each other. Runs no shop."""
+"""Finds mistakes in a course's files: missing files, files stored twice, contradictions. It runs no shop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def problems(course: Course) -> Iterator[str]:
-    """Each as a sentence; none when all is well."""
+    """One sentence for each mistake."""
     for each in overlays(course):
         try:
             yield from _stored_twice(course, each)
@@ -39,31 +39,31 @@ def problems(course: Course) -> Iterator[str]:
     for track in course.workshop.tracks:
         for name in track.exercises:
             if name not in known:
-                yield f"workshop.toml: the track {track.id} names {name}, which is no exercise."
+                yield f"workshop.toml: the track {track.id} has {name}, which is no exercise."
 
 
 def _stored_twice(course: Course, each: Overlay) -> Iterator[str]:
     began = course.state(each.step, "start") if each.variant else {}
-    for place in files.list_files(each.folder):
-        content = (each.folder / place).read_bytes()
-        if each.result.get(place) != each.folder / place:
-            yield f"{each.label}/{place} is never used: [reference] of exercise.toml or a patch takes its place."
-        elif place in each.below and each.below[place].read_bytes() == content:
-            yield f"{each.label}/{place} is equal to the state before; remove it."
-        elif place in began and began[place].read_bytes() == content:
-            yield f"{each.label}/{place} is as the exercise began; name it in keep of exercise.toml instead."
-        elif each.variant is None and files.read(course.repository / place) == content:
-            yield f"{each.label}/{place} is equal to the repository's file; name it in [reference] instead."
+    for relpath in files.list_files(each.folder):
+        content = (each.folder / relpath).read_bytes()
+        if each.result.get(relpath) != each.folder / relpath:
+            yield f"{each.label}/{relpath} is never used: [reference] of exercise.toml or a patch takes its place."
+        elif relpath in each.below and each.below[relpath].read_bytes() == content:
+            yield f"{each.label}/{relpath} is equal to the state before; remove it."
+        elif relpath in began and began[relpath].read_bytes() == content:
+            yield f"{each.label}/{relpath} is as at the start; name it in keep of exercise.toml instead."
+        elif each.variant is None and files.read(course.repository / relpath) == content:
+            yield f"{each.label}/{relpath} is equal to the repository's file; name it in [reference] instead."
 
 
 def _not_python(each: Overlay) -> Iterator[str]:
     below = each.below
-    for place, file in each.result.items():
-        if place.endswith(".py") and file != below.get(place):
+    for relpath, file in each.result.items():
+        if relpath.endswith(".py") and file != below.get(relpath):
             try:
-                compile(file.read_bytes(), place, "exec", dont_inherit=True)
+                compile(file.read_bytes(), relpath, "exec", dont_inherit=True)
             except (SyntaxError, ValueError) as error:
-                yield f"{each.label}/{place} is not Python: {error}."
+                yield f"{each.label}/{relpath} is not Python: {error}."
 
 
 def _checks(course: Course, step: Step) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _checks(course: Course, step: Step) -> Iterator[str]:
         if check.until and check.until not in later | (named - {each.id for each in course.steps}):
             yield f"{step.label}: the check {check.id} holds until {check.until}, which is no later exercise."
         if not check.says.endswith((".", "!", "?")):
-            yield f"{step.label}: the docstring of the check {check.id} is no sentence."
+            yield f"{step.label}: the docstring of the check {check.id} is not a sentence."
     if step.manifest.needs_load != any(check.load for check in checks_of(step)):
         yield f"{step.label}: needs_load in exercise.toml and load=True in check.py do not agree."
 
@@ -83,7 +83,7 @@ def _variants(_course: Course, step: Step) -> Iterator[str]:
     for kind, least in (("alt", MIN_ALT), ("wrong", MIN_WRONG)):
         count = sum(which.startswith(kind) for which in named)
         if count < least:
-            yield f"{step.label} has {count} {kind}; it needs {least}."
+            yield f"{step.label} has {count} {kind}; it needs at least {least}."
         there = {path.name.removesuffix(".patch") for path in (step.folder / kind).glob("[!.]*")}
         for name in sorted(there):
             if f"{kind}/{name}" not in named:
@@ -91,9 +91,9 @@ def _variants(_course: Course, step: Step) -> Iterator[str]:
     for which, variant in named.items():
         folder, patch = step.folder / which, step.patch(which)
         if not (folder.is_dir() or patch.is_file() or variant.remove or variant.keep):
-            yield f"{step.label}/{which} is in exercise.toml, but there is neither a patch nor a folder of it."
+            yield f"{step.label}/{which} is in exercise.toml, but it has neither a patch nor a folder."
         if patch.is_file() and _text(patch).partition("\n")[0] != variant.says:
-            yield f"{step.label}/{which}.patch must begin with the line of exercise.toml: {variant.says}"
+            yield f"{step.label}/{which}.patch must begin with the sentence of exercise.toml: {variant.says}"
 
 
 def _texts(_course: Course, step: Step) -> Iterator[str]:
@@ -126,7 +126,7 @@ def _code_in_the_readme(course: Course, step: Step) -> Iterator[str]:
 
 
 def _flat(text: str) -> str:
-    """The text without indentation, so that a piece of a method is found."""
+    """The text without indentation, so that a part of a method is found."""
     return "\n".join(line.strip() for line in text.splitlines())
 
 

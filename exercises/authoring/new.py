@@ -1,4 +1,4 @@
-"""The folder of a new exercise, with every file that it needs and the headings that its texts must have."""
+"""Creates the folder of a new exercise, with all files that it needs and the headings of its texts."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def _(bench: Bench) -> None:
 
 
 def new(course_folder: Path, label: str) -> Path:
-    """Make the folder of an exercise with every file that it needs, each with its headings."""
+    """Create the folder of an exercise with all files that it needs; returns it."""
     if not FOLDER.fullmatch(label):
         raise ExerciseError(f"{label!r} is not like 10-split-the-table.")
     folder = course_folder / label
     if folder.exists():
-        raise ExerciseError(f"{folder} is there already.")
+        raise ExerciseError(f"{folder} exists already.")
     exercise_id = label.partition("-")[2]
     title = exercise_id.replace("-", " ").capitalize()
     for name in ("start", "solution", "alt", "wrong"):

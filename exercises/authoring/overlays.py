@@ -1,4 +1,4 @@
-"""The overlays of a course one by one: what each lies over, and what comes out."""
+"""The overlays of a course, each with the state below it and the state that it makes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exercises.errors import ExerciseError
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """One overlay: what it lies over, and what comes out."""
+    """One overlay: the state below it, and the state that it makes."""
 
     course: Course
     step: Step
@@ -22,37 +22,37 @@ class Overlay:
 
     @property
     def below(self) -> Tree:
-        """What its own files are laid over."""
+        """The state that it is applied to."""
         return self.course.below(self.step, self.which)
 
     @property
     def result(self) -> Tree:
-        """What comes out; CourseError when the overlay does not fit."""
+        """The state that it makes; CourseError when it does not fit."""
         return self.course.state(self.step, self.which)
 
     @property
     def variant(self) -> Alternative | Mistake | None:
-        """What exercise.toml says of it; None for the start and the solution."""
+        """Its entry in exercise.toml; None for the start and the solution."""
         return self.step.manifest.variants.get(self.which)
 
     @property
     def folder(self) -> Path:
-        """Where its own files are."""
+        """The folder with its own files."""
         return self.step.folder / self.which
 
     @property
     def patch(self) -> Path:
-        """Where what differs little is kept, if it is an answer beside the solution."""
+        """The file for its patch, when it is an answer other than the solution."""
         return self.step.patch(self.which)
 
     @property
     def label(self) -> str:
-        """As it is called in messages."""
+        """The name in messages."""
         return f"{self.step.label}/{self.which}"
 
 
 def overlay(course: Course, step: Step, which: str) -> Overlay:
-    """One of an exercise's states, by the name of its folder."""
+    """The overlay of an exercise with this name; ExerciseError when there is none."""
     known = ["start", "solution", *step.manifest.variants]
     if which not in known:
         raise ExerciseError(
@@ -62,19 +62,19 @@ def overlay(course: Course, step: Step, which: str) -> Overlay:
 
 
 def overlays(course: Course) -> Iterator[Overlay]:
-    """Every overlay, in the order in which they are laid; those beside a solution follow it."""
+    """All overlays in the order in which they are applied; other answers follow their solution."""
     for step in course.steps:
         for which in ("start", "solution", *step.manifest.variants):
             yield Overlay(course, step, which)
 
 
 def builds_on(course: Course, later: Overlay, target: Overlay) -> bool:
-    """Whether the state `later` is built on what `target` gives."""
+    """Whether the state of `later` is built on the state of `target`."""
     if target.which not in {"start", "solution"}:
         return False
     distance = course.steps.index(later.step) - course.steps.index(target.step)
     if distance == 0:
         order = ["start", "solution"]
-        place = order.index(later.which) if later.which in order else len(order)
-        return place > order.index(target.which)
+        relpath = order.index(later.which) if later.which in order else len(order)
+        return relpath > order.index(target.which)
     return distance > 0

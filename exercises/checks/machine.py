@@ -1,4 +1,4 @@
-"""How busy the machine is with what is not ours: a late answer on a busy machine says nothing about a shop."""
+"""How busy the machine is with other programs. A late answer on a busy machine says nothing about a shop."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from loadtests.rig.processes import machine_seconds
 
 WINDOW_SECONDS = 0.5
 OTHERS_SHARE = 0.25
-"""Of all cores: from here on the machine counts as busy. On two cores, half of one."""
+"""Share of all cores. When other programs use more, the machine counts as busy: on two cores, above half a core."""
 STOLEN_SHARE = 0.1
 LATE_WAKE_SECONDS = 0.25
-"""A thread that only sleeps and wakes up later than this was kept waiting, by whatever it was."""
+"""When a sleeping thread wakes up later than this, the machine counts as busy, whatever the cause is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Half a second of the machine."""
+    """The machine's load in one window of half a second."""
 
     at: float
     """Its end, by time.monotonic()."""
     others: float
-    """Cores that others used."""
+    """Cores that other programs used."""
     stolen: float
     """Cores that a hypervisor took away."""
     wake_delay: float
@@ -36,7 +36,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class MachineLoad:
-    """The worst of some windows."""
+    """The worst values of some windows."""
 
     others: float
     stolen: float
@@ -45,7 +45,7 @@ class MachineLoad:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a late answer says nothing."""
+        """Whether a late answer may be the machine's fault."""
         return (
             self.others > OTHERS_SHARE * self.cores
             or self.stolen > STOLEN_SHARE * self.cores
@@ -62,7 +62,7 @@ class MachineLoad:
 
 
 class Watcher:
-    """Measures in the background while it is entered."""
+    """Measures in a background thread inside a `with` block."""
 
     def __init__(self) -> None:
         self.cores = psutil.cpu_count() or 1
@@ -79,7 +79,7 @@ class Watcher:
         self._thread.join()
 
     def since(self, began: float) -> MachineLoad:
-        """The worst since `began` (time.monotonic()), the window that was open then included."""
+        """The worst values since `began` (time.monotonic()), with the window in which it lies."""
         seen = [window for window in self._windows if window.at >= began - WINDOW_SECONDS]
         return MachineLoad(
             max((window.others for window in seen), default=0.0),
@@ -120,7 +120,7 @@ class _Reading:
 
 
 def _ours() -> float:
-    """CPU seconds of this process and all below it, with those that ended and were waited for."""
+    """CPU seconds of this process and its descendants, with ended children that were waited for."""
     me = psutil.Process()
     total = 0.0
     for process in [me, *me.children(recursive=True)]:

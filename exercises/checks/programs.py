@@ -1,4 +1,4 @@
-"""Programs that a check runs in a workspace: ended with all that they started when they take too long."""
+"""Runs programs for a check in a workspace. One that takes too long is killed with all processes it started."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(arguments: tuple[str, ...], folder: Path, env: Mapping[str, str], timeou
         process.wait()
         raise
     finally:
-        _end(process)  # what it left in the background goes with it
+        _end(process)  # also what it left in the background
     shown = " ".join(["python", *(shlex.quote(argument) for argument in arguments)])
     return Ran(shown, status, out, err, time.perf_counter() - started)
 

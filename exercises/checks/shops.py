@@ -1,6 +1,6 @@
-"""A learner's shop as processes: seeded, booted on free ports, faulted on purpose, and ended without a rest.
+"""A learner's shop as processes: seeded, started on free ports, with injected faults, and ended completely.
 
-A folder with a topology.py is started by the launcher, with its gateway; one without runs its monolith alone.
+A folder with a topology.py is started by the launcher, with its gateway. One without runs only its monolith.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from microservices.topology import Topology, WorkspaceError, load
 READY_SECONDS = 40.0
 GONE_SECONDS = 10.0
 SEEN_SECONDS = 0.6
-"""Until a gateway has probed what came back: its interval and a little more."""
+"""A gateway's probe interval and a little more: until it has noticed a process that came back."""
 GATEWAY = "gateway"
 
 
 @dataclass(frozen=True)
 class ShopSpec:
-    """Which shop is wanted."""
+    """Which shop to run, and how."""
 
     folder: Path
-    """Where its code lies."""
+    """The folder with its code."""
     home: Path
-    """Where it may write."""
+    """The folder it may write to."""
     seeds: Seeds
     env: Mapping[str, str] = field(default_factory=dict)
     scale: Mapping[str, int] = field(default_factory=dict)
     proxied: tuple[str, ...] = ()
     port: int | None = None
     restart: bool = False
-    """Whether the launcher starts again what died; in the checks a death must be seen."""
+    """Whether the launcher restarts a process that died. In the checks it must not, so that a death is noticed."""
     mine: bool = True
-    """Whether it is the learner's."""
+    """Whether it is the learner's shop."""
 
 
 class LogFile:
@@ -60,7 +60,7 @@ class LogFile:
         self.path = path
 
     def tail(self, lines: int = 15) -> list[str]:
-        """The last lines; none when nothing was written."""
+        """The last lines; empty when nothing was written."""
         try:
             return self.path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
         except OSError:
@@ -68,7 +68,7 @@ class LogFile:
 
 
 class RunningShop:
-    """A shop; what `exercises.checks.checking.Shop` promises. Used as a context manager, or started and stopped."""
+    """A running shop: implements `exercises.checks.checking.Shop`. Use it in a `with` block, or start and stop it."""
 
     def __init__(self, spec: ShopSpec, on_answer: Callable[[Answer], None] = lambda _: None) -> None:
         self.folder = spec.folder
@@ -92,7 +92,7 @@ class RunningShop:
         self.stop()
 
     def start(self) -> None:
-        """Seed and start it; NotStarted with the end of its log when it does not come up."""
+        """Seed and start it; NotStarted with the end of its log when it does not start."""
         try:
             self._seed()
             self._start()
@@ -101,7 +101,7 @@ class RunningShop:
             raise NotStarted(str(error)) from error
 
     def stop(self) -> None:
-        """End every process of it."""
+        """End all of its processes."""
         if self._running:
             self._running.stop()
         for person in [*self._people, self._stranger]:
@@ -118,27 +118,27 @@ class RunningShop:
             raise NotStarted(str(error)) from error
 
     def is_ready(self) -> bool:
-        """Whether every process is there and ready, as a check must leave it."""
+        """Whether every process runs and is ready. A check must leave its shop like that."""
         return all(member.phase is Phase.READY and _lives(member) for member in self._members())
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its address."""
         return self._backend.url
 
     @property
     def fleet(self) -> Any:
-        """The launcher's fleet; None while the monolith runs alone."""
+        """The launcher's fleet; None when the monolith runs alone."""
         return self._running if isinstance(self._running, Fleet) else None
 
-    # ---- those who ask
+    # ---- visitors
 
     def ask(self, method: str, path: str, **options: Any) -> Answer:
-        """As a stranger without cookies."""
+        """Ask as a stranger without cookies."""
         return self._stranger.ask(method, path, **options)
 
     def try_ask(self, method: str, path: str, **options: Any) -> Answer:
-        """As `ask`, where no answer is an answer of status 0."""
+        """Like `ask`, but without an answer it returns one with status 0."""
         return self._stranger.try_ask(method, path, **options)
 
     def visitor(self) -> Person:
@@ -167,11 +167,11 @@ class RunningShop:
         return [member.label for member in self._members()]
 
     def pids(self, name: str) -> list[int]:
-        """All processes of a service, a replica or the gateway."""
+        """The process ids of a service, a replica or the gateway."""
         return [pid for member in self._named(name) for pid in member.pids()]
 
     def log(self, name: str) -> LogFile:
-        """What a service (its first replica) or a replica writes."""
+        """The log of a service (its first replica) or of a replica."""
         return LogFile(self._named(name)[0].log)
 
     def logs(self) -> dict[str, LogFile]:
@@ -189,7 +189,7 @@ class RunningShop:
     # ---- faults
 
     def scale(self, name: str, count: int) -> None:
-        """Have so many replicas of a service."""
+        """Run this number of replicas of a service."""
         try:
             self._fleet.scale(name, count)
         except LauncherError as error:
@@ -211,11 +211,11 @@ class RunningShop:
             time.sleep(0.01)
 
     def revive(self) -> None:
-        """Start again what was killed; returns once it is ready and the gateway has seen it."""
+        """Start again what was killed; returns when it is ready and the gateway has noticed it."""
         try:
             self._backend.revive()
         except LauncherError as error:
-            raise _not_yet("killed a part of the shop and started it again", str(error)) from error
+            raise _not_yet("killed a process of the shop and started it again", str(error)) from error
         if self.fleet:
             time.sleep(SEEN_SECONDS)
 
@@ -230,7 +230,7 @@ class RunningShop:
 
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
-        """Hung while the block runs: connections are taken, and nothing is answered."""
+        """Hung while the block runs: connections are accepted and never answered."""
         try:
             with paused_processes(self.pids(name)):
                 yield
@@ -239,20 +239,20 @@ class RunningShop:
                 time.sleep(SEEN_SECONDS)
 
     def proxy(self, name: str) -> FaultProxy:
-        """The fault proxy before a service."""
+        """The fault proxy in front of a service."""
         if name not in self._proxies:
-            raise CheckError(f"No proxy stands before {name}: bench.shop(proxied=({name!r},)).")
+            raise CheckError(f"{name} has no fault proxy; use bench.shop(proxied=({name!r},)).")
         return self._proxies[name]
 
     @contextmanager
     def toxic(self, name: str, kind: str, stream: str = "downstream", **attributes: int) -> Iterator[None]:
-        """A bad network before a service while the block runs."""
+        """A network fault in front of a service while the block runs."""
         with self.proxy(name).toxic(kind, stream, **attributes):
             yield
 
     @contextmanager
     def without_tables(self, service: str, *tables: str) -> Iterator[None]:
-        """Tables of a service (all when none are named) are away while the block runs: every query of them fails."""
+        """Tables of a service (all when none is named) are missing while the block runs: their queries fail."""
         file = self.database(service)
         with contextlib.closing(_connect(file)) as db:
             there = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -311,7 +311,7 @@ class RunningShop:
         env = {**spec.seeds.env, **spec.env}
         if not (self.folder / "topology.py").exists():
             if spec.proxied or spec.scale:
-                raise LauncherError("There is no topology.py yet, so the shop has no parts of its own.")
+                raise LauncherError("There is no topology.py yet, so the shop is only one process.")
             self._running = Solo(
                 self.folder,
                 home=spec.home,
@@ -343,7 +343,7 @@ class RunningShop:
             proxy.upstream = fleet.internal_ports[topology.resolve(name).name]
 
     def _proxy_addresses(self, topology: Topology) -> dict[str, dict[str, str]]:
-        """For each service, the addresses where it finds a proxy in place of those whom it calls."""
+        """For each service, settings that replace the addresses of the services it calls by those of proxies."""
         return {
             service.name: {
                 f"SHOP_{name.upper()}_URL": self._proxies[name].url
@@ -361,9 +361,9 @@ def _lives(member: Replica) -> bool:
 def _not_yet(did: str, got: str) -> NotYet:
     return NotYet(
         did=did,
-        expected="the shop's parts as topology.py names them, each of which can be started",
+        expected="the shop's processes as topology.py names them, and each can be started",
         got=got,
-        why="The checks start, stop and multiply parts of your shop by their names.",
+        why="The checks start, stop and scale the processes of your shop by their names.",
         look="topology.py",
     )
 

@@ -1,7 +1,7 @@
-"""The monolith of a workspace alone, without a gateway: how the shop runs until exercise 04.
+"""Runs the monolith of a workspace alone, without a gateway, as the shop is until exercise 04.
 
-It keeps the launcher's rules: a run folder with a lock, a state file that a later command can sweep by, a process
-group of its own, readiness that is asked for.
+It keeps the launcher's rules: a run folder with a lock, a state file by which a later command can clean up, a process
+group of its own, and polling for readiness.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STOP_SECONDS = 8.0
 
 
 class Solo:
-    """One process of the monolith; the same verbs as a fleet where both have them."""
+    """One process of the monolith. Methods that a Fleet has too have the same names."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Solo:
 
     @property
     def url(self) -> str:
-        """Where the shop is."""
+        """The shop's address."""
         return f"http://127.0.0.1:{self.replica.port}"
 
     def members(self) -> list[Replica]:
@@ -62,7 +62,7 @@ class Solo:
         return [self.replica]
 
     def start(self) -> None:
-        """Start it; returns once it answers."""
+        """Start it; returns when it is ready."""
         self.folder.claim(lambda _: None)
         try:
             if self._port is not None:
@@ -81,7 +81,7 @@ class Solo:
         """Start the process, or start it again when it has ended."""
         if self.replica.child is None or self.replica.child.exit_status() is not None:
             if self.replica.child is not None:
-                self.replica.child.kill()  # a worker outlives its killed leader, and would keep the port
+                self.replica.child.kill()  # a worker survives its killed parent, and would keep the port
             command = [sys.executable, *SERVE, str(self.replica.port)]
             child = Child(command, self._env, self.replica.log, self._code)
             self.replica.started(child)
@@ -91,7 +91,7 @@ class Solo:
         self._wait()
 
     def stop(self) -> None:
-        """End it and whatever it started."""
+        """End it and all processes that it started."""
         self._stopping = True
         if not self.folder.claimed:
             return

@@ -1,4 +1,4 @@
-"""The ladder of hints: for each task of hints.md three levels, shown one at a time."""
+"""Reads hints.md: three hints for each task, from a pointer to nearly the code, shown one at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LEVELS = ("Where to look", "The idea", "Nearly the code")
 
 
 def read_hints(file: Path) -> dict[str, tuple[str, ...]]:
-    """Task id to its hints, lowest level first; CourseError when a ladder is not whole."""
+    """Task id to its three hints, in the order of LEVELS; CourseError when one is missing."""
     try:
         text = file.read_text(encoding="utf-8")
     except OSError:
@@ -27,7 +27,7 @@ def read_hints(file: Path) -> dict[str, tuple[str, ...]]:
 
 
 def next_hint(file: Path, task: str, seen: int) -> tuple[int, str]:
-    """Number (from 1) and text of the first hint that was not seen; the last one again when all were."""
+    """Number (from 1) and text of the first hint not yet seen; the last hint when all were seen."""
     known = read_hints(file)
     if task not in known:
         raise ExerciseError(f"There is no task {task!r} here; the tasks are {', '.join(known)}.")
@@ -36,7 +36,7 @@ def next_hint(file: Path, task: str, seen: int) -> tuple[int, str]:
 
 
 def _sections(text: str, mark: str) -> list[tuple[str, str]]:
-    """Heading and body of each section of one level; headings inside fenced code are text."""
+    """Heading and body of each section of one level; a heading inside fenced code is text."""
     found: list[tuple[str, list[str]]] = []
     fenced = False
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""The course's own files, checked: workshop.toml and each exercise.toml. Unknown keys are refused."""
+"""Reads and validates workshop.toml and each exercise.toml. Unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Sentence = Annotated[str, Field(pattern=r"(?s)^\S.*[.!?]$")]
 
 
 class Table(BaseModel):
-    """Settings that every table of the course's files shares."""
+    """The base of every table of the course's files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
@@ -31,27 +31,27 @@ class Task(Table):
 
 
 class Paths(Table):
-    """Paths for the state that an exercise begins with, and for the one that it ends with."""
+    """Paths for the state at the start of an exercise, and for its solution."""
 
     start: tuple[WorkspacePath, ...] = ()
     solution: tuple[WorkspacePath, ...] = ()
 
 
 class Variant(Table):
-    """Another answer than the solution: <name>.patch for the solution, files in <name>/ laid over it, or both."""
+    """An answer other than the solution: <name>.patch for it, files in <name>/ that replace its files, or both."""
 
     name: Id
     remove: tuple[WorkspacePath, ...] = ()
-    """Files of the solution that it does without."""
+    """Files of the solution that this answer does not have."""
     keep: tuple[WorkspacePath, ...] = ()
-    """Files that are as the exercise began, though the solution changes or removes them."""
+    """Files that are as at the start, although the solution changes or removes them."""
 
 
 class Alternative(Variant):
     """Another right answer, in alt/."""
 
     says: Sentence
-    """What is different, and still right."""
+    """How it differs from the solution."""
 
 
 class Mistake(Variant):
@@ -60,12 +60,12 @@ class Mistake(Variant):
     check: Id
     """The check that must fail."""
     words: str = Field(min_length=1)
-    """What the failure must say; white space and case are ignored."""
+    """Text that the failure must contain; white space and case are ignored."""
     mistake: Sentence
 
     @property
     def says(self) -> str:
-        """What is different, and wrong."""
+        """How it differs from the solution: the mistake."""
         return self.mistake
 
 
@@ -80,15 +80,15 @@ class Exercise(Table):
     """Some of its checks make load."""
     tasks: tuple[Task, ...] = Field(min_length=1)
     reference: Paths = Paths()
-    """Files or folders taken from the same path of the repository, after the overlay's own files."""
+    """Files or folders copied from the same path of the repository, after the overlay's own files."""
     remove: Paths = Paths()
-    """Files or folders that the state no longer has; taken away before its overlay is laid."""
+    """Files or folders that the state no longer has; removed before the overlay is applied."""
     alt: tuple[Alternative, ...] = ()
     wrong: tuple[Mistake, ...] = ()
 
     @property
     def variants(self) -> dict[str, Alternative | Mistake]:
-        """All other answers, by the place where they are kept: alt/NAME or wrong/NAME."""
+        """All other answers, by their path in the exercise's folder: alt/NAME or wrong/NAME."""
         return {f"alt/{alt.name}": alt for alt in self.alt} | {
             f"wrong/{wrong.name}": wrong for wrong in self.wrong
         }
@@ -100,13 +100,13 @@ class Exercise(Table):
         _require_unique("alt", [alt.name for alt in self.alt])
         _require_unique("wrong", [wrong.name for wrong in self.wrong])
         checks = {check for task in self.tasks for check in task.checks}
-        if strangers := sorted({wrong.check for wrong in self.wrong} - checks):
-            raise ValueError(f"no task has the check {', '.join(strangers)}")
+        if unknown := sorted({wrong.check for wrong in self.wrong} - checks):
+            raise ValueError(f"no task has the check {', '.join(unknown)}")
         return self
 
 
 class Track(Table):
-    """A selection for a workshop of some length."""
+    """A selection of exercises for a workshop of a certain length."""
 
     id: Id
     title: str
@@ -119,12 +119,12 @@ class Workshop(Table):
     """workshop.toml."""
 
     version: int = Field(ge=1)
-    """Raised when a workspace of the version before cannot go on."""
+    """Increased when workspaces of the version before can no longer be used."""
     title: str
     base: tuple[WorkspacePath, ...] = Field(min_length=1)
-    """What a workspace begins with: files and folders of the repository."""
+    """The files and folders of the repository that a workspace starts with."""
     leave_out: tuple[str, ...] = ()
-    """Names of files and folders that are not taken over from the repository; `*` stands for anything."""
+    """Names of files and folders that are not copied from the repository; `*` stands for any text."""
     exercises: tuple[str, ...] = Field(min_length=1)
     """Folders in order, such as "03-draw-the-seam"."""
     tracks: tuple[Track, ...] = ()
@@ -134,7 +134,7 @@ Model = TypeVar("Model", bound=Table)
 
 
 def read(model: type[Model], file: Path) -> Model:
-    """The checked content of a TOML file; CourseError names the file, the key and what was expected."""
+    """The validated content of a TOML file; CourseError names the file, the key and what was expected."""
     try:
         with file.open("rb") as stream:
             return model.model_validate(tomllib.load(stream))

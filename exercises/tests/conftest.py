@@ -42,8 +42,8 @@ def workspace(course: Course, tmp_path: Path) -> Workspace:
 def edit(workspace: Workspace) -> Callable[[str, str], None]:
     """Write a file of the workspace as a learner does."""
 
-    def write(place: str, text: str) -> None:
-        path = workspace.root / place
+    def write(relpath: str, text: str) -> None:
+        path = workspace.root / relpath
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 

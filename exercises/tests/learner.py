@@ -55,23 +55,23 @@ class Learner:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def write(self, place: str, text: str) -> None:
+    def write(self, relpath: str, text: str) -> None:
         """Write a file of his own."""
-        path = self.workspace / place
+        path = self.workspace / relpath
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        self.notes[place] = text
+        self.notes[relpath] = text
 
     def solve(self, step: Step) -> None:
         """Type the solution in: what differs between the beginning and the end of the exercise."""
         start, solution = self.course.state(step, "start"), self.course.state(step, "solution")
-        for place in {*start, *solution}:
-            if start.get(place) == solution.get(place):
+        for relpath in {*start, *solution}:
+            if start.get(relpath) == solution.get(relpath):
                 continue
-            path = self.workspace / place
-            if place in solution:
+            path = self.workspace / relpath
+            if relpath in solution:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(solution[place].read_bytes())
+                path.write_bytes(solution[relpath].read_bytes())
             else:
                 path.unlink(missing_ok=True)
 
@@ -93,8 +93,8 @@ class Learner:
 
     def has_everything(self) -> None:
         """All files of his own are as he wrote them."""
-        for place, text in self.notes.items():
-            assert (self.workspace / place).read_text(encoding="utf-8") == text, place
+        for relpath, text in self.notes.items():
+            assert (self.workspace / relpath).read_text(encoding="utf-8") == text, relpath
 
     def _in_here(self, words: tuple[str, ...]) -> tuple[int, str, str]:
         return in_this_process(words, self._own())

@@ -12,9 +12,9 @@ from pathlib import Path
 REPOSITORY = Path(__file__).with_name("made-up")
 
 
-def text(place: str) -> str:
+def text(relpath: str) -> str:
     """What one of its files holds."""
-    return (REPOSITORY / place).read_text(encoding="utf-8")
+    return (REPOSITORY / relpath).read_text(encoding="utf-8")
 
 
 HELLO = text("exercises/01-hello/solution/monolith/greeting.py")

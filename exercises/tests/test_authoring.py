@@ -35,8 +35,8 @@ def unfold(own_course, tmp_path):
     return change
 
 
-def text_of(course: Course, name: str, which: str, place: str) -> str:
-    return overlay(course, course.step(name), which).result[place].read_text()
+def text_of(course: Course, name: str, which: str, relpath: str) -> str:
+    return overlay(course, course.step(name), which).result[relpath].read_text()
 
 
 def test_what_was_not_changed_is_saved_as_it_was(unfold):
@@ -138,7 +138,7 @@ def test_what_an_answer_lacks_or_leaves_as_it_was_is_for_a_person_to_name(unfold
     assert saved.removed == ["03-tidy/wrong/three/monolith/style.py"]
     assert saved.manual == [
         "monolith/greeting.py is gone: name it in remove of wrong/three in 03-tidy/exercise.toml",
-        "monolith/style.py is as the exercise began: name it in keep of wrong/three in 03-tidy/exercise.toml",
+        "monolith/style.py is as at the start: name it in keep of wrong/three in 03-tidy/exercise.toml",
     ]
 
 
@@ -183,8 +183,8 @@ def test_a_new_exercise_lacks_only_its_variants(own_course):
     course = Course(own_course)
     assert course.steps[-1].label == "04-not-written"
     assert [problem.partition(" ")[2] for problem in problems(course)] == [
-        "has 0 alt; it needs 1.",
-        "has 0 wrong; it needs 3.",
+        "has 0 alt; it needs at least 1.",
+        "has 0 wrong; it needs at least 3.",
     ]
 
 
@@ -211,13 +211,13 @@ def test_the_promises_of_the_made_up_course_are_kept(course, label):
 
 
 @pytest.mark.parametrize(
-    ("label", "place", "text", "problem"),
+    ("label", "relpath", "text", "problem"),
     [
         (
             "03-tidy/start",
             "03-tidy/start/monolith/style.py",
             'STYLE = "new"\n',
-            "every check passes before anything",
+            "every check passes at the start",
         ),
         ("03-tidy/solution", "03-tidy/solution/monolith/style.py", 'STYLE = "old"\n', "nothing-old: "),
         (
@@ -234,8 +234,8 @@ def test_the_promises_of_the_made_up_course_are_kept(course, label):
         ),
     ],
 )
-def test_a_broken_promise_is_found(own_course, label, place, text, problem):
-    path = own_course / place
+def test_a_broken_promise_is_found(own_course, label, relpath, text, problem):
+    path = own_course / relpath
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     if "two" in label:

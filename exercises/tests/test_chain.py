@@ -14,7 +14,7 @@ from exercises.tests.test_manifests import change
 
 
 def texts(tree: Tree) -> dict[str, str]:
-    return {place: path.read_text() for place, path in tree.items()}
+    return {relpath: path.read_text() for relpath, path in tree.items()}
 
 
 def test_a_workspace_begins_as_the_base_without_what_is_left_out(course):
@@ -34,8 +34,8 @@ def test_each_state_is_the_one_before_with_its_overlay(course):
 
 
 def test_a_reference_is_taken_from_the_repository(course):
-    place = course.state(course.step("bye"), "start")["shared/tool.py"]
-    assert place == course.repository / "shared/tool.py"
+    relpath = course.state(course.step("bye"), "start")["shared/tool.py"]
+    assert relpath == course.repository / "shared/tool.py"
 
 
 def test_what_a_step_removes_is_gone_from_there_on(course):
@@ -59,7 +59,7 @@ def test_alternatives_and_mistakes_lie_over_the_solution(course):
 def test_an_answer_may_be_a_patch_for_the_solution(course):
     bye = course.step("bye")
     solution, answer = (texts(course.state(bye, which)) for which in ("solution", "wrong/two"))
-    assert {place for place in solution if solution[place] != answer[place]} == {"monolith/cli.py"}
+    assert {relpath for relpath in solution if solution[relpath] != answer[relpath]} == {"monolith/cli.py"}
     assert "        os._exit(1)\n" in answer["monolith/cli.py"]
 
 
@@ -70,7 +70,7 @@ def test_an_answer_may_keep_a_file_as_the_exercise_began(course):
 
 
 @pytest.mark.parametrize(
-    ("place", "old", "new", "sentence"),
+    ("relpath", "old", "new", "sentence"),
     [
         (
             "02-bye/wrong/two.patch",
@@ -82,7 +82,7 @@ def test_an_answer_may_keep_a_file_as_the_exercise_began(course):
             "02-bye/wrong/two.patch",
             "monolith/cli.py",
             "shop/cli.py",
-            r"changes shop/cli\.py, which is not there",
+            r"changes shop/cli\.py, which does not exist",
         ),
         (
             "02-bye/wrong/two.patch",
@@ -99,9 +99,9 @@ def test_an_answer_may_keep_a_file_as_the_exercise_began(course):
         ),
     ],
 )
-def test_an_answer_that_does_not_fit_is_a_mistake_of_the_course(own_course, place, old, new, sentence):
-    change(own_course, place, old, new)
-    course, name = Course(own_course), place[3:].partition("/")[0]
+def test_an_answer_that_does_not_fit_is_a_mistake_of_the_course(own_course, relpath, old, new, sentence):
+    change(own_course, relpath, old, new)
+    course, name = Course(own_course), relpath[3:].partition("/")[0]
     with pytest.raises(CourseError, match=sentence):
         course.state(course.step(name), "wrong/one" if name == "tidy" else "wrong/two")
     assert any(re.search(sentence, problem) for problem in problems(course))
@@ -112,7 +112,7 @@ def test_the_made_up_course_is_without_a_flaw(course):
 
 
 @pytest.mark.parametrize(
-    ("place", "text", "sentence"),
+    ("relpath", "text", "sentence"),
     [
         (
             "02-bye/solution/monolith/greeting.py",
@@ -128,7 +128,7 @@ def test_the_made_up_course_is_without_a_flaw(course):
         (
             "03-tidy/wrong/three/monolith/style.py",
             'STYLE = "old"\n',
-            "is as the exercise began; name it in keep",
+            "is as at the start; name it in keep",
         ),
         ("01-hello/README.md", "# Hello\n\n## Story\n", "needs the headings Story, Objectives"),
         ("01-hello/instructor.md", "", "needs the headings Timing"),
@@ -136,34 +136,34 @@ def test_the_made_up_course_is_without_a_flaw(course):
         ("01-hello/hints.md", "# Hints\n", "the tasks are not those of exercise.toml"),
     ],
 )
-def test_a_flaw_on_paper_is_found(own_course, place, text, sentence):
+def test_a_flaw_on_paper_is_found(own_course, relpath, text, sentence):
     (own_course.parent / "docs/more.txt").write_text("MORE = 1\n")
-    path = own_course / place
+    path = own_course / relpath
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     assert any(sentence in problem for problem in problems(Course(own_course)))
 
 
 @pytest.mark.parametrize(
-    ("place", "old", "new", "sentence"),
+    ("relpath", "old", "new", "sentence"),
     [
         (
             "wrong/two.patch",
             "The shop ends",
             "It stops",
-            "wrong/two.patch must begin with the line of exercise.toml",
+            "wrong/two.patch must begin with the sentence of exercise.toml",
         ),
         ("wrong/two.patch", "os._exit(1)", "os._exit(1", "wrong/two/monolith/cli.py is not Python"),
         (
             "exercise.toml",
             'name = "one"',
             'name = "six"',
-            "wrong/six is in exercise.toml, but there is neither",
+            "wrong/six is in exercise.toml, but it has neither",
         ),
     ],
 )
-def test_a_flaw_of_an_answer_is_found(own_course, place, old, new, sentence):
-    change(own_course, f"02-bye/{place}", old, new)
+def test_a_flaw_of_an_answer_is_found(own_course, relpath, old, new, sentence):
+    change(own_course, f"02-bye/{relpath}", old, new)
     assert any(sentence in problem for problem in problems(Course(own_course)))
 
 

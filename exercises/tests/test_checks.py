@@ -28,7 +28,7 @@ IDLE, BUSY = MachineLoad(0.0, 0.0, 0.0, 2), MachineLoad(1.2, 0.0, 0.0, 2)
 
 
 @pytest.fixture
-def place(course: Course, tmp_path: Path):
+def make_workspace(course: Course, tmp_path: Path):
     """Have a state of an exercise, or what a test makes of it, as a folder."""
 
     def write(name: str, which: str = "solution", **changes: str | None) -> Path:
@@ -54,15 +54,15 @@ def verdicts(report: Report) -> dict[str, str]:
     return {outcome.check.id: outcome.verdict.value for outcome in report.outcomes}
 
 
-def test_a_right_answer_passes_with_its_figures(run, place):
-    report = run("hello", place("hello"))
+def test_a_right_answer_passes_with_its_figures(run, make_workspace):
+    report = run("hello", make_workspace("hello"))
     assert verdicts(report) == {"greets": "pass", "no-print": "pass", "short": "pass"}
     assert (report.status, report.passed) == (Exit.PASS, True)
     assert report.outcomes[0].reason == "greeted 1 guest"
 
 
-def test_a_start_is_not_yet_with_the_five_parts(run, place):
-    report = run("hello", place("hello", "start"), seed=5)
+def test_a_start_is_not_yet_with_the_five_parts(run, make_workspace):
+    report = run("hello", make_workspace("hello", "start"), seed=5)
     assert report.status is Exit.NOT_YET
     assert not report.passed
     told = report.outcomes[0].failure
@@ -71,25 +71,25 @@ def test_a_start_is_not_yet_with_the_five_parts(run, place):
     assert told.did == f"curl -i http://127.0.0.1:8000/hello/{guest}"
     assert (told.expected, told.got) == (f"hello {guest}", "200 hello")
     assert (told.why, told.look) == ("A guest who is not greeted leaves.", "monolith/greeting.py")
-    again = run("hello", place("hello", "start"), seed=5)
+    again = run("hello", make_workspace("hello", "start"), seed=5)
     assert again.outcomes[0].failure == told
 
 
-def test_earlier_exercises_are_checked_again_as_long_as_they_hold(run, place):
-    report = run("bye", place("bye", greeting='def hello(name):\n    return "what?"\n'))
+def test_earlier_exercises_are_checked_again_as_long_as_they_hold(run, make_workspace):
+    report = run("bye", make_workspace("bye", greeting='def hello(name):\n    return "what?"\n'))
     assert verdicts(report) == {"says-goodbye": "pass", "greets": "not yet", "no-print": "pass"}
     assert report.status is Exit.NOT_YET
 
 
-def test_a_quick_check_asks_of_earlier_exercises_only_what_the_running_shop_can_tell(run, place):
-    report = run("bye", place("bye"), choice=Choice(quick=True))
+def test_a_quick_check_asks_of_earlier_exercises_only_what_the_running_shop_can_tell(run, make_workspace):
+    report = run("bye", make_workspace("bye"), choice=Choice(quick=True))
     assert verdicts(report) == {"says-goodbye": "pass", "greets": "pass", "no-print": "not run"}
     assert report.status is Exit.PASS
     assert not report.passed
 
 
-def test_earlier_exercises_are_left_out_once_the_time_is_up(run, place):
-    report = run("bye", place("bye"), choice=Choice(begin_seconds=0.0))
+def test_earlier_exercises_are_left_out_once_the_time_is_up(run, make_workspace):
+    report = run("bye", make_workspace("bye"), choice=Choice(begin_seconds=0.0))
     assert verdicts(report) == {"says-goodbye": "pass", "greets": "not run", "no-print": "not run"}
     assert not report.passed
 
@@ -140,8 +140,8 @@ def test_a_selection_runs_nothing_else(course):
     assert (earlier, skipped) == ([], [])
 
 
-def test_a_shop_that_does_not_start_is_not_yet_with_the_end_of_its_log(run, place):
-    report = run("hello", place("hello", greeting="def hello(name:\n"))
+def test_a_shop_that_does_not_start_is_not_yet_with_the_end_of_its_log(run, make_workspace):
+    report = run("hello", make_workspace("hello", greeting="def hello(name:\n"))
     failed = report.outcomes[0]
     assert failed.verdict is Verdict.NOT_YET
     assert failed.failure is not None
@@ -149,12 +149,12 @@ def test_a_shop_that_does_not_start_is_not_yet_with_the_end_of_its_log(run, plac
     assert "SyntaxError" in "\n".join(line for _, lines in failed.logs for line in lines)
 
 
-def test_a_shop_that_breaks_off_is_not_yet_with_the_last_lines_of_its_log(run, place):
+def test_a_shop_that_breaks_off_is_not_yet_with_the_last_lines_of_its_log(run, make_workspace):
     broken = (
         "import os\nimport sys\n\n\ndef hello(name):\n"
         '    print("I am tired", file=sys.stderr, flush=True)\n    os._exit(3)\n'
     )
-    report = run("hello", place("hello", greeting=broken), choice=Choice(only=("greets",)))
+    report = run("hello", make_workspace("hello", greeting=broken), choice=Choice(only=("greets",)))
     failed = report.outcomes[0]
     assert failed.failure is not None
     assert failed.failure.got == "no answer: the connection was lost"
@@ -163,8 +163,8 @@ def test_a_shop_that_breaks_off_is_not_yet_with_the_last_lines_of_its_log(run, p
     assert "I am tired" in "\n".join(lines)  # other threads of the server may write at the same moment
 
 
-def test_a_missing_file_is_not_yet(run, place):
-    report = run("hello", place("hello", greeting=None), choice=Choice(only=("no-print",)))
+def test_a_missing_file_is_not_yet(run, make_workspace):
+    report = run("hello", make_workspace("hello", greeting=None), choice=Choice(only=("no-print",)))
     failed = report.outcomes[0].failure
     assert failed is not None
     assert (failed.did, failed.got) == ("read monolith/greeting.py", "there is none")

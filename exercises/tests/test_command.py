@@ -233,7 +233,7 @@ def test_without_a_workspace_every_command_says_how_to_make_one(learner, tmp_pat
     ran = learner(command)
     assert ran.status == 2
     assert ran.err == (
-        f"{tmp_path}/workspace is not there; `exercises start` makes one, --workspace names another place.\n"
+        f"{tmp_path}/workspace is not there; `exercises start` makes one, --workspace names another folder.\n"
     )
 
 

@@ -36,11 +36,11 @@ def test_nothing_is_wrong_on_paper():
 @pytest.mark.parametrize("trial", each([t for t in TRIALS if t.overlay.patch.is_file()]))
 def test_every_patch_applies_and_what_comes_out_compiles(trial):
     below, result = trial.overlay.below, trial.overlay.result
-    changed = [place for place, file in result.items() if file != below.get(place)]
+    changed = [relpath for relpath, file in result.items() if file != below.get(relpath)]
     assert changed
-    for place in changed:
-        if place.endswith(".py"):
-            compile(result[place].read_bytes(), place, "exec", dont_inherit=True)
+    for relpath in changed:
+        if relpath.endswith(".py"):
+            compile(result[relpath].read_bytes(), relpath, "exec", dont_inherit=True)
 
 
 @pytest.mark.processes
@@ -89,9 +89,9 @@ def test_at_the_end_the_learners_service_is_the_reference_byte_for_byte():
     tree = COURSE.state(COURSE.step(LAST), "solution")
     reference = COURSE.repository / SERVICE
     names = {f"{SERVICE}/{name}" for name in list_files(reference, COURSE.workshop.leave_out)}
-    assert {place for place in tree if place.startswith(f"{SERVICE}/")} == names
-    for place in names:
-        assert tree[place].read_bytes() == (COURSE.repository / place).read_bytes(), place
+    assert {relpath for relpath in tree if relpath.startswith(f"{SERVICE}/")} == names
+    for relpath in names:
+        assert tree[relpath].read_bytes() == (COURSE.repository / relpath).read_bytes(), relpath
 
 
 @pytest.fixture(scope="session")

@@ -13,15 +13,15 @@ from exercises.course.manifest import Exercise, read
 from exercises.errors import CourseError
 
 
-def change(folder: Path, place: str, old: str, new: str) -> None:
-    path = folder / place
+def change(folder: Path, relpath: str, old: str, new: str) -> None:
+    path = folder / relpath
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
 
 
 @pytest.mark.parametrize(
-    ("place", "old", "new", "sentence"),
+    ("relpath", "old", "new", "sentence"),
     [
         ("01-hello/exercise.toml", "minutes", "hours", "minutes: Field required"),
         ("01-hello/exercise.toml", 'goal = "Greet by name."', 'goal = "Greet"', "goal: String should match"),
@@ -49,8 +49,8 @@ def change(folder: Path, place: str, old: str, new: str) -> None:
         ("workshop.toml", '"01-hello"', '"1-hello"', "'1-hello' is not like 03-draw-the-seam"),
     ],
 )
-def test_a_mistake_in_a_manifest_is_named_with_file_and_key(own_course, place, old, new, sentence):
-    change(own_course, place, old, new)
+def test_a_mistake_in_a_manifest_is_named_with_file_and_key(own_course, relpath, old, new, sentence):
+    change(own_course, relpath, old, new)
     with pytest.raises(CourseError, match=re.escape(sentence)) as caught:
         Course(own_course)
     assert str(own_course) in str(caught.value)

@@ -100,7 +100,7 @@ def test_what_a_learner_edits_after_a_power_cut_is_kept_too(course_folder, cours
         with workspace.locked("status", said.append):
             pass
         if said:
-            assert "Finished what was interrupted: next to 02-bye" in said[0]
+            assert "Finished an interrupted change: next to 02-bye" in said[0]
         if contents(workspace)["monolith/greeting.py"] != MINE.encode():
             restored = int(said[0].rpartition(" ")[2])
             workspace.restore(restored, "monolith/greeting.py")

@@ -21,12 +21,12 @@ MINE = "def hello(name):\n    return 'hello ' + name  # mine\n"
 
 
 def contents(workspace: Workspace) -> dict[str, bytes]:
-    return {place: (workspace.root / place).read_bytes() for place in files.list_files(workspace.root)}
+    return {relpath: (workspace.root / relpath).read_bytes() for relpath in files.list_files(workspace.root)}
 
 
 def expected(workspace: Workspace, name: str, which: str) -> dict[str, bytes]:
     tree = workspace.course.state(workspace.course.step(name), which)
-    return {place: path.read_bytes() for place, path in tree.items()}
+    return {relpath: path.read_bytes() for relpath, path in tree.items()}
 
 
 def test_a_workspace_begins_with_the_first_exercise(workspace):
@@ -37,7 +37,7 @@ def test_a_workspace_begins_with_the_first_exercise(workspace):
 
 def test_a_folder_with_something_else_in_it_is_left_alone(course, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ExerciseError, match="is there and is no workspace"):
+    with pytest.raises(ExerciseError, match="exists and is no workspace"):
         Workspace(tmp_path, course).create()
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
@@ -175,7 +175,7 @@ def test_a_copy_whose_content_somebody_deleted_changes_nothing(workspace, edit):
     name = files.digest(MINE.encode())
     (workspace.data_dir / "objects" / name[:2] / name).unlink()
     edit("monolith/greeting.py", "newer")
-    with pytest.raises(ExerciseError, match="is no longer whole"):
+    with pytest.raises(ExerciseError, match="is not complete"):
         workspace.restore(number)
     assert (workspace.root / "monolith/greeting.py").read_text() == "newer"
 
@@ -214,9 +214,7 @@ def test_an_edited_state_file_is_one_sentence_and_can_be_repaired(workspace, edi
     workspace.state_file.path.write_text(text)
     with pytest.raises(BrokenState, match="exercises doctor --repair"):
         _ = workspace.step
-    assert (
-        health.repair(workspace) == "The state file was made again from its copy: the exercise is 01-hello."
-    )
+    assert health.repair(workspace) == "The state file was restored from its copy: the exercise is 01-hello."
     assert workspace.step.label == "01-hello"
     assert (workspace.root / "monolith/greeting.py").read_text() == MINE
     assert len(list(workspace.data_dir.glob("state.broken-*"))) == 1
@@ -226,9 +224,7 @@ def test_a_state_without_its_copy_is_repaired_from_the_newest_snapshot(workspace
     workspace.advance(anyway=True)
     workspace.state_file.path.write_text("{")
     workspace.state_file.copy.unlink()
-    assert (
-        health.repair(workspace) == "The state file was made again from snapshot 2: the exercise is 02-bye."
-    )
+    assert health.repair(workspace) == "The state file was restored from snapshot 2: the exercise is 02-bye."
 
 
 def test_a_state_that_names_no_exercise_is_repaired(workspace):
@@ -262,8 +258,8 @@ def test_a_deleted_workspace_is_one_sentence(course, tmp_path):
 def test_deleted_files_come_back_from_a_copy(workspace, edit):
     edit("monolith/greeting.py", MINE)
     number = workspace.save("mine").number
-    for place in list(files.list_files(workspace.root)):
-        (workspace.root / place).unlink()
+    for relpath in list(files.list_files(workspace.root)):
+        (workspace.root / relpath).unlink()
     workspace.restore(number)
     assert contents(workspace)["monolith/greeting.py"] == MINE.encode()
 
@@ -272,7 +268,7 @@ def test_two_commands_do_not_change_a_workspace_at_the_same_time(workspace, monk
     monkeypatch.setattr("exercises.workspaces.workspace.LOCK_SECONDS", 0.0)
     with (
         workspace.locked("check", print),
-        pytest.raises(ExerciseError, match=re.escape("Another exercises check is at work")),
+        pytest.raises(ExerciseError, match=re.escape("Another exercises check is running")),
         Workspace(workspace.root, workspace.course).locked("next", print),
     ):
         pass
@@ -280,14 +276,14 @@ def test_two_commands_do_not_change_a_workspace_at_the_same_time(workspace, monk
 
 @pytest.mark.parametrize("name", ["monolith/greeting.py", "./monolith/../monolith/greeting.py"])
 def test_a_file_goes_by_its_path_in_the_workspace(workspace, name):
-    assert workspace.place(name) == "monolith/greeting.py"
-    assert workspace.place(str(workspace.root / name)) == "monolith/greeting.py"
+    assert workspace.relpath(name) == "monolith/greeting.py"
+    assert workspace.relpath(str(workspace.root / name)) == "monolith/greeting.py"
 
 
 @pytest.mark.parametrize("name", ["../other", "/etc/passwd", ".exercises/state.json"])
 def test_a_file_outside_of_the_workspace_is_refused(workspace, name):
     with pytest.raises(ExerciseError, match="is not a file of"):
-        workspace.place(name)
+        workspace.relpath(name)
 
 
 def test_a_full_disk_loses_nothing_wherever_it_strikes(course, tmp_path, monkeypatch):
@@ -306,7 +302,7 @@ def test_a_full_disk_loses_nothing_wherever_it_strikes(course, tmp_path, monkeyp
         after = contents(workspace)
         assert workspace.step.label == "02-bye"
         assert after["monolith/greeting.py"] == MINE.encode()
-        assert {place for place in after if place.endswith(".draft")} == set()
+        assert {relpath for relpath in after if relpath.endswith(".draft")} == set()
         assert expected(workspace, "bye", "start").keys() <= after.keys()
         number += 1
     assert number > 10
