@@ -9,6 +9,8 @@ from functools import cache
 from statistics import median
 from typing import Any
 
+import psutil
+
 from exercises.checks.checking import Answer, Bench, Shop, check
 from exercises.checks.standin import Recommendations, scratch
 
@@ -25,6 +27,10 @@ STILL_ASKED = 30
 RECOVER_SECONDS = 8.0
 REST_SECONDS = 1.5
 """After this time a breaker that opened may have made its probe."""
+FIRST_COUNT, LAST_COUNT = 2.0, 8.0
+"""Seconds into a hang. By the first count a breaker has opened; by the last it has let some probes pass."""
+MAX_MORE_HANDLES = 2
+"""How many more handles there may be at the last count: a thread of the shop may open something on its first use."""
 
 
 @cache
@@ -120,6 +126,29 @@ def _(bench: Bench) -> None:
         look=REMOTE,
     )
     bench.note(f"{len(searches)} answers, typically {typical * 1000:.0f} ms")
+
+
+@check("nothing-stays-open", task="limit", shop=False)
+def _(bench: Bench) -> None:
+    """A question that was given up leaves nothing open: a long hang takes no more handles than a short one."""
+    shop = _shop(bench)
+    skus = _skus(bench, shop, 30)
+    with ThreadPoolExecutor(AT_A_TIME) as pool:  # first let each thread of the shop open what it needs
+        list(pool.map(lambda sku: shop.ask("GET", f"/products/{sku}"), skus))
+    _service().behave("hang")
+    started = time.monotonic()
+    first = _handles_after(FIRST_COUNT, started, shop, skus)
+    last = _handles_after(LAST_COUNT, started, shop, skus)
+    _service().behave("answer")
+    bench.expect(
+        last - first <= MAX_MORE_HANDLES,
+        did=f"let the service hang for {LAST_COUNT:g} s, looked at product pages and counted the shop's open handles",
+        expected=f"as many after {LAST_COUNT:g} s as after {FIRST_COUNT:g} s",
+        got=f"{first} after {FIRST_COUNT:g} s and {last} after {LAST_COUNT:g} s",
+        why="Each connection that stays open is a handle. A process has about a thousand; then it accepts no visitor.",
+        look=f"{REMOTE}: what ends a question and closes its connection when the time is up",
+    )
+    bench.note(f"{last} handles")
 
 
 @check("a-lost-call-is-repeated", task="repeat", shop=False)
@@ -218,6 +247,16 @@ def _(bench: Bench) -> None:
         look=f"{REMOTE}: half open, one probe at a time",
     )
     bench.note(f"after {time.monotonic() - started:.1f} s")
+
+
+def _handles_after(seconds: float, started: float, shop: Shop, skus: list[str]) -> int:
+    """The shop's open files and sockets so many seconds after `started`; until then pages are requested."""
+    number = 0
+    while time.monotonic() < started + seconds:
+        shop.try_ask("GET", f"/products/{skus[number % len(skus)]}", timeout=10)
+        number += 1
+        time.sleep(0.05)
+    return sum(psutil.Process(pid).num_fds() for pid in shop.pids("monolith"))
 
 
 def _doubt_if_busy(bench: Bench, measured: str) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlencode
+
+import requests
 
 from microservices.chassis.breaker import Breaker, RetryBudget
-from microservices.chassis.transport import ConnectionLost, DeadlineExceeded, Transport
+from microservices.chassis.deadline import DeadlineAdapter
 
 from .interface import RecommendationsUnavailable
 
@@ -18,7 +18,6 @@ PATIENCE_SECONDS = 0.25
 """For one question with all its attempts. A page has half a second."""
 ATTEMPTS = 2
 PAUSE_SECONDS = 0.02
-CONNECTIONS = 8
 GONE = frozenset({502, 503, 504})
 """The gateway's answers when no replica answered it."""
 
@@ -27,42 +26,49 @@ class RemoteRecommender:
     """Asks the recommendations service at `url`; `token` returns the token of the signed-in customer, or None."""
 
     def __init__(self, url: str, token: Callable[[], str | None]) -> None:
-        self._token = token
-        self._transport = Transport(url, CONNECTIONS)
+        self._url, self._token = url.rstrip("/"), token
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy between the shop's own processes
+        self._session.mount(self._url, DeadlineAdapter())
         self._breaker = Breaker("recommendations")
         self._budget = RetryBudget()
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
         """What goes well with `sku`; raises RecommendationsUnavailable when there is no proper answer."""
         token = self._token() if customer_id else None
+        url = f"{self._url}/api/products/{sku}/recommendations"
+        params = {"cart": ",".join(cart), "limit": str(limit)}
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        question = urlencode({"cart": ",".join(cart), "limit": limit})
         deadline = time.monotonic() + PATIENCE_SECONDS
         self._budget.earn()
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._ask(f"/api/products/{sku}/recommendations?{question}", headers, deadline)
-            except ConnectionLost as error:
+                return self._ask(url, params, headers, deadline)
+            except requests.ConnectionError as error:
                 if attempt == ATTEMPTS or not self._budget.spend():
                     raise _unavailable() from error
-            except (DeadlineExceeded, LookupError, TypeError, ValueError) as error:
+            except (requests.RequestException, LookupError, TypeError, ValueError) as error:
                 raise _unavailable() from error
             time.sleep(random.uniform(0, PAUSE_SECONDS))
         raise _unavailable()
 
-    def _ask(self, path: str, headers: dict[str, str], deadline: float) -> dict[str, Any]:
+    def _ask(
+        self, url: str, params: dict[str, str], headers: dict[str, str], deadline: float
+    ) -> dict[str, Any]:
         """One attempt, if the breaker admits it. Its outcome is reported to the breaker."""
         ticket = self._breaker.admit()
         if ticket is None:
             raise _unavailable()
         report = self._breaker.failed
         try:
-            answer = self._transport.send("GET", path, headers, None, deadline)
-            if answer.status in GONE:
-                raise ConnectionLost
-            if answer.status < 500:  # the service works, even when it refuses this request
+            left = deadline - time.monotonic()
+            answer = self._session.get(url, params=params, headers=headers, timeout=left)
+            if answer.status_code in GONE:
+                raise requests.ConnectionError
+            if answer.status_code < 500:  # the service works, even when it refuses this request
                 report = self._breaker.succeeded
-            return _understood(answer.status, answer.body)
+            answer.raise_for_status()
+            return _understood(answer.json())
         finally:
             report(ticket)
 
@@ -71,10 +77,7 @@ def _unavailable() -> RecommendationsUnavailable:
     return RecommendationsUnavailable("There are no recommendations just now.")
 
 
-def _understood(status: int, body: bytes) -> dict[str, Any]:
+def _understood(document: Any) -> dict[str, Any]:
     """The fields that the interface promises, and no others."""
-    if status != 200:
-        raise ValueError(f"the service answered {status}")
-    document = json.loads(body)
     items = [{"sku": str(item["sku"]), "score": float(item["score"])} for item in document["items"]]
     return {"sku": str(document["sku"]), "items": items}

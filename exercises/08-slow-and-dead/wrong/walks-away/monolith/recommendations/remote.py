@@ -1,0 +1,103 @@
+"""The recommender in another process: asked over HTTP, and given up before a visitor notices."""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import requests
+
+from microservices.chassis.breaker import Breaker, RetryBudget
+
+from .interface import RecommendationsUnavailable
+
+PATIENCE_SECONDS = 0.25
+"""For one question with all its attempts: pages have to be there in half a second."""
+ATTEMPTS = 2
+PAUSE_SECONDS = 0.02
+GONE = frozenset({502, 503, 504})
+"""What the gateway says when it found nobody to ask."""
+
+
+class RemoteRecommender:
+    """Asks the recommendations service at `url`; `token` gives the token of whoever is signed in."""
+
+    def __init__(self, url: str, token: Callable[[], str | None]) -> None:
+        self._url, self._token = url.rstrip("/"), token
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy between the shop's own processes
+        self._breaker = Breaker("recommendations")
+        self._budget = RetryBudget()
+
+    def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
+        """What goes well with `sku`; raises RecommendationsUnavailable for whatever is not an answer."""
+        token = self._token() if customer_id else None
+        url = f"{self._url}/api/products/{sku}/recommendations"
+        params = {"cart": ",".join(cart), "limit": str(limit)}
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        self._budget.earn()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._ask(url, params, headers, deadline)
+            except requests.ConnectionError as error:
+                if attempt == ATTEMPTS or not self._budget.spend():
+                    raise _unavailable() from error
+            except (requests.RequestException, LookupError, TypeError, ValueError) as error:
+                raise _unavailable() from error
+            time.sleep(random.uniform(0, PAUSE_SECONDS))
+        raise _unavailable()
+
+    def _ask(
+        self, url: str, params: dict[str, str], headers: dict[str, str], deadline: float
+    ) -> dict[str, Any]:
+        """One attempt, if the breaker lets it pass; the breaker learns what came of it."""
+        ticket = self._breaker.admit()
+        if ticket is None:
+            raise _unavailable()
+        report = self._breaker.failed
+        try:
+            answer = self._answer(url, params, headers, deadline)
+            if answer.status_code in GONE:
+                raise requests.ConnectionError
+            if answer.status_code < 500:  # it works, whatever it thinks of this question
+                report = self._breaker.succeeded
+            answer.raise_for_status()
+            return _understood(answer.json())
+        finally:
+            report(ticket)
+
+    def _answer(
+        self, url: str, params: dict[str, str], headers: dict[str, str], deadline: float
+    ) -> requests.Response:
+        """What a thread of its own finds out before the deadline."""
+        found: queue.Queue[requests.Response | requests.RequestException] = queue.Queue()
+
+        def ask() -> None:
+            try:
+                found.put(self._session.get(url, params=params, headers=headers))
+            except requests.RequestException as error:
+                found.put(error)
+
+        threading.Thread(target=ask, daemon=True).start()
+        try:
+            answer = found.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise requests.Timeout from None
+        if isinstance(answer, requests.RequestException):
+            raise answer
+        return answer
+
+
+def _unavailable() -> RecommendationsUnavailable:
+    return RecommendationsUnavailable("There are no recommendations just now.")
+
+
+def _understood(document: Any) -> dict[str, Any]:
+    """The answer with what the interface promises, and nothing else."""
+    items = [{"sku": str(item["sku"]), "score": float(item["score"])} for item in document["items"]]
+    return {"sku": str(document["sku"]), "items": items}
