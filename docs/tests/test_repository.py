@@ -1,4 +1,4 @@
-"""What stands around the code keeps its word: workflows, hooks, versions and the table of what runs when."""
+"""The files around the code are consistent: workflows, hooks, versions and the table of what runs when."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def workflow(path: Path) -> dict[Any, Any]:
 
 
 def make_targets() -> dict[str, list[str]]:
-    """Each target of the Makefile with those that it needs."""
+    """Each target of the Makefile with the targets that it needs."""
     found = re.findall(r"^([a-z]+):([a-z ]*?) *(?:##.*)?$", text("Makefile"), re.MULTILINE)
     return {name: needed.split() for name, needed in found}
 
 
 def commands(job: dict[str, Any]) -> list[str]:
-    """What the steps of a job run, each value of its matrix filled in."""
+    """The commands of a job's steps, for each value of its matrix."""
     matrix = job.get("strategy", {}).get("matrix", {})
     lines = [step["run"] for step in job["steps"] if "run" in step]
     for name, values in matrix.items():
@@ -42,7 +42,7 @@ def commands(job: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=[path.name for path in WORKFLOWS])
-def test_a_workflow_may_read_only_ends_in_time_and_calls_what_exists(path: Path) -> None:
+def test_a_workflow_has_read_rights_and_a_time_limit_and_calls_existing_targets(path: Path) -> None:
     flow = workflow(path)
     assert flow["permissions"] == {"contents": "read"}
     assert flow["concurrency"]
@@ -69,13 +69,13 @@ def test_the_hooks_call_the_parts_of_make_check() -> None:
     assert called == set(make_targets()["check"])
 
 
-def test_the_table_of_what_runs_when_is_what_runs() -> None:
+def test_the_table_of_what_runs_when_agrees_with_the_workflows() -> None:
     section = text("CONTRIBUTING.md").partition("## What runs when")[2].partition("\n## ")[0]
     rows = [
         [cell.strip() for cell in row.strip("|").split("|")] for row in section.splitlines() if "`make" in row
     ]
     table = [row for row in rows if len(row) == 5]
-    told = {
+    documented = {
         target: (bool(row[2]), bool(row[3]))
         for row in table
         for target in re.findall(r"`make ([a-z]+)`", row[0])
@@ -85,9 +85,9 @@ def test_the_table_of_what_runs_when_is_what_runs() -> None:
     }
     nightly = workflow(ROOT / ".github" / "workflows" / "nightly.yml")["jobs"]["long"]
     at_night = {command.removeprefix("make ") for command in commands(nightly)}
-    assert {target for target, (in_row, _) in told.items() if in_row} == in_ci
-    assert {target for target, (_, in_row) in told.items() if in_row} == at_night
-    assert set(told) <= set(make_targets())
+    assert {target for target, (in_row, _) in documented.items() if in_row} == in_ci
+    assert {target for target, (_, in_row) in documented.items() if in_row} == at_night
+    assert set(documented) <= set(make_targets())
 
 
 def test_the_dev_container_ends_with_make_install() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 
 from exercises.checks.checking import Bench, Shop, check
+from microservices.chaos.standin import HANG, LOSE, StandIn
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 -- published on purpose: the demo accounts' password
 APPROVED = "4242424242424242"
@@ -19,8 +21,18 @@ SERVICE = "recommendations"
 ROUTE = re.compile(
     r'^http_requests_total\{[^}]*route="/api/products/<sku>/recommendations"[^}]*\} (\S+)$', re.MULTILINE
 )
+BREAKS = {
+    "answers 500": (500, b"<h1>Oops</h1>", {"Content-Type": "text/html"}),
+    "answers 503": (503, {"type": "/problems/unavailable", "status": 503}),
+    "answers 401": (401, {"type": "/problems/not-authenticated"}),
+    "sends broken JSON": (200, b'{"items": [{"sku"'),
+    "sends other JSON": (200, {"nobody": "agreed on this"}),
+    "sends a list": (200, [1, None]),
+    "breaks off": LOSE,
+    "hangs": HANG,
+}
 CONTRACT = """
-import http.server, json, os, socket, threading, time
+import json, os, time
 
 given = json.loads(os.environ["CONTRACT"])
 from monolith.chassis.database import Database
@@ -38,40 +50,6 @@ def outcome(recommender, sku, cart, customer, limit):
         said = ["raised", f"{type(error).__name__}: {error}"]
     return [*said, time.monotonic() - started]
 
-class Failing(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        how = self.server.how
-        if how == "hangs":
-            time.sleep(given["hang"])
-        if how in ("hangs", "breaks off"):
-            return
-        status, kind, body = {
-            "answers 500": (500, "text/html", b"<h1>Oops</h1>"),
-            "answers 503": (503, "application/problem+json", b'{"type": "/problems/unavailable", "status": 503}'),
-            "answers 401": (401, "application/problem+json", b'{"type": "/problems/not-authenticated"}'),
-            "sends broken JSON": (200, "application/json", b'{"items": [{"sku"'),
-            "sends other JSON": (200, "application/json", b'{"nobody": "agreed on this"}'),
-            "sends a list": (200, "application/json", b"[1, null]"),
-        }[how]
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-def failing(how):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Failing)
-    server.daemon_threads, server.how = True, how
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_address[1]}"
-
-with socket.socket() as probe:
-    probe.bind(("127.0.0.1", 0))
-    nobody = f"http://127.0.0.1:{probe.getsockname()[1]}"
-
 local = LocalRecommender(Database(given["database"]))
 token = lambda: given["token"]
 remote = RemoteRecommender(given["url"], token)
@@ -79,10 +57,7 @@ said = {"local": [], "remote": [], "failing": {}}
 for question in given["questions"]:
     said["local"].append(outcome(local, *question))
     said["remote"].append(outcome(remote, *question))
-ways = ("answers 500", "answers 503", "answers 401", "sends broken JSON", "sends other JSON", "sends a list")
-ways += ("breaks off", "hangs")
-addresses = {"is not there": nobody} | {how: failing(how) for how in ways}
-for how, address in addresses.items():
+for how, address in given["failing"].items():
     said["failing"][how] = outcome(RemoteRecommender(address, token), *given["questions"][0])
 print(json.dumps(said))
 os._exit(0)
@@ -192,10 +167,15 @@ def _(bench: Bench) -> None:
         "database": f"sqlite:///{shop.database('monolith')}",
         "url": service.url,
         "token": _token(shop),
-        "hang": HANG_SECONDS,
         "questions": [[skus[0], [], None, 8], [skus[1], skus[2:4], None, 3], [skus[4], skus[:1], ada.id, 20]],
     }
-    ran = bench.python(CONTRACT, env={"CONTRACT": json.dumps(given)}, timeout=90)
+    with ExitStack() as stack:
+        with StandIn(lambda _: LOSE) as gone:
+            failing = {"is not there": gone.url}
+        for how, answer in BREAKS.items():
+            broken = StandIn(lambda _, answer=answer: answer, hang_seconds=HANG_SECONDS)
+            failing[how] = stack.enter_context(broken).url
+        ran = bench.python(CONTRACT, env={"CONTRACT": json.dumps(given | {"failing": failing})}, timeout=90)
     look = "monolith/recommendations/remote.py"
     bench.expect(
         ran.status == 0,

@@ -15,7 +15,7 @@ from typing import Any
 import requests
 
 from exercises.checks.checking import Answer, Bench, Shop, check
-from exercises.checks.standin import StandIn, scratch
+from exercises.checks.standin import Recommendations, scratch
 
 SWITCH, ROUTES = "monolith/recommendations/switch.py", "Caddyfile"
 SHARE, TOLERANCE, CLEARLY_WRONG = 10.0, 4.0, 8.0
@@ -31,8 +31,8 @@ ROUTE = re.compile(
 
 
 @cache
-def _service() -> StandIn:
-    return StandIn()
+def _service() -> Recommendations:
+    return Recommendations()
 
 
 def _set(percent: float) -> None:

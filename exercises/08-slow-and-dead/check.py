@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from exercises.checks.checking import Answer, Bench, Shop, check
-from exercises.checks.standin import StandIn, scratch
+from exercises.checks.standin import Recommendations, scratch
 
 REMOTE = "monolith/recommendations/remote.py"
 PAGE_LIMIT, OTHERS_LIMIT = 0.5, 0.5
@@ -28,8 +28,8 @@ REST_SECONDS = 1.5
 
 
 @cache
-def _service() -> StandIn:
-    return StandIn()
+def _service() -> Recommendations:
+    return Recommendations()
 
 
 def _shop(bench: Bench) -> Shop:

@@ -23,7 +23,7 @@ from exercises.checks.solo import Solo
 from exercises.checks.visitors import ADMIN, Person
 from exercises.errors import NotStarted
 from microservices.chaos.faultproxy import FaultProxy
-from microservices.chaos.standstill import standing_still
+from microservices.chaos.pause import paused_processes
 from microservices.launcher import Fleet, LauncherError, Phase, Replica
 from microservices.topology import Topology, WorkspaceError, load
 
@@ -232,7 +232,7 @@ class RunningShop:
     def paused(self, name: str) -> Iterator[None]:
         """Hung while the block runs: connections are accepted and never answered."""
         try:
-            with standing_still(self.pids(name)):
+            with paused_processes(self.pids(name)):
                 yield
         finally:
             if self.fleet:
@@ -340,7 +340,7 @@ class RunningShop:
         self._running = fleet
         fleet.start()
         for name, proxy in self._proxies.items():
-            proxy.upstream = fleet.internal_ports[topology.answering(name).name]
+            proxy.upstream = fleet.internal_ports[topology.resolve(name).name]
 
     def _proxy_addresses(self, topology: Topology) -> dict[str, dict[str, str]]:
         """For each service, settings that replace the addresses of the services it calls by those of proxies."""

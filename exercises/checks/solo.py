@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from microservices.launcher import LauncherError, NotStarted, Phase, Replica, RunFolder, state
-from microservices.launcher.environment import MARK, inherited
+from microservices.launcher.environment import FLEET_ID_VARIABLE, inherited
 from microservices.launcher.ports import Ports, require_free
 from microservices.launcher.process import Child, created, end_all
 
@@ -44,7 +44,7 @@ class Solo:
             **env,
             "SHOP_HOME": str(home.absolute()),
             "SHOP_DATABASE_URL": f"sqlite:///{database.absolute()}",
-            MARK: self._id,
+            FLEET_ID_VARIABLE: self._id,
         }
         self._port = port
         self._ready_seconds = ready_seconds
@@ -98,7 +98,7 @@ class Solo:
         if hasattr(self, "replica") and self.replica.child:
             end_all([self.replica.child], STOP_SECONDS)
         if hasattr(self, "_state"):
-            state.sweep(self._state)
+            state.end_leftovers(self._state)
             self._state.path.unlink(missing_ok=True)
         if self._ports:
             self._ports.release()
@@ -106,7 +106,7 @@ class Solo:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + self._ready_seconds
-        while not self.replica.answers_ready():
+        while not self.replica.is_ready():
             child = self.replica.child
             if child is None or child.exit_status() is not None:
                 raise NotStarted(
@@ -118,4 +118,4 @@ class Solo:
                 )
             time.sleep(0.02)
         self.replica.phase = Phase.READY
-        self.replica.served = True
+        self.replica.was_ready = True

@@ -9,7 +9,7 @@ import pytest
 from exercises.course.course import Course
 from exercises.tests import made_up
 from exercises.workspaces.workspace import Workspace
-from microservices.launcher.environment import MARK
+from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.launcher.ports import Ports
 
 
@@ -61,7 +61,7 @@ def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             env = process.environ()
         except (psutil.Error, OSError):
             continue
-        if MARK in env and env.get("SHOP_HOME", "").startswith(homes):
+        if FLEET_ID_VARIABLE in env and env.get("SHOP_HOME", "").startswith(homes):
             left.append(process.pid)
     assert left == []
 

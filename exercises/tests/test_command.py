@@ -24,7 +24,7 @@ from exercises.tests import made_up
 from exercises.tests.learner import in_this_process
 from exercises.tests.test_workspace import MINE
 from exercises.workspaces.workspace import Workspace
-from microservices.launcher.environment import MARK
+from microservices.launcher.environment import FLEET_ID_VARIABLE
 
 NARROW = 60
 SLOW = "import time\n\n\ndef hello(name):\n    time.sleep(60)\n"
@@ -382,7 +382,7 @@ def shops_of(root: Path) -> list[int]:
         try:
             env = process.environ()
             if (
-                MARK in env
+                FLEET_ID_VARIABLE in env
                 and env.get("SHOP_HOME", "").startswith(str(root))
                 and process.status() != "zombie"
             ):

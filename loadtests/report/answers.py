@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from loadtests.analysis.scaling import ENOUGH_SIZES, efficiency, fit
+from loadtests.analysis.scaling import MIN_SIZES, efficiency, fit
 from loadtests.analysis.stats import Interval
 from loadtests.experiments.claims import Chart
 from loadtests.experiments.experiment import Experiment
@@ -95,7 +95,7 @@ def _of_shop(name: str, chart: Chart, trials: Sequence[Mapping[str, Any]], seed:
     )
     if reached.value < GOOD:
         yield _bottleneck(most, [trial for trial in trials if _replicas(trial) == most])
-    if len(capacities) >= ENOUGH_SIZES:
+    if len(capacities) >= MIN_SIZES:
         found = fit(capacities, seed)
         peak = found.law.peak
         yield f"{name} by the Universal Scalability Law: {found}." + (

@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.text import Text
 
-from loadtests.analysis.change import Change, beyond_noise, change
-from loadtests.analysis.measure import PhaseResult
+from loadtests.analysis.change import Change, change, significant
+from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.results import per_repeat
 from loadtests.analysis.summaries import geometric_mean
 from loadtests.experiments.experiment import Experiment
@@ -71,14 +71,14 @@ class Row:
 def compare(before: Side, after: Side) -> list[Row]:
     """All numbers that both runs have, claims first within each experiment.
 
-    They are judged together (`beyond_noise`); UNKNOWN where a run has too few repeats.
+    They are judged together (`significant`); UNKNOWN where a run has too few repeats.
     """
     texts = {each.name: each for each in after.experiments}
     shared = [(each, texts[each.name]) for each in before.experiments if each.name in texts]
     rows = [row for one, other in shared for row in _rows(one, other, before, after)]
-    answers = beyond_noise([row.change.chance for row in rows])
+    answers = significant([row.change.p_value for row in rows])
     return [
-        replace(row, answer=UNKNOWN if row.change.chance is None else CHANGED if changed else NOISE)
+        replace(row, answer=UNKNOWN if row.change.p_value is None else CHANGED if changed else NOISE)
         for row, changed in zip(rows, answers, strict=True)
     ]
 
@@ -96,11 +96,11 @@ def doubts(before: Side, after: Side) -> list[str]:
     texts = {each.name: each for each in after.experiments}
     for each in before.experiments:
         if each.name not in texts:
-            found.append(f"{each.name} is only in the run before.")
+            found.append(f"{each.name} is only in the first run.")
         elif _rules(each) != _rules(texts[each.name]):
             found.append(f"The text of {each.name} differs: its numbers may mean something else.")
     names = {each.name for each in before.experiments}
-    return found + [f"{name} is only in the run after." for name in texts if name not in names]
+    return found + [f"{name} is only in the second run." for name in texts if name not in names]
 
 
 def terminal(before: Side, after: Side, *, everything: bool = False) -> Group:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from loadtests.analysis.measure import SHARES, bounded
+from loadtests.analysis.routes import SHARES, bounded
 from loadtests.experiments.experiment import Experiment
 from loadtests.rig.core_speed import MAX_SPEED_RATIO
 

@@ -40,7 +40,7 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the ledger as text. `missed` tells whether the bar was missed, for those who colour it."""
+    """One row of the ledger as text. `missed`: whether the bar was missed, for output that colours it."""
 
     side: str
     experiment: str

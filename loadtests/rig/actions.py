@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from loadtests.planning.phases import PlannedAction
 from loadtests.rig.phase_slices import PhaseSlices
 from loadtests.rig.shop import Shop, TargetError
-from microservices.chaos.standstill import standing_still
+from microservices.chaos.pause import paused_processes
 from microservices.launcher import LauncherError, Phase, Replica
 
 SLOW_SHARE = 0.1
@@ -114,7 +114,7 @@ class ActionRunner:
     def _hang(self, result: ActionResult, phase_ended: threading.Event) -> None:
         with (
             self._without_slices(result) as replicas,
-            standing_still([p for r in replicas for p in r.pids()]),
+            paused_processes([p for r in replicas for p in r.pids()]),
         ):
             phase_ended.wait()
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadtests.analysis.measure import PhaseResult
+from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import read_trials
 from loadtests.analysis.results import measure_all, results_of
 from loadtests.experiments.experiment import Experiment, parse

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
-from loadtests.analysis.measure import PhaseResult, measure
+from loadtests.analysis.measure import measure
+from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import read_trial
 from loadtests.analysis.results import is_valid
-from loadtests.analysis.searches import follow
+from loadtests.analysis.searches import next_probe
 from loadtests.experiments.experiment import Experiment
 from loadtests.planning.trials import Trial
 
@@ -65,7 +66,7 @@ class TrialQueue:
         if trial.rate is None:
             return
         experiment = _experiment(experiments, trial)
-        following = follow(experiment, trial, _probes(experiment, trial, folder))
+        following = next_probe(experiment, trial, _probes(experiment, trial, folder))
         if following is not None:
             self.append(replace(following, order=self.order + 1))
 
@@ -136,7 +137,7 @@ def _last_probe(
     experiment = _experiment(experiments, trial)
     probes = _probes(experiment, trial, folder)
     while any(map(_was_valid, ended.get(trial.name, ()))):
-        following = follow(experiment, trial, probes[: trial.probe])
+        following = next_probe(experiment, trial, probes[: trial.probe])
         if following is None:
             break
         trial = following

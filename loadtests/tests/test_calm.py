@@ -14,11 +14,11 @@ def machine(*windows: tuple[float, float]):
 
 
 @pytest.mark.parametrize(
-    ("window", "said"),
+    ("window", "reason"),
     [(CALM, ""), (STOLEN, "a hypervisor takes 30% of it"), (BUSY, "other programs use 60% of it")],
 )
-def test_a_disturbance_is_named(window, said):
-    assert disturbance(*window) == said
+def test_a_disturbance_is_named(window, reason):
+    assert disturbance(*window) == reason
 
 
 def test_the_wait_ends_when_the_machine_is_calm():

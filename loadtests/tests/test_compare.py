@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from loadtests.analysis.change import beyond_noise, change
+from loadtests.analysis.change import change, significant
 from loadtests.analysis.results import measure_all, results_of
 from loadtests.experiments.experiment import parse
 from loadtests.report import compare
@@ -70,7 +70,7 @@ def test_twenty_numbers_without_a_change_are_all_noise_nineteen_times_in_twenty(
     alarms = 0
     for _ in range(TRIES):
         runs = [[[math.exp(rng.gauss(0, 0.1)) for _ in range(5)] for _ in range(20)] for _ in range(2)]
-        alarms += any(beyond_noise([change(one, other).chance for one, other in zip(*runs, strict=True)]))
+        alarms += any(significant([change(one, other).p_value for one, other in zip(*runs, strict=True)]))
     # Three standard errors of 200 tries are 4.6 %.
     assert alarms / TRIES <= 0.096
 
@@ -94,12 +94,12 @@ def test_the_interval_of_a_change_holds_the_truth_about_nineteen_times_in_twenty
 def test_swapping_before_and_after_inverts_the_change(before: list[float], after: list[float]) -> None:
     there, back = change(before, after), change(after, before)
     assert there.ratio.value == pytest.approx(1 / back.ratio.value)
-    assert there.chance == pytest.approx(back.chance)
+    assert there.p_value == pytest.approx(back.p_value)
 
 
 @given(chances)
-def test_a_smaller_chance_is_never_noise_where_a_larger_one_is_a_change(found: list[float | None]) -> None:
-    called = beyond_noise(found)
+def test_a_smaller_chance_is_never_noise_where_a_larger_one_is_not(found: list[float | None]) -> None:
+    called = significant(found)
     assert len(called) == len(found)
     kept = [chance for chance, changed in zip(found, called, strict=True) if changed and chance is not None]
     left = [
@@ -123,8 +123,8 @@ def test_other_differences_are_doubts() -> None:
 
 def test_an_experiment_in_only_one_run_is_named_and_not_compared() -> None:
     empty = replace(side(2), experiments=(), results={**side(2).results, "experiments": []})
-    assert compare.doubts(side(1), empty) == ["toy is only in the run before."]
-    assert compare.doubts(empty, side(1)) == ["toy is only in the run after."]
+    assert compare.doubts(side(1), empty) == ["toy is only in the first run."]
+    assert compare.doubts(empty, side(1)) == ["toy is only in the second run."]
     assert compare.compare(side(1), empty) == []
     assert "None of 0 numbers changed" in shown(side(1), empty)
 

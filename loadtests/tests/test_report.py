@@ -114,13 +114,13 @@ def test_doubts_of_the_run_come_before_those_of_the_experiment(results: dict[str
     assert found[-1] == "All of this is made up."
 
 
-@pytest.mark.parametrize(("fastest", "said"), [(40.0, True), (22.0, False)])
-def test_cores_of_different_speed_are_a_doubt(results: dict[str, Any], fastest: float, said: bool) -> None:
+@pytest.mark.parametrize(("fastest", "doubted"), [(40.0, True), (22.0, False)])
+def test_cores_of_different_speed_are_a_doubt(results: dict[str, Any], fastest: float, doubted: bool) -> None:
     measured = results["experiments"][0]
     trials = [{**trial, "core_speed": 20.0} for trial in measured["trials"]]
     trials[0]["core_speed"] = fastest
     found = doubts(toy(), {**measured, "trials": trials}, NOTES)
-    assert any(each.startswith("A core was 2.0 times as fast") for each in found) is said
+    assert any(each.startswith("A core was 2.0 times as fast") for each in found) is doubted
 
 
 @pytest.mark.parametrize("chart", toy().charts, ids=lambda chart: chart.kind)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from loadtests import cli
+from loadtests import cli, console
 from loadtests.analysis.raw import read_trials
 from loadtests.analysis.records import COLUMNS
 from loadtests.experiments.experiment import Experiment, load, names
@@ -393,20 +393,22 @@ def test_a_mistake_of_the_user_gives_one_sentence_and_exit_status_1(
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 1
-    said = capsys.readouterr().err
-    assert said.startswith('There is no experiment "taxes"')
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith('There is no experiment "taxes"')
+    assert message.count("\n") == 1
 
 
 def test_the_users_number_of_repeats_replaces_the_experiments(tmp_path: Path) -> None:
-    changed: list[Experiment] = cli._repeated([toy()], 1)
+    changed: list[Experiment] = cli._with_repeats([toy()], 1)
     assert [each.repeats for each in changed] == [1]
-    assert cli._repeated([toy()], None) == [toy()]
+    assert cli._with_repeats([toy()], None) == [toy()]
 
 
 def test_all_means_every_experiment_of_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: list[str] = []
-    monkeypatch.setattr(cli, "_run", lambda these, options: chosen.extend(each.name for each in these))
+    monkeypatch.setattr(
+        console, "start_run", lambda these, options: chosen.extend(each.name for each in these)
+    )
     answer = CliRunner().invoke(cli.cli, ["run", "all"])
     assert answer.exit_code == 0, answer.output
     assert chosen == names()

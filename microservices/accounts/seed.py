@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ..chassis.seeding import Tables, rows, seed
+from ..seeding import Tables, rows, seed
 from .models import Base, Customer
 
 

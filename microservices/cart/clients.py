@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..chassis.client import require_keys, upstream
+from .answers import Product, Products
 
-PRODUCTS = require_keys(each=("sku", "name", "price_cents"))
+PRODUCTS = require_keys(Products)
 
 
-def products(skus: Iterable[str]) -> dict[str, dict[str, Any]]:
+def products(skus: Iterable[str]) -> dict[str, Product]:
     """The products with these SKUs, by SKU; unknown ones are missing. One call, however many."""
     wanted = ",".join(sorted(skus))
     if not wanted:
         return {}
-    found: dict[str, dict[str, Any]] = upstream("catalog").get("/api/products", {"sku": wanted}, read=_by_sku)
-    return found
+    return upstream("catalog").get("/api/products", {"sku": wanted}, read=_by_sku)
 
 
-def _by_sku(answer: Any) -> dict[str, dict[str, Any]]:
+def _by_sku(answer: Any) -> dict[str, Product]:
     return {product["sku"]: product for product in PRODUCTS(answer)["items"]}

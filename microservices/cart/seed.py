@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ..chassis.seeding import Tables, seed
+from ..seeding import Tables, seed
 from .models import Base
 
 

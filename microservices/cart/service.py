@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select
 from ..chassis.database import Upsert, reading, writing
 from ..chassis.errors import Problem
 from . import clients
+from .answers import Product
 from .models import CartLine
 from .skus import is_sku
 
@@ -106,7 +107,7 @@ def _set(db: Connection, customer_id: str, sku: str, quantity: int) -> None:
     SET.execute(db, {"customer_id": customer_id, "sku": sku, "quantity": quantity})
 
 
-def _priced(quantities: Mapping[str, int], products: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _priced(quantities: Mapping[str, int], products: Mapping[str, Product]) -> dict[str, Any]:
     return _as_dict(
         (sku, products[sku]["name"], products[sku]["price_cents"], quantity)
         for sku, quantity in quantities.items()

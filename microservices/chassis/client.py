@@ -14,13 +14,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_type_hints, is_typeddict
 
+import requests
 from flask import current_app
+from requests.adapters import BaseAdapter
 
 from . import context
 from .breaker import Breaker, RetryBudget
+from .deadline import DeadlineAdapter, timed_out_connections_kept_open
 from .errors import (
     BadUpstream,
     Problem,
@@ -31,22 +33,23 @@ from .errors import (
 )
 from .observability import Metrics
 from .tokens import ServiceTokens
-from .transport import (
-    Answer,
-    ConnectionLost,
-    DeadlineExceeded,
-    SupportsSend,
-    Transport,
-    close_timed_out_sockets,
-)
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+Members: TypeAlias = Mapping[str, Any] | None
+Read: TypeAlias = Callable[[Any], T]
+"""Makes of the JSON of an answer what the caller wants; where it raises, something else was agreed."""
 
 MAX_ATTEMPTS = 3
 PAUSE_SECONDS = 0.05
 BLAME_AFTER_SHARE = 0.4
 """A timeout counts against the service only after this share of it. Below 0.5, because a first attempt gets half."""
-HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
+
+
+def as_it_is(document: Any) -> Any:
+    """A `read` that relies on nothing."""
+    return document
 
 
 class BreakerOpen(UpstreamUnavailable):
@@ -54,21 +57,17 @@ class BreakerOpen(UpstreamUnavailable):
 
 
 @dataclass(slots=True)
-class Call:
+class Call(Generic[T]):
     """One call, the same for every attempt."""
 
-    method: str
-    path: str
-    body: bytes | None
-    headers: dict[str, str]
+    request: requests.PreparedRequest
     raises: Sequence[type[Problem]]
     repeatable: bool
     deadline: float
     """On the clock of time.monotonic()."""
     blame_after: float
     """Seconds: a timeout after less time is not counted against the service."""
-    read: Callable[[Any], Any]
-    """Makes of the document what the caller wants; what it stumbles over was not agreed upon."""
+    read: Read[T]
     second_chance: bool
     """Whether the first attempt gets only half of the time, so that another replica can be asked in the rest."""
     attempts: int = 0
@@ -83,12 +82,13 @@ class Call:
 
 
 class Upstream:
-    """Another service, as this one sees it."""
+    """Another service, as this one sees it: at `url`, reached by a Session with `adapter` mounted on it."""
 
     def __init__(
         self,
         name: str,
-        transport: SupportsSend,
+        url: str,
+        adapter: BaseAdapter,
         *,
         timeout: float,
         tokens: ServiceTokens,
@@ -96,47 +96,51 @@ class Upstream:
     ) -> None:
         self.name, self.timeout = name, timeout
         self.breaker, self.budget = Breaker(name), RetryBudget()
-        self._transport, self._tokens, self._metrics = transport, tokens, metrics
+        self._url, self._tokens, self._metrics = url, tokens, metrics
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy stands between services
+        self._session.mount(url, adapter)
 
-    def get(self, path: str, params: Mapping[str, object] | None = None, **options: Any) -> Any:
+    def get(self, path: str, params: Members = None, *, read: Read[T] = as_it_is, **options: Any) -> T:
         """Ask for something; see `call` for the options."""
-        return self.call("GET", f"{path}?{urlencode(params)}" if params else path, **options)
+        return self.call("GET", path, params=params, read=read, **options)
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None, **options: Any) -> Any:
+    def post(self, path: str, body: Members = None, *, read: Read[T] = as_it_is, **options: Any) -> T:
         """Have something done; say `idempotent=True` when doing it twice is the same as once."""
-        return self.call("POST", path, body, **options)
+        return self.call("POST", path, body, read=read, **options)
 
     def call(
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None = None,
+        body: Members = None,
         *,
+        params: Members = None,
+        headers: Mapping[str, str] | None = None,
         raises: Sequence[type[Problem]] = (),
         idempotent: bool | None = None,
         timeout: float | None = None,
-        headers: Mapping[str, str] | None = None,
-        read: Callable[[Any], Any] = lambda document: document,
-    ) -> Any:
-        """The JSON that the other service answers, None when it answers without a body.
+        read: Read[T] = as_it_is,
+    ) -> T:
+        """What `read` makes of the JSON that the other service answers, or of None when it answers without a body.
 
         Raises one of `raises` when the service refuses with its slug, UpstreamError for everything else.
         `idempotent` is what allows repeats (default: every method but POST). `timeout` in seconds is for the
-        whole call with all its attempts; a nearer deadline of the request that we serve wins. `read` is given the
-        JSON and makes of it what is returned; where it raises, the service answered something else than agreed.
+        whole call with all its attempts; a nearer deadline of the request that we serve wins. Where `read` raises,
+        the service answered something else than agreed; see `require_keys` for one.
 
         A GET without a `timeout` of its own is asked again when half of the time is over: the replica that it went
-        to may stand still, and the next one answers. Whoever sets a timeout has something else to show.
+        to may stand still, and the next one answers. A caller that sets a timeout has something else to show.
         """
         here = context.current()
         second_chance = method == "GET" and timeout is None
         timeout = timeout or self.timeout
         deadline = time.monotonic() + timeout
+        headers = self._headers(path, here, headers)
+        # Prepared without the Session: its cookies must not go from one customer's call into another's.
+        request = requests.Request(method, self._url + path, headers, json=body, params=params).prepare()
         call = Call(
-            method,
-            path,
-            None if body is None else json.dumps(body).encode(),
-            self._headers(path, here, headers),
+            request,
             raises,
             method != "POST" if idempotent is None else idempotent,
             deadline if here is None else min(deadline, here.deadline),
@@ -144,7 +148,12 @@ class Upstream:
             read,
             second_chance,
         )
-        return self._observed(call)
+        with timed_out_connections_kept_open():
+            return self._observed(call)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
 
     def _headers(
         self, path: str, here: context.Context | None, extra: Mapping[str, str] | None
@@ -160,7 +169,7 @@ class Upstream:
             headers.update(extra)
         return headers
 
-    def _observed(self, call: Call) -> Any:
+    def _observed(self, call: Call[T]) -> T:
         """Make the call; leave a count, and a line in the log when it did not work out."""
         started, outcome = time.perf_counter(), "ok"
         try:
@@ -174,14 +183,13 @@ class Upstream:
             outcome = problem.slug
             if isinstance(problem, UpstreamError):
                 ms = round((time.perf_counter() - started) * 1000)
-                where = f"{self.name} {call.method} {call.path}"
+                where = f"{self.name} {call.request.method} {call.request.path_url}"
                 log.warning("%s: %s (%d ms, %d attempts)", where, problem, ms, call.attempts)
             raise
         finally:
-            close_timed_out_sockets()
             self._metrics.called(self.name, outcome, call.attempts)
 
-    def _repeated(self, call: Call) -> Any:
+    def _repeated(self, call: Call[T]) -> T:
         """Attempt the call, again after failures that may pass, as long as time and budget last."""
         self.budget.earn()
         while True:
@@ -196,7 +204,7 @@ class Upstream:
                     raise
             time.sleep(pause)
 
-    def _admitted(self, call: Call) -> Any:
+    def _admitted(self, call: Call[T]) -> T:
         """One attempt, if time is left and the breaker lets it pass; the breaker learns what came of it."""
         left = call.left()
         if left <= 0:
@@ -222,22 +230,23 @@ class Upstream:
             report(ticket)
         return answer
 
-    def _attempt(self, call: Call) -> Any:
+    def _attempt(self, call: Call[T]) -> T:
         timeout = call.attempt_timeout()
         call.attempts += 1
-        call.headers[context.DEADLINE_HEADER] = str(int(timeout * 1000))
-        deadline = time.monotonic() + timeout
+        call.request.headers[context.DEADLINE_HEADER] = str(int(timeout * 1000))
         try:
-            answer = self._transport.send(call.method, call.path, call.headers, call.body, deadline)
-        except DeadlineExceeded as error:
+            # Session.request() would prepare the request for each attempt and look for cookies and an environment
+            # besides: 0.28 ms of CPU for a call instead of 0.23. Calling the adapter would save another 0.01.
+            response = self._session.send(call.request, timeout=timeout, allow_redirects=False)
+        except requests.ReadTimeout as error:
             late = UpstreamTimeout(f"The {self.name} service did not answer in time.")
             late.passing = call.second_chance and call.attempts == 1
             raise late from error
-        except ConnectionLost as error:
+        except requests.RequestException as error:
             lost = UpstreamUnavailable(f"The {self.name} service cannot be reached just now.")
             lost.passing = True
             raise lost from error
-        document = parse_response(self.name, answer, call.raises)
+        document = parse_response(self.name, response, call.raises)
         try:
             return call.read(document)
         except (AttributeError, LookupError, TypeError, ValueError):
@@ -246,31 +255,44 @@ class Upstream:
             ) from None
 
 
-def require_keys(*members: str, each: Sequence[str] = ()) -> Callable[[Any], Any]:
-    """A `read` that takes a document as it is, if it has these members, and each of its items has those of `each`."""
-    whole = itemgetter("items", *members) if each else itemgetter(*members)
-    item = itemgetter(*each) if each else None
+def require_keys(shape: type[T]) -> Read[T]:
+    """A `read` that takes a document as it is, if it has all keys of the TypedDict `shape`.
 
-    def read(document: Any) -> Any:
-        whole(document)
-        if item is not None:
-            for one in document["items"]:
-                item(one)
-        return document
+    The items of a list of TypedDicts need theirs. Further keys do not matter, and types are not looked at.
+    """
+    hints = get_type_hints(shape)
+    keys = itemgetter(*hints)
+    lists = [
+        (name, require_keys(item))
+        for name, hint in hints.items()
+        for item in get_args(hint)
+        if is_typeddict(item)
+    ]
+
+    def read(document: Any) -> T:
+        keys(document)
+        for name, read_item in lists:
+            for item in document[name]:
+                read_item(item)
+        found: T = document
+        return found
 
     return read
 
 
-def parse_response(name: str, answer: Answer, raises: Sequence[type[Problem]]) -> Any:
+def parse_response(name: str, response: requests.Response, raises: Sequence[type[Problem]]) -> Any:
     """The meaning of an answer: a value to return or a problem to raise."""
     document: Any = None
-    if answer.body and answer.content_type.startswith(("application/json", "application/problem+json")):
+    content_type, status = response.headers.get("Content-Type", ""), response.status_code
+    if response.content and content_type.startswith(("application/json", "application/problem+json")):
         try:
-            document = json.loads(answer.body)
+            document = json.loads(
+                response.content
+            )  # response.json() would put U+FFFD where bytes are no UTF-8
         except (ValueError, RecursionError):
             raise BadUpstream(f"The {name} service answered with broken JSON.") from None
-    if 200 <= answer.status < 300:
-        if answer.body and document is None:
+    if 200 <= status < 300:
+        if response.content and document is None:
             raise BadUpstream(f"The {name} service answered with something that is not JSON.")
         return document
     if isinstance(document, dict):
@@ -278,7 +300,7 @@ def parse_response(name: str, answer: Answer, raises: Sequence[type[Problem]]) -
         for problem in raises:
             if problem.slug == slug:
                 raise problem.from_dict(document)
-    raise _failure(name, answer.status, from_a_proxy=document is None)
+    raise _failure(name, status, from_a_proxy=document is None)
 
 
 def _failure(name: str, status: int, *, from_a_proxy: bool) -> UpstreamError:
@@ -304,7 +326,8 @@ def upstream(name: str) -> Upstream:
         config = current_app.extensions["config"]
         made = Upstream(
             name,
-            Transport(config.urls[name], config.threads),
+            config.urls[name],
+            DeadlineAdapter(pool_connections=1, pool_maxsize=config.threads),
             timeout=config.timeout,
             tokens=current_app.extensions["service_tokens"],
             metrics=current_app.extensions["metrics"],

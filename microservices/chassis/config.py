@@ -108,8 +108,11 @@ def _urls(env: Mapping[str, str]) -> dict[str, str]:
     urls = {}
     for name, value in env.items():
         if name.startswith("SHOP_") and name.endswith("_URL") and name != "SHOP_DATABASE_URL":
-            if not value.startswith(("http://", "https://")):
-                raise ConfigError(f"{name} is {value!r}; set it to an address such as http://127.0.0.1:8001.")
+            if not value.startswith("http://"):
+                raise ConfigError(
+                    f"{name} is {value!r}; services call each other without TLS: "
+                    "set it to an http:// address such as http://127.0.0.1:8001."
+                )
             urls[name.removeprefix("SHOP_").removesuffix("_URL").lower()] = value.rstrip("/")
     return urls
 

@@ -7,17 +7,30 @@ of the effect. So an event is neither lost nor counted twice, whoever crashes wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import JSON, Connection, String, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .client import upstream
+from .client import require_keys, upstream
 from .database import Upsert, reading, writing
 
 FEED_PATH = "/internal/events"
 MAX_EVENTS = 500
 OUTBOX_LOCK = 7_301_002
+
+
+class Event(TypedDict):
+    position: int
+    type: str
+    data: dict[str, Any]
+
+
+class Feed(TypedDict):
+    events: list[Event]
+
+
+FEED = require_keys(Feed)
 
 
 class OutboxMixin:
@@ -48,7 +61,7 @@ def publish(db: Connection, outbox: type[Any], kind: str, data: dict[str, Any]) 
     db.execute(insert(outbox), {"type": kind, "data": data})
 
 
-def feed(db: Connection, outbox: type[Any], after: int, limit: int) -> dict[str, Any]:
+def feed(db: Connection, outbox: type[Any], after: int, limit: int) -> Feed:
     """The events that follow the position `after`, in order, at most `limit` of them."""
     columns = select(outbox.position, outbox.type, outbox.data)
     rows = db.execute(columns.where(outbox.position > after).order_by(outbox.position).limit(limit))
@@ -73,14 +86,14 @@ class FeedReader:
         with reading() as db:
             found = select(self._bookmark.position).where(self._bookmark.feed == self.source)
             after = db.execute(found).scalar() or 0
-        answer = upstream(self.source).get(FEED_PATH, {"after": after, "limit": self._limit})
-        events = answer["events"]
+        wanted = {"after": after, "limit": self._limit}
+        events = upstream(self.source).get(FEED_PATH, wanted, read=FEED)["events"]
         if events:
             with writing() as db:
                 self.apply(db, events)
         return len(events) >= self._limit
 
-    def apply(self, db: Connection, events: list[dict[str, Any]]) -> None:
+    def apply(self, db: Connection, events: list[Event]) -> None:
         """Apply the events beyond the bookmark and move it; another replica may have been here meanwhile."""
         mine = self._bookmark.feed == self.source
         found = select(self._bookmark.position).where(mine).with_for_update()

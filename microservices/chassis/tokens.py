@@ -168,16 +168,3 @@ class ServiceTokens:
         if claims["exp"] - claims["iat"] > SERVICE_TOKEN_SECONDS:
             raise NotAuthenticated("The service token is good for too long.")
         return caller, claims["exp"]
-
-
-def new_key_pair() -> tuple[str, str]:
-    """A new Ed25519 key as SHOP_SERVICE_KEY and SHOP_TRUSTED_KEYS take it: private and public, in base64."""
-    import base64
-
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    key = Ed25519PrivateKey.generate()
-    return (
-        base64.b64encode(key.private_bytes_raw()).decode(),
-        base64.b64encode(key.public_key().public_bytes_raw()).decode(),
-    )

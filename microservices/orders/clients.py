@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..chassis.client import require_keys, upstream
+from ..chassis.client import Read, require_keys, upstream
 from ..chassis.errors import Problem
+from .answers import CartLines, Effect, Product, Products
 
 CALLS = ("cart", "catalog", "inventory", "payments")
 
-PRODUCTS = require_keys(each=("sku", "name", "category", "price_cents"))
+PRODUCTS = require_keys(Products)
+CART_LINES = require_keys(CartLines)
+EFFECT = require_keys(Effect)
 
 
 class OutOfStock(Problem):
@@ -27,18 +30,15 @@ class PaymentTimedOut(Problem):
 
 def cart_lines(customer_id: str) -> dict[str, int]:
     """How many of which product the customer has in the cart."""
-    lines: dict[str, int] = upstream("cart").get(
+    return upstream("cart").get(
         f"/internal/carts/{customer_id}",
-        read=lambda answer: {item["sku"]: item["quantity"] for item in answer["items"]},
+        read=lambda answer: {line["sku"]: line["quantity"] for line in CART_LINES(answer)["items"]},
     )
-    return lines
 
 
-def products(skus: Iterable[str]) -> list[dict[str, Any]]:
+def products(skus: Iterable[str]) -> list[Product]:
     """The products with these SKUs, at today's prices."""
-    found = upstream("catalog").get("/api/products", {"sku": ",".join(skus)}, read=PRODUCTS)
-    items: list[dict[str, Any]] = found["items"]
-    return items
+    return upstream("catalog").get("/api/products", {"sku": ",".join(skus)}, read=PRODUCTS)["items"]
 
 
 def reserve(order_id: str, wanted: Mapping[str, int]) -> None:
@@ -81,12 +81,14 @@ def empty_cart(customer_id: str, ordered: Mapping[str, int]) -> None:
     upstream("cart").post(f"/internal/carts/{customer_id}/checked-out", body, idempotent=True)
 
 
-def _done(order_id: str, *statuses: str) -> Callable[[Any], None]:
-    """A `read` that believes an effect only when it is said of this order: some 200 is no money in the till."""
+def _done(order_id: str, *statuses: str) -> Read[Effect]:
+    """A `read` that accepts a 200 only if it names this order and one of these statuses."""
 
-    def read(answer: Any) -> None:
-        if answer["order_id"] != order_id or answer["status"] not in statuses:
+    def read(answer: Any) -> Effect:
+        effect = EFFECT(answer)
+        if effect["order_id"] != order_id or effect["status"] not in statuses:
             raise ValueError(answer)
+        return effect
 
     return read
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from ..chassis.auth import require_customer, require_service
 from ..chassis.database import reading
 from ..chassis.errors import Problem
-from ..chassis.events import FEED_PATH, MAX_EVENTS, feed
+from ..chassis.events import FEED_PATH, MAX_EVENTS, Feed, feed
 from ..chassis.validation import Body, body, query_number
 from . import service
 from .checkout import Answer, checkout
@@ -67,7 +67,7 @@ def show(order_id: str) -> dict[str, Any]:
 
 
 @api.get(FEED_PATH)
-def events() -> dict[str, Any]:
+def events() -> Feed:
     """Tell what was ordered since a position."""
     require_service("recommendations")
     after, limit = (

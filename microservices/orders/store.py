@@ -18,6 +18,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from ..chassis.database import reading, writing
 from ..chassis.errors import Problem
 from ..chassis.events import publish
+from .answers import Product
 from .models import Order, OrderLine, Outbox, Status, Step
 from .service import as_dict, line_as_dict
 
@@ -115,7 +116,7 @@ class PricedOrder:
         return as_dict(self.id, status, self.total_cents, self.created_at, lines)
 
 
-def priced_order(customer_id: str, wanted: dict[str, int], products: Sequence[dict[str, Any]]) -> PricedOrder:
+def priced_order(customer_id: str, wanted: dict[str, int], products: Sequence[Product]) -> PricedOrder:
     """An order of these products at their present prices."""
     lines = [
         {

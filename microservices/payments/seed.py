@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..chassis.seeding import Tables, rows, seed
+from ..seeding import Tables, rows, seed
 from .models import Base, Payment, Status
 
 

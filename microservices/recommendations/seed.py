@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..chassis.seeding import Tables, rows, seed
+from ..seeding import Tables, rows, seed
 from .learning import Bought, count
 from .models import Base, CoPurchase, Popularity, Purchase
 

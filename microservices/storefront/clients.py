@@ -7,12 +7,12 @@ has no rights of its own. Every call takes `timeout` in seconds, for parts that 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
-from urllib.parse import urlencode
+from typing import Any, ClassVar, TypeVar
 
-from ..chassis.client import require_keys, upstream
+from ..chassis.client import Read, as_it_is, require_keys, upstream
 from ..chassis.client_address import CLIENT_ADDRESS
 from ..chassis.errors import InvalidRequest, NotAuthenticated, Problem, UpstreamError
+from . import answers
 from .problems import (
     CartEmpty,
     CartFull,
@@ -33,15 +33,19 @@ CALLS = ("accounts", "catalog", "recommendations", "cart", "inventory", "orders"
 PATIENCE = 0.5
 """Seconds that a page waits for a part it can do without: four of these fit into the 2 s of a request."""
 
-PRODUCT = ("sku", "name", "category", "price_cents")
-PRODUCTS = require_keys(each=PRODUCT)
-ORDER = require_keys(
-    "id", "status", "total_cents", "created_at", each=("sku", "name", "quantity", "line_total_cents")
-)
-"""What the pages rely on: an answer without it is the other service's failure, not one of the page's."""
+T = TypeVar("T")
+TOKEN = require_keys(answers.Token)
+CATEGORIES = require_keys(answers.Categories)
+PRODUCTS = require_keys(answers.Products)
+RECOMMENDATIONS = require_keys(answers.Recommendations)
+CART = require_keys(answers.Cart)
+AVAILABILITY = require_keys(answers.Availability)
+PLACED_ORDER = require_keys(answers.PlacedOrder)
+ORDER = require_keys(answers.Order)
+ORDERS = require_keys(answers.Orders)
 
 
-def attempt(call: Callable[..., Any], *arguments: Any) -> Any:
+def attempt(call: Callable[..., T], *arguments: Any) -> T | None:
     """What the call gives, or None when its service is slow or away: the page does without that part."""
     try:
         return call(*arguments, timeout=PATIENCE)
@@ -63,14 +67,17 @@ class Client:
         token: str | None = None,
         raises: Sequence[type[Problem]] = (),
         headers: dict[str, str] | None = None,
+        read: Read[T] = as_it_is,
         **options: Any,
-    ) -> Any:
+    ) -> T:
         """The service's answer, on behalf of the customer whose token it is."""
         headers = headers or {}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
             raises = (NotAuthenticated, *raises)
-        return upstream(self.name).call(method, path, body, raises=raises, headers=headers, **options)
+        return upstream(self.name).call(
+            method, path, body, raises=raises, headers=headers, read=read, **options
+        )
 
 
 class Accounts(Client):
@@ -78,19 +85,18 @@ class Accounts(Client):
 
     name = "accounts"
 
-    def register(self, email: str, password: str, name: str, **options: Any) -> Any:
+    def register(self, email: str, password: str, name: str, **options: Any) -> None:
         """Add a customer; raises EmailTaken."""
         new = {"email": email, "password": password, "name": name}
-        return self.call("POST", "/api/customers", new, raises=(EmailTaken, InvalidRequest), **options)
+        self.call("POST", "/api/customers", new, raises=(EmailTaken, InvalidRequest), **options)
 
-    def sign_in(self, email: str, password: str, address: str | None, **options: Any) -> Any:
+    def sign_in(self, email: str, password: str, address: str | None, **options: Any) -> answers.Token:
         """A token for the customer, who is at this address; raises WrongCredentials or TooManyAttempts."""
         given = {"email": email, "password": password}
         refusals = (WrongCredentials, TooManyAttempts, InvalidRequest)
         headers = {CLIENT_ADDRESS: address or ""}
-        read = require_keys("token", "expires_in")
         return self.call(
-            "POST", "/api/sessions", given, raises=refusals, headers=headers, read=read, **options
+            "POST", "/api/sessions", given, raises=refusals, headers=headers, read=TOKEN, **options
         )
 
 
@@ -99,22 +105,20 @@ class Catalog(Client):
 
     name = "catalog"
 
-    def categories(self, **options: Any) -> Any:
+    def categories(self, **options: Any) -> answers.Categories:
         """Every category."""
-        read = require_keys(each=("slug", "name", "products"))
-        return self.call("GET", "/api/categories", read=read, **options)
+        return self.call("GET", "/api/categories", read=CATEGORIES, **options)
 
-    def products(self, category: str, q: str, page: int, page_size: int, **options: Any) -> Any:
+    def products(self, category: str, q: str, page: int, page_size: int, **options: Any) -> answers.Products:
         """One page of products, bestsellers first."""
-        wanted = urlencode({"category": category, "q": q, "page": page, "page_size": page_size})
-        read = require_keys("page", "page_size", "total", each=PRODUCT)
-        return self.call("GET", f"/api/products?{wanted}", read=read, **options)
+        wanted = {"category": category, "q": q, "page": page, "page_size": page_size}
+        return self.call("GET", "/api/products", params=wanted, read=PRODUCTS, **options)
 
-    def batch(self, skus: Sequence[str], **options: Any) -> Any:
+    def batch(self, skus: Sequence[str], **options: Any) -> answers.Listed[answers.Product]:
         """The products with these SKUs, in the order asked; for no SKUs nobody is asked."""
         if not skus:
             return {"items": []}
-        return self.call("GET", f"/api/products?sku={','.join(skus)}", read=PRODUCTS, **options)
+        return self.call("GET", "/api/products", params={"sku": ",".join(skus)}, read=PRODUCTS, **options)
 
 
 class Recommendations(Client):
@@ -122,10 +126,12 @@ class Recommendations(Client):
 
     name = "recommendations"
 
-    def suggest(self, sku: str, cart: Sequence[str], token: str | None, limit: int, **options: Any) -> Any:
+    def suggest(
+        self, sku: str, cart: Sequence[str], token: str | None, limit: int, **options: Any
+    ) -> answers.Recommendations:
         """SKUs that go well with `sku`, best first."""
-        path = f"/api/products/{sku}/recommendations?cart={','.join(cart)}&limit={limit}"
-        return self.call("GET", path, token=token, read=require_keys(each=("sku",)), **options)
+        path, params = f"/api/products/{sku}/recommendations", {"cart": ",".join(cart), "limit": limit}
+        return self.call("GET", path, params=params, token=token, read=RECOMMENDATIONS, **options)
 
 
 class Cart(Client):
@@ -133,16 +139,15 @@ class Cart(Client):
 
     name = "cart"
 
-    def read(self, token: str, **options: Any) -> Any:
+    def read(self, token: str, **options: Any) -> answers.Cart:
         """The cart with today's names and prices."""
-        read = require_keys("total_cents", each=("sku", "name", "quantity", "line_total_cents"))
-        return self.call("GET", "/api/cart", token=token, read=read, **options)
+        return self.call("GET", "/api/cart", token=token, read=CART, **options)
 
-    def put(self, token: str, sku: str, quantity: int, **options: Any) -> Any:
+    def put(self, token: str, sku: str, quantity: int, **options: Any) -> None:
         """Set how many of a product are in the cart; raises UnknownProduct or CartFull."""
         wanted = {"quantity": quantity}
         refusals = (UnknownProduct, CartFull)
-        return self.call("PUT", f"/api/cart/items/{sku}", wanted, token=token, raises=refusals, **options)
+        self.call("PUT", f"/api/cart/items/{sku}", wanted, token=token, raises=refusals, **options)
 
     def remove(self, token: str, sku: str, **options: Any) -> None:
         """Take a product out of the cart."""
@@ -154,9 +159,9 @@ class Inventory(Client):
 
     name = "inventory"
 
-    def availability(self, sku: str, **options: Any) -> Any:
+    def availability(self, sku: str, **options: Any) -> answers.Availability:
         """How many of a product can be bought now."""
-        return self.call("GET", f"/api/inventory/{sku}", read=require_keys("available"), **options)
+        return self.call("GET", f"/api/inventory/{sku}", read=AVAILABILITY, **options)
 
 
 class Orders(Client):
@@ -164,7 +169,7 @@ class Orders(Client):
 
     name = "orders"
 
-    def checkout(self, token: str, key: str, card_number: str, **options: Any) -> Any:
+    def checkout(self, token: str, key: str, card_number: str, **options: Any) -> answers.PlacedOrder:
         """Buy what is in the cart, once for each key; so a call that got lost can be repeated."""
         return self.call(
             "POST",
@@ -174,17 +179,16 @@ class Orders(Client):
             raises=(CartEmpty, OutOfStock, PaymentDeclined, PaymentTimedOut, KeyReused, CheckoutInProgress),
             headers={"Idempotency-Key": key},
             idempotent=True,
-            read=require_keys("id"),
+            read=PLACED_ORDER,
             **options,
         )
 
-    def history(self, token: str, page: int, page_size: int, **options: Any) -> Any:
+    def history(self, token: str, page: int, page_size: int, **options: Any) -> answers.Orders:
         """One page of the customer's orders, newest first."""
-        path = f"/api/orders?page={page}&page_size={page_size}"
-        read = require_keys("page", "page_size", "total", each=("id", "status", "total_cents", "created_at"))
-        return self.call("GET", path, token=token, read=read, **options)
+        wanted = {"page": page, "page_size": page_size}
+        return self.call("GET", "/api/orders", params=wanted, token=token, read=ORDERS, **options)
 
-    def show(self, token: str, order_id: str, **options: Any) -> Any:
+    def show(self, token: str, order_id: str, **options: Any) -> answers.Order:
         """One order; raises UnknownOrder."""
         path = f"/api/orders/{order_id}"
         return self.call("GET", path, token=token, raises=(UnknownOrder,), read=ORDER, **options)

@@ -6,7 +6,7 @@ Buying is in `buying`, signing in and out in `entrance`.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, abort, make_response, request
 from werkzeug.exceptions import HTTPException, NotFound
@@ -22,6 +22,7 @@ from ..chassis.errors import (
 )
 from ..chassis.observability import request_id
 from . import forms, session
+from .answers import Listed, Product
 from .clients import attempt, cart, catalog, inventory, recommendations
 from .problems import UnknownProduct
 from .rendering import (
@@ -38,6 +39,7 @@ BESTSELLERS = 12
 PAGE_SIZE = 20
 BESIDE = 8
 NOTHING: dict[str, Any] = {"items": []}
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 pages = Blueprint(
@@ -66,8 +68,7 @@ def search() -> str:
     token = session.visitor_token()
     found = catalog.products(category, q, number, PAGE_SIZE)
     in_cart = forms.quantities(attempt(cart.read, token) or NOTHING) if token else {}
-    for item in found["items"]:
-        item["in_cart"] = in_cart.get(item["sku"], 0)
+    items = [{**item, "in_cart": in_cart.get(item["sku"], 0)} for item in found["items"]]
     categories = items_of(attempt(catalog.categories))
     return page(
         "search.html",
@@ -75,7 +76,7 @@ def search() -> str:
         q=q,
         category=category,
         categories=categories,
-        found=found,
+        found={**found, "items": items},
         last=last_page(found),
         link=search_link(q, category),
     )
@@ -138,11 +139,11 @@ def unexpected(error: Exception) -> ErrorPage:
     return error_page(500, "", request_id())
 
 
-def items_of(found: dict[str, Any] | None) -> list[dict[str, Any]]:
+def items_of(found: Listed[T] | None) -> list[T]:
     """The items of a list; none when it could not be had."""
     return found["items"] if found else []
 
 
-def categories_by_sku(found: dict[str, Any] | None) -> dict[str, str]:
+def categories_by_sku(found: Listed[Product] | None) -> dict[str, str]:
     """The category of each product of a list, by SKU: what its picture needs."""
     return {item["sku"]: item["category"] for item in items_of(found)}

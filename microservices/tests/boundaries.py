@@ -1,8 +1,9 @@
 """The boundaries of either shop: before and after each commit, each call to another service, each charge of a card.
 
-They are where a crash leaves something half done. They are found from outside, around the few functions through which
-everything that lasts has to pass; so the shops hold no word of it, and a new commit or call is a boundary by itself.
-Whoever visits one is told its name, such as `orders.place: after POST /internal/reservations`, and may raise there.
+A crash at a boundary leaves something half done. Boundaries are found from outside: by wrapping the few functions
+through which every lasting change passes. So the shops have no code for it, and a new commit or call is a boundary
+without further work. At each boundary `visit` is called with its name, such as
+`orders.place: after POST /internal/reservations`; it may raise.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import requests
 from flask import current_app, g, has_app_context, has_request_context, request
 
 from microservices.chassis import database as of_a_service
-from microservices.chassis.transport import ConnectionLost, Transport
+from microservices.chassis.deadline import DeadlineAdapter
 from microservices.payments import provider as of_the_split
 from microservices.tests.in_process import Direct
 from monolith.chassis import database as of_the_monolith
@@ -27,23 +29,23 @@ from monolith.payments import provider as of_the_block
 Visit = Callable[[str], None]
 
 KEYS = "/.well-known/jwks.json"
-"""Asked for once in a process, before anything is done: no boundary of a checkout."""
+"""Requested once in a process, before anything else: not a boundary of a checkout."""
 ID = re.compile(r"(?<=/)([0-9a-f]{32}|C\d+)(?=/|$)")
 _open = threading.local()
 
 
 class Crash(BaseException):
-    """Stands for a kill in this process: no handler of the shops' catches it."""
+    """Simulates a killed process inside this one: no handler of the shops catches it."""
 
 
 @contextmanager
 def installed(visit: Visit) -> Iterator[None]:
-    """Have `visit` called at every boundary that this process comes to."""
+    """Call `visit` at every boundary that this process passes, while the block runs."""
     with ExitStack() as stack:
         for module in (of_a_service, of_the_monolith):
             original = module.Database.writing
             stack.enter_context(patch.object(module.Database, "writing", _transaction(original, visit)))
-        for kind in (Transport, Direct):
+        for kind in (DeadlineAdapter, Direct):
             stack.enter_context(patch.object(kind, "send", _call(kind.send, visit)))
         for provider, verb in ((of_the_split, "charge"), (of_the_split, "void"), (of_the_block, "charge")):
             stack.enter_context(patch.object(provider, verb, _charge(verb, getattr(provider, verb), visit)))
@@ -51,7 +53,7 @@ def installed(visit: Visit) -> Iterator[None]:
 
 
 def in_transaction() -> bool:
-    """Whether this thread is inside a writing transaction: nobody else can write to that database then."""
+    """Whether this thread is inside a writing transaction, so that no other can write to that database."""
     return getattr(_open, "depth", 0) > 0
 
 
@@ -70,16 +72,17 @@ def _transaction(original: Any, visit: Visit) -> Callable[[Any], AbstractContext
     return writing
 
 
-def _call(original: Any, visit: Visit) -> Callable[..., Any]:
-    def send(self: Any, method: str, path: str, *rest: Any) -> Any:
+def _call(original: Callable[..., requests.Response], visit: Visit) -> Callable[..., requests.Response]:
+    def send(self: Any, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        path = request.path_url.partition("?")[0]
         if path == KEYS:
-            return original(self, method, path, *rest)
-        what = f"{method} {ID.sub('*', path.partition('?')[0])}"
+            return original(self, request, **options)
+        what = f"{request.method} {ID.sub('*', path)}"
         visit(_name(f"before {what}"))
         try:
-            answer = original(self, method, path, *rest)
-        except Crash as crash:  # of the other side; on this one the connection is gone
-            raise ConnectionLost from crash
+            answer = original(self, request, **options)
+        except Crash as crash:  # the called service crashed; the caller sees a lost connection
+            raise requests.ConnectionError from crash
         visit(_name(f"after {what}"))
         return answer
 
@@ -96,7 +99,7 @@ def _charge(verb: str, original: Any, visit: Visit) -> Callable[..., None]:
 
 
 def _name(what: str) -> str:
-    """Who comes to which boundary; numbered where one request comes to the same more than once."""
+    """The name of a boundary; numbered where one request passes it more than once."""
     if not has_app_context():
         return f"background: {what}"
     who = request.endpoint if has_request_context() else f"{current_app.name} in the background"

@@ -1,46 +1,53 @@
-"""The whole split shop in this process: eight applications that call each other's test clients, and no network.
+"""The split shop in this process: eight applications that call each other's test clients, without a network.
 
-Keys and addresses are as the launcher gives them, so a service believes here exactly whom it believes there. Threads
-of the background do not run.
+The launcher's code makes the keys and the addresses, so each service trusts the same callers as in a fleet. Background
+threads do not run.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
+from requests.adapters import BaseAdapter
 
 from microservices.chassis.client import Upstream
-from microservices.chassis.seeding import fill
 from microservices.chassis.tokens import ServiceTokens
-from microservices.chassis.transport import Answer
 from microservices.launcher.environment import database_url, make_keys
+from microservices.seeding import fill
+from microservices.tests.one_service import answer
 from microservices.topology import SPLIT
 
 
-class Direct:
-    """Calls the application of another service instead of sending bytes to it."""
+class Direct(BaseAdapter):
+    """Calls the application of another service instead of sending the request over a network."""
 
     def __init__(self, app: Flask) -> None:
-        self._app = app
+        super().__init__()
+        self.app = app
 
-    def send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
-    ) -> Answer:
-        """As Transport.send does."""
-        answer = self._app.test_client().open(path, method=method, headers=dict(headers), data=body)
-        return Answer(answer.status_code, answer.headers.get("Content-Type", ""), answer.data)
+    def send(  # type: ignore[override]
+        self, request: requests.PreparedRequest, **_: Any
+    ) -> requests.Response:
+        """As DeadlineAdapter does."""
+        headers, body = dict(request.headers), request.body
+        got = self.app.test_client().open(request.path_url, method=request.method, headers=headers, data=body)
+        return answer(got.status_code, got.headers.get("Content-Type", ""), got.data)
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 class SplitShop:
-    """The services by name, on databases in `folder` that are filled from a data set; close it at the end.
+    """The services by name, on SQLite databases in `folder` that are filled from a data set; close it at the end.
 
-    With a `pattern` of addresses, such as `postgresql://{service}@host/{service}`, the databases are those instead.
+    `pattern` gives other databases, for example `postgresql://{service}@host/{service}`.
     """
 
     def __init__(self, folder: Path, dataset: Path, pattern: str | None = None, **settings: str) -> None:
@@ -69,6 +76,7 @@ class SplitShop:
             for name in SPLIT.addresses_for(service):
                 extensions["upstreams"][name] = Upstream(
                     name,
+                    extensions["config"].urls[name],
                     Direct(self.apps[name]),
                     timeout=extensions["config"].timeout,
                     tokens=extensions["service_tokens"],
@@ -76,16 +84,16 @@ class SplitShop:
                 )
 
     def tokens(self, service: str) -> ServiceTokens:
-        """What the service signs its calls with."""
+        """Makes the tokens that the service sends with its calls."""
         tokens: ServiceTokens = self.apps[service].extensions["service_tokens"]
         return tokens
 
     def private_key(self, service: str) -> Ed25519PrivateKey:
-        """What the service signs with."""
+        """The key that the service signs with."""
         return Ed25519PrivateKey.from_private_bytes(b64decode(self._keys[service].private))
 
     def public_key(self, service: str) -> str:
-        """What others check the service's tokens with, in base64."""
+        """The key that others check the service's tokens with, in base64."""
         return self._keys[service].public
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ The browser is told to run no script and to load nothing from elsewhere, so that
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -95,7 +95,7 @@ def steps(number: int, last: int) -> list[int | None]:
     return row
 
 
-def last_page(found: dict[str, Any]) -> int:
+def last_page(found: Mapping[str, Any]) -> int:
     """The number of the last page of a list."""
     return max(1, -(-int(found["total"]) // int(found["page_size"])))
 

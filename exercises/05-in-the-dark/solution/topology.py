@@ -14,7 +14,7 @@ TOPOLOGY = Topology(
             ("-m", "monolith.cli", "serve", "--host", "{host}", "--port", "{port}"),
             slots=1,
             # Both are still inside the monolith: customers' keys and the feed of orders come from it.
-            stands_for=("accounts", "orders"),
+            aliases=("accounts", "orders"),
         ),
         Service(
             "recommendations",

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from microservices.chassis.seeding import Tables, rows, seed
 from microservices.recommendations.models import Base, FeedPosition
 from microservices.recommendations.seed import tables
+from microservices.seeding import Tables, rows, seed
 
 
 def copied(folder: Path) -> Tables:

@@ -15,7 +15,7 @@ TOPOLOGY = Topology(
             slots=1,
             needs=("recommendations",),
             # Both are still inside the monolith: customers' keys and the feed of orders come from it.
-            stands_for=("accounts", "orders"),
+            aliases=("accounts", "orders"),
         ),
         Service(
             "recommendations",

@@ -27,7 +27,7 @@ BACKENDS = ("cgroup2", "cgroup1", "governor", "none")
 
 
 def open_backend(backend: str) -> Slices:
-    """The backend of that name, once a trial slice has worked; SliceError says why it does not."""
+    """The backend of that name; SliceError says why it cannot be used here."""
     if backend == "none":
         return NoSlices()
     if backend == "governor":

@@ -14,9 +14,9 @@ from microservices.accounts import service
 from microservices.accounts.app import create_app
 from microservices.accounts.models import Base
 from microservices.accounts.seed import tables
-from microservices.chassis.seeding import fill
-from microservices.chassis.testing import ServiceUnderTest, as_customer
 from microservices.chassis.tokens import PublishedKeys, TokenVerifier
+from microservices.seeding import fill
+from microservices.tests.one_service import ServiceUnderTest, as_customer
 
 PASSWORD = "correct-horse-battery"
 ADA = {"id": "C00001", "email": "ada@example.com", "name": "Ada", "role": "customer"}

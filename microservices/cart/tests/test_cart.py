@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 
 from microservices.cart.app import create_app
-from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
-from microservices.chassis.transport import DeadlineExceeded
+from microservices.tests.one_service import ServiceUnderTest, as_customer, publish_keys
 
 ADA = as_customer("C00001")
 
@@ -24,7 +24,7 @@ def catalog(_method: str, path: str, _body: Any) -> tuple[int, Any]:
 
 
 def away(_method: str, _path: str, _body: Any) -> tuple[int, Any]:
-    raise DeadlineExceeded
+    raise requests.ReadTimeout
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from microservices.catalog.app import create_app
 from microservices.catalog.models import Base
 from microservices.catalog.seed import tables
-from microservices.chassis.seeding import fill
-from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
+from microservices.seeding import fill
+from microservices.tests.one_service import ServiceUnderTest, as_customer, publish_keys
 
 CATEGORIES = [
     {"slug": "tea", "name": "Tea"},

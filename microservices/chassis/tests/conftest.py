@@ -15,10 +15,10 @@ import pytest
 
 from microservices.chassis import context
 from microservices.chassis.client import Upstream
+from microservices.chassis.deadline import DeadlineAdapter
 from microservices.chassis.observability import Metrics
-from microservices.chassis.testing import signing_key
 from microservices.chassis.tokens import ServiceTokens
-from microservices.chassis.transport import Transport
+from microservices.tests.one_service import signing_key
 
 Behaviour = Callable[["Connection"], None]
 
@@ -184,9 +184,10 @@ def tokens() -> ServiceTokens:
 @pytest.fixture
 def upstream(stub: Stub, metrics: Metrics, tokens: ServiceTokens) -> Iterator[Upstream]:
     """A client of the stub that is patient for half a second."""
-    transport = Transport(stub.url, pool_size=4)
-    yield Upstream("stub", transport, timeout=0.5, tokens=tokens, metrics=metrics)
-    transport.close()
+    adapter = DeadlineAdapter(pool_maxsize=4)
+    upstream = Upstream("stub", stub.url, adapter, timeout=0.5, tokens=tokens, metrics=metrics)
+    yield upstream
+    upstream.close()
 
 
 @pytest.fixture

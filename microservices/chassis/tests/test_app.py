@@ -26,8 +26,8 @@ from microservices.chassis.config import ConfigError
 from microservices.chassis.database import Database, Upsert, reading, writing
 from microservices.chassis.errors import Problem
 from microservices.chassis.observability import JsonLines
-from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
 from microservices.chassis.validation import Body, body, query_number, query_text
+from microservices.tests.one_service import ServiceUnderTest, as_customer, publish_keys
 
 
 class Base(DeclarativeBase):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import Any, TypedDict
 
 import pytest
 
 from microservices.chassis import context
 from microservices.chassis.breaker import Breaker
 from microservices.chassis.client import BreakerOpen, Upstream, require_keys
+from microservices.chassis.deadline import DeadlineAdapter
 from microservices.chassis.errors import (
     BadUpstream,
     NotAuthenticated,
@@ -23,7 +25,6 @@ from microservices.chassis.errors import (
 from microservices.chassis.observability import Metrics
 from microservices.chassis.tests.conftest import Behaviour, Connection, Stub
 from microservices.chassis.tokens import ServiceTokens
-from microservices.chassis.transport import Transport
 
 ALLOWANCE = 0.25  # seconds that a call may outlive its deadline
 
@@ -124,11 +125,11 @@ def test_whatever_goes_wrong_is_an_upstream_error_before_the_deadline(
 def test_a_service_that_is_not_there_is_unavailable(metrics: Metrics, tokens: ServiceTokens) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        transport = Transport(f"http://127.0.0.1:{unused.getsockname()[1]}", pool_size=1)
-        upstream = Upstream("nobody", transport, timeout=0.5, tokens=tokens, metrics=metrics)
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        upstream = Upstream("nobody", url, DeadlineAdapter(), timeout=0.5, tokens=tokens, metrics=metrics)
         with pytest.raises(UpstreamUnavailable, match="nobody service cannot be reached"):
             upstream.get("/things")
-        transport.close()
+        upstream.close()
 
 
 @pytest.mark.timed
@@ -286,14 +287,62 @@ def test_a_failure_leaves_one_line_in_the_log(
     ]
 
 
-def test_what_a_reader_stumbles_over_was_not_agreed_upon(upstream: Upstream, stub: Stub) -> None:
-    stub.behave = lambda connection: connection.answer(200, b'{"items": [{"sku": "P1"}, {"name": "Teapot"}]}')
-    assert upstream.get("/things", read=require_keys("items")) == {
-        "items": [{"sku": "P1"}, {"name": "Teapot"}]
-    }
-    for read in (require_keys("total"), require_keys(each=["sku"]), lambda things: things["items"][2]):
+class Thing(TypedDict):
+    sku: str
+
+
+class Things(TypedDict):
+    items: list[Thing]
+
+
+class Counted(Things):
+    total: int
+
+
+@pytest.mark.parametrize(
+    ("document", "shape", "is_agreed"),
+    [
+        ({"items": []}, Things, True),
+        ({"items": [{"sku": "P1", "more": 1}], "more": 1}, Things, True),
+        ({"items": []}, Counted, False),
+        ({"items": [{"sku": "P1"}, {"name": "Teapot"}], "total": 2}, Counted, False),
+        ({"items": "text"}, Things, False),
+        ({"items": None}, Things, False),
+        ([1], Things, False),
+        ("text", Things, False),
+    ],
+)
+def test_an_answer_without_the_keys_that_were_agreed_upon_is_the_services_failure(
+    upstream: Upstream, stub: Stub, document: Any, shape: type[Any], is_agreed: bool
+) -> None:
+    stub.behave = lambda connection: connection.answer(200, document)
+    if is_agreed:
+        assert upstream.get("/things", read=require_keys(shape)) == document
+    else:
         with pytest.raises(BadUpstream, match="not agreed upon"):
-            upstream.get("/things", read=read)
+            upstream.get("/things", read=require_keys(shape))
+
+
+def test_what_a_reader_stumbles_over_was_not_agreed_upon(upstream: Upstream, stub: Stub) -> None:
+    with pytest.raises(BadUpstream, match="not agreed upon"):
+        upstream.get("/things", read=lambda things: things["items"][2])
+
+
+def test_the_content_type_is_sent_only_with_a_body(upstream: Upstream, stub: Stub) -> None:
+    upstream.get("/things")
+    upstream.call("DELETE", "/things")
+    upstream.post("/things", {})
+    types = [request.headers.get("content-type") for request in stub.requests]
+    assert types == [None, None, "application/json"]
+
+
+def test_cookies_of_one_call_do_not_go_along_with_the_next(upstream: Upstream, stub: Stub) -> None:
+    stub.behave = lambda connection: connection.socket.sendall(
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: who=ada\r\nContent-Length: 0\r\n\r\n"
+    )
+    upstream.get("/things")
+    upstream.get("/things")
+    assert "cookie" not in stub.requests[1].headers
 
 
 def test_a_get_to_a_replica_that_stands_still_is_asked_again_while_the_first_is_still_open(

@@ -49,6 +49,7 @@ def test_keys_are_read_from_base64() -> None:
         ("SHOP_TIMEOUT_SECONDS", "nan"),
         ("SHOP_FEED_SECONDS", "soon"),
         ("SHOP_STOCK_URL", "127.0.0.1:80"),
+        ("SHOP_STOCK_URL", "https://127.0.0.1:80"),
         ("SHOP_SERVICE_KEY", "short"),
         ("SHOP_SERVICE_KEY", base64.b64encode(bytes(31)).decode()),
         ("SHOP_TRUSTED_KEYS", "{"),
@@ -59,6 +60,11 @@ def test_keys_are_read_from_base64() -> None:
 def test_a_wrong_setting_is_refused_with_a_sentence_that_names_it(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{name}.*\.$"):
         Config.from_env("stock", {name: value})
+
+
+def test_an_address_with_tls_is_refused_with_what_to_set_instead() -> None:
+    with pytest.raises(ConfigError, match=r"call each other without TLS: set it to an http:// address"):
+        Config.from_env("stock", {"SHOP_STOCK_URL": "https://stock.example"})
 
 
 def test_a_service_reads_settings_of_its_own_the_same_way() -> None:

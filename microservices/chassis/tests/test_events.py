@@ -14,8 +14,16 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from microservices.chassis.app import service
 from microservices.chassis.database import Database, Upsert
 from microservices.chassis.errors import UpstreamError
-from microservices.chassis.events import FEED_PATH, FeedPositionMixin, FeedReader, OutboxMixin, feed, publish
-from microservices.chassis.testing import ServiceUnderTest
+from microservices.chassis.events import (
+    FEED_PATH,
+    Event,
+    FeedPositionMixin,
+    FeedReader,
+    OutboxMixin,
+    feed,
+    publish,
+)
+from microservices.tests.one_service import ServiceUnderTest
 
 
 class Base(DeclarativeBase):
@@ -55,7 +63,7 @@ def count(db: Connection, kind: str, data: dict[str, Any]) -> None:
     ADD.execute(db, {"name": "all", "amount": data["amount"]})
 
 
-def event(position: int, amount: int = 1) -> dict[str, Any]:
+def event(position: int, amount: int = 1) -> Event:
     return {"position": position, "type": "counted", "data": {"amount": amount}}
 
 
@@ -72,7 +80,7 @@ def reader() -> FeedReader:
     return FeedReader("source", Bookmark, count, limit=3)
 
 
-def deliver(database: Database, reader: FeedReader, *events: dict[str, Any]) -> None:
+def deliver(database: Database, reader: FeedReader, *events: Event) -> None:
     with database.writing() as db:
         reader.apply(db, list(events))
 
@@ -126,7 +134,7 @@ def test_an_event_that_cannot_be_applied_takes_the_bookmark_back_with_it(
     assert total(database) == (3, 3)
 
 
-def reading_service(tmp_path: Path, answers: Mapping[int, list[dict[str, Any]]]) -> ServiceUnderTest:
+def reading_service(tmp_path: Path, answers: Mapping[int, list[Event]]) -> ServiceUnderTest:
     """A service whose source answers by the position that it is asked for."""
 
     def respond(_method: str, path: str, _body: Any) -> tuple[int, Any]:

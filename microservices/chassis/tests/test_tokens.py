@@ -13,10 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from microservices.chassis import tokens
-from microservices.chassis.config import Config
 from microservices.chassis.errors import NotAuthenticated, UpstreamError, UpstreamUnavailable
-from microservices.chassis.testing import as_customer, publish_keys
-from microservices.chassis.tokens import PublishedKeys, ServiceTokens, TokenVerifier, new_key_pair
+from microservices.chassis.tokens import PublishedKeys, ServiceTokens, TokenVerifier
+from microservices.tests.one_service import as_customer, publish_keys
 
 OURS, STRANGERS = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 PUBLIC = OURS.public_key()
@@ -156,11 +155,9 @@ def test_a_key_set_that_makes_no_sense_is_the_publishers_fault(publisher: Publis
 
 
 def pair(caller: str = "orders", callee: str = "stock") -> tuple[ServiceTokens, ServiceTokens]:
-    private, public = new_key_pair()
-    config = Config.from_env(
-        "any", {"SHOP_SERVICE_KEY": private, "SHOP_TRUSTED_KEYS": json.dumps({caller: public})}
-    )
-    return ServiceTokens(caller, config.service_key, {}), ServiceTokens(callee, None, config.trusted_keys)
+    key = Ed25519PrivateKey.generate()
+    trusted = {caller: key.public_key().public_bytes_raw()}
+    return ServiceTokens(caller, key.private_bytes_raw(), {}), ServiceTokens(callee, None, trusted)
 
 
 def test_a_service_proves_who_it_is_to_the_one_it_calls() -> None:

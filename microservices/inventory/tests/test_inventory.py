@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from microservices.chassis.seeding import fill
-from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
 from microservices.inventory.app import create_app
 from microservices.inventory.models import Base, Stock
 from microservices.inventory.seed import tables
+from microservices.seeding import fill
+from microservices.tests.one_service import ServiceUnderTest, as_customer, publish_keys
 
 STOCK: list[Any] = [{"sku": "P00001", "available": 10}, {"sku": "P00002", "available": 1}]
 ORDERS: list[Any] = [

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from sqlalchemy import select, update
 
 from microservices.chassis.database import reading, writing
 from microservices.chassis.errors import Problem
-from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
-from microservices.chassis.transport import DeadlineExceeded
 from microservices.orders import checkout, clients
 from microservices.orders.app import create_app
 from microservices.orders.models import Order, Outbox, Step
+from microservices.tests.one_service import ServiceUnderTest, as_customer, publish_keys
 
 ADA = as_customer("C00001")
 PRODUCT = {"sku": "P00001", "name": "Teapot", "description": "", "category": "tea", "price_cents": 500}
@@ -178,14 +178,14 @@ def test_a_declined_card_gives_the_stock_back(orders, shop):
 
 
 def test_a_payment_that_nobody_knows_about_is_refused_refunded_and_never_confirmed(orders, shop):
-    shop.fails["capture"] = DeadlineExceeded()
+    shop.fails["capture"] = requests.ReadTimeout()
     assert check_out(orders).status_code == 504
     assert {"refund", "release"} <= set(shop.calls)
     assert steps(orders) == [Step.UNDONE]
 
 
 def test_an_undo_that_fails_is_taken_up_later(orders, shop):
-    shop.fails = {"capture": clients.PaymentDeclined("No."), "release": DeadlineExceeded()}
+    shop.fails = {"capture": clients.PaymentDeclined("No."), "release": requests.ReadTimeout()}
     assert check_out(orders).status_code == 402
     assert steps(orders) == [Step.UNDOING]
     shop.fails = {}
@@ -195,14 +195,14 @@ def test_an_undo_that_fails_is_taken_up_later(orders, shop):
 
 
 def test_the_stock_is_given_back_although_the_money_cannot_be_yet(orders, shop):
-    shop.fails = {"capture": DeadlineExceeded(), "refund": DeadlineExceeded()}
+    shop.fails = {"capture": requests.ReadTimeout(), "refund": requests.ReadTimeout()}
     assert check_out(orders).status_code == 504
     assert shop.calls[-1] == "release"
     assert steps(orders) == [Step.UNDOING]
 
 
 def test_a_confirmed_order_that_could_not_be_settled_is_settled_later(orders, shop):
-    shop.fails["commit"] = DeadlineExceeded()
+    shop.fails["commit"] = requests.ReadTimeout()
     assert check_out(orders).status_code == 201
     assert steps(orders) == [Step.PAID]
     shop.fails = {}
@@ -274,7 +274,7 @@ def test_an_empty_cart_is_a_refusal_that_stays(orders, shop):
 
 
 def test_a_cart_that_cannot_be_read_leaves_the_key_free_for_another_try(orders, shop):
-    shop.fails["cart"] = DeadlineExceeded()
+    shop.fails["cart"] = requests.ReadTimeout()
     assert check_out(orders).status_code == 504
     shop.fails = {}
     assert check_out(orders).status_code == 201

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from microservices.chassis.seeding import fill
-from microservices.chassis.testing import ServiceUnderTest
 from microservices.payments import provider
 from microservices.payments.app import create_app
 from microservices.payments.models import Base, Payment
 from microservices.payments.seed import tables
+from microservices.seeding import fill
+from microservices.tests.one_service import ServiceUnderTest
 
 
 @pytest.fixture

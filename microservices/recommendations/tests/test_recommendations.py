@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
 from microservices.recommendations.app import create_app
+from microservices.tests.one_service import ServiceUnderTest, as_customer, publish_keys
 
 
 class Feed:

@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from werkzeug.test import TestResponse
 
-from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
-from microservices.chassis.transport import ConnectionLost, DeadlineExceeded
 from microservices.storefront.app import create_app
+from microservices.tests.one_service import ServiceUnderTest, as_customer, publish_keys
 
 SERVICES = ("accounts", "catalog", "recommendations", "cart", "inventory", "orders")
 
@@ -94,9 +94,9 @@ class Shop:
     def _answer(self, name: str) -> Any:
         def respond(method: str, path: str, body: Any) -> tuple[int, Any]:
             if name in self.away:
-                raise ConnectionLost
+                raise requests.ConnectionError
             if name in self.slow:
-                raise DeadlineExceeded
+                raise requests.ReadTimeout
             if name in self.mad and "jwks" not in path:
                 return 200, {"nobody": "agreed on this"}
             answer: tuple[int, Any] = getattr(self, f"_{name}")(method, path, body)

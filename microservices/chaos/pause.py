@@ -1,4 +1,4 @@
-"""Stops the time of processes: connections to them still open, and nobody answers."""
+"""Pauses processes with SIGSTOP: connections to them still open, but no answer comes."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-LONGEST_STOP_SECONDS = 2.0
-"""For a stop to be obeyed; a process that waits for a disk obeys later than that."""
+MAX_STOP_SECONDS = 2.0
+"""How long to wait until processes have stopped. A process that waits for a disk may stop later."""
 
 
 @contextmanager
-def standing_still(pids: list[int]) -> Iterator[None]:
-    """Processes stand still while the block runs.
+def paused_processes(pids: list[int]) -> Iterator[None]:
+    """Pause processes while the block runs.
 
-    On a busy machine a stop is sent before it is obeyed, and what is asked in between is still answered: the block
-    begins when all have obeyed.
+    On a busy machine a process stops some time after the signal was sent, and answers until then. So the block begins
+    when all have stopped.
     """
     for pid in pids:
         _send(pid, signal.SIGSTOP)
     try:
-        deadline = time.monotonic() + LONGEST_STOP_SECONDS
-        while any(map(_runs, pids)) and time.monotonic() < deadline:
+        deadline = time.monotonic() + MAX_STOP_SECONDS
+        while any(map(_is_running, pids)) and time.monotonic() < deadline:
             time.sleep(0.001)
         yield
     finally:
@@ -38,7 +38,7 @@ def _send(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}
     except psutil.NoSuchProcess:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from microservices.chassis.database import Database
-from microservices.chassis.seeding import Tables, rows, seed
+from microservices.seeding import Tables, rows, seed
 
 
 class Base(DeclarativeBase):

@@ -1,4 +1,4 @@
-"""A proxy that passes a shop on with one thing changed: prices are a cent higher. For the lab's test of itself."""
+"""A proxy in front of a shop that changes one thing: prices are a cent higher. For the lab's test of itself."""
 
 import re
 from collections.abc import Iterator
@@ -10,29 +10,42 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 PRICE = re.compile(rb'("price_cents":\s*)(\d+)')
-BETWEEN_TWO = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """Where it answers."""
+    """The address that it answers at."""
 
     url: str
 
 
 @contextmanager
-def altered(url: str) -> Iterator[Proxy]:
-    """A proxy before the shop at `url`, for as long as the context lasts."""
-    host = urlsplit(url).netloc
+def price_changing_proxy(url: str) -> Iterator[Proxy]:
+    """Run a proxy in front of the shop at `url` while the context lasts."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(urlsplit(url).netloc))
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Proxy(f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
-    class Passing(BaseHTTPRequestHandler):
+
+def _handler(host: str) -> type[BaseHTTPRequestHandler]:
+    """A handler that forwards each request to `host`."""
+
+    class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, *_: object) -> None:  # the lab's output is its own
+        def log_message(self, *_: object) -> None:  # no log on the terminal
             pass
 
-        def pass_on(self) -> None:
+        def forward(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             shop = HTTPConnection(host, timeout=TIMEOUT_SECONDS)
             try:
@@ -43,22 +56,13 @@ def altered(url: str) -> Iterator[Proxy]:
                 shop.close()
             self.send_response(answer.status)
             for name, value in answer.getheaders():
-                if name.lower() not in {*BETWEEN_TWO, "server", "date"}:
+                if name.lower() not in {*HOP_BY_HOP, "server", "date"}:
                     self.send_header(name, value)
             if answer.status != 204:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - http.server's names
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815 - http.server's names
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Passing)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield Proxy(f"http://127.0.0.1:{server.server_port}")
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return Handler

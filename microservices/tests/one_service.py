@@ -6,6 +6,7 @@ What stands in for another service sits below the real client, so that headers, 
 from __future__ import annotations
 
 import base64
+import io
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +15,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jwt
+import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from flask.testing import FlaskClient
+from requests.adapters import BaseAdapter
 
-from .client import Upstream
-from .tokens import AUDIENCE, ISSUER, ServiceTokens
-from .transport import Answer
+from microservices.chassis.client import Upstream
+from microservices.chassis.tokens import AUDIENCE, ISSUER, ServiceTokens
 
 KEY_ID = "test"
 
@@ -38,22 +40,36 @@ class Asked(NamedTuple):
     seconds_left: float
 
 
-class StandIn:
+class StandIn(BaseAdapter):
     """Answers in place of another service, and remembers what it was asked."""
 
     def __init__(self, respond: Respond) -> None:
+        super().__init__()
         self._respond = respond
         self.asked: list[Asked] = []
 
-    def send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
-    ) -> Answer:
-        """As Transport.send does; `respond` may raise ConnectionLost or DeadlineExceeded."""
-        sent = json.loads(body) if body else None
-        self.asked.append(Asked(method, path, sent, dict(headers), deadline - time.monotonic()))
+    def send(  # type: ignore[override]
+        self, request: requests.PreparedRequest, *, timeout: float, **_: Any
+    ) -> requests.Response:
+        """As DeadlineAdapter does; `respond` may raise the errors of `requests`."""
+        method, path = str(request.method), request.path_url
+        sent = json.loads(request.body) if request.body else None
+        self.asked.append(Asked(method, path, sent, dict(request.headers), timeout))
         status, document = self._respond(method, path, sent)
         content_type = "application/json" if status < 400 else "application/problem+json"
-        return Answer(status, content_type, b"" if document is None else json.dumps(document).encode())
+        return answer(status, content_type, b"" if document is None else json.dumps(document).encode())
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def answer(status: int, content_type: str, body: bytes) -> requests.Response:
+    """What a stand-in for another service returns to `requests`."""
+    response = requests.Response()
+    response.status_code = status
+    response.headers["Content-Type"] = content_type
+    response.raw = io.BytesIO(body)
+    return response
 
 
 class ServiceUnderTest:
@@ -84,7 +100,8 @@ class ServiceUnderTest:
         self.app = create_app(env | settings)
         for name, stand_in in self.stand_ins.items():
             tokens, metrics = self.app.extensions["service_tokens"], self.app.extensions["metrics"]
-            client = Upstream(name, stand_in, timeout=2.0, tokens=tokens, metrics=metrics)
+            url = "http://unused.invalid"
+            client = Upstream(name, url, stand_in, timeout=2.0, tokens=tokens, metrics=metrics)
             self.app.extensions["upstreams"][name] = client
 
     @property
