@@ -15,7 +15,7 @@ from microservices.launcher.ports import Ports
 
 @pytest.fixture(scope="session")
 def course_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The made-up course; not to be written to."""
+    """The made-up course; tests must not write to it."""
     return made_up.copy_to(tmp_path_factory.mktemp("repository"))
 
 
@@ -32,7 +32,7 @@ def course(course_folder: Path) -> Course:
 
 @pytest.fixture
 def workspace(course: Course, tmp_path: Path) -> Workspace:
-    """A workspace at its beginning."""
+    """A new workspace, at the first exercise."""
     workspace = Workspace(tmp_path / "workspace", course)
     workspace.create()
     return workspace
@@ -40,7 +40,7 @@ def workspace(course: Course, tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def edit(workspace: Workspace) -> Callable[[str, str], None]:
-    """Write a file of the workspace as a learner does."""
+    """Writes a file of the workspace, as a learner does."""
 
     def write(relpath: str, text: str) -> None:
         path = workspace.root / relpath
@@ -52,7 +52,7 @@ def edit(workspace: Workspace) -> Callable[[str, str], None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No process that a test started outlives the tests."""
+    """No process that a test started is left after the tests."""
     yield
     homes = str(tmp_path_factory.getbasetemp())
     left = []
@@ -68,7 +68,7 @@ def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def free_port() -> Iterator[int]:
-    """A port that nobody of ours takes meanwhile."""
+    """A free port that no other test takes."""
     ports = Ports(1)
     yield ports.numbers[0]
     ports.release()

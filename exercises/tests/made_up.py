@@ -1,7 +1,7 @@
 """A made-up course of three exercises and a small shop, so that the tool is tested without the real course.
 
-01 changes greeting.py; 02 changes it again, brings farewell.py and a topology.py with a gateway; 03 takes old.py away.
-The files are in made-up/, laid out as in this repository.
+01 changes greeting.py. 02 changes it again, and adds farewell.py and a topology.py with a gateway. 03 removes old.py.
+The files are in made-up/, with the layout of this repository.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).with_name("made-up")
 
 
 def text(relpath: str) -> str:
-    """What one of its files holds."""
+    """The content of one of its files."""
     return (REPOSITORY / relpath).read_text(encoding="utf-8")
 
 
@@ -22,7 +22,7 @@ BYE = text("exercises/02-bye/solution/monolith/farewell.py")
 
 
 def copy_to(repository: Path) -> Path:
-    """Make the course here; returns the folder of its exercises."""
+    """Copy the course to this folder; returns the folder of its exercises."""
     shutil.copytree(
         REPOSITORY, repository, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*")
     )

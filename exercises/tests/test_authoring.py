@@ -1,4 +1,4 @@
-"""The authors' tools: a change in an early state reaches the later overlays, or a person is asked."""
+"""The authors' tools: a change in an early state reaches the later overlays, or is reported to do by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from exercises.tests import made_up
 
 @pytest.fixture
 def unfold(own_course, tmp_path):
-    """Unfold a state, change texts in it, save; returns what was saved and the course as it is then."""
+    """Edits texts of a state and saves it; returns the result of `save` and the course after it."""
 
     def change(name: str, which: str, **texts: str | None):
         course = Course(own_course)
@@ -39,7 +39,7 @@ def text_of(course: Course, name: str, which: str, relpath: str) -> str:
     return overlay(course, course.step(name), which).result[relpath].read_text()
 
 
-def test_what_was_not_changed_is_saved_as_it_was(unfold):
+def test_saving_without_an_edit_changes_nothing(unfold):
     saved, _ = unfold("hello", "solution")
     assert (saved.written, saved.removed, saved.carried, saved.manual) == ([], [], [], [])
 
@@ -53,7 +53,7 @@ def test_a_fix_in_an_early_state_is_carried_into_every_later_overlay_of_that_fil
     assert text_of(course, "hello", "wrong/prints", "monolith/greeting.py").endswith('print("hello")\n')
 
 
-def test_a_change_of_the_same_lines_needs_a_person_and_leaves_the_overlay_alone(unfold):
+def test_a_change_of_the_same_lines_is_left_to_do_by_hand_and_the_overlay_stays(unfold):
     saved, course = unfold("hello", "solution", greeting='def hello(name):\n    return "Hello, " + name\n')
     assert any(
         "01-hello/alt/formatted/monolith/greeting.py: the change touches lines" in p for p in saved.manual
@@ -64,13 +64,13 @@ def test_a_change_of_the_same_lines_needs_a_person_and_leaves_the_overlay_alone(
     )
 
 
-def test_a_new_file_becomes_part_of_the_overlay_and_of_all_that_lies_over_it(unfold):
+def test_a_new_file_becomes_part_of_the_overlay_and_of_all_later_states(unfold):
     saved, course = unfold("hello", "start", manners="KIND = True\n")
     assert saved.written == ["01-hello/start/monolith/manners.py"]
     assert text_of(course, "tidy", "solution", "monolith/manners.py") == "KIND = True\n"
 
 
-def test_a_file_that_is_as_below_again_leaves_the_overlay(unfold, own_course):
+def test_a_file_that_equals_the_state_below_is_removed_from_the_overlay(unfold, own_course):
     saved, _ = unfold(
         "hello", "solution", greeting=made_up.text("exercises/01-hello/start/monolith/greeting.py")
     )
@@ -78,7 +78,7 @@ def test_a_file_that_is_as_below_again_leaves_the_overlay(unfold, own_course):
     assert not (own_course / "01-hello/solution/monolith/greeting.py").exists()
 
 
-def test_a_file_that_is_gone_and_one_of_the_repository_are_for_a_person_to_name(unfold, own_course):
+def test_a_removed_file_and_one_of_the_repository_must_be_named_by_hand(unfold, own_course):
     (own_course.parent / "monolith/more.py").write_text("MORE = 1\n")
     (own_course / "workshop.toml").write_text(
         (own_course / "workshop.toml").read_text().replace('"tests", ', '"tests", "more.py", ')
@@ -114,7 +114,7 @@ def test_a_small_change_of_an_answer_is_kept_as_a_patch_that_says_what_is_wrong(
     assert text_of(course, "bye", "wrong/two", "monolith/cli.py") == answer
 
 
-def test_an_answer_of_which_little_is_left_is_kept_whole(unfold, own_course):
+def test_an_answer_with_many_changes_is_kept_as_whole_files(unfold, own_course):
     saved, course = unfold("bye", "wrong/two", cli="import sys\n\nsys.exit(1)\n")
     assert saved.written == ["02-bye/wrong/two/monolith/cli.py"]
     assert saved.removed == ["02-bye/wrong/two.patch"]
@@ -127,13 +127,13 @@ def test_an_answer_may_be_a_patch_and_whole_files(unfold):
     assert "os._exit(1)" in text_of(course, "bye", "wrong/two", "monolith/cli.py")
 
 
-def test_an_answer_that_was_not_changed_is_saved_as_it_was(unfold):
+def test_saving_an_answer_without_an_edit_changes_nothing(unfold):
     for which in ("wrong/one", "wrong/two"):
         saved, _ = unfold("bye", which)
         assert (saved.written, saved.removed, saved.manual) == ([], [], [])
 
 
-def test_what_an_answer_lacks_or_leaves_as_it_was_is_for_a_person_to_name(unfold):
+def test_files_that_an_answer_removes_or_keeps_must_be_named_by_hand(unfold):
     saved, _ = unfold("tidy", "wrong/three", style='STYLE = "old"\n', greeting=None)
     assert saved.removed == ["03-tidy/wrong/three/monolith/style.py"]
     assert saved.manual == [
@@ -150,7 +150,7 @@ def test_a_change_of_the_solution_reaches_an_answer_kept_as_a_patch(unfold):
     assert "os._exit(1)" in answer
 
 
-def test_a_change_of_the_same_lines_makes_a_patch_need_a_person(unfold):
+def test_a_patch_that_no_longer_applies_is_left_to_do_by_hand(unfold):
     saved, course = unfold("bye", "solution", cli=SHOP.replace("import farewell", "import farewell, style"))
     (sentence,) = saved.manual
     assert "wrong/two.patch does not apply: the hunk at line 21 of monolith/cli.py is not found" in sentence
@@ -158,19 +158,19 @@ def test_a_change_of_the_same_lines_makes_a_patch_need_a_person(unfold):
     assert guarantees.run_trial(course, trial, load=True).problem == sentence
 
 
-def test_two_changes_merge_unless_they_meet():
+def test_two_changes_merge_unless_they_change_the_same_lines():
     base = b"a\nb\nc\nd\ne\nf\ng\nh\n"
     assert merge(base.replace(b"a", b"A"), base, base.replace(b"h", b"H")) == b"A\nb\nc\nd\ne\nf\ng\nH\n"
     assert merge(base.replace(b"a", b"1"), base, base.replace(b"a", b"2")) is None
 
 
-def test_a_folder_with_something_in_it_is_not_unfolded_into(own_course, tmp_path):
+def test_a_state_is_not_written_to_a_folder_that_is_not_empty(own_course, tmp_path):
     course = Course(own_course)
     with pytest.raises(ExerciseError, match="is not empty"):
         edit(course, course.step("hello"), "solution", own_course)
 
 
-def test_a_state_that_is_not_there_is_refused_with_those_that_are(own_course):
+def test_an_unknown_state_is_refused_with_the_names_of_the_known_ones(own_course):
     course = Course(own_course)
     with pytest.raises(
         ExerciseError, match=r"has no 'alt/nothing'; there are start, solution, alt/formatted"
@@ -178,7 +178,7 @@ def test_a_state_that_is_not_there_is_refused_with_those_that_are(own_course):
         overlay(course, course.step("hello"), "alt/nothing")
 
 
-def test_a_new_exercise_lacks_only_its_variants(own_course):
+def test_a_new_exercise_lacks_only_its_other_answers(own_course):
     new(own_course, "04-not-written")
     course = Course(own_course)
     assert course.steps[-1].label == "04-not-written"
@@ -256,7 +256,7 @@ def test_a_check_that_nothing_fails_is_found(own_course):
     ]
 
 
-def test_verify_says_on_paper_what_is_wrong(own_course, monkeypatch):
+def test_verify_paper_reports_mistakes_in_the_files(own_course, monkeypatch):
     monkeypatch.setenv("EXERCISES_COURSE", str(own_course))
     ran = CliRunner().invoke(cli.cli, ["dev", "verify", "--paper"])
     assert (ran.exit_code, ran.output) == (0, "Every promise is kept.\n")

@@ -1,4 +1,4 @@
-"""Each state is the one before with an overlay laid over it; nothing is stored twice."""
+"""Each state is the one before with an overlay applied to it; no file is stored twice."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def test_a_reference_is_taken_from_the_repository(course):
     assert relpath == course.repository / "shared/tool.py"
 
 
-def test_what_a_step_removes_is_gone_from_there_on(course):
+def test_a_file_that_a_step_removes_is_missing_in_all_later_states(course):
     assert "monolith/old.py" in course.state(course.step("bye"), "solution")
     assert "monolith/old.py" not in course.state(course.step("tidy"), "start")
     assert "monolith/old.py" not in course.state(course.step("tidy"), "solution")
 
 
-def test_removing_what_is_not_there_is_a_mistake_of_the_course(own_course):
+def test_removing_a_missing_file_is_a_mistake_of_the_course(own_course):
     change(own_course, "03-tidy/exercise.toml", "monolith/old.py", "monolith/older.py")
     with pytest.raises(CourseError, match=r"monolith/older\.py is to be removed, but it is not there"):
         Course(own_course).state(Course(own_course).step("tidy"), "start")
 
 
-def test_alternatives_and_mistakes_lie_over_the_solution(course):
+def test_alternatives_and_mistakes_are_applied_to_the_solution(course):
     hello = course.step("hello")
     assert 'f"hello {name}"' in texts(course.state(hello, "alt/formatted"))["monolith/greeting.py"]
     assert "monolith/farewell.py" not in course.state(course.step("bye"), "wrong/three")
@@ -63,7 +63,7 @@ def test_an_answer_may_be_a_patch_for_the_solution(course):
     assert "        os._exit(1)\n" in answer["monolith/cli.py"]
 
 
-def test_an_answer_may_keep_a_file_as_the_exercise_began(course):
+def test_an_answer_may_keep_a_file_as_at_the_start(course):
     tidy = course.step("tidy")
     assert course.state(tidy, "solution")["monolith/style.py"].read_text() == 'STYLE = "new"\n'
     assert course.state(tidy, "wrong/one")["monolith/style.py"].read_text() == 'STYLE = "old"\n'
@@ -107,7 +107,7 @@ def test_an_answer_that_does_not_fit_is_a_mistake_of_the_course(own_course, relp
     assert any(re.search(sentence, problem) for problem in problems(course))
 
 
-def test_the_made_up_course_is_without_a_flaw(course):
+def test_the_made_up_course_has_no_mistake(course):
     assert list(problems(course)) == []
 
 
@@ -136,7 +136,7 @@ def test_the_made_up_course_is_without_a_flaw(course):
         ("01-hello/hints.md", "# Hints\n", "the tasks are not those of exercise.toml"),
     ],
 )
-def test_a_flaw_on_paper_is_found(own_course, relpath, text, sentence):
+def test_a_mistake_in_the_files_is_found(own_course, relpath, text, sentence):
     (own_course.parent / "docs/more.txt").write_text("MORE = 1\n")
     path = own_course / relpath
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +162,7 @@ def test_a_flaw_on_paper_is_found(own_course, relpath, text, sentence):
         ),
     ],
 )
-def test_a_flaw_of_an_answer_is_found(own_course, relpath, old, new, sentence):
+def test_a_mistake_in_an_answer_is_found(own_course, relpath, old, new, sentence):
     change(own_course, f"02-bye/{relpath}", old, new)
     assert any(sentence in problem for problem in problems(Course(own_course)))
 

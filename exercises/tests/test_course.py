@@ -1,6 +1,7 @@
 """The real course keeps what it promises.
 
-`make test` looks at its papers and tries one exercise; `make exercises` tries every state of all, load included.
+`make test` verifies its files and runs the checks of one exercise; `make exercises` checks every state of all
+exercises, also under load.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from exercises.files import list_files
 COURSE = Course(Path(__file__).resolve().parents[1])
 TRIALS = list(guarantees.trials(COURSE))
 QUICK = "04-front-door/"
-"""The exercise that `make test` tries; earlier checks, the slow ones, are left to `make exercises`."""
+"""The exercise that `make test` checks, without the checks of earlier exercises: those are slow."""
 LAST = "09-scale-the-hot-part"
 SERVICE = "microservices/recommendations"
 
@@ -29,12 +30,12 @@ def each(trials: list[Trial]) -> list[object]:
     return [pytest.param(trial, id=trial.label) for trial in trials]
 
 
-def test_nothing_is_wrong_on_paper():
+def test_the_files_of_the_course_have_no_mistake():
     assert list(problems(COURSE)) == []
 
 
 @pytest.mark.parametrize("trial", each([t for t in TRIALS if t.overlay.patch.is_file()]))
-def test_every_patch_applies_and_what_comes_out_compiles(trial):
+def test_every_patch_applies_and_its_result_compiles(trial):
     below, result = trial.overlay.below, trial.overlay.result
     changed = [relpath for relpath, file in result.items() if file != below.get(relpath)]
     assert changed
@@ -96,5 +97,5 @@ def test_at_the_end_the_learners_service_is_the_reference_byte_for_byte():
 
 @pytest.fixture(scope="session")
 def started() -> dict[str, Report]:
-    """What the checks said of the starts that were tried."""
+    """The reports of the starts that were checked, by exercise id."""
     return {}

@@ -1,4 +1,4 @@
-"""The tool is killed with SIGKILL before each of its writes in turn; whatever the learner had can be had back."""
+"""The tool is killed with SIGKILL before each of its writes in turn; everything the learner had can be restored."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cut(course_folder: Path, folder: Path, command: str) -> int:
 
 @pytest.fixture(autouse=True)
 def without_waiting_for_the_disk(monkeypatch):
-    """A killed process loses nothing that the system already has."""
+    """Not needed here: a killed process loses nothing that it has passed to the system."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
@@ -61,7 +61,7 @@ def test_a_power_cut_at_any_write_loses_nothing(course_folder, course, tmp_path,
     for number in range(copies):
         workspace = Workspace(tmp_path / str(number), course)
         with workspace.locked("status", lambda _: None):
-            pass  # what any command does first
+            pass  # every command does this first
         now = workspace.step.label
         assert now in {began_at, ends_at}
         outcomes.add(contents(workspace) == mine)
@@ -75,7 +75,7 @@ def test_a_power_cut_at_any_write_loses_nothing(course_folder, course, tmp_path,
     assert outcomes == {True, False}
 
 
-def test_a_power_cut_during_the_start_leaves_no_half_of_a_workspace(course_folder, course, tmp_path):
+def test_a_power_cut_during_start_leaves_no_unfinished_workspace(course_folder, course, tmp_path):
     copies = cut(course_folder, tmp_path, "begin")
     assert copies > 5
     for number in range(copies):

@@ -1,4 +1,4 @@
-"""What a learner wrote is kept, copied before anything overwrites it, and can be had back."""
+"""A learner's files are kept, copied before they are overwritten, and can be restored."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def test_a_folder_with_something_else_in_it_is_left_alone(course, tmp_path):
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
-def test_what_a_killed_start_left_is_swept_away_by_the_next(course, tmp_path):
+def test_leftovers_of_a_killed_start_are_removed_by_the_next(course, tmp_path):
     left = tmp_path / ".workspace.new-999999999"
     left.mkdir()
     Workspace(tmp_path / "workspace", course).create()
     assert not left.exists()
 
 
-def test_the_next_exercise_keeps_the_learners_code_and_adds_what_it_brings(workspace, edit):
+def test_the_next_exercise_keeps_the_learners_code_and_adds_its_own_files(workspace, edit):
     edit("monolith/style.py", 'STYLE = "mine"\n')
     edit("notes.md", "mine\n")
     edit("monolith/greeting.py", made_up.HELLO)
@@ -63,7 +63,7 @@ def test_the_next_exercise_keeps_the_learners_code_and_adds_what_it_brings(works
     assert workspace.step.label == "02-bye"
 
 
-def test_where_both_changed_a_file_the_learners_stays_and_ours_lies_beside_it(workspace, edit):
+def test_when_both_changed_a_file_the_learners_stays_and_ours_is_written_beside_it(workspace, edit):
     edit("monolith/greeting.py", MINE)
     moved = workspace.advance(anyway=True)
     assert moved.incoming == ["monolith/greeting.py"]
@@ -72,13 +72,13 @@ def test_where_both_changed_a_file_the_learners_stays_and_ours_lies_beside_it(wo
     assert workspace.incoming() == ["monolith/greeting.py.incoming"]
 
 
-def test_a_file_that_the_learner_never_touched_is_brought_up_to_date(workspace):
+def test_a_file_that_the_learner_never_changed_is_updated(workspace):
     moved = workspace.advance(anyway=True)
     assert moved.incoming == []
     assert (workspace.root / "monolith/greeting.py").read_text().startswith("GREETINGS")
 
 
-def test_a_file_that_a_step_takes_away_stays_when_the_learner_changed_it(workspace, edit):
+def test_a_file_that_a_step_removes_stays_when_the_learner_changed_it(workspace, edit):
     workspace.jump(workspace.course.step("bye"), "solution")
     workspace.jump(workspace.course.step("bye"))
     edit("monolith/old.py", "AGE = 101\n")
@@ -87,13 +87,13 @@ def test_a_file_that_a_step_takes_away_stays_when_the_learner_changed_it(workspa
     assert (workspace.root / "monolith/old.py").read_text() == "AGE = 101\n"
 
 
-def test_a_file_that_a_step_takes_away_goes_when_nobody_changed_it(workspace):
+def test_a_file_that_a_step_removes_is_removed_when_the_learner_did_not_change_it(workspace):
     workspace.jump(workspace.course.step("bye"))
     workspace.advance(anyway=True)
     assert not (workspace.root / "monolith/old.py").exists()
 
 
-def test_nobody_goes_on_before_the_checks_pass(workspace, edit):
+def test_the_next_exercise_is_refused_before_the_checks_pass(workspace, edit):
     with pytest.raises(NotPassed, match="has not passed yet: run exercises check"):
         workspace.advance()
     workspace.note_pass()
@@ -145,12 +145,12 @@ def test_one_file_can_be_reset(workspace, edit):
     )
 
 
-def test_a_file_that_never_was_cannot_be_reset(workspace):
+def test_a_file_that_never_existed_cannot_be_reset(workspace):
     with pytest.raises(ExerciseError, match=r"There is no file monolith/nothing\.py, neither now nor"):
         workspace.reset("monolith/nothing.py")
 
 
-def test_one_file_can_be_had_back_from_a_copy(workspace, edit):
+def test_one_file_can_be_restored_from_a_copy(workspace, edit):
     edit("monolith/greeting.py", MINE)
     number = workspace.save("mine").number
     edit("monolith/greeting.py", "broken")
@@ -160,7 +160,7 @@ def test_one_file_can_be_had_back_from_a_copy(workspace, edit):
     assert (workspace.root / "monolith/style.py").read_text() == "newer"
 
 
-def test_two_copies_of_the_same_are_one(workspace):
+def test_copying_the_same_files_twice_makes_one_copy(workspace):
     assert workspace.save("first").number == workspace.save("second").number
 
 
@@ -169,7 +169,7 @@ def test_an_unknown_copy_is_refused(workspace):
         workspace.restore(99)
 
 
-def test_a_copy_whose_content_somebody_deleted_changes_nothing(workspace, edit):
+def test_restoring_an_incomplete_copy_changes_nothing(workspace, edit):
     edit("monolith/greeting.py", MINE)
     number = workspace.save("mine").number
     name = files.digest(MINE.encode())
@@ -191,7 +191,7 @@ def test_a_file_too_large_to_be_copied_is_never_overwritten(workspace):
 
 
 @pytest.mark.parametrize("as_folder", ["monolith/farewell.py/inside.txt", "topology.py/inside.txt"])
-def test_a_folder_where_a_file_must_be_is_said_before_anything_changes(workspace, edit, as_folder):
+def test_a_folder_where_a_file_must_be_is_refused_before_anything_changes(workspace, edit, as_folder):
     edit(as_folder, "mine")
     before = contents(workspace)
     with pytest.raises(ExerciseError, match="is a folder where a file must be"):
@@ -199,7 +199,7 @@ def test_a_folder_where_a_file_must_be_is_said_before_anything_changes(workspace
     assert contents(workspace) == before
 
 
-def test_a_file_where_a_folder_must_be_is_said_before_anything_changes(workspace, edit):
+def test_a_file_where_a_folder_must_be_is_refused_before_anything_changes(workspace, edit):
     edit("shared", "mine")
     with pytest.raises(ExerciseError, match="is a file where a folder must be"):
         workspace.advance(anyway=True)
@@ -275,7 +275,7 @@ def test_two_commands_do_not_change_a_workspace_at_the_same_time(workspace, monk
 
 
 @pytest.mark.parametrize("name", ["monolith/greeting.py", "./monolith/../monolith/greeting.py"])
-def test_a_file_goes_by_its_path_in_the_workspace(workspace, name):
+def test_a_file_is_named_by_its_path_in_the_workspace(workspace, name):
     assert workspace.relpath(name) == "monolith/greeting.py"
     assert workspace.relpath(str(workspace.root / name)) == "monolith/greeting.py"
 
@@ -286,8 +286,8 @@ def test_a_file_outside_of_the_workspace_is_refused(workspace, name):
         workspace.relpath(name)
 
 
-def test_a_full_disk_loses_nothing_wherever_it_strikes(course, tmp_path, monkeypatch):
-    """Each write in turn is the one that fails; the same command again then does it all."""
+def test_a_full_disk_at_any_write_loses_nothing(course, tmp_path, monkeypatch):
+    """Each write in turn fails; the same command, run again, then completes the change."""
     reached, number = True, 0
     while reached:
         workspace = Workspace(tmp_path / f"workspace-{number}", course)
@@ -296,7 +296,7 @@ def test_a_full_disk_loses_nothing_wherever_it_strikes(course, tmp_path, monkeyp
         mine.write_text(MINE)
         reached = _fails_at(monkeypatch, workspace, number)
         assert mine.read_text() == MINE
-        with workspace.locked("next", lambda _: None):  # finishes what was interrupted
+        with workspace.locked("next", lambda _: None):  # finishes an interrupted change
             if workspace.step.label == "01-hello":
                 workspace.advance(anyway=True)
         after = contents(workspace)
@@ -309,7 +309,7 @@ def test_a_full_disk_loses_nothing_wherever_it_strikes(course, tmp_path, monkeyp
 
 
 def _fails_at(monkeypatch, workspace: Workspace, number: int) -> bool:
-    """Go on with a disk that is full at the write of that number; whether it came to it."""
+    """Go on to the next exercise while the write with this number fails; returns whether there was such a write."""
     left = [number]
     real = os.fsync
 
