@@ -75,10 +75,11 @@ def routes() -> None:
     from rich.table import Table
 
     from .app import create_app
+    from .chassis.runtime import runtime
 
     with TemporaryDirectory() as home:
         app = create_app(Config.from_env({"SHOP_HOME": home}))
-        app.extensions["database"].dispose()
+        runtime(app).database.dispose()
     table = Table("method", "path", "module", "what it does")
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, sorted(rule.methods or ()))):
         methods = " ".join(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))

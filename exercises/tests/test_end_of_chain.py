@@ -14,7 +14,7 @@ from exercises.errors import ExerciseError
 COURSE = Path(__file__).resolve().parents[1]
 SERVICE = "microservices/recommendations/"
 COPIED = {
-    "monolith/app.py": "c813a7f4bba2",
+    "monolith/app.py": "ad2cc7f41c44",
     "monolith/orders/__init__.py": "ab2381911c1b",
     "monolith/recommendations/__init__.py": "2767f6e14262",
     "monolith/recommendations/learning.py": "06f783b81700",

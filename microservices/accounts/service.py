@@ -7,15 +7,16 @@ from typing import Any, ClassVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import current_app
 from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from ..chassis.database import reading, writing
 from ..chassis.errors import NotAuthenticated, Problem
+from ..chassis.runtime import runtime
 from . import limits
 from .keys import issue_token
 from .models import Customer, Role
+from .settings import Settings
 
 # OWASP's password storage cheat sheet: Argon2id with 19 MiB of memory, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -67,7 +68,7 @@ def sign_in(email: str, password: str, address: str | None) -> dict[str, Any]:
     """
     network = limits.network_of(address)
     taken = limits.take_try(email, network)
-    minutes: int = current_app.extensions["token_minutes"]
+    minutes = runtime().settings(Settings).token_minutes
     try:
         with reading() as db:
             customer = _find(db, email, password)

@@ -19,6 +19,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from .client import Upstream
+from .runtime import runtime
 from .tokens import AUDIENCE, ISSUER, ServiceTokens
 from .transport import Answer
 
@@ -83,9 +84,10 @@ class ServiceUnderTest:
         }
         self.app = create_app(env | settings)
         for name, stand_in in self.stand_ins.items():
-            tokens, metrics = self.app.extensions["service_tokens"], self.app.extensions["metrics"]
-            client = Upstream(name, stand_in, timeout=2.0, tokens=tokens, metrics=metrics)
-            self.app.extensions["upstreams"][name] = client
+            service = runtime(self.app)
+            service.upstreams[name] = Upstream(
+                name, stand_in, timeout=2.0, tokens=service.service_tokens, metrics=service.metrics
+            )
 
     @property
     def http(self) -> FlaskClient:
@@ -99,8 +101,8 @@ class ServiceUnderTest:
 
     def close(self) -> None:
         """Close the connections to the database."""
-        if "database" in self.app.extensions:
-            self.app.extensions["database"].dispose()
+        if database := runtime(self.app).own_database:
+            database.dispose()
 
 
 @cache

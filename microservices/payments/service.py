@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import Connection, bindparam, select, update
 
 from ..chassis.database import Upsert, reading, writing
 from ..chassis.errors import Problem
+from ..chassis.runtime import runtime
 from . import provider
 from .models import Payment, Status
+from .settings import Settings
 
 STATUS_AND_AMOUNT = select(Payment.status, Payment.captured_cents).where(
     Payment.order_id == bindparam("order_id")
@@ -78,9 +79,8 @@ def refund(db: Connection, order_id: str) -> dict[str, Any]:
 
 
 def _charge(order_id: str, card_number: str) -> None:
-    timeout: float = current_app.extensions["payment_timeout"]
     try:
-        provider.charge(order_id, card_number, timeout)
+        provider.charge(order_id, card_number, runtime().settings(Settings).payment_timeout)
     except provider.Declined:
         raise PaymentDeclined("The card was declined; try another one.") from None
     except provider.TimedOut:

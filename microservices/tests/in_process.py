@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 
 from microservices.chassis.client import Upstream
+from microservices.chassis.runtime import runtime
 from microservices.chassis.seeding import fill
 from microservices.chassis.tokens import ServiceTokens
 from microservices.chassis.transport import Answer
@@ -65,20 +66,19 @@ class SplitShop:
                 fill(url, seed.Base, seed.tables(dataset))
             self.apps[service.name] = import_module(f"microservices.{service.name}.app").create_app(env)
         for service in SPLIT.services:
-            extensions = self.apps[service.name].extensions
+            caller = runtime(self.apps[service.name])
             for name in SPLIT.addresses_for(service):
-                extensions["upstreams"][name] = Upstream(
+                caller.upstreams[name] = Upstream(
                     name,
                     Direct(self.apps[name]),
-                    timeout=extensions["config"].timeout,
-                    tokens=extensions["service_tokens"],
-                    metrics=extensions["metrics"],
+                    timeout=caller.config.timeout,
+                    tokens=caller.service_tokens,
+                    metrics=caller.metrics,
                 )
 
     def tokens(self, service: str) -> ServiceTokens:
         """What the service signs its calls with."""
-        tokens: ServiceTokens = self.apps[service].extensions["service_tokens"]
-        return tokens
+        return runtime(self.apps[service]).service_tokens
 
     def private_key(self, service: str) -> Ed25519PrivateKey:
         """What the service signs with."""
@@ -91,5 +91,5 @@ class SplitShop:
     def close(self) -> None:
         """Close the connections to the databases."""
         for app in self.apps.values():
-            if "database" in app.extensions:
-                app.extensions["database"].dispose()
+            if database := runtime(app).own_database:
+                database.dispose()

@@ -28,11 +28,13 @@ from microservices.chassis.breaker import Breaker, RetryBudget
 from microservices.chassis.client import upstream
 from microservices.chassis.database import writing
 from microservices.chassis.events import FEED_PATH, FeedReader
+from microservices.chassis.runtime import runtime
 from microservices.chassis.tokens import AUDIENCE, ISSUER
 from microservices.tests.in_process import SplitShop
 from monolith import recommendations
 from monolith.app import create_app
 from monolith.chassis.config import Config
+from monolith.chassis.runtime import runtime as of_the_block
 from monolith.dataset import Sizes
 from monolith.seed import export, seed
 
@@ -71,6 +73,10 @@ class InProcess(ABC):
     def app(self, service: str) -> Flask:
         """The application that does the work of a service."""
 
+    def database(self, service: str) -> Any:
+        """The database that holds the data of a service; in both shops it can be used alike."""
+        return runtime(self.app(service)).database
+
     @abstractmethod
     def work(self) -> bool:
         """Take one turn of every loop; whether there may be more to do."""
@@ -97,7 +103,7 @@ class InProcess(ABC):
 
     def signed(self, customer: str) -> dict[str, str]:
         """The headers of somebody who signed in."""
-        return bearer(self.app("accounts").extensions["database"].engine, customer)
+        return bearer(self.database("accounts").engine, customer)
 
     def put(self, customer: str, sku: str, quantity: int = 1) -> Reply:
         """Have so many of a product in the cart."""
@@ -153,13 +159,13 @@ class Split(InProcess):
         return self.services.apps[service]
 
     def work(self) -> bool:
-        turns = [loop.turn() for app in self.services.apps.values() for loop in app.extensions["loops"]]
+        turns = [loop.turn() for app in self.services.apps.values() for loop in runtime(app).loops]
         return any(turns)
 
     def redeliver(self, order: Random) -> None:
         app = self.app("recommendations")
-        (loop,) = app.extensions["loops"]
-        reader: FeedReader = loop.step.__self__
+        (loop,) = runtime(app).loops
+        reader: FeedReader = loop.step.__self__  # type: ignore[attr-defined]  # it is a method
         with app.app_context(), context.work(10.0):
             events = 3 * upstream("orders").get(FEED_PATH, {"after": 0})["events"]
             order.shuffle(events)
@@ -170,12 +176,12 @@ class Split(InProcess):
         return Shop.look(self._databases)
 
     def pass_time(self) -> None:
-        with self.app("orders").extensions["database"].engine.begin() as db:
+        with self.database("orders").engine.begin() as db:
             db.execute(text("UPDATE orders SET lease_until = :then"), {"then": time.time() - 1})
 
     def forget(self) -> None:
         for app in self.services.apps.values():
-            for each in app.extensions["upstreams"].values():
+            for each in runtime(app).upstreams.values():
                 each.breaker, each.budget = Breaker(each.name), RetryBudget()
 
     def close(self) -> None:
@@ -189,7 +195,7 @@ class Monolith(InProcess):
 
     def __init__(self, url: str, **settings: str) -> None:
         self._app = create_app(Config.from_env(SETTINGS | settings | {"SHOP_DATABASE_URL": url}))
-        self._database = self._app.extensions["database"]
+        self._database = of_the_block(self._app).database
 
     def app(self, service: str) -> Flask:
         return self._app

@@ -61,7 +61,7 @@ def sell(shop: InProcess, chance: random.Random, orders: int = ORDERS) -> None:
 
 def learnt(shop: InProcess) -> dict[str, dict[Any, int]]:
     """What recommendations knows."""
-    rows = reader(shop.app("recommendations").extensions["database"].engine)
+    rows = reader(shop.database("recommendations").engine)
     return {
         "popularity": {row.sku: row.orders for row in rows("SELECT * FROM popularity")},
         "together": {(row.sku, row.other): row.orders for row in rows("SELECT * FROM co_purchases")},
@@ -71,7 +71,7 @@ def learnt(shop: InProcess) -> dict[str, dict[Any, int]]:
 
 def ordered(shop: InProcess) -> dict[str, dict[Any, int]]:
     """The same, counted from the orders."""
-    rows = reader(shop.app("orders").extensions["database"].engine)
+    rows = reader(shop.database("orders").engine)
     step = "step IN ('paid', 'settled')" if shop.name == "split" else "status = 'confirmed'"
     orders = {
         row.number: row.customer_id for row in rows(f"SELECT number, customer_id FROM orders WHERE {step}")

@@ -147,7 +147,7 @@ def test_of_two_checkouts_that_both_saw_no_other_one_is_stored(shop, customer):
             while not is_under_way(shop, customer):
                 assert not began[0].done()
 
-    engine = shop.app("orders").extensions["database"].engine
+    engine = shop.database("orders").engine
     with ThreadPoolExecutor(1) as pool, patch.object(clients, "reserve", wait_and_reserve):
         event.listen(engine, "before_cursor_execute", overtake)
         try:
@@ -203,7 +203,7 @@ def test_a_repeat_that_had_looked_before_the_first_was_there_gets_the_answer_of_
 @pytest.mark.parametrize("shop", ["split sqlite", "monolith sqlite"], indirect=True)
 def test_whoever_reads_before_it_writes_does_not_fail_because_somebody_else_wrote_between(shop):
     """What a deferred BEGIN does on SQLite, at once and however long the timeout is."""
-    database = shop.app("inventory").extensions["database"]
+    database = shop.database("inventory")
     touch = "UPDATE stock SET available = available + 1, received = received + 1"
     with database.writing() as db, closing(sqlite3.connect(database.engine.url.database, timeout=0)) as other:
         db.execute(text("SELECT available FROM stock")).all()
@@ -231,7 +231,7 @@ def overtaken(shop: InProcess, overtake: Callable[[], None]) -> Iterator[None]:
         if statement.startswith("INSERT INTO idempotency_keys"):
             overtake()
 
-    engine = shop.app("orders").extensions["database"].engine
+    engine = shop.database("orders").engine
     event.listen(engine, "before_cursor_execute", before)
     yield
     event.remove(engine, "before_cursor_execute", before)

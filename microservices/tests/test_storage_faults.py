@@ -75,7 +75,7 @@ def locked(shop: InProcess, part: str, seconds: float | None = None) -> Iterator
 
     A shop that would wait for ever gets it in the end, so that the test fails instead of hanging.
     """
-    url = shop.app(part).extensions["database"].engine.url
+    url = shop.database(part).engine.url
     connection: Any
     if url.get_backend_name() == "sqlite":
         connection = sqlite3.connect(url.database, isolation_level=None, check_same_thread=False)
@@ -136,7 +136,7 @@ def test_a_locked_database_is_still_read(shops, backend, name):
 @contextmanager
 def full_disk(shop: InProcess, part: str) -> Iterator[None]:
     """Not a page more for the database of a service, until the block ends; the connections stay open."""
-    engine = shop.app(part).extensions["database"].engine
+    engine = shop.database(part).engine
     limit = 1  # less than there are: as many as there are
 
     def set_limit(connection: Any, *_: Any) -> None:

@@ -13,12 +13,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
+
+from .runtime import runtime
 
 LOCK_TIMEOUT_MS = 4000
 """How long a statement waits for somebody else's lock, on either database. Less than the gateway waits for an answer:
@@ -173,5 +174,4 @@ def writing() -> AbstractContextManager[Connection]:
 
 
 def _current() -> Database:
-    database: Database = current_app.extensions["database"]
-    return database
+    return runtime().database

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flask import current_app
 from sqlalchemy import Connection, insert
 
 from ..chassis.errors import Problem
+from ..chassis.runtime import runtime
 from . import provider
 from .models import Payment
 
@@ -27,9 +27,8 @@ def capture(db: Connection, order_id: str, amount_cents: int, card_number: str) 
 
 
 def _charge(order_id: str, card_number: str) -> None:
-    timeout: float = current_app.extensions["config"].payment_timeout
     try:
-        provider.charge(order_id, card_number, timeout)
+        provider.charge(order_id, card_number, runtime().config.payment_timeout)
     except provider.Declined:
         raise PaymentDeclined("The card was declined; try another one.") from None
     except provider.TimedOut:

@@ -15,6 +15,7 @@ from microservices.chassis.app import service
 from microservices.chassis.database import Database, Upsert
 from microservices.chassis.errors import UpstreamError
 from microservices.chassis.events import FEED_PATH, FeedPositionMixin, FeedReader, OutboxMixin, feed, publish
+from microservices.chassis.runtime import runtime
 from microservices.chassis.testing import ServiceUnderTest
 
 
@@ -145,7 +146,7 @@ def test_a_reader_continues_where_it_stopped(tmp_path: Path, reader: FeedReader)
         assert reader.step() is True  # a full page: there may be more
         assert reader.step() is False
         assert reader.step() is False
-    assert total(under_test.app.extensions["database"]) == (4, 4)
+    assert total(runtime(under_test.app).database) == (4, 4)
     asked = under_test.stand_ins["source"].asked
     assert [call.path for call in asked] == [f"{FEED_PATH}?after={after}&limit=3" for after in (0, 3, 4)]
     assert asked[0].headers["Authorization"].startswith("Service ")
@@ -156,5 +157,5 @@ def test_a_source_that_is_away_changes_nothing(tmp_path: Path, reader: FeedReade
     under_test = reading_service(tmp_path, {})
     with under_test.app.app_context(), pytest.raises(UpstreamError):
         reader.step()
-    assert total(under_test.app.extensions["database"]) == (None, None)
+    assert total(runtime(under_test.app).database) == (None, None)
     under_test.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import Blueprint, abort, current_app, make_response, request
+from flask import Blueprint, abort, make_response, request
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -19,6 +19,7 @@ from .. import cart, catalog, inventory, recommendations
 from ..chassis.database import reading
 from ..chassis.errors import NotAuthenticated, NotFoundProblem, Problem, problem_response
 from ..chassis.observability import request_id
+from ..chassis.runtime import runtime
 from . import forms, session
 from .rendering import (
     ErrorPage,
@@ -104,7 +105,7 @@ def product(sku: str) -> str:
 def _suggested(sku: str, in_cart: list[str], customer_id: str | None) -> list[str] | None:
     """SKUs that go well with this one; None when nobody can say just now."""
     try:
-        answer = recommendations.LocalRecommender(current_app.extensions["database"]).suggest(
+        answer = recommendations.LocalRecommender(runtime().database).suggest(
             sku, in_cart, customer_id, BESIDE
         )
     except recommendations.RecommendationsUnavailable as error:
