@@ -17,7 +17,7 @@ COPIED = {
     "monolith/app.py": "ad2cc7f41c44",
     "monolith/orders/__init__.py": "ab2381911c1b",
     "monolith/recommendations/__init__.py": "2767f6e14262",
-    "monolith/recommendations/learning.py": "06f783b81700",
+    "monolith/recommendations/learning.py": "97c836cf71c1",
     "monolith/recommendations/routes.py": "db13c3084ae3",
     "monolith/seed.py": "2baa726a5112",
     "monolith/storefront/routes.py": "0f9a5304559f",

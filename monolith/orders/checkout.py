@@ -11,6 +11,7 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -18,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from .. import catalog
 from ..cart import service as cart
-from ..chassis.database import Upsert, writing
+from ..chassis.database import upsert, writing
 from ..chassis.errors import Problem
 from ..inventory import service as inventory
 from ..payments import service as payments
@@ -26,18 +27,14 @@ from . import cards
 from .models import IdempotencyKey, Order, OrderCounter, OrderLine, Status
 from .service import show
 
-THIS_KEY = (IdempotencyKey.customer_id == bindparam("who"), IdempotencyKey.key == bindparam("which"))
-EARLIER = select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(*THIS_KEY)
-CLAIM = insert(IdempotencyKey)
-REMEMBER = update(IdempotencyKey).where(*THIS_KEY).values(status=bindparam("status"), body=bindparam("body"))
-NEXT_NUMBER = Upsert(
-    lambda insert: (
-        insert(OrderCounter)
-        .on_conflict_do_update(index_elements=["id"], set_={"last": OrderCounter.last + 1})
-        .returning(OrderCounter.last)
-    )
+# Built once: on the spot they and the order's number cost 0.2 ms of CPU more for each checkout.
+# A prefix, because in an UPDATE a bound value with a column's name is taken for the column's new value.
+THIS_KEY = (
+    IdempotencyKey.customer_id == bindparam("b_customer_id"),
+    IdempotencyKey.key == bindparam("b_key"),
 )
-NEW_ORDER, NEW_LINES = insert(Order), insert(OrderLine)
+EARLIER = select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(*THIS_KEY)
+REMEMBER = update(IdempotencyKey).where(*THIS_KEY).values(status=bindparam("status"), body=bindparam("body"))
 
 
 class CartEmpty(Problem):
@@ -73,12 +70,13 @@ def checkout(customer_id: str, key: str, card_number: str) -> Answer:
 
 def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: str) -> Answer:
     with writing() as db:
-        claim = {"who": customer_id, "which": key}
-        earlier = db.execute(EARLIER, claim).first()
+        this_key = {"b_customer_id": customer_id, "b_key": key}
+        earlier = db.execute(EARLIER, this_key).first()
         if earlier is not None:
             return _repeat(earlier, fingerprint)
         try:
-            db.execute(CLAIM, {"customer_id": customer_id, "key": key, "fingerprint": fingerprint})
+            claim = {"customer_id": customer_id, "key": key, "fingerprint": fingerprint}
+            db.execute(insert(IdempotencyKey), claim)
         except IntegrityError as error:
             raise KeyTaken from error
         try:
@@ -86,7 +84,7 @@ def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: st
                 answer = Answer(201, _place_order(db, customer_id, card_number))
         except Problem as refusal:
             answer = Answer(refusal.status, refusal.to_dict())
-        db.execute(REMEMBER, {**claim, "status": answer.status, "body": json.dumps(answer.body)})
+        db.execute(REMEMBER, {**this_key, "status": answer.status, "body": json.dumps(answer.body)})
     return answer
 
 
@@ -125,7 +123,7 @@ def _price(db: Connection, wanted: dict[str, int]) -> list[dict[str, Any]]:
 def _write_down(
     db: Connection, order_id: str, customer_id: str, total_cents: int, lines: list[dict[str, Any]]
 ) -> None:
-    number = NEXT_NUMBER.execute(db, {"id": 1, "last": 1}).scalar_one()
+    number = db.execute(_next_number(db.dialect.name), {"id": 1, "last": 1}).scalar_one()
     order = {
         "number": number,
         "id": order_id,
@@ -134,5 +132,13 @@ def _write_down(
         "total_cents": total_cents,
         "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    db.execute(NEW_ORDER, order)
-    db.execute(NEW_LINES, [{"order_number": number, **line} for line in lines])
+    db.execute(insert(Order), order)
+    db.execute(insert(OrderLine), [{"order_number": number, **line} for line in lines])
+
+
+@cache
+def _next_number(dialect: str) -> Any:
+    counter = upsert(dialect, OrderCounter)
+    return counter.on_conflict_do_update(
+        index_elements=["id"], set_={"last": OrderCounter.last + 1}
+    ).returning(OrderCounter.last)

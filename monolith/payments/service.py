@@ -9,8 +9,6 @@ from ..chassis.runtime import runtime
 from . import provider
 from .models import Payment
 
-CAPTURED = insert(Payment)
-
 
 class PaymentDeclined(Problem):
     status, slug, title = 402, "payment-declined", "The card was declined"
@@ -23,7 +21,8 @@ class PaymentTimedOut(Problem):
 def capture(db: Connection, order_id: str, amount_cents: int, card_number: str) -> None:
     """Take the money for an order; raises PaymentDeclined or PaymentTimedOut, and then no money was taken."""
     _charge(order_id, card_number)
-    db.execute(CAPTURED, {"order_id": order_id, "captured_cents": amount_cents, "refunded_cents": 0})
+    payment = {"order_id": order_id, "captured_cents": amount_cents, "refunded_cents": 0}
+    db.execute(insert(Payment), payment)
 
 
 def _charge(order_id: str, card_number: str) -> None:

@@ -23,7 +23,7 @@ from microservices.chassis.app import service
 from microservices.chassis.auth import current_identity, require_admin, require_customer, require_service
 from microservices.chassis.client import upstream
 from microservices.chassis.config import ConfigError
-from microservices.chassis.database import Database, Upsert, reading, writing
+from microservices.chassis.database import Database, reading, upsert, writing
 from microservices.chassis.errors import Problem
 from microservices.chassis.observability import JsonLines
 from microservices.chassis.testing import ServiceUnderTest, as_customer, publish_keys
@@ -381,10 +381,10 @@ def test_replicas_that_start_together_make_the_tables_once(tmp_path: Path) -> No
 def test_inserting_what_is_there_already_can_be_left_out(tmp_path: Path) -> None:
     own = Database(f"sqlite:///{tmp_path}/own.sqlite3", Base)
     own.create_tables()
-    unless_there = Upsert(lambda insert: insert(Counter).on_conflict_do_nothing())
+    unless_there = upsert(own.engine.dialect.name, Counter).on_conflict_do_nothing()
     for count in (1, 2):
         with own.writing() as db:
-            unless_there.execute(db, {"name": "a", "count": count})
+            db.execute(unless_there, {"name": "a", "count": count})
     with own.reading() as reader:
         assert reader.execute(select(Counter.count)).scalar() == 1
     own.dispose()

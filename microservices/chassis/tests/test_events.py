@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from microservices.chassis.app import service
-from microservices.chassis.database import Database, Upsert
+from microservices.chassis.database import Database, upsert
 from microservices.chassis.errors import UpstreamError
 from microservices.chassis.events import FEED_PATH, FeedPositionMixin, FeedReader, OutboxMixin, feed, publish
 from microservices.chassis.runtime import runtime
@@ -38,13 +38,6 @@ class Total(Base):
     amount: Mapped[int] = mapped_column(default=0)
 
 
-ADD = Upsert(
-    lambda insert: (new := insert(Total)).on_conflict_do_update(
-        index_elements=["name"], set_={"amount": Total.amount + new.excluded.amount}
-    )
-)
-
-
 class Crash(Exception):
     pass
 
@@ -53,7 +46,9 @@ def count(db: Connection, kind: str, data: dict[str, Any]) -> None:
     assert kind == "counted"
     if data["amount"] < 0:
         raise Crash
-    ADD.execute(db, {"name": "all", "amount": data["amount"]})
+    new = upsert(db.dialect.name, Total).values(name="all", amount=data["amount"])
+    add = {"amount": Total.amount + new.excluded.amount}
+    db.execute(new.on_conflict_do_update(index_elements=["name"], set_=add))
 
 
 def event(position: int, amount: int = 1) -> dict[str, Any]:
