@@ -15,7 +15,7 @@ COURSE = Path(__file__).resolve().parents[1]
 SERVICE = "microservices/recommendations/"
 COPIED = {
     "monolith/app.py": "ad2cc7f41c44",
-    "monolith/orders/__init__.py": "ab2381911c1b",
+    "monolith/orders/__init__.py": "2998fe64e94e",
     "monolith/recommendations/__init__.py": "2767f6e14262",
     "monolith/recommendations/learning.py": "97c836cf71c1",
     "monolith/recommendations/routes.py": "db13c3084ae3",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -31,7 +32,7 @@ class EmailTaken(Problem):
 
 class WrongCredentials(Problem):
     status, slug, title = 401, "wrong-credentials", "Email or password is wrong"
-    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 def register(email: str, password: str, name: str) -> dict[str, Any]:

@@ -92,8 +92,8 @@ MUTATIONS = (
     Mutation(
         "monolith: a refused order is rolled back",
         "monolith/orders/checkout.py",
-        "            with db.begin_nested():\n                answer",
-        "            if True:\n                answer",
+        "            with db.begin_nested():\n                outcome",
+        "            if True:\n                outcome",
         (HISTORIES, CRASHES),
     ),
     Mutation(

@@ -45,7 +45,7 @@ class TooManyAttempts(Problem):
         super().__init__(
             f"There were too many wrong passwords for this email; try again in {seconds} seconds."
         )
-        self.headers = {"Retry-After": str(seconds)}  # type: ignore[misc]  # this one depends on the refusal
+        self.headers = {"Retry-After": str(seconds)}
 
 
 def network_of(address: str | None) -> str:

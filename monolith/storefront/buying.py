@@ -72,13 +72,10 @@ def check_out() -> Response | tuple[str, int]:
     if key is None:
         return _checkout_page(400, None, slug="idempotency-key-required")
     try:
-        answer = orders.checkout(customer_id, key, card_number)
+        order = orders.checkout(customer_id, key, card_number).order
     except Problem as refusal:
-        return _checkout_page(refusal.status, key, slug=refusal.slug)
-    if answer.status != 201:
-        slug = answer.body["type"].rpartition("/")[2]
-        return _checkout_page(answer.status, key, slug=slug, facts=answer.body)
-    return redirect(f"/orders/{answer.body['id']}?thanks=1", 303)
+        return _checkout_page(refusal.status, key, slug=refusal.slug, facts=refusal.facts)
+    return redirect(f"/orders/{order['id']}?thanks=1", 303)
 
 
 @pages.get("/orders")
