@@ -22,7 +22,9 @@ from ..chassis.errors import (
 )
 from ..chassis.observability import request_id
 from . import forms, session
+from .buying import buying
 from .clients import attempt, cart, catalog, inventory, recommendations
+from .entrance import entrance
 from .problems import UnknownProduct
 from .rendering import (
     ErrorPage,
@@ -44,6 +46,8 @@ pages = Blueprint(
     "storefront", __name__, static_folder="static", static_url_path="/static", template_folder="templates"
 )
 pages.before_request(session.refuse_foreign_forms)
+pages.register_blueprint(buying)
+pages.register_blueprint(entrance)
 init_pages(pages)
 
 
@@ -141,8 +145,3 @@ def unexpected(error: Exception) -> ErrorPage:
 def items_of(found: dict[str, Any] | None) -> list[dict[str, Any]]:
     """The items of a list; none when it could not be had."""
     return found["items"] if found else []
-
-
-def categories_by_sku(found: dict[str, Any] | None) -> dict[str, str]:
-    """The category of each product of a list, by SKU: what its picture needs."""
-    return {item["sku"]: item["category"] for item in items_of(found)}

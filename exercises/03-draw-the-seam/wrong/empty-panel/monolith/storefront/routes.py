@@ -6,7 +6,6 @@ Buying is in `buying`, signing in and out in `entrance`.
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from flask import Blueprint, abort, make_response, request
 from sqlalchemy.exc import OperationalError
@@ -19,6 +18,8 @@ from ..chassis.database import reading
 from ..chassis.errors import NotAuthenticated, NotFoundProblem, Problem, problem_response
 from ..chassis.observability import request_id
 from . import forms, session
+from .buying import buying
+from .entrance import entrance
 from .rendering import (
     ErrorPage,
     add_headers,
@@ -38,6 +39,8 @@ pages = Blueprint(
     "storefront", __name__, static_folder="static", static_url_path="/static", template_folder="templates"
 )
 pages.before_request(session.refuse_foreign_forms)
+pages.register_blueprint(buying)
+pages.register_blueprint(entrance)
 init_pages(pages)
 
 
@@ -139,8 +142,3 @@ def unexpected(error: Exception) -> ErrorPage:
     return error_page(
         503 if isinstance(error, (OperationalError, PoolTimeoutError)) else 500, "", request_id()
     )
-
-
-def categories_by_sku(found: dict[str, Any]) -> dict[str, str]:
-    """The category of each product of a list, by SKU: what its picture needs."""
-    return {item["sku"]: item["category"] for item in found["items"]}
