@@ -40,7 +40,7 @@ def serve(host: str, port: int | None) -> None:
     config = Config.from_env(os.environ if port is None else {**os.environ, "SHOP_PORT": str(port)})
     _require_a_shop(config)
     server.require_free_port(host, config.port, "choose another with --port")
-    print(f"The monolith listens on http://{host}:{config.port} (Ctrl-C ends it).", flush=True)
+    print(f"The monolith starts on http://{host}:{config.port} (Ctrl-C ends it).", flush=True)
     server.serve("monolith.app", load, host, config.port, config.threads)
 
 

@@ -20,7 +20,7 @@ COPIED = {
     "monolith/recommendations/learning.py": "97c836cf71c1",
     "monolith/recommendations/routes.py": "db13c3084ae3",
     "monolith/seed.py": "14d02249af2a",
-    "monolith/storefront/routes.py": "16e10961c647",
+    "monolith/storefront/routes.py": "0fb8090eb447",
 }
 """Files of the monolith of which overlays hold changed copies, as they were when the copies were made."""
 

@@ -14,6 +14,8 @@ from typing import Any, Self
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from .runtime import runtime
+
 log = logging.getLogger(__name__)
 
 MEMBERS = frozenset({"type", "title", "status", "detail", "instance"})
@@ -146,12 +148,18 @@ def init_app(app: Flask) -> None:
 
 
 def database_errors(app: Flask) -> None:
-    """Answer 503 while the service's own database is locked, full or away: it may be back in a moment."""
-    from sqlalchemy.exc import OperationalError
+    """Answer 503 while the service's own database is locked, full or away, and may be back in a moment."""
+    from sqlalchemy.exc import OperationalError, ProgrammingError
     from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-    app.register_error_handler(OperationalError, _database_error)
-    app.register_error_handler(PoolTimeoutError, _database_error)
+    def answer(error: Exception) -> Response:
+        is_misfit = runtime().database.is_misfit(error)  # tables that do not fit stay so
+        if is_misfit or isinstance(error, ProgrammingError):
+            return _unexpected(error)
+        return _database_error(error)
+
+    for kind in (OperationalError, ProgrammingError, PoolTimeoutError):
+        app.register_error_handler(kind, answer)
 
 
 def _refuse_nul(_endpoint: str | None, values: dict[str, Any] | None) -> None:

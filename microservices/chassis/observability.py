@@ -164,6 +164,8 @@ def init_app(app: Flask) -> None:
             raise Unavailable("This process is draining; send requests elsewhere.")
         if shop.own_database is not None:
             shop.own_database.ping()
+            if shop.own_database.is_suspect and (misfit := shop.own_database.misfit()):
+                raise Unavailable(misfit)
         return {"status": "ready"}
 
     @app.get("/metrics")

@@ -9,6 +9,7 @@ first write and fails at once when somebody else wrote since the first read, how
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
@@ -17,12 +18,17 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
+from . import schema
+from .config import ConfigError
 from .runtime import runtime
+
+log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_MS = 4000
 """How long a statement waits for somebody else's lock, on either database. Less than the gateway waits for an answer:
 whoever asks is told that the database is busy, and when to come back, instead of nothing."""
 SCHEMA_LOCK = 7_301_000  # any number that nothing else locks in the shop's PostgreSQL database
+NEXT_STEP = "seed it anew with `monolith seed`, which replaces its data, or set SHOP_DATABASE_URL to another"
 
 
 class Base(DeclarativeBase):
@@ -52,6 +58,8 @@ class Database:
         options = {"reading": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._reader = self.engine.execution_options(**options)
         self._sessions = sessionmaker(self.engine)
+        self.is_suspect = False
+        """Whether the tables did not fit when they were last looked at; see `misfit`."""
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
 
@@ -72,11 +80,32 @@ class Database:
         return self._sessions.begin()
 
     def create_tables(self) -> None:
-        """Create the tables that are missing; replicas that start together do it one after the other."""
+        """Create the tables that are missing; raises ConfigError when one that was there does not fit the code.
+
+        Replicas that start together do it one after the other.
+        """
         with self.engine.begin() as connection:
             if not self.is_sqlite:  # SQLite's writers take turns anyway
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})"))
             Base.metadata.create_all(connection)
+        if misfit := self.misfit():
+            self.dispose()
+            raise ConfigError(misfit)
+
+    def misfit(self) -> str:
+        """Why the tables do not fit the code, in one sentence with the next step; empty when they fit."""
+        with self.reading() as db:
+            what = schema.misfit(db, Base.metadata)
+        self.is_suspect = bool(what)
+        return f"The database {self.engine.url} {what}; {NEXT_STEP}." if what else ""
+
+    def is_misfit(self, error: Exception) -> bool:
+        """Whether a statement named what is not there; then the log says what, and /readyz does until it is there."""
+        if not schema.is_undefined(error):
+            return False
+        if misfit := self.misfit():
+            log.error(misfit)
+        return True
 
     def ping(self) -> None:
         """Raise when the database does not answer."""

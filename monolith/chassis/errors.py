@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from .runtime import runtime
 
 log = logging.getLogger(__name__)
 
@@ -104,8 +106,15 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Problem, problem_response)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_error)
+    app.register_error_handler(ProgrammingError, _database_error)
     app.register_error_handler(PoolTimeoutError, _database_error)
     app.register_error_handler(Exception, _unexpected)
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the database is locked, full or away, and may be back in a moment. Tables that do not fit stay so."""
+    is_misfit = runtime().database.is_misfit(error)
+    return isinstance(error, (OperationalError, PoolTimeoutError)) and not is_misfit
 
 
 def _refuse_nul(_endpoint: str | None, values: dict[str, Any] | None) -> None:
@@ -128,6 +137,8 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _database_error(error: Exception) -> Response:
+    if not may_pass(error):
+        return _unexpected(error)
     log.error("database unavailable: %s", getattr(error, "orig", error))
     return problem_response(Unavailable("The database did not answer in time; try again in a moment."))
 

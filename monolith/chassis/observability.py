@@ -139,6 +139,8 @@ def init_app(app: Flask) -> None:
         if drain_file is not None and drain_file.exists():
             raise Unavailable("This process is draining; send requests elsewhere.")
         shop.database.ping()
+        if shop.database.is_suspect and (misfit := shop.database.misfit()):
+            raise Unavailable(misfit)
         return {"status": "ready"}
 
     @app.get("/metrics")

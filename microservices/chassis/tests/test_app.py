@@ -326,7 +326,7 @@ def test_a_locked_database_is_unavailable_and_recovers_by_itself(
 
 
 def test_an_error_of_the_database_is_not_remembered_by_the_connection(http: FlaskClient) -> None:
-    assert http.get("/no-database-left").status_code == 503
+    assert http.get("/no-database-left").status_code == 500
     assert http.get("/things/a").status_code == 200
 
 
