@@ -40,7 +40,7 @@ def serve(host: str, port: int | None) -> None:
     config = Config.from_env(os.environ if port is None else {**os.environ, "SHOP_PORT": str(port)})
     _require_a_shop(config)
     server.require_free_port(host, config.port, "choose another with --port")
-    print(f"The monolith listens on http://{host}:{config.port} (Ctrl-C ends it).", flush=True)
+    print(f"The monolith starts on http://{host}:{config.port} (Ctrl-C ends it).", flush=True)
     server.serve("monolith.app", load, host, config.port, config.threads)
 
 
@@ -75,10 +75,11 @@ def routes() -> None:
     from rich.table import Table
 
     from .app import create_app
+    from .chassis.runtime import runtime
 
     with TemporaryDirectory() as home:
         app = create_app(Config.from_env({"SHOP_HOME": home}))
-        app.extensions["database"].dispose()
+        runtime(app).database.dispose()
     table = Table("method", "path", "module", "what it does")
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, sorted(rule.methods or ()))):
         methods = " ".join(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,13 @@ def load(_target: str) -> Callable[..., Any]:
     import os
 
     from .app import serving_app
-    from .chassis.config import Config
+    from .chassis.config import Config, ConfigError
     from .chassis.observability import configure_logging
 
     configure_logging(Config.from_env(os.environ).log_level)
-    wsgi: Callable[..., Any] = serving_app().wsgi_app
+    try:
+        wsgi: Callable[..., Any] = serving_app().wsgi_app
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
+        sys.exit(2)
     return wsgi

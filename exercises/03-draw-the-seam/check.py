@@ -89,10 +89,11 @@ ASK_THE_FEED = """
 import json, sys
 from monolith import orders
 from monolith.app import create_app
+from monolith.chassis.database import reading
 
 app = create_app()
 told, after = [], 0
-with app.app_context(), app.extensions["database"].reading() as db:
+with app.app_context(), reading() as db:
     while len(told) < 100_000:
         events = list(orders.feed(db, after, 300)["events"])
         if not events:

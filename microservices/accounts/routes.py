@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from ..chassis.auth import require_customer
 from ..chassis.client_address import client_address
-from ..chassis.database import reading
+from ..chassis.database import reading_session
 from ..chassis.validation import Body, body
 from . import keys, service
 
@@ -54,8 +54,8 @@ def register() -> tuple[dict[str, Any], int, dict[str, str]]:
 def profile() -> dict[str, Any]:
     """Show the signed-in customer."""
     customer_id = require_customer().customer_id
-    with reading() as db:
-        return service.profile(db, customer_id)
+    with reading_session() as session:
+        return service.profile(session, customer_id)
 
 
 @api.post("/api/sessions")
@@ -68,5 +68,5 @@ def sign_in() -> tuple[dict[str, Any], int]:
 @api.get("/.well-known/jwks.json")
 def jwks() -> dict[str, Any]:
     """Publish the keys that tokens can be checked with."""
-    with reading() as db:
-        return keys.public_keys(db)
+    with reading_session() as session:
+        return keys.public_keys(session)

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import current_app
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
-from ..chassis.database import reading, writing
+from ..chassis.database import reading_session, writing_session
 from ..chassis.errors import NotAuthenticated, Problem
+from ..chassis.runtime import runtime
 from . import limits
 from .keys import issue_token
 from .models import Customer, Role
+from .settings import Settings
 
 # OWASP's password storage cheat sheet: Argon2id with 19 MiB of memory, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 # Verified when the email is unknown, so that the time to answer does not tell which emails exist.
 _nobodys_hash = _hasher.hash("nobody")
-
-PROFILE = select(Customer.id, Customer.email, Customer.name, Customer.role).where(
-    Customer.id == bindparam("id")
-)
-CREDENTIALS = select(Customer.id, Customer.role, Customer.password_hash).where(
-    Customer.email == bindparam("email")
-)
 
 
 class EmailTaken(Problem):
@@ -36,7 +32,7 @@ class EmailTaken(Problem):
 
 class WrongCredentials(Problem):
     status, slug, title = 401, "wrong-credentials", "Email or password is wrong"
-    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 def register(email: str, password: str, name: str) -> dict[str, Any]:
@@ -44,17 +40,17 @@ def register(email: str, password: str, name: str) -> dict[str, Any]:
 
     Opens its own transaction: hashing a password takes 20 ms, and nobody should wait for the lock meanwhile.
     """
-    new = {
-        "id": uuid.uuid4().hex,
-        "email": email,
-        "name": name,
-        "role": Role.CUSTOMER,
-        "password_hash": hash_password(password),
-    }
+    customer = Customer(
+        id=uuid.uuid4().hex,
+        email=email,
+        name=name,
+        role=Role.CUSTOMER,
+        password_hash=hash_password(password),
+    )
     try:
-        with writing() as db:
-            db.execute(insert(Customer), new)
-            return profile(db, new["id"])
+        with writing_session() as session:
+            session.add(customer)
+            return _as_dict(customer)
     except IntegrityError:
         raise EmailTaken("A customer with this email exists already; sign in instead.") from None
 
@@ -67,11 +63,11 @@ def sign_in(email: str, password: str, address: str | None) -> dict[str, Any]:
     """
     network = limits.network_of(address)
     taken = limits.take_try(email, network)
-    minutes: int = current_app.extensions["token_minutes"]
+    minutes = runtime().settings(Settings).token_minutes
     try:
-        with reading() as db:
-            customer = _find(db, email, password)
-            token = issue_token(db, customer.id, customer.role, minutes)
+        with reading_session() as session:
+            customer = _find(session, email, password)
+            token = issue_token(session, customer, minutes)
     except WrongCredentials:
         limits.sweep_expired()
         raise
@@ -79,12 +75,12 @@ def sign_in(email: str, password: str, address: str | None) -> dict[str, Any]:
     return {"token": token, "token_type": "Bearer", "expires_in": 60 * minutes}
 
 
-def profile(db: Connection, customer_id: str) -> dict[str, Any]:
+def profile(session: Session, customer_id: str) -> dict[str, Any]:
     """The customer's own data."""
-    row = db.execute(PROFILE, {"id": customer_id}).first()
-    if row is None:
+    customer = session.get(Customer, customer_id)
+    if customer is None:
         raise NotAuthenticated("The customer of this token no longer exists; sign in again.")
-    return row._asdict()
+    return _as_dict(customer)
 
 
 def hash_password(password: str) -> str:
@@ -92,8 +88,8 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
-def _find(db: Connection, email: str, password: str) -> Row[str, str, str]:
-    customer = db.execute(CREDENTIALS, {"email": email}).first()
+def _find(session: Session, email: str, password: str) -> Customer:
+    customer = session.scalars(select(Customer).where(Customer.email == email)).one_or_none()
     try:
         _hasher.verify(customer.password_hash if customer else _nobodys_hash, password)
     except (VerificationError, InvalidHashError):
@@ -101,3 +97,7 @@ def _find(db: Connection, email: str, password: str) -> Row[str, str, str]:
     if customer is None:
         raise WrongCredentials("No customer has this email and password.")
     return customer
+
+
+def _as_dict(customer: Customer) -> dict[str, Any]:
+    return {"id": customer.id, "email": customer.email, "name": customer.name, "role": customer.role}

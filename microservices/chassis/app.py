@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask
 
 from . import errors, observability
 from .config import Config, ConfigError
+from .observability import Metrics
+from .runtime import NAME, Runtime
 from .tokens import PublishedKeys, ServiceTokens, TokenVerifier
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import DeclarativeBase
 
+    from .database import Database
+
 JWKS_PATH = "/.well-known/jwks.json"
+
+FindKey = Callable[[str], Any | None]
 
 
 def service(
@@ -23,40 +29,54 @@ def service(
     *blueprints: Blueprint,
     base: type[DeclarativeBase] | None = None,
     calls: Sequence[str] = (),
-    keys_from: str | None = None,
+    keys_from: str | Callable[[Database], FindKey] | None = None,
+    settings: object = None,
 ) -> Flask:
     """A service as a WSGI application: its routes on top of everything that all services have in common.
 
-    `base` is the declarative base of its own tables, `calls` names the services that it calls, and `keys_from`
-    the one that publishes the keys with which customers' tokens are checked.
+    `base` is the declarative base of its own tables, `calls` names the services that it calls. `keys_from` names the
+    service that publishes the keys with which customers' tokens are checked, or finds them in the own database; a
+    service that has no customers leaves it out. `settings` are the service's own, see `Runtime.settings`.
     """
     config = Config.from_env(name, env)
-    for callee in [*calls, *([keys_from] if keys_from else [])]:
+    for callee in [*calls, *([keys_from] if isinstance(keys_from, str) else [])]:
         if callee not in config.urls:
             raise ConfigError(f"SHOP_{callee.upper()}_URL is not set; {name} has to know where {callee} is.")
     app = Flask(name, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # answers read in the order the contract lists
     app.url_map.strict_slashes = True
-    app.extensions.update(config=config, upstreams={}, loops=[])
-    app.extensions["service_tokens"] = ServiceTokens(name, config.service_key, config.trusted_keys)
-    if keys_from:
-        app.extensions["token_verifier"] = TokenVerifier(PublishedKeys(lambda: _key_set(keys_from)))
-    if base is not None:
-        _open_database(app, config, base)
-    observability.init_app(app, config)  # first: a refusal of the next one is counted and logged too
+    database = _open_database(config, base) if base is not None else None
+    app.extensions[NAME] = Runtime(
+        config=config,
+        own_settings=settings,
+        own_database=database,
+        metrics=Metrics(),
+        token_verifier=TokenVerifier(_find_key(keys_from, database)),
+        service_tokens=ServiceTokens(name, config.service_key, config.trusted_keys),
+    )
+    observability.init_app(app)  # first: a refusal of the next one is counted and logged too
     errors.init_app(app)
+    if database is not None:
+        errors.database_errors(app)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     return app
 
 
-def _open_database(app: Flask, config: Config, base: type[DeclarativeBase]) -> None:
+def _open_database(config: Config, base: type[DeclarativeBase]) -> Database:
     from .database import Database
 
     database = Database(config.database_url, base, threads=config.threads)
     database.create_tables()
-    app.extensions["database"] = database
-    errors.database_errors(app)
+    return database
+
+
+def _find_key(keys_from: str | Callable[[Database], FindKey] | None, database: Database | None) -> FindKey:
+    if isinstance(keys_from, str):
+        return PublishedKeys(lambda: _key_set(keys_from))
+    if keys_from is not None and database is not None:
+        return keys_from(database)
+    return lambda _kid: None
 
 
 def _key_set(publisher: str) -> Any:

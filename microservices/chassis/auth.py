@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import current_app, request
+from flask import request
 
 from .errors import Forbidden, NotAuthenticated
-from .tokens import Identity, ServiceTokens, TokenVerifier
+from .runtime import runtime
+from .tokens import Identity
 
 
 def current_identity() -> Identity | None:
@@ -21,8 +22,7 @@ def current_identity() -> Identity | None:
 
 def verify_token(token: str) -> Identity:
     """The identity that a token proves, wherever the token came from."""
-    verifier: TokenVerifier = current_app.extensions["token_verifier"]
-    return verifier.verify(token)
+    return runtime().token_verifier.verify(token)
 
 
 def require_customer() -> Identity:
@@ -46,8 +46,7 @@ def require_service(*callers: str) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "service" or not token:
         raise NotAuthenticated("This is for other services only; send `Authorization: Service <token>`.")
-    tokens: ServiceTokens = current_app.extensions["service_tokens"]
-    caller = tokens.verify(token)
+    caller = runtime().service_tokens.verify(token)
     if callers and caller not in callers:
         raise Forbidden(f"This is not for the {caller} service.")
     return caller

@@ -16,6 +16,7 @@ from flask import Flask
 
 from . import context
 from .errors import UpstreamError
+from .runtime import runtime
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Loop:
 
     def turn(self) -> bool:
         """Take one step, with an application and a request context's worth of time around it."""
-        with self.app.app_context(), context.work(self.app.extensions["config"].timeout):
+        with self.app.app_context(), context.work(runtime(self.app).config.timeout):
             return self.step()
 
     def stop(self) -> None:
@@ -62,11 +63,11 @@ class Loop:
 def add_loop(app: Flask, name: str, step: Callable[[], bool], pause: float) -> Loop:
     """Have `step` taken every `pause` seconds in each serving process, at once again when it returns True."""
     loop = Loop(app, name, step, pause)
-    app.extensions["loops"].append(loop)
+    runtime(app).loops.append(loop)
     return loop
 
 
 def start_loops(app: Flask) -> None:
     """Start the loops of an application; whoever serves it calls this once."""
-    for loop in app.extensions["loops"]:
+    for loop in runtime(app).loops:
         loop.start()

@@ -17,7 +17,6 @@ from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_type_hints, is_typeddict
 
 import requests
-from flask import current_app
 from requests.adapters import BaseAdapter
 
 from . import context
@@ -32,6 +31,7 @@ from .errors import (
     UpstreamUnavailable,
 )
 from .observability import Metrics
+from .runtime import runtime
 from .tokens import ServiceTokens
 
 log = logging.getLogger(__name__)
@@ -320,17 +320,17 @@ def _failure(name: str, status: int, *, from_a_proxy: bool) -> UpstreamError:
 
 def upstream(name: str) -> Upstream:
     """The other service `name`, for the service that handles this request; set up at its first call."""
-    upstreams: dict[str, Upstream] = current_app.extensions["upstreams"]
-    found = upstreams.get(name)
+    service = runtime()
+    found = service.upstreams.get(name)
     if found is None:
-        config = current_app.extensions["config"]
+        config = service.config
         made = Upstream(
             name,
             config.urls[name],
             DeadlineAdapter(pool_connections=1, pool_maxsize=config.threads),
             timeout=config.timeout,
-            tokens=current_app.extensions["service_tokens"],
-            metrics=current_app.extensions["metrics"],
+            tokens=service.service_tokens,
+            metrics=service.metrics,
         )
-        found = upstreams.setdefault(name, made)
+        found = service.upstreams.setdefault(name, made)
     return found

@@ -1,4 +1,8 @@
-"""One engine for a service's own database: `reading()` gives a connection, `writing()` one in a transaction.
+"""One engine for a service's own database: `reading()` gives a connection, `writing()` one in a
+transaction.
+
+Both are for statements; `reading_session()` and `writing_session()` are the same two for objects. Which to take when:
+docs/databases.md.
 
 A writing transaction begins with BEGIN IMMEDIATE on SQLite. A deferred BEGIN takes the write lock only at the
 first write and fails at once when somebody else wrote since the first read, however long the busy timeout is.
@@ -6,28 +10,32 @@ first write and fails at once when somebody else wrote since the first read, how
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import logging
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from flask import current_app
-from sqlalchemy import Engine, create_engine, event, make_url, text
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+from . import schema
+from .config import ConfigError
+from .runtime import runtime
+
+log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_MS = 4000
 """How long a statement waits for somebody else's lock, on either database. Less than the gateway waits for an answer:
 whoever asks is told that the database is busy, and when to come back, instead of nothing."""
 SCHEMA_LOCK = 7_301_001  # any number that nothing else locks in the service's PostgreSQL database
+NEXT_STEP = (
+    "seed it anew with `microservices seed`, which replaces its data, or set SHOP_DATABASE_URL to another"
+)
 
 
 class Database:
-    """The engine of one process, and the two ways to use it."""
+    """The engine of one process, and the ways to use it."""
 
     def __init__(self, url: str, base: type[DeclarativeBase], threads: int = 8) -> None:
         self._base = base
@@ -39,10 +47,9 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.engine = create_engine(
             parsed,
-            poolclass=QueuePool,
             pool_size=2 * threads,
             max_overflow=2,
-            pool_pre_ping=not self.is_sqlite,
+            pool_pre_ping=not self.is_sqlite,  # a server may have ended the session meanwhile
             connect_args={} if self.is_sqlite else {"options": f"-c lock_timeout={LOCK_TIMEOUT_MS}"},
         )
         # A single SELECT needs no transaction around it: this saves two statements a request. On SQLite our own
@@ -50,69 +57,58 @@ class Database:
         # implicit transactions afterwards.
         options = {"reading": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._reader = self.engine.execution_options(**options)
-        self._thread = threading.local()
-        self._generation = 0
-        self._kept: dict[threading.Thread, Connection] = {}
+        self._sessions = sessionmaker(self.engine)
+        self.is_suspect = False
+        """Whether the tables did not fit when they were last looked at; see `misfit`."""
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection for queries; each statement sees the newest committed data.
+    def reading(self) -> Connection:
+        """A connection for queries, to be closed; each statement sees the newest committed data."""
+        return self._reader.connect()
 
-        Rows, not objects, and one connection kept for each thread: a product is read in 30 µs this way and in
-        200 µs with a new session each time (measured on SQLite).
-        """
-        connection: Connection | None = getattr(self._thread, "connection", None)
-        if connection is None or self._thread.generation != self._generation:
-            connection = self._connect(connection)
-        try:
-            yield connection
-        except SQLAlchemyError:
-            # The connection may be what is broken, and with it those that other threads keep: all make new ones.
-            self._generation += 1
-            raise
-
-    def _connect(self, old: Connection | None) -> Connection:
-        if old is not None:
-            old.invalidate()
-            old.close()
-        self._let_go()
-        self._thread.generation = self._generation
-        self._thread.connection = connection = self._reader.connect()
-        self._kept[threading.current_thread()] = connection
-        return connection
-
-    def _let_go(self) -> None:
-        """Give back what threads kept that have ended: the pool is no larger than the threads that there can be."""
-        for thread in [thread for thread in self._kept.copy() if not thread.is_alive()]:
-            if connection := self._kept.pop(thread, None):
-                connection.close()
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self) -> AbstractContextManager[Connection]:
         """A connection in one transaction: committed when the block ends, rolled back when it raises."""
-        with self.engine.begin() as db:
-            yield db
+        return self.engine.begin()
+
+    def reading_session(self) -> Session:
+        """`reading()` with objects."""
+        return Session(self._reader)
+
+    def writing_session(self) -> AbstractContextManager[Session]:
+        """`writing()` with objects: those added, changed and deleted are committed when the block ends."""
+        return self._sessions.begin()
 
     def create_tables(self) -> None:
-        """Create the tables that are missing; replicas that start together do it one after the other."""
+        """Create the tables that are missing; raises ConfigError when one that was there does not fit the code.
+
+        Replicas that start together do it one after the other.
+        """
         with self.engine.begin() as connection:
             if not self.is_sqlite:  # SQLite's writers take turns anyway
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})"))
             self._base.metadata.create_all(connection)
+        if misfit := self.misfit():
+            self.dispose()
+            raise ConfigError(misfit)
+
+    def misfit(self) -> str:
+        """Why the tables do not fit the code, in one sentence with the next step; empty when they fit."""
+        with self.reading() as db:
+            what = schema.misfit(db, self._base.metadata)
+        self.is_suspect = bool(what)
+        return f"The database {self.engine.url} {what}; {NEXT_STEP}." if what else ""
+
+    def is_misfit(self, error: Exception) -> bool:
+        """Whether a statement named what is not there; then the log says what, and /readyz does until it is there."""
+        if not schema.is_undefined(error):
+            return False
+        if misfit := self.misfit():
+            log.error(misfit)
+        return True
 
     def ping(self) -> None:
-        """Raise when the database does not answer.
-
-        Asked twice: the first time it may be the kept connection that is broken, the second one is new.
-        """
-        try:
-            self._ask()
-        except SQLAlchemyError:
-            self._ask()
-
-    def _ask(self) -> None:
+        """Raise when the database does not answer."""
         with self.reading() as db:
             db.execute(text("SELECT 1"))
 
@@ -123,27 +119,13 @@ class Database:
                 db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def dispose(self) -> None:
-        """Close every connection, those that threads keep for reading too."""
-        for connection in self._kept.copy().values():
-            connection.close()
+        """Close every connection."""
         self.engine.dispose()
 
 
-class Upsert:
-    """An INSERT that says ON CONFLICT. Both databases write it the same, SQLAlchemy in a dialect of each; it is built
-    once, at the first use, so that nobody imports the dialect of a database that is not there.
-    """
-
-    def __init__(self, build: Callable[[Any], Any]) -> None:
-        self._build = build
-        self._built: dict[str, Any] = {}
-
-    def execute(self, db: Connection, rows: Any) -> Any:
-        """Insert one row or many."""
-        name = db.dialect.name
-        if name not in self._built:
-            self._built[name] = self._build(import_module(f"sqlalchemy.dialects.{name}").insert)
-        return db.execute(self._built[name], rows)
+def upsert(dialect: str, table: type[DeclarativeBase]) -> Any:
+    """An INSERT that can say ON CONFLICT: both databases write it the same, SQLAlchemy in a dialect of each."""
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -165,16 +147,21 @@ def _prepare_sqlite(engine: Engine) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def reading() -> AbstractContextManager[Connection]:
-    """`Database.reading()` of the service that handles this request."""
-    return _current().reading()
+def reading() -> Connection:
+    """`Database.reading()` of the application that handles this request."""
+    return runtime().database.reading()
 
 
 def writing() -> AbstractContextManager[Connection]:
-    """`Database.writing()` of the service that handles this request."""
-    return _current().writing()
+    """`Database.writing()` of the application that handles this request."""
+    return runtime().database.writing()
 
 
-def _current() -> Database:
-    database: Database = current_app.extensions["database"]
-    return database
+def reading_session() -> Session:
+    """`Database.reading_session()` of the application that handles this request."""
+    return runtime().database.reading_session()
+
+
+def writing_session() -> AbstractContextManager[Session]:
+    """`Database.writing_session()` of the application that handles this request."""
+    return runtime().database.writing_session()

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from .runtime import runtime
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +24,10 @@ MEMBERS = frozenset({"type", "title", "status", "detail", "instance"})
 class Problem(Exception):  # RFC 9457's word for it
     """Something a service refuses; a subclass says status, slug and title, its facts become extensions."""
 
-    status: ClassVar[int] = 500
-    slug: ClassVar[str] = "internal-error"
-    title: ClassVar[str] = "Something went wrong"
-    headers: ClassVar[dict[str, str]] = {}
+    status: int = 500
+    slug: str = "internal-error"
+    title: str = "Something went wrong"
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str, **facts: Any) -> None:
         super().__init__(detail)
@@ -52,7 +55,7 @@ class Problem(Exception):  # RFC 9457's word for it
 
 class NotAuthenticated(Problem):
     status, slug, title = 401, "not-authenticated", "Sign in first"
-    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(Problem):
@@ -77,7 +80,7 @@ class InvalidRequest(Problem):
 
 class Unavailable(Problem):
     status, slug, title = 503, "unavailable", "The shop cannot answer just now"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+    headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
 class NotFoundProblem(Problem):
@@ -100,7 +103,7 @@ class UpstreamUnavailable(UpstreamError):
     """Nobody answered, or it said itself that it cannot just now; asking again later may help."""
 
     status, slug, title = Unavailable.status, Unavailable.slug, Unavailable.title
-    headers: ClassVar[dict[str, str]] = Unavailable.headers
+    headers: Mapping[str, str] = Unavailable.headers
 
 
 class UpstreamTimeout(UpstreamError):
@@ -115,6 +118,16 @@ class BadUpstream(UpstreamError):
 
 class UnexpectedRefusal(BadUpstream):
     """It refused what we asked (4xx) for a reason that we did not expect: the mistake is more likely ours."""
+
+
+def problem_from(document: dict[str, Any]) -> Problem:
+    """The problem of which `document` is the `to_dict`."""
+    facts = {name: value for name, value in document.items() if name not in MEMBERS}
+    problem = Problem(document["detail"], **facts)
+    problem.slug = document["type"].removeprefix("/problems/")
+    problem.status, problem.title = document["status"], document["title"]
+    problem.headers = Unavailable.headers if problem.status == Unavailable.status else {}
+    return problem
 
 
 def problem_response(problem: Problem) -> Response:
@@ -135,12 +148,18 @@ def init_app(app: Flask) -> None:
 
 
 def database_errors(app: Flask) -> None:
-    """Answer 503 while the service's own database is locked, full or away: it may be back in a moment."""
-    from sqlalchemy.exc import OperationalError
+    """Answer 503 while the service's own database is locked, full or away, and may be back in a moment."""
+    from sqlalchemy.exc import OperationalError, ProgrammingError
     from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-    app.register_error_handler(OperationalError, _database_error)
-    app.register_error_handler(PoolTimeoutError, _database_error)
+    def answer(error: Exception) -> Response:
+        is_misfit = runtime().database.is_misfit(error)  # tables that do not fit stay so
+        if is_misfit or isinstance(error, ProgrammingError):
+            return _unexpected(error)
+        return _database_error(error)
+
+    for kind in (OperationalError, ProgrammingError, PoolTimeoutError):
+        app.register_error_handler(kind, answer)
 
 
 def _refuse_nul(_endpoint: str | None, values: dict[str, Any] | None) -> None:

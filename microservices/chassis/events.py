@@ -13,7 +13,7 @@ from sqlalchemy import JSON, Connection, String, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .client import require_keys, upstream
-from .database import Upsert, reading, writing
+from .database import reading, upsert, writing
 
 FEED_PATH = "/internal/events"
 MAX_EVENTS = 500
@@ -79,7 +79,6 @@ class FeedReader:
         limit: int = MAX_EVENTS,
     ) -> None:
         self.source, self._bookmark, self._apply, self._limit = source, bookmark, apply, limit
-        self._begin = Upsert(lambda insert: insert(bookmark).on_conflict_do_nothing())
 
     def step(self) -> bool:
         """Fetch what is new and apply it; returns whether there may be more."""
@@ -100,7 +99,8 @@ class FeedReader:
         position = db.execute(found).scalar()
         if position is None:
             # There has to be a row to lock, and another replica may begin at the same moment.
-            self._begin.execute(db, {"feed": self.source, "position": 0})
+            begin = upsert(db.dialect.name, self._bookmark).on_conflict_do_nothing()
+            db.execute(begin, {"feed": self.source, "position": 0})
             position = db.execute(found).scalar() or 0
         for event in sorted(events, key=lambda event: int(event["position"])):
             if event["position"] > position:

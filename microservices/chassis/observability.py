@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from . import context
-from .config import Config
 from .errors import Unavailable
+from .runtime import runtime
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -143,15 +143,11 @@ def request_id() -> str:
     return here.request_id if here else ""
 
 
-def init_app(app: Flask, config: Config) -> None:
+def init_app(app: Flask) -> None:
     """Give every request a context, a metric and a log line, and add the three operator routes."""
-    metrics = Metrics()
-    app.extensions["metrics"] = metrics
-    app.wsgi_app = Observed(app.wsgi_app, metrics, config.timeout)  # type: ignore[method-assign]  # Flask's idiom
-    _add_operator_routes(app, config, metrics)
+    shop = runtime(app)
+    app.wsgi_app = Observed(app.wsgi_app, shop.metrics, shop.config.timeout)  # type: ignore[method-assign]  # Flask's own idiom
 
-
-def _add_operator_routes(app: Flask, config: Config, metrics: Metrics) -> None:
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
         """The process is alive; nothing else is asked."""
@@ -163,14 +159,16 @@ def _add_operator_routes(app: Flask, config: Config, metrics: Metrics) -> None:
 
         Other services are not asked: one that is down would take every service that calls it down with it.
         """
-        if config.drain_file is not None and config.drain_file.exists():
+        drain_file = shop.config.drain_file
+        if drain_file is not None and drain_file.exists():
             raise Unavailable("This process is draining; send requests elsewhere.")
-        database = app.extensions.get("database")
-        if database is not None:
-            database.ping()
+        if shop.own_database is not None:
+            shop.own_database.ping()
+            if shop.own_database.is_suspect and (misfit := shop.own_database.misfit()):
+                raise Unavailable(misfit)
         return {"status": "ready"}
 
     @app.get("/metrics")
     def prometheus() -> Response:
         """Counters and histograms in Prometheus' text format."""
-        return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(shop.metrics.registry), content_type=CONTENT_TYPE_LATEST)

@@ -34,13 +34,14 @@ def load(target: str) -> Callable[..., Any]:
     """The application, made in the worker, with its loops started."""
     from .background import start_loops
     from .observability import configure_logging
+    from .runtime import runtime
 
     try:
         app = importlib.import_module(target).create_app(os.environ)
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         sys.exit(2)
-    config: Config = app.extensions["config"]
+    config = runtime(app).config
     configure_logging(config.service, config.log_level)
     start_loops(app)
     wsgi: Callable[..., Any] = app.wsgi_app

@@ -9,22 +9,22 @@ stored before the next call leaves, so that any replica can take it up after a c
     confirm          the point of no return: from here on it only goes forward, to sell the stock and empty the cart
 
 The answer belongs to the customer's idempotency key, refusals too, so that whoever repeats a request learns what
-became of it.
+became of it. A refusal is raised, the first time and every other time.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
 from ..chassis import context
 from ..chassis.database import reading
-from ..chassis.errors import Problem, Unavailable, UpstreamError
+from ..chassis.errors import Problem, Unavailable, UpstreamError, problem_from
 from . import cards, clients, store
 from .models import STATUS, Status, Step
 from .service import show
@@ -37,6 +37,10 @@ KEEP_SECONDS = 0.3
 """Of the request's time, kept for the answer that a checkout is still in progress."""
 
 
+REPLAYED = {"Idempotency-Replayed": "true"}
+"""The header of an answer that is given again."""
+
+
 class CartEmpty(Problem):
     status, slug, title = 409, "cart-empty", "The cart is empty"
 
@@ -47,20 +51,23 @@ class KeyReused(Problem):
 
 class CheckoutInProgress(Problem):
     status, slug, title = 409, "checkout-in-progress", "This checkout is still running"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+    headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a checkout was answered: an order (201) or a problem."""
+class Placed:
+    """What a checkout led to, as the API shows it."""
 
-    status: int
-    body: dict[str, Any]
+    order: dict[str, Any]
     replayed: bool = False
+    """Whether it was placed by an earlier request with the same key."""
 
 
-def checkout(customer_id: str, key: str, card_number: str) -> Answer:
-    """Buy what is in the cart, once for each key; raises KeyReused when the key came with another body."""
+def checkout(customer_id: str, key: str, card_number: str) -> Placed:
+    """Buy what is in the cart, once for each key; raises the problem that is in the way, the same one for a repeat.
+
+    Two are not stored: KeyReused, the key came with another body, and CheckoutInProgress, there is no answer yet.
+    """
     claim = Claim(customer_id, key, cards.fingerprint(card_number))
     earlier = store.find(claim)
     if earlier is not None:
@@ -71,7 +78,7 @@ def checkout(customer_id: str, key: str, card_number: str) -> Answer:
         # The same request is here a second time and was faster, or another checkout of this customer was.
         return _repeat(claim, store.find(claim))
     if order.lines and _buy(order, card_number):
-        return Answer(201, order.to_dict(Status.CONFIRMED))
+        return Placed(order.to_dict(Status.CONFIRMED))
     return _answer(store.find(claim))
 
 
@@ -150,7 +157,7 @@ def _is_undone(order: PricedOrder, undo: Callable[[str], None]) -> bool:
     return True
 
 
-def _repeat(claim: Claim, earlier: StoredCheckout | None) -> Answer:
+def _repeat(claim: Claim, earlier: StoredCheckout | None) -> Placed:
     """The answer of the first request with this key, waited for as long as this request may take.
 
     Without an earlier one, it is another checkout of this customer that is under way: the cart is not sold twice.
@@ -165,19 +172,21 @@ def _repeat(claim: Claim, earlier: StoredCheckout | None) -> Answer:
     while found is not None and found.step == Step.PRICED and time.monotonic() < until:
         time.sleep(POLL_SECONDS)
         found = store.find(claim)
-    return replace(_answer(found), replayed=True)
+    return _answer(found, replayed=True)
 
 
-def _answer(order: StoredCheckout | None) -> Answer:
+def _answer(order: StoredCheckout | None, *, replayed: bool = False) -> Placed:
     assert order is not None
     status = STATUS[Step(order.step)]
     if status is Status.PENDING:
         raise CheckoutInProgress("The checkout with this key is still in progress; repeat it in a second.")
     if status is Status.REJECTED:
         assert order.problem is not None
-        return Answer(order.problem["status"], order.problem)
+        refusal = problem_from(order.problem)
+        refusal.headers = {**refusal.headers, **REPLAYED} if replayed else refusal.headers
+        raise refusal
     with reading() as db:
-        return Answer(201, show(db, order.customer_id, order.id))
+        return Placed(show(db, order.customer_id, order.id), replayed)
 
 
 def _interrupted() -> Problem:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 from pydantic import AfterValidator, Field
 
 from ..chassis.auth import require_customer, require_service
@@ -15,7 +14,7 @@ from ..chassis.errors import Problem
 from ..chassis.events import FEED_PATH, MAX_EVENTS, Feed, feed
 from ..chassis.validation import Body, body, query_number
 from . import service
-from .checkout import Answer, checkout
+from .checkout import REPLAYED, checkout
 from .models import Outbox
 
 api = Blueprint("orders", __name__)
@@ -39,14 +38,16 @@ class Checkout(Body):
 
 
 @api.post("/api/orders")
-def place() -> Response:
+def place() -> tuple[dict[str, Any], int, dict[str, str]]:
     """Buy what is in the cart."""
     customer_id = require_customer().customer_id
     key = request.headers.get("Idempotency-Key", "")
     if not KEY.fullmatch(key):
         raise KeyRequired("Send an Idempotency-Key header of 8 to 64 letters, digits, - or _.")
     given = body(Checkout)
-    return _as_response(checkout(customer_id, key, given.card_number))
+    placed = checkout(customer_id, key, given.card_number)
+    headers = {"Location": f"/api/orders/{placed.order['id']}"}
+    return placed.order, 201, {**headers, **REPLAYED} if placed.replayed else headers
 
 
 @api.get("/api/orders")
@@ -76,16 +77,3 @@ def events() -> Feed:
     )
     with reading() as db:
         return feed(db, Outbox, after, limit)
-
-
-def _as_response(answer: Answer) -> Response:
-    placed = answer.status == 201
-    content_type = "application/json" if placed else "application/problem+json"
-    response = Response(json.dumps(answer.body), answer.status, content_type=content_type)
-    if placed:
-        response.headers["Location"] = f"/api/orders/{answer.body['id']}"
-    if answer.status == 503:
-        response.headers["Retry-After"] = "1"
-    if answer.replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return response

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from flask import Flask
 
 from ..chassis.app import service
-from . import buying, entrance  # noqa: F401 - they add their pages to `pages`
 from .clients import CALLS
 from .routes import pages
 

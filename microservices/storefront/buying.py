@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, redirect, request
+from flask import Blueprint, abort, redirect, request
 from werkzeug.wrappers import Response
 
 from ..chassis.errors import NotAuthenticated, Problem
 from . import forms, session
 from .clients import attempt, cart, catalog, orders
-from .rendering import last_page, page
-from .routes import categories_by_sku, pages
+from .rendering import categories_by_sku, last_page, page
+
+buying = Blueprint("buying", __name__)
 
 ORDERS_PAGE_SIZE = 20
 
 
-@pages.get("/cart")
+@buying.get("/cart")
 def show_cart() -> str:
     """Show the cart."""
     return _cart_page()
 
 
-@pages.post("/cart/items")
+@buying.post("/cart/items")
 def change_cart() -> Response | tuple[str, int]:
     """Put a product into the cart, change how many, or take it out."""
     sku, wanted = request.form.get("sku", ""), forms.quantity(request.form)
@@ -43,20 +44,20 @@ def change_cart() -> Response | tuple[str, int]:
     return redirect("/cart", 303)
 
 
-@pages.get("/cart/items")
+@buying.get("/cart/items")
 def to_cart() -> Response:
     """Lead on whoever reloads the address that the form was sent to."""
     return redirect("/cart", 303)
 
 
-@pages.get("/checkout")
+@buying.get("/checkout")
 def show_checkout() -> str:
     """Show what is about to be bought, and ask for a card."""
     contents = cart.read(session.customer_token())
     return page("checkout.html", "cart", cart=contents, key=forms.new_key())
 
 
-@pages.post("/checkout")
+@buying.post("/checkout")
 def check_out() -> Response | tuple[str, int]:
     """Buy what is in the cart."""
     token = session.customer_token("/checkout")
@@ -76,14 +77,14 @@ def check_out() -> Response | tuple[str, int]:
     return redirect(f"/orders/{order['id']}?thanks=1", 303)
 
 
-@pages.get("/orders")
+@buying.get("/orders")
 def history() -> str:
     """List the customer's orders."""
     found = orders.history(session.customer_token(), forms.page_number(request.args), ORDERS_PAGE_SIZE)
     return page("orders.html", "orders", found=found, last=last_page(found))
 
 
-@pages.get("/orders/<order_id>")
+@buying.get("/orders/<order_id>")
 def show_order(order_id: str) -> str:
     """Show one order."""
     token = session.customer_token()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
 
 from ..chassis.errors import Problem
 
@@ -17,7 +17,7 @@ class WrongCredentials(Problem):
 
 class TooManyAttempts(Problem):
     status, slug, title = 429, "too-many-attempts", "Too many wrong passwords"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "900"}
+    headers: Mapping[str, str] = {"Retry-After": "900"}
 
 
 class UnknownProduct(Problem):

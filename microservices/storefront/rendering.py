@@ -95,6 +95,11 @@ def steps(number: int, last: int) -> list[int | None]:
     return row
 
 
+def categories_by_sku(found: Mapping[str, Any] | None) -> dict[str, str]:
+    """The category of each product of a list, by SKU: what its picture needs. None is a list that could not be had."""
+    return {item["sku"]: item["category"] for item in found["items"]} if found else {}
+
+
 def last_page(found: Mapping[str, Any]) -> int:
     """The number of the last page of a list."""
     return max(1, -(-int(found["total"]) // int(found["page_size"])))

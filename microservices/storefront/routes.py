@@ -22,8 +22,10 @@ from ..chassis.errors import (
 )
 from ..chassis.observability import request_id
 from . import forms, session
-from .answers import Listed, Product
+from .answers import Listed
+from .buying import buying
 from .clients import attempt, cart, catalog, inventory, recommendations
+from .entrance import entrance
 from .problems import UnknownProduct
 from .rendering import (
     ErrorPage,
@@ -46,6 +48,8 @@ pages = Blueprint(
     "storefront", __name__, static_folder="static", static_url_path="/static", template_folder="templates"
 )
 pages.before_request(session.refuse_foreign_forms)
+pages.register_blueprint(buying)
+pages.register_blueprint(entrance)
 init_pages(pages)
 
 
@@ -142,8 +146,3 @@ def unexpected(error: Exception) -> ErrorPage:
 def items_of(found: Listed[T] | None) -> list[T]:
     """The items of a list; none when it could not be had."""
     return found["items"] if found else []
-
-
-def categories_by_sku(found: Listed[Product] | None) -> dict[str, str]:
-    """The category of each product of a list, by SKU: what its picture needs."""
-    return {item["sku"]: item["category"] for item in items_of(found)}

@@ -18,6 +18,7 @@ from flask import Flask
 from requests.adapters import BaseAdapter
 
 from microservices.chassis.client import Upstream
+from microservices.chassis.runtime import runtime
 from microservices.chassis.tokens import ServiceTokens
 from microservices.launcher.environment import database_url, make_keys
 from microservices.seeding import fill
@@ -72,21 +73,20 @@ class SplitShop:
                 fill(url, seed.Base, seed.tables(dataset))
             self.apps[service.name] = import_module(f"microservices.{service.name}.app").create_app(env)
         for service in SPLIT.services:
-            extensions = self.apps[service.name].extensions
+            caller = runtime(self.apps[service.name])
             for name in SPLIT.addresses_for(service):
-                extensions["upstreams"][name] = Upstream(
+                caller.upstreams[name] = Upstream(
                     name,
-                    extensions["config"].urls[name],
+                    caller.config.urls[name],
                     Direct(self.apps[name]),
-                    timeout=extensions["config"].timeout,
-                    tokens=extensions["service_tokens"],
-                    metrics=extensions["metrics"],
+                    timeout=caller.config.timeout,
+                    tokens=caller.service_tokens,
+                    metrics=caller.metrics,
                 )
 
     def tokens(self, service: str) -> ServiceTokens:
         """Makes the tokens that the service sends with its calls."""
-        tokens: ServiceTokens = self.apps[service].extensions["service_tokens"]
-        return tokens
+        return runtime(self.apps[service]).service_tokens
 
     def private_key(self, service: str) -> Ed25519PrivateKey:
         """The key that the service signs with."""
@@ -99,5 +99,5 @@ class SplitShop:
     def close(self) -> None:
         """Close the connections to the databases."""
         for app in self.apps.values():
-            if "database" in app.extensions:
-                app.extensions["database"].dispose()
+            if database := runtime(app).own_database:
+                database.dispose()

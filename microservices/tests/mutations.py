@@ -92,8 +92,8 @@ MUTATIONS = (
     Mutation(
         "monolith: a refused order is rolled back",
         "monolith/orders/checkout.py",
-        "            with db.begin_nested():\n                answer",
-        "            if True:\n                answer",
+        "            with db.begin_nested():\n                outcome",
+        "            if True:\n                outcome",
         (HISTORIES, CRASHES),
     ),
     Mutation(
@@ -127,8 +127,8 @@ MUTATIONS = (
     Mutation(
         "split: a step is taken only from the one expected",
         "microservices/orders/store.py",
-        '    .where(Order.id == bindparam("which"), Order.step == bindparam("from"))',
-        '    .where(Order.id == bindparam("which"), Order.step + "!" != bindparam("from"))',
+        '    .where(Order.id == bindparam("b_id"), Order.step == bindparam("b_step"))',
+        '    .where(Order.id == bindparam("b_id"), Order.step + "!" != bindparam("b_step"))',
         (HISTORIES, CHECKOUT),
     ),
     Mutation(
@@ -142,7 +142,7 @@ MUTATIONS = (
     Mutation(
         "split: a cart that was read before another checkout is not sold",
         "microservices/orders/store.py",
-        '        if db.execute(NEWEST, {"who": claim.customer_id}).scalar() != newest:',
+        '        if db.execute(NEWEST, {"customer_id": claim.customer_id}).scalar() != newest:',
         "        if newest is False:",
         (RACES,),
     ),
@@ -181,8 +181,8 @@ MUTATIONS = (
     Mutation(
         "monolith: an order is learnt from once",
         "monolith/recommendations/learning.py",
-        '    SET_POSITION.execute(db, {"id": 1, "position": orders[-1].number})',
-        '    SET_POSITION.execute(db, {"id": 1, "position": orders[0].number})',
+        "    position = upsert(dialect, FeedPosition).values(id=1, position=orders[-1].number)",
+        "    position = upsert(dialect, FeedPosition).values(id=1, position=orders[0].number)",
         (EVENTS,),
     ),
     Mutation(
@@ -224,9 +224,8 @@ MUTATIONS = (
     Mutation(
         "split: a refund is remembered for a request that is still on its way",
         "microservices/payments/service.py",
-        "    _remember(db, order_id, Status.REFUNDED, 0)\n"
-        '    refunded = db.execute(REFUND, {"which": order_id}).scalar_one()',
-        '    refunded = db.execute(REFUND, {"which": order_id}).scalar() or 0',
+        "    _remember(db, order_id, Status.REFUNDED, 0)\n    refunded_cents = db.execute(refund).scalar_one()",
+        "    refunded_cents = db.execute(refund).scalar() or 0",
         (CRASHES,),
     ),
     Mutation(

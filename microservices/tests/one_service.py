@@ -22,6 +22,7 @@ from flask.testing import FlaskClient
 from requests.adapters import BaseAdapter
 
 from microservices.chassis.client import Upstream
+from microservices.chassis.runtime import runtime
 from microservices.chassis.tokens import AUDIENCE, ISSUER, ServiceTokens
 
 KEY_ID = "test"
@@ -99,10 +100,15 @@ class ServiceUnderTest:
         }
         self.app = create_app(env | settings)
         for name, stand_in in self.stand_ins.items():
-            tokens, metrics = self.app.extensions["service_tokens"], self.app.extensions["metrics"]
-            url = "http://unused.invalid"
-            client = Upstream(name, url, stand_in, timeout=2.0, tokens=tokens, metrics=metrics)
-            self.app.extensions["upstreams"][name] = client
+            service = runtime(self.app)
+            service.upstreams[name] = Upstream(
+                name,
+                "http://unused.invalid",
+                stand_in,
+                timeout=2.0,
+                tokens=service.service_tokens,
+                metrics=service.metrics,
+            )
 
     @property
     def http(self) -> FlaskClient:
@@ -116,8 +122,8 @@ class ServiceUnderTest:
 
     def close(self) -> None:
         """Close the connections to the database."""
-        if "database" in self.app.extensions:
-            self.app.extensions["database"].dispose()
+        if database := runtime(self.app).own_database:
+            database.dispose()
 
 
 @cache

@@ -27,12 +27,14 @@ from microservices.chassis.breaker import Breaker, RetryBudget
 from microservices.chassis.client import upstream
 from microservices.chassis.database import writing
 from microservices.chassis.events import FEED, FEED_PATH, FeedReader
+from microservices.chassis.runtime import runtime
 from microservices.chassis.tokens import AUDIENCE, ISSUER
 from microservices.tests.in_process import SplitShop
 from microservices.tests.postgresql import pattern_for
 from monolith import recommendations
 from monolith.app import create_app
 from monolith.chassis.config import Config
+from monolith.chassis.runtime import runtime as of_the_block
 from monolith.dataset import Sizes
 from monolith.seed import export, seed
 
@@ -89,6 +91,10 @@ class InProcessShop(ABC):
     def app(self, service: str) -> Flask:
         """The application that does the work of this service."""
 
+    def database(self, service: str) -> Any:
+        """The database that holds the data of a service; in both shops it can be used alike."""
+        return runtime(self.app(service)).database
+
     @abstractmethod
     def run_loops(self) -> bool:
         """Run every loop once; returns whether there may be more to do."""
@@ -115,7 +121,7 @@ class InProcessShop(ABC):
 
     def auth_headers(self, customer: str) -> dict[str, str]:
         """The headers of a customer who has signed in."""
-        return bearer(self.app("accounts").extensions["database"].engine, customer)
+        return bearer(self.database("accounts").engine, customer)
 
     def put_in_cart(self, customer: str, sku: str, quantity: int = 1) -> Reply:
         """Set the quantity of a product in the cart."""
@@ -171,13 +177,13 @@ class Split(InProcessShop):
         return self.services.apps[service]
 
     def run_loops(self) -> bool:
-        turns = [loop.turn() for app in self.services.apps.values() for loop in app.extensions["loops"]]
+        turns = [loop.turn() for app in self.services.apps.values() for loop in runtime(app).loops]
         return any(turns)
 
     def redeliver(self, rng: Random) -> None:
         app = self.app("recommendations")
-        (loop,) = app.extensions["loops"]
-        reader: FeedReader = loop.step.__self__
+        (loop,) = runtime(app).loops
+        reader: FeedReader = loop.step.__self__  # type: ignore[attr-defined]  # it is a method
         with app.app_context(), context.work(10.0):
             events = 3 * upstream("orders").get(FEED_PATH, {"after": 0}, read=FEED)["events"]
             rng.shuffle(events)
@@ -188,12 +194,12 @@ class Split(InProcessShop):
         return Snapshot.read(self._databases)
 
     def expire_leases(self) -> None:
-        with self.app("orders").extensions["database"].engine.begin() as db:
+        with self.database("orders").engine.begin() as db:
             db.execute(text("UPDATE orders SET lease_until = :then"), {"then": time.time() - 1})
 
     def reset_memory(self) -> None:
         for app in self.services.apps.values():
-            for each in app.extensions["upstreams"].values():
+            for each in runtime(app).upstreams.values():
                 each.breaker, each.budget = Breaker(each.name), RetryBudget()
 
     def close(self) -> None:
@@ -207,7 +213,7 @@ class Monolith(InProcessShop):
 
     def __init__(self, url: str, **settings: str) -> None:
         self._app = create_app(Config.from_env(SETTINGS | settings | {"SHOP_DATABASE_URL": url}))
-        self._database = self._app.extensions["database"]
+        self._database = of_the_block(self._app).database
 
     def app(self, service: str) -> Flask:
         return self._app

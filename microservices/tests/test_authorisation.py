@@ -21,6 +21,7 @@ from flask import Flask
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+from microservices.chassis.runtime import runtime
 from microservices.chassis.tokens import AUDIENCE, ISSUER
 from microservices.tests.in_process import SplitShop
 from microservices.tests.shops import stored_rows
@@ -162,7 +163,7 @@ class Shop:
 
     def signing_key(self) -> tuple[str, Any]:
         """The id and the private half of the key that signs customers' tokens."""
-        with self._accounts.extensions["database"].reading() as db:
+        with runtime(self._accounts).database.reading() as db:
             kid, pem = db.execute(text("SELECT kid, private_pem FROM signing_keys")).one()
         return kid, load_pem_private_key(pem.encode(), None)
 
@@ -235,7 +236,7 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Shop]]
         shop.ask(app, "PUT /api/inventory/<sku>", bearer(shop.tokens["admin"]))
     yield shops
     split.close()
-    monolith.extensions["database"].dispose()
+    runtime(monolith).database.dispose()
 
 
 @pytest.fixture(params=["monolith", "split"])
@@ -314,9 +315,9 @@ def stored(shop: Shop) -> dict[str, list[str]]:
     """All rows of all tables of the shop."""
     rows: dict[str, list[str]] = {}
     for name, app in shop.apps.items():
-        if "database" not in app.extensions:
+        if name == "storefront":  # it keeps no data
             continue
-        for table, found in stored_rows(app.extensions["database"].engine).items():
+        for table, found in stored_rows(runtime(app).database.engine).items():
             rows[f"{name}.{table}"] = found
     return rows
 

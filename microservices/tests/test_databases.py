@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import stat
 from contextlib import closing
+from functools import partial
 
 import psycopg
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import text
 
 from microservices.chassis.database import Database
 from microservices.cli import cli
@@ -17,6 +19,7 @@ from microservices.launcher.databases import DatabasesError, Server, create, dro
 from microservices.orders.models import Base
 from microservices.tests import postgresql
 from microservices.topology import SPLIT, Topology
+from monolith.chassis.database import Database as MonolithDatabase
 
 UNREACHABLE = "postgresql://postgres@127.0.0.1:9"
 WITH_DATABASE = [service.name for service in SPLIT.services if service.has_database]
@@ -48,6 +51,19 @@ def test_a_service_keeps_its_tables_in_its_own_database(made):
     database.dispose()
     with closing(psycopg.connect(address(pattern, "orders", "orders"))) as own:
         assert own.execute("SELECT count(*) FROM orders").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("open_database", [MonolithDatabase, partial(Database, base=Base)])
+def test_a_session_that_the_server_ended_is_replaced_before_it_is_used(made, open_database):
+    server, pattern = made
+    database = open_database(address(pattern, "orders", "orders"))
+    ways = (database.reading, database.writing, database.reading_session, database.writing_session)
+    for _ in range(2):
+        for way in ways:
+            with way() as db:
+                assert db.execute(text("SELECT 1")).scalar() == 1
+        postgresql.end_sessions(server)
+    database.dispose()
 
 
 def test_a_service_cannot_read_the_table_of_another_even_if_it_is_let_into_the_database(made):

@@ -54,7 +54,7 @@ def sell(shop: InProcessShop, rng: random.Random, orders: int = ORDERS) -> None:
 
 def learnt(shop: InProcessShop) -> dict[str, dict[Any, int]]:
     """What recommendations has learnt."""
-    rows = reader(shop.app("recommendations").extensions["database"].engine)
+    rows = reader(shop.database("recommendations").engine)
     return {
         "popularity": {row.sku: row.orders for row in rows("SELECT * FROM popularity")},
         "together": {(row.sku, row.other): row.orders for row in rows("SELECT * FROM co_purchases")},
@@ -64,7 +64,7 @@ def learnt(shop: InProcessShop) -> dict[str, dict[Any, int]]:
 
 def ordered(shop: InProcessShop) -> dict[str, dict[Any, int]]:
     """What it should have learnt, counted from the orders."""
-    rows = reader(shop.app("orders").extensions["database"].engine)
+    rows = reader(shop.database("orders").engine)
     step = "step IN ('paid', 'settled')" if shop.name == "split" else "status = 'confirmed'"
     orders = {
         row.number: row.customer_id for row in rows(f"SELECT number, customer_id FROM orders WHERE {step}")

@@ -138,7 +138,7 @@ def test_of_two_checkouts_that_saw_no_other_only_one_is_stored(shop, customer):
             while not is_under_way(shop, customer):
                 assert not began[0].done()
 
-    engine = shop.app("orders").extensions["database"].engine
+    engine = shop.database("orders").engine
     with ThreadPoolExecutor(1) as pool, patch.object(clients, "reserve", wait_and_reserve):
         event.listen(engine, "before_cursor_execute", overtake)
         try:
@@ -193,7 +193,7 @@ def test_a_retry_that_read_before_the_first_request_was_stored_gets_its_answer(s
 @pytest.mark.parametrize("shop", ["split sqlite", "monolith sqlite"], indirect=True)
 def test_a_transaction_that_reads_first_does_not_fail_when_another_writes_meanwhile(shop):
     """With a deferred BEGIN it would fail on SQLite: at once, whatever the timeout is."""
-    database = shop.app("inventory").extensions["database"]
+    database = shop.database("inventory")
     touch = "UPDATE stock SET available = available + 1, received = received + 1"
     with database.writing() as db, closing(sqlite3.connect(database.engine.url.database, timeout=0)) as other:
         db.execute(text("SELECT available FROM stock")).all()
@@ -221,7 +221,7 @@ def overtaken(shop: InProcessShop, overtake: Callable[[], None]) -> Iterator[Non
         if statement.startswith("INSERT INTO idempotency_keys"):
             overtake()
 
-    engine = shop.app("orders").extensions["database"].engine
+    engine = shop.database("orders").engine
     event.listen(engine, "before_cursor_execute", before)
     yield
     event.remove(engine, "before_cursor_execute", before)

@@ -27,6 +27,7 @@ from microservices.accounts import limits as split_limits
 from microservices.accounts import service as split_service
 from microservices.accounts.models import Base as SplitBase
 from microservices.accounts.seed import tables
+from microservices.chassis.runtime import runtime
 from microservices.seeding import fill
 from microservices.tests import postgresql
 from microservices.topology import MONOLITH
@@ -85,7 +86,7 @@ class Accounts:
         return [self.sign_in(address=address).status_code for _ in range(tries)]
 
     def rows(self, table: Any) -> int:
-        with self.replicas[0].extensions["database"].reading() as db:
+        with runtime(self.replicas[0]).database.reading() as db:
             return int(db.execute(select(func.count()).select_from(table)).scalar_one())
 
 
@@ -135,7 +136,7 @@ def start(shop: str, url: str, tmp_path: Path, hasher: FastHasher) -> Iterator[C
         env = {"SHOP_HOME": str(tmp_path), "SHOP_DATABASE_URL": url, "SHOP_THREADS": str(AT_ONCE), **settings}
         if shop == "monolith":
             apps.extend(create_app(Config.from_env(env)) for _ in range(2))
-            with apps[0].extensions["database"].writing() as db:
+            with runtime(apps[0]).database.writing() as db:
                 db.execute(
                     text("INSERT INTO customers VALUES (:id, :email, :name, :role, :password_hash)"), ada
                 )
@@ -148,7 +149,7 @@ def start(shop: str, url: str, tmp_path: Path, hasher: FastHasher) -> Iterator[C
     with ExitStack() as stack:
         yield start
         for app in apps:
-            stack.callback(app.extensions["database"].dispose)
+            stack.callback(runtime(app).database.dispose)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def shops(short_lock_timeouts, tmp_path_factory) -> Iterator[Callable[[str, str]
 
 
 def database_of(shop: InProcessShop, part: str) -> URL:
-    url: URL = shop.app(part).extensions["database"].engine.url
+    url: URL = shop.database(part).engine.url
     return url
 
 
@@ -113,7 +113,7 @@ def test_a_locked_database_can_still_be_read(shops, backend, name):
 @contextmanager
 def full_disk(shop: InProcessShop, part: str) -> Iterator[None]:
     """The database of a service cannot grow while the block runs; its connections stay open."""
-    engine = shop.app(part).extensions["database"].engine
+    engine = shop.database(part).engine
     limit = 1  # fewer than there are, which SQLite takes as: no more than there are
 
     def set_limit(connection: Any, *_: Any) -> None:

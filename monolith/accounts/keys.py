@@ -17,34 +17,33 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from ..chassis.database import Database
 from ..chassis.tokens import AUDIENCE, ISSUER
-from .models import SigningKey
-
-KEYS = select(SigningKey.kid, SigningKey.private_pem).order_by(SigningKey.kid)
+from .models import Customer, SigningKey
 
 
 def ensure_signing_key(database: Database) -> None:
     """Make the shop's signing key unless there is one."""
-    with database.reading() as db:
-        if _private_keys(db):
+    with database.reading_session() as session:
+        if _private_keys(session):
             return
-    with database.writing() as db:
+    with database.writing_session() as session:
         if not database.is_sqlite:  # SQLite's writers take turns anyway
-            db.execute(text("LOCK TABLE signing_keys IN EXCLUSIVE MODE"))
-        if not _private_keys(db):
-            db.execute(insert(SigningKey), _new_key())
+            session.execute(text("LOCK TABLE signing_keys IN EXCLUSIVE MODE"))
+        if not _private_keys(session):
+            session.add(_new_key())
 
 
-def issue_token(db: Connection, customer_id: str, role: str, minutes: int) -> str:
+def issue_token(session: Session, customer: Customer, minutes: int) -> str:
     """A token that proves who the customer is, good for `minutes`."""
-    kid, private = next(iter(_private_keys(db).items()))
+    kid, private = next(iter(_private_keys(session).items()))
     now = int(time.time())
     claims = {
-        "sub": customer_id,
-        "role": role,
+        "sub": customer.id,
+        "role": customer.role,
         "iss": ISSUER,
         "aud": AUDIENCE,
         "iat": now,
@@ -53,7 +52,7 @@ def issue_token(db: Connection, customer_id: str, role: str, minutes: int) -> st
     return jwt.encode(claims, private, algorithm="EdDSA", headers={"kid": kid})
 
 
-def public_keys(db: Connection) -> dict[str, Any]:
+def public_keys(session: Session) -> dict[str, Any]:
     """The public keys as a JSON Web Key Set."""
     keys = [
         {
@@ -64,7 +63,7 @@ def public_keys(db: Connection) -> dict[str, Any]:
             "kid": kid,
             "x": base64.urlsafe_b64encode(_raw(private.public_key())).rstrip(b"=").decode(),
         }
-        for kid, private in _private_keys(db).items()
+        for kid, private in _private_keys(session).items()
     ]
     return {"keys": keys}
 
@@ -78,24 +77,24 @@ class KeyFinder:
 
     def __call__(self, kid: str) -> Ed25519PublicKey | None:
         if kid not in self._keys:
-            with self._database.reading() as db:
-                self._keys = {kid: key.public_key() for kid, key in _private_keys(db).items()}
+            with self._database.reading_session() as session:
+                self._keys = {kid: key.public_key() for kid, key in _private_keys(session).items()}
         return self._keys.get(kid)
 
 
-def _new_key() -> dict[str, str]:
+def _new_key() -> SigningKey:
     private = Ed25519PrivateKey.generate()
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     kid = hashlib.sha256(_raw(private.public_key())).hexdigest()[:16]
-    return {"kid": kid, "private_pem": pem}
+    return SigningKey(kid=kid, private_pem=pem)
 
 
-def _private_keys(db: Connection) -> dict[str, Ed25519PrivateKey]:
+def _private_keys(session: Session) -> dict[str, Ed25519PrivateKey]:
     found: dict[str, Ed25519PrivateKey] = {}
-    for kid, pem in db.execute(KEYS):
-        key = load_pem_private_key(pem.encode(), password=None)
+    for stored in session.scalars(select(SigningKey).order_by(SigningKey.kid)):
+        key = load_pem_private_key(stored.private_pem.encode(), password=None)
         assert isinstance(key, Ed25519PrivateKey)
-        found[kid] = key
+        found[stored.kid] = key
     return found
 
 

@@ -2,7 +2,8 @@
 
 Tries are a bucket that fills again at a steady rate, kept as one number, the moment at which it will be full (the
 generic cell rate algorithm). One statement takes a try or finds none left, so however many threads and replicas ask
-at once, they get no more than there are.
+at once, they get no more than there are. That is why these are statements, unlike the rest of accounts: a session
+would read the number and write it back, and two requests at once could take the same try.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import math
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, case, delete, select, tuple_, update
+from sqlalchemy import Connection, case, delete, select, tuple_, update
 
-from ..chassis.database import Upsert, writing
+from ..chassis.database import upsert, writing
 from ..chassis.errors import Problem
 from .models import KnownNetwork, Tries
 
@@ -36,34 +37,6 @@ KNOWN_SECONDS = 30 * 24 * 3600.0
 """How long a network is remembered from which the customer has signed in."""
 SWEPT_AT_ONCE = 100
 
-TAKE = Upsert(
-    lambda insert: (
-        insert(Tries)
-        .on_conflict_do_update(
-            index_elements=["email", "place"],
-            set_={
-                "full_at": case((Tries.full_at > bindparam("now"), Tries.full_at), else_=bindparam("now"))
-                + bindparam("cost")
-            },
-            where=Tries.full_at <= bindparam("latest"),
-        )
-        .returning(Tries.full_at)
-    )
-)
-THIS_BUCKET = (Tries.email == bindparam("who"), Tries.place == bindparam("where"))
-FULL_AT = select(Tries.full_at).where(*THIS_BUCKET)
-GIVE_BACK = update(Tries).where(*THIS_BUCKET).values(full_at=Tries.full_at - bindparam("cost"))
-IS_KNOWN = select(KnownNetwork.email).where(
-    KnownNetwork.email == bindparam("who"),
-    KnownNetwork.network == bindparam("where"),
-    KnownNetwork.seen_at > bindparam("since"),
-)
-REMEMBER = Upsert(
-    lambda insert: (new := insert(KnownNetwork)).on_conflict_do_update(
-        index_elements=["email", "network"], set_={"seen_at": new.excluded.seen_at}
-    )
-)
-
 
 class TooManyAttempts(Problem):
     status, slug, title = 429, "too-many-attempts", "Too many wrong passwords"
@@ -72,7 +45,7 @@ class TooManyAttempts(Problem):
         super().__init__(
             f"There were too many wrong passwords for this email; try again in {seconds} seconds."
         )
-        self.headers = {"Retry-After": str(seconds)}  # type: ignore[misc]  # this one depends on the refusal
+        self.headers = {"Retry-After": str(seconds)}
 
 
 def network_of(address: str | None) -> str:
@@ -97,8 +70,7 @@ def take_try(email: str, network: str) -> list[str]:
     now = time.time()
     with writing() as db:
         _take(db, email, network, FROM_A_NETWORK, now)
-        known = {"who": email, "where": network, "since": now - KNOWN_SECONDS}
-        if db.execute(IS_KNOWN, known).first() is not None:
+        if _is_known(db, email, network, now):
             return [network]
         _take(db, email, ANYWHERE, FROM_ANYWHERE, now)
         return [network, ANYWHERE]
@@ -109,8 +81,14 @@ def was_right(email: str, network: str, taken: list[str]) -> None:
     with writing() as db:
         for place in taken:
             cost = (FROM_ANYWHERE if place == ANYWHERE else FROM_A_NETWORK).seconds
-            db.execute(GIVE_BACK, {"who": email, "where": place, "cost": cost})
-        REMEMBER.execute(db, {"email": email, "network": network, "seen_at": time.time()})
+            bucket = update(Tries).where(Tries.email == email, Tries.place == place)
+            db.execute(bucket.values(full_at=Tries.full_at - cost))
+        seen = upsert(db.dialect.name, KnownNetwork).values(email=email, network=network, seen_at=time.time())
+        db.execute(
+            seen.on_conflict_do_update(
+                index_elements=["email", "network"], set_={"seen_at": seen.excluded.seen_at}
+            )
+        )
 
 
 def sweep_expired() -> None:
@@ -132,8 +110,25 @@ def sweep_expired() -> None:
 
 def _take(db: Connection, email: str, place: str, limit: Limit, now: float) -> None:
     latest = now + (limit.tries - 1) * limit.seconds
-    this = {"email": email, "place": place, "full_at": now + limit.seconds}
-    facts = {"now": now, "cost": limit.seconds, "latest": latest}
-    if TAKE.execute(db, this | facts).first() is None:
-        full_at = db.execute(FULL_AT, {"who": email, "where": place}).scalar_one()
-        raise TooManyAttempts(max(1, math.ceil(full_at - latest)))
+    take = (
+        upsert(db.dialect.name, Tries)
+        .values(email=email, place=place, full_at=now + limit.seconds)
+        .on_conflict_do_update(
+            index_elements=["email", "place"],
+            set_={"full_at": case((Tries.full_at > now, Tries.full_at), else_=now) + limit.seconds},
+            where=Tries.full_at <= latest,
+        )
+        .returning(Tries.full_at)
+    )
+    if db.execute(take).first() is None:
+        bucket = select(Tries.full_at).where(Tries.email == email, Tries.place == place)
+        raise TooManyAttempts(max(1, math.ceil(db.execute(bucket).scalar_one() - latest)))
+
+
+def _is_known(db: Connection, email: str, network: str, now: float) -> bool:
+    known = select(KnownNetwork.email).where(
+        KnownNetwork.email == email,
+        KnownNetwork.network == network,
+        KnownNetwork.seen_at > now - KNOWN_SECONDS,
+    )
+    return db.execute(known).first() is not None

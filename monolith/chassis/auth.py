@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import current_app, request
+from flask import request
 
 from .errors import Forbidden, NotAuthenticated
-from .tokens import Identity, TokenVerifier
+from .runtime import runtime
+from .tokens import Identity
 
 
 def current_identity() -> Identity | None:
@@ -21,8 +22,7 @@ def current_identity() -> Identity | None:
 
 def verify_token(token: str) -> Identity:
     """The identity that a token proves, wherever the token came from."""
-    verifier: TokenVerifier = current_app.extensions["token_verifier"]
-    return verifier.verify(token)
+    return runtime().token_verifier.verify(token)
 
 
 def require_customer() -> Identity:

@@ -5,13 +5,15 @@ Anybody can write any header. This one is believed only where a gateway is in fr
 
 from __future__ import annotations
 
-from flask import current_app, request
+from flask import request
+
+from .runtime import runtime
 
 CLIENT_ADDRESS = "X-Client-Address"
 
 
 def client_address() -> str | None:
     """The client's IP address; None where the server does not tell."""
-    if current_app.extensions["config"].behind_gateway:
+    if runtime().config.behind_gateway:
         return request.headers.get(CLIENT_ADDRESS)
     return request.remote_addr

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Flask, Response, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from .runtime import runtime
+
 log = logging.getLogger(__name__)
+
+MEMBERS = frozenset({"type", "title", "status", "detail"})
 
 
 class Problem(Exception):
     """Something the shop refuses; a subclass says status, slug and title, its fields become extensions."""
 
-    status: ClassVar[int] = 500
-    slug: ClassVar[str] = "internal-error"
-    title: ClassVar[str] = "Something went wrong"
-    headers: ClassVar[dict[str, str]] = {}
+    status: int = 500
+    slug: str = "internal-error"
+    title: str = "Something went wrong"
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str, **facts: Any) -> None:
         super().__init__(detail)
@@ -40,7 +45,7 @@ class Problem(Exception):
 
 class NotAuthenticated(Problem):
     status, slug, title = 401, "not-authenticated", "Sign in first"
-    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(Problem):
@@ -65,7 +70,7 @@ class InvalidRequest(Problem):
 
 class Unavailable(Problem):
     status, slug, title = 503, "unavailable", "The shop cannot answer just now"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+    headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
 class NotFoundProblem(Problem):
@@ -74,6 +79,16 @@ class NotFoundProblem(Problem):
 
 class MethodNotAllowedProblem(Problem):
     status, slug, title = 405, "method-not-allowed", "This cannot be done here"
+
+
+def problem_from(document: dict[str, Any]) -> Problem:
+    """The problem of which `document` is the `to_dict`."""
+    facts = {name: value for name, value in document.items() if name not in MEMBERS}
+    problem = Problem(document["detail"], **facts)
+    problem.slug = document["type"].removeprefix("/problems/")
+    problem.status, problem.title = document["status"], document["title"]
+    problem.headers = Unavailable.headers if problem.status == Unavailable.status else {}
+    return problem
 
 
 def problem_response(problem: Problem) -> Response:
@@ -91,8 +106,15 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Problem, problem_response)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_error)
+    app.register_error_handler(ProgrammingError, _database_error)
     app.register_error_handler(PoolTimeoutError, _database_error)
     app.register_error_handler(Exception, _unexpected)
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the database is locked, full or away, and may be back in a moment. Tables that do not fit stay so."""
+    is_misfit = runtime().database.is_misfit(error)
+    return isinstance(error, (OperationalError, PoolTimeoutError)) and not is_misfit
 
 
 def _refuse_nul(_endpoint: str | None, values: dict[str, Any] | None) -> None:
@@ -115,6 +137,8 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _database_error(error: Exception) -> Response:
+    if not may_pass(error):
+        return _unexpected(error)
     log.error("database unavailable: %s", getattr(error, "orig", error))
     return problem_response(Unavailable("The database did not answer in time; try again in a moment."))
 

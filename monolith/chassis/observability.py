@@ -15,9 +15,8 @@ from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from .config import Config
-from .database import Database
 from .errors import Unavailable
+from .runtime import runtime
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -123,11 +122,10 @@ def _read_the_rest(environ: WSGIEnvironment) -> None:
         left -= len(part)
 
 
-def init_app(app: Flask, config: Config, database: Database) -> None:
+def init_app(app: Flask) -> None:
     """Give every request an id, a metric and a log line, and add the three operator routes."""
-    metrics = Metrics()
-    app.extensions["metrics"] = metrics
-    app.wsgi_app = Observed(app.wsgi_app, metrics)  # type: ignore[method-assign]  # Flask's own idiom
+    shop = runtime(app)
+    app.wsgi_app = Observed(app.wsgi_app, shop.metrics)  # type: ignore[method-assign]  # Flask's own idiom
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -137,12 +135,15 @@ def init_app(app: Flask, config: Config, database: Database) -> None:
     @app.get("/readyz")
     def readyz() -> dict[str, str]:
         """Whether requests may be sent here: the database answers and it is not being drained."""
-        if config.drain_file is not None and config.drain_file.exists():
+        drain_file = shop.config.drain_file
+        if drain_file is not None and drain_file.exists():
             raise Unavailable("This process is draining; send requests elsewhere.")
-        database.ping()
+        shop.database.ping()
+        if shop.database.is_suspect and (misfit := shop.database.misfit()):
+            raise Unavailable(misfit)
         return {"status": "ready"}
 
     @app.get("/metrics")
     def prometheus() -> Response:
         """Counters and histograms in Prometheus' text format."""
-        return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(shop.metrics.registry), content_type=CONTENT_TYPE_LATEST)

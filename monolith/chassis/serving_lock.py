@@ -20,10 +20,11 @@ OTHERS = text(
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
 )
+_held: list[IO[str]] = []  # a file that nobody refers to is closed, and its lock is gone
 
 
 def shared(database_url: str) -> IO[str] | None:
-    """Say that this process serves from the database, as long as the file that is returned is open.
+    """Say that this process serves from the database, until it ends or the file that is returned is closed.
 
     Waits while it is being seeded. None where there is nothing to lock.
     """
@@ -32,6 +33,7 @@ def shared(database_url: str) -> IO[str] | None:
         return None
     held = file.open("w")
     fcntl.flock(held, fcntl.LOCK_SH)
+    _held.append(held)
     return held
 
 

@@ -13,15 +13,14 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from flask import current_app
+from ..chassis.runtime import runtime
 
 KEY_BYTES = 32
 
 
 def fingerprint(card_number: str) -> str:
     """The same for the same card, as long as the shop keeps its key."""
-    key: bytes = current_app.extensions["card_key"]
-    return hmac.new(key, card_number.encode(), "sha256").hexdigest()
+    return hmac.new(runtime().card_key, card_number.encode(), "sha256").hexdigest()
 
 
 def ensure_key(file: Path) -> bytes:

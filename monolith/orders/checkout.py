@@ -2,7 +2,7 @@
 
 All of it happens or none of it, and the database sees to that: the second of the three couplings that keep this shop
 in one piece. The answer is stored under the customer's idempotency key in the same transaction, refusals too, so
-that whoever repeats a request learns what became of it.
+that whoever repeats a request learns what became of it. A refusal is raised, the first time and every other time.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -18,26 +19,26 @@ from sqlalchemy.exc import IntegrityError
 
 from .. import catalog
 from ..cart import service as cart
-from ..chassis.database import Upsert, writing
-from ..chassis.errors import Problem
+from ..chassis.database import upsert, writing
+from ..chassis.errors import Problem, problem_from
 from ..inventory import service as inventory
 from ..payments import service as payments
 from . import cards
 from .models import IdempotencyKey, Order, OrderCounter, OrderLine, Status
 from .service import show
 
-THIS_KEY = (IdempotencyKey.customer_id == bindparam("who"), IdempotencyKey.key == bindparam("which"))
-EARLIER = select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(*THIS_KEY)
-CLAIM = insert(IdempotencyKey)
-REMEMBER = update(IdempotencyKey).where(*THIS_KEY).values(status=bindparam("status"), body=bindparam("body"))
-NEXT_NUMBER = Upsert(
-    lambda insert: (
-        insert(OrderCounter)
-        .on_conflict_do_update(index_elements=["id"], set_={"last": OrderCounter.last + 1})
-        .returning(OrderCounter.last)
-    )
+# Built once: on the spot they and the order's number cost 0.2 ms of CPU more for each checkout.
+# A prefix, because in an UPDATE a bound value with a column's name is taken for the column's new value.
+THIS_KEY = (
+    IdempotencyKey.customer_id == bindparam("b_customer_id"),
+    IdempotencyKey.key == bindparam("b_key"),
 )
-NEW_ORDER, NEW_LINES = insert(Order), insert(OrderLine)
+EARLIER = select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(*THIS_KEY)
+REMEMBER = update(IdempotencyKey).where(*THIS_KEY).values(status=bindparam("status"), body=bindparam("body"))
+
+
+REPLAYED = {"Idempotency-Replayed": "true"}
+"""The header of an answer that is given again."""
 
 
 class CartEmpty(Problem):
@@ -53,16 +54,19 @@ class KeyTaken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a checkout was answered: an order (201) or a problem."""
+class Placed:
+    """What a checkout led to, as the API shows it."""
 
-    status: int
-    body: dict[str, Any]
+    order: dict[str, Any]
     replayed: bool = False
+    """Whether it was placed by an earlier request with the same key."""
 
 
-def checkout(customer_id: str, key: str, card_number: str) -> Answer:
-    """Buy what is in the cart, once for each key; raises KeyReused when the key came with another body."""
+def checkout(customer_id: str, key: str, card_number: str) -> Placed:
+    """Buy what is in the cart, once for each key; raises the problem that is in the way, the same one for a repeat.
+
+    KeyReused is the one that is not stored: the key came with another body.
+    """
     fingerprint = cards.fingerprint(card_number)
     try:
         return _checkout_once(customer_id, key, fingerprint, card_number)
@@ -71,29 +75,39 @@ def checkout(customer_id: str, key: str, card_number: str) -> Answer:
         return _checkout_once(customer_id, key, fingerprint, card_number)
 
 
-def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: str) -> Answer:
+def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: str) -> Placed:
     with writing() as db:
-        claim = {"who": customer_id, "which": key}
-        earlier = db.execute(EARLIER, claim).first()
+        this_key = {"b_customer_id": customer_id, "b_key": key}
+        earlier = db.execute(EARLIER, this_key).first()
         if earlier is not None:
             return _repeat(earlier, fingerprint)
         try:
-            db.execute(CLAIM, {"customer_id": customer_id, "key": key, "fingerprint": fingerprint})
+            claim = {"customer_id": customer_id, "key": key, "fingerprint": fingerprint}
+            db.execute(insert(IdempotencyKey), claim)
         except IntegrityError as error:
             raise KeyTaken from error
+        outcome: dict[str, Any] | Problem
         try:
             with db.begin_nested():
-                answer = Answer(201, _place_order(db, customer_id, card_number))
+                outcome = _place_order(db, customer_id, card_number)
         except Problem as refusal:
-            answer = Answer(refusal.status, refusal.to_dict())
-        db.execute(REMEMBER, {**claim, "status": answer.status, "body": json.dumps(answer.body)})
-    return answer
+            outcome = refusal
+        status, body = (outcome.status, outcome.to_dict()) if isinstance(outcome, Problem) else (201, outcome)
+        db.execute(REMEMBER, {**this_key, "status": status, "body": json.dumps(body)})
+    if isinstance(outcome, Problem):
+        raise outcome  # not inside the block, which would roll back what is stored of it
+    return Placed(outcome)
 
 
-def _repeat(earlier: Any, fingerprint: str) -> Answer:
+def _repeat(earlier: Any, fingerprint: str) -> Placed:
     if earlier.fingerprint != fingerprint:
         raise KeyReused("This Idempotency-Key was used with another body; send a new key for a new checkout.")
-    return Answer(earlier.status, json.loads(earlier.body), replayed=True)
+    document = json.loads(earlier.body)
+    if earlier.status != 201:
+        refusal = problem_from(document)
+        refusal.headers = {**refusal.headers, **REPLAYED}
+        raise refusal
+    return Placed(document, replayed=True)
 
 
 def _place_order(db: Connection, customer_id: str, card_number: str) -> dict[str, Any]:
@@ -125,7 +139,7 @@ def _price(db: Connection, wanted: dict[str, int]) -> list[dict[str, Any]]:
 def _write_down(
     db: Connection, order_id: str, customer_id: str, total_cents: int, lines: list[dict[str, Any]]
 ) -> None:
-    number = NEXT_NUMBER.execute(db, {"id": 1, "last": 1}).scalar_one()
+    number = db.execute(_next_number(db.dialect.name), {"id": 1, "last": 1}).scalar_one()
     order = {
         "number": number,
         "id": order_id,
@@ -134,5 +148,13 @@ def _write_down(
         "total_cents": total_cents,
         "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    db.execute(NEW_ORDER, order)
-    db.execute(NEW_LINES, [{"order_number": number, **line} for line in lines])
+    db.execute(insert(Order), order)
+    db.execute(insert(OrderLine), [{"order_number": number, **line} for line in lines])
+
+
+@cache
+def _next_number(dialect: str) -> Any:
+    counter = upsert(dialect, OrderCounter)
+    return counter.on_conflict_do_update(
+        index_elements=["id"], set_={"last": OrderCounter.last + 1}
+    ).returning(OrderCounter.last)

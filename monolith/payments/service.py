@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from flask import current_app
 from sqlalchemy import Connection, insert
 
 from ..chassis.errors import Problem
+from ..chassis.runtime import runtime
 from . import provider
 from .models import Payment
-
-CAPTURED = insert(Payment)
 
 
 class PaymentDeclined(Problem):
@@ -23,13 +21,13 @@ class PaymentTimedOut(Problem):
 def capture(db: Connection, order_id: str, amount_cents: int, card_number: str) -> None:
     """Take the money for an order; raises PaymentDeclined or PaymentTimedOut, and then no money was taken."""
     _charge(order_id, card_number)
-    db.execute(CAPTURED, {"order_id": order_id, "captured_cents": amount_cents, "refunded_cents": 0})
+    payment = {"order_id": order_id, "captured_cents": amount_cents, "refunded_cents": 0}
+    db.execute(insert(Payment), payment)
 
 
 def _charge(order_id: str, card_number: str) -> None:
-    timeout: float = current_app.extensions["config"].payment_timeout
     try:
-        provider.charge(order_id, card_number, timeout)
+        provider.charge(order_id, card_number, runtime().config.payment_timeout)
     except provider.Declined:
         raise PaymentDeclined("The card was declined; try another one.") from None
     except provider.TimedOut:

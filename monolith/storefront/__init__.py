@@ -1,6 +1,5 @@
 """Storefront: the HTML pages that a shopper sees; it owns no data and asks the others for theirs."""
 
-from . import buying, entrance
 from .routes import pages
 
-__all__ = ["buying", "entrance", "pages"]
+__all__ = ["pages"]

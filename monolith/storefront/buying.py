@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, redirect, request
+from flask import Blueprint, abort, redirect, request
 from werkzeug.wrappers import Response
 
 from .. import cart, catalog, orders
 from ..chassis.database import reading, writing
 from ..chassis.errors import Problem
 from . import forms, session
-from .rendering import last_page, page
-from .routes import categories_by_sku, pages
+from .rendering import categories_by_sku, last_page, page
+
+buying = Blueprint("buying", __name__)
 
 ORDERS_PAGE_SIZE = 20
 
 
-@pages.get("/cart")
+@buying.get("/cart")
 def show_cart() -> str:
     """Show the cart."""
     return _cart_page()
 
 
-@pages.post("/cart/items")
+@buying.post("/cart/items")
 def change_cart() -> Response | tuple[str, int]:
     """Put a product into the cart, change how many, or take it out."""
     sku, wanted = request.form.get("sku", ""), forms.quantity(request.form)
@@ -45,13 +46,13 @@ def change_cart() -> Response | tuple[str, int]:
     return redirect("/cart", 303)
 
 
-@pages.get("/cart/items")
+@buying.get("/cart/items")
 def to_cart() -> Response:
     """Lead on whoever reloads the address that the form was sent to."""
     return redirect("/cart", 303)
 
 
-@pages.get("/checkout")
+@buying.get("/checkout")
 def show_checkout() -> str:
     """Show what is about to be bought, and ask for a card."""
     customer_id = session.customer_id()
@@ -60,7 +61,7 @@ def show_checkout() -> str:
     return page("checkout.html", "cart", cart=contents, key=forms.new_key())
 
 
-@pages.post("/checkout")
+@buying.post("/checkout")
 def check_out() -> Response | tuple[str, int]:
     """Buy what is in the cart."""
     customer_id = session.customer_id("/checkout")
@@ -72,16 +73,13 @@ def check_out() -> Response | tuple[str, int]:
     if key is None:
         return _checkout_page(400, None, slug="idempotency-key-required")
     try:
-        answer = orders.checkout(customer_id, key, card_number)
+        order = orders.checkout(customer_id, key, card_number).order
     except Problem as refusal:
-        return _checkout_page(refusal.status, key, slug=refusal.slug)
-    if answer.status != 201:
-        slug = answer.body["type"].rpartition("/")[2]
-        return _checkout_page(answer.status, key, slug=slug, facts=answer.body)
-    return redirect(f"/orders/{answer.body['id']}?thanks=1", 303)
+        return _checkout_page(refusal.status, key, slug=refusal.slug, facts=refusal.facts)
+    return redirect(f"/orders/{order['id']}?thanks=1", 303)
 
 
-@pages.get("/orders")
+@buying.get("/orders")
 def history() -> str:
     """List the customer's orders."""
     customer_id = session.customer_id()
@@ -90,7 +88,7 @@ def history() -> str:
     return page("orders.html", "orders", found=found, last=last_page(found))
 
 
-@pages.get("/orders/<order_id>")
+@buying.get("/orders/<order_id>")
 def show_order(order_id: str) -> str:
     """Show one order."""
     customer_id = session.customer_id()

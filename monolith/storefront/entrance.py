@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import redirect, request
+from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from .. import accounts
@@ -10,7 +10,8 @@ from ..chassis.client_address import client_address
 from ..chassis.errors import Problem
 from . import forms, session
 from .rendering import page
-from .routes import pages
+
+entrance = Blueprint("entrance", __name__)
 
 DEMO_ACCOUNTS = (
     ("Ada", "ada@example.com", "a customer"),
@@ -19,14 +20,14 @@ DEMO_ACCOUNTS = (
 )
 
 
-@pages.get("/sign-in")
+@entrance.get("/sign-in")
 def show_sign_in() -> str | Response:
     """Show the ways in; who is in already goes on."""
     next_url = forms.local_path(request.args.get("next", "/"))
     return redirect(next_url, 303) if session.signed_in() else _entrance(next_url)
 
 
-@pages.post("/sign-in")
+@entrance.post("/sign-in")
 def sign_in() -> Response | tuple[str, int]:
     """Sign in."""
     next_url = forms.local_path(request.form.get("next", "/"))
@@ -40,7 +41,7 @@ def sign_in() -> Response | tuple[str, int]:
         return _entrance(next_url, sign_in_problem=sentence, email=email), refusal.status
 
 
-@pages.post("/register")
+@entrance.post("/register")
 def register() -> Response | tuple[str, int]:
     """Register, and sign in at once."""
     next_url = forms.local_path(request.form.get("next", "/"))
@@ -59,14 +60,14 @@ def register() -> Response | tuple[str, int]:
     return _entrance(next_url, register_problems=problems, new_name=name, new_email=email), status
 
 
-@pages.post("/sign-out")
+@entrance.post("/sign-out")
 def sign_out() -> Response:
     """Sign out."""
     return session.forget(redirect("/", 303))
 
 
-@pages.get("/register")
-@pages.get("/sign-out")
+@entrance.get("/register")
+@entrance.get("/sign-out")
 def to_sign_in() -> Response:
     """Lead on whoever reloads the address that a form was sent to."""
     return redirect("/sign-in", 303)

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from monolith.app import create_app
 from monolith.chassis.config import Config
 from monolith.chassis.database import Database
+from monolith.chassis.runtime import runtime
 from monolith.dataset import DEMO_PASSWORD, Sizes
 from monolith.seed import seed
 
@@ -43,13 +44,12 @@ def config(template: Path, tmp_path: Path) -> Config:
 def app(config: Config) -> Iterator[Flask]:
     app = create_app(config)
     yield app
-    app.extensions["database"].dispose()
+    runtime(app).database.dispose()
 
 
 @pytest.fixture
 def database(app: Flask) -> Database:
-    database: Database = app.extensions["database"]
-    return database
+    return runtime(app).database
 
 
 @pytest.fixture

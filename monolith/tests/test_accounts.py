@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from monolith.accounts.models import Customer
 from monolith.chassis.errors import NotAuthenticated
-from monolith.chassis.tokens import TokenVerifier
+from monolith.chassis.runtime import runtime
 
 
 def test_passwords_are_kept_as_argon2id_hashes_only(client, database):
@@ -26,11 +26,11 @@ def test_passwords_are_kept_as_argon2id_hashes_only(client, database):
 )
 def test_a_text_that_proves_nothing_is_no_token(app, token):
     with pytest.raises(NotAuthenticated):
-        app.extensions["token_verifier"].verify(token)
+        runtime(app).token_verifier.verify(token)
 
 
 def test_a_remembered_token_is_refused_once_it_has_expired(app, ada):
-    verifier: TokenVerifier = app.extensions["token_verifier"]
+    verifier = runtime(app).token_verifier
     token = ada.headers["Authorization"].removeprefix("Bearer ")
     expires = verifier.verify(token).expires
     verifier._verified[token] = replace(verifier.verify(token), expires=time.time() - 1)
@@ -42,5 +42,5 @@ def test_two_applications_on_one_database_accept_each_others_tokens(config, ada)
 
     other = create_app(config)
     answer = other.test_client().get("/api/customers/me", headers=ada.headers)
-    other.extensions["database"].dispose()
+    runtime(other).database.dispose()
     assert answer.json["email"] == "ada@example.com"

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from microservices.chassis.app import service
-from microservices.chassis.database import Database, Upsert
+from microservices.chassis.database import Database, upsert
 from microservices.chassis.errors import UpstreamError
 from microservices.chassis.events import (
     FEED_PATH,
@@ -23,6 +23,7 @@ from microservices.chassis.events import (
     feed,
     publish,
 )
+from microservices.chassis.runtime import runtime
 from microservices.tests.one_service import ServiceUnderTest
 
 
@@ -45,13 +46,6 @@ class Total(Base):
     amount: Mapped[int] = mapped_column(default=0)
 
 
-ADD = Upsert(
-    lambda insert: (new := insert(Total)).on_conflict_do_update(
-        index_elements=["name"], set_={"amount": Total.amount + new.excluded.amount}
-    )
-)
-
-
 class Crash(Exception):
     pass
 
@@ -60,7 +54,9 @@ def count(db: Connection, kind: str, data: dict[str, Any]) -> None:
     assert kind == "counted"
     if data["amount"] < 0:
         raise Crash
-    ADD.execute(db, {"name": "all", "amount": data["amount"]})
+    new = upsert(db.dialect.name, Total).values(name="all", amount=data["amount"])
+    add = {"amount": Total.amount + new.excluded.amount}
+    db.execute(new.on_conflict_do_update(index_elements=["name"], set_=add))
 
 
 def event(position: int, amount: int = 1) -> Event:
@@ -153,7 +149,7 @@ def test_a_reader_continues_where_it_stopped(tmp_path: Path, reader: FeedReader)
         assert reader.step() is True  # a full page: there may be more
         assert reader.step() is False
         assert reader.step() is False
-    assert total(under_test.app.extensions["database"]) == (4, 4)
+    assert total(runtime(under_test.app).database) == (4, 4)
     asked = under_test.stand_ins["source"].asked
     assert [call.path for call in asked] == [f"{FEED_PATH}?after={after}&limit=3" for after in (0, 3, 4)]
     assert asked[0].headers["Authorization"].startswith("Service ")
@@ -164,5 +160,5 @@ def test_a_source_that_is_away_changes_nothing(tmp_path: Path, reader: FeedReade
     under_test = reading_service(tmp_path, {})
     with under_test.app.app_context(), pytest.raises(UpstreamError):
         reader.step()
-    assert total(under_test.app.extensions["database"]) == (None, None)
+    assert total(runtime(under_test.app).database) == (None, None)
     under_test.close()

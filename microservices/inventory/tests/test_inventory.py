@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from microservices.chassis.runtime import runtime
 from microservices.inventory.app import create_app
 from microservices.inventory.models import Base, Stock
 from microservices.inventory.seed import tables
@@ -50,14 +51,14 @@ def orders(inventory: ServiceUnderTest) -> dict[str, str]:
 
 
 def adds_up(inventory: ServiceUnderTest) -> None:
-    with inventory.app.extensions["database"].reading() as db:
+    with runtime(inventory.app).database.reading() as db:
         for row in db.execute(select(Stock.received, Stock.available, Stock.reserved, Stock.sold)):
             assert row.received == row.available + row.reserved + row.sold
             assert min(row) >= 0
 
 
 def stock(inventory: ServiceUnderTest, sku: str = "P00001") -> tuple[int, int, int]:
-    with inventory.app.extensions["database"].reading() as db:
+    with runtime(inventory.app).database.reading() as db:
         columns = select(Stock.available, Stock.reserved, Stock.sold).where(Stock.sku == sku)
         available, reserved, sold = db.execute(columns).one()
         return available, reserved, sold

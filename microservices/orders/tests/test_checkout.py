@@ -224,6 +224,7 @@ def test_a_crash_before_the_order_was_confirmed_ends_in_a_refusal_that_the_repea
     assert shop.calls[-2:] == ["refund", "release"]
     repeated = check_out(orders)
     assert (repeated.status_code, repeated.json["type"]) == (503, "/problems/unavailable")
+    assert repeated.headers["Retry-After"] == "1"
     assert repeated.headers["Idempotency-Replayed"] == "true"
 
 

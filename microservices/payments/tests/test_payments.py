@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from microservices.chassis.runtime import runtime
 from microservices.payments import provider
 from microservices.payments.app import create_app
 from microservices.payments.models import Base, Payment
@@ -57,7 +58,7 @@ def refund(http: Any, orders: dict[str, str], order: str = "o-1") -> Any:
 
 def books(payments: ServiceUnderTest) -> dict[str, tuple[int, int]]:
     """What was captured and refunded, by order."""
-    with payments.app.extensions["database"].reading() as db:
+    with runtime(payments.app).database.reading() as db:
         rows = db.execute(select(Payment.order_id, Payment.captured_cents, Payment.refunded_cents))
         return {order_id: (captured, refunded) for order_id, captured, refunded in rows}
 

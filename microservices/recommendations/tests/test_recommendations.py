@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from microservices.chassis.runtime import runtime
 from microservices.recommendations.app import create_app
 from microservices.tests.one_service import ServiceUnderTest, as_customer, publish_keys
 
@@ -46,7 +47,7 @@ def recommendations(feed: Feed, tmp_path: Path) -> Iterator[ServiceUnderTest]:
 
 
 def catch_up(service: ServiceUnderTest) -> None:
-    (loop,) = service.app.extensions["loops"]
+    (loop,) = runtime(service.app).loops
     loop.turn()
 
 

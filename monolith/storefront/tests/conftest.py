@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from monolith.app import create_app
 from monolith.chassis.config import Config
+from monolith.chassis.runtime import runtime
 from monolith.dataset import DEMO_PASSWORD, Sizes
 from monolith.seed import seed
 
@@ -34,7 +35,7 @@ def app(template: Path, tmp_path: Path) -> Iterator[Flask]:
     }
     app = create_app(Config.from_env(settings))
     yield app
-    app.extensions["database"].dispose()
+    runtime(app).database.dispose()
 
 
 class Browser:

@@ -11,6 +11,8 @@ from . import accounts, cart, catalog, inventory, orders, recommendations, store
 from .chassis import errors, observability, serving_lock
 from .chassis.config import Config
 from .chassis.database import Database
+from .chassis.observability import Metrics
+from .chassis.runtime import NAME, Runtime, runtime
 from .chassis.tokens import TokenVerifier
 
 CONTRACT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
@@ -26,12 +28,16 @@ def create_app(config: Config | None = None, recommender: recommendations.Recomm
     database = Database(config.database_url, threads=config.threads)
     database.create_tables()
     accounts.ensure_signing_key(database)
-    app.extensions.update(config=config, database=database)
-    app.extensions["card_key"] = orders.ensure_key(config.home / "keys" / "monolith.key")
+    app.extensions[NAME] = Runtime(
+        config=config,
+        database=database,
+        metrics=Metrics(),
+        token_verifier=TokenVerifier(accounts.KeyFinder(database)),
+        card_key=orders.ensure_key(config.home / "keys" / "monolith.key"),
+    )
     app.extensions["recommender"] = recommender or recommendations.LocalRecommender(database)
-    app.extensions["token_verifier"] = TokenVerifier(accounts.KeyFinder(database))
 
-    observability.init_app(app, config, database)
+    observability.init_app(app)
     errors.init_app(app)
 
     for module in (accounts, catalog, recommendations, cart, inventory, orders):
@@ -49,7 +55,7 @@ def create_app(config: Config | None = None, recommender: recommendations.Recomm
 def serving_app() -> Flask:
     """The application of a serving process, which also learns from new orders in the background."""
     app = create_app()
-    app.extensions["serving_lock"] = serving_lock.shared(app.extensions["config"].database_url)
-    database, interval = app.extensions["database"], app.extensions["config"].feed_interval
-    recommendations.start_learning(database, orders.feed, interval)
+    shop = runtime(app)
+    serving_lock.shared(shop.config.database_url)
+    recommendations.start_learning(shop.database, orders.feed, shop.config.feed_interval)
     return app

@@ -1,4 +1,4 @@
-"""Serves recommendations on the monolith's database, which has all the tables."""
+"""Serves recommendations on the monolith's database, which has all the tables but the bookmark."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from . import accounts, cart, catalog, inventory, orders, recommendations, store
 from .chassis import errors, observability, serving_lock
 from .chassis.config import Config
 from .chassis.database import Database
+from .chassis.observability import Metrics
+from .chassis.runtime import NAME, Runtime, runtime
 from .chassis.tokens import TokenVerifier
 from .neighbours import Neighbours, current_token
 
@@ -27,11 +29,15 @@ def create_app(config: Config | None = None, recommender: recommendations.Recomm
     database = Database(config.database_url, threads=config.threads)
     database.create_tables()
     accounts.ensure_signing_key(database)
-    app.extensions.update(config=config, database=database)
-    app.extensions["card_key"] = orders.ensure_key(config.home / "keys" / "monolith.key")
-    app.extensions["token_verifier"] = TokenVerifier(accounts.KeyFinder(database))
+    app.extensions[NAME] = Runtime(
+        config=config,
+        database=database,
+        metrics=Metrics(),
+        token_verifier=TokenVerifier(accounts.KeyFinder(database)),
+        card_key=orders.ensure_key(config.home / "keys" / "monolith.key"),
+    )
 
-    observability.init_app(app, config, database)
+    observability.init_app(app)
     errors.init_app(app)
     app.extensions["recommender"] = recommender or _recommender()
 
@@ -60,5 +66,5 @@ def _recommender() -> recommendations.Recommender:
 def serving_app() -> Flask:
     """The application of a serving process."""
     app = create_app()
-    app.extensions["serving_lock"] = serving_lock.shared(app.extensions["config"].database_url)
+    serving_lock.shared(runtime(app).config.database_url)
     return app

@@ -10,16 +10,16 @@ from typing import Any
 
 from flask import Blueprint, abort, make_response, request
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from .. import cart, catalog, inventory, recommendations
 from ..chassis.database import reading
-from ..chassis.errors import NotAuthenticated, NotFoundProblem, Problem, problem_response
+from ..chassis.errors import NotAuthenticated, NotFoundProblem, Problem, may_pass, problem_response
 from ..chassis.observability import request_id
 from . import forms, session
+from .buying import buying
+from .entrance import entrance
 from .rendering import (
     ErrorPage,
     add_headers,
@@ -39,6 +39,8 @@ pages = Blueprint(
     "storefront", __name__, static_folder="static", static_url_path="/static", template_folder="templates"
 )
 pages.before_request(session.refuse_foreign_forms)
+pages.register_blueprint(buying)
+pages.register_blueprint(entrance)
 init_pages(pages)
 
 
@@ -142,11 +144,4 @@ def refused(problem: Problem) -> Response | ErrorPage:
 def unexpected(error: Exception) -> ErrorPage:
     """The shop's own mistake, or a database that does not answer."""
     log.error("no page for %s %s", request.method, request.path, exc_info=error)
-    return error_page(
-        503 if isinstance(error, (OperationalError, PoolTimeoutError)) else 500, "", request_id()
-    )
-
-
-def categories_by_sku(found: dict[str, Any]) -> dict[str, str]:
-    """The category of each product of a list, by SKU: what its picture needs."""
-    return {item["sku"]: item["category"] for item in found["items"]}
+    return error_page(503 if may_pass(error) else 500, "", request_id())

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import Blueprint
+
 from ..chassis.database import reading
 from ..chassis.validation import query_number
 from ..neighbours import require_service
 from .feed import feed
-from .routes import api
 
 MAX_EVENTS = 500
 
 
-@api.get("/internal/events")
-def events() -> dict[str, Any]:
+events = Blueprint("events", __name__)
+
+
+@events.get("/internal/events")
+def show() -> dict[str, Any]:
     """Give the recommendations service the confirmed orders after a position."""
     require_service("recommendations")
     after = query_number("after", 0, 0, 999_999_999)

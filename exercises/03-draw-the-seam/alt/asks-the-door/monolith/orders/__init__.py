@@ -1,8 +1,8 @@
 """Orders: checkout, the customer's history, and the feed of what was ordered."""
 
 from .cards import ensure_key
-from .checkout import Answer, checkout
+from .checkout import Placed, checkout
 from .routes import api
 from .service import UnknownOrder, feed, history, show
 
-__all__ = ["Answer", "UnknownOrder", "api", "checkout", "ensure_key", "feed", "history", "show"]
+__all__ = ["Placed", "UnknownOrder", "api", "checkout", "ensure_key", "feed", "history", "show"]

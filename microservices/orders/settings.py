@@ -1,0 +1,13 @@
+"""The settings that only orders has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Made once, when the service starts."""
+
+    card_key: bytes
+    """Cards are remembered by a hash with this key, see cards.py."""
