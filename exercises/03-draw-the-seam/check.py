@@ -278,7 +278,7 @@ def _(bench: Bench) -> None:
         )
 
 
-@check("imports-go-through-doors", task="rule", shop=False)
+@check("imports-go-through-init", task="rule", shop=False)
 def _(bench: Bench) -> None:
     """Recommendations imports only technical modules, and others import only what its __init__ exports."""
     package = "monolith.recommendations"

@@ -83,7 +83,7 @@ def _(bench: Bench) -> None:
     )
 
 
-@check("dead-is-said-at-once", task="say-so")
+@check("a-dead-shop-is-reported-at-once", task="say-so")
 def _(bench: Bench) -> None:
     """When the monolith is dead, people and programs get a 502 or 503 that they can read, within a second."""
     shop = bench.shop()
@@ -122,7 +122,7 @@ def _(bench: Bench) -> None:
     bench.note(f"{max(page.seconds, program.seconds) * 1000:.0f} ms")
 
 
-@check("hung-is-given-up", task="say-so", load=True)
+@check("a-hung-shop-times-out", task="say-so", load=True)
 def _(bench: Bench) -> None:
     """When the monolith takes a request and never answers, the gateway gives up within five seconds."""
     shop = bench.shop()
@@ -140,7 +140,7 @@ def _(bench: Bench) -> None:
     bench.note(f"{answer.status} after {answer.seconds:.1f} s")
 
 
-@check("inside-is-not-shown", task="keep-inside")
+@check("internal-routes-are-hidden", task="keep-inside")
 def _(bench: Bench) -> None:
     """Metrics, health and internal routes cannot be reached from outside."""
     shop = bench.shop()
@@ -155,7 +155,7 @@ def _(bench: Bench) -> None:
         )
 
 
-@check("nobody-signs-for-the-door", task="keep-inside")
+@check("the-gateway-sets-the-client-address", task="keep-inside")
 def _(bench: Bench) -> None:
     """The gateway sets the address that a request came from, and ignores the address that a client claims."""
     shop, customer = bench.shop(), bench.shop().customer()

@@ -170,7 +170,7 @@ def _(bench: Bench) -> None:
         _set(0)
 
 
-@check("the-door-asks-the-service", task="route", oracle=True)
+@check("the-gateway-asks-the-service", task="route", oracle=True)
 def _(bench: Bench) -> None:
     """The gateway sends the API's requests to the service, past the monolith, and the answers are as before."""
     shop = bench.shop()
@@ -198,7 +198,7 @@ def _(bench: Bench) -> None:
         bench.same("GET", path, why="The monolith still owns the rest of /api/products.", look=ROUTES)
 
 
-@check("the-monolith-has-it-no-more", task="delete")
+@check("the-monolith-no-longer-has-it", task="delete")
 def _(bench: Bench) -> None:
     """The monolith has neither the tables nor the route of recommendations any more."""
     shop = bench.shop()

@@ -28,9 +28,9 @@ RECOVER_SECONDS = 8.0
 REST_SECONDS = 1.5
 """After this time a breaker that opened may have made its probe."""
 FIRST_COUNT, LAST_COUNT = 2.0, 8.0
-"""Seconds into a hang. By the first count a breaker has opened; by the last it has let some probes pass."""
+"""Seconds into a hang. At the first count the breaker has opened; at the last it has made some probes."""
 MAX_MORE_HANDLES = 2
-"""How many more handles there may be at the last count: a thread of the shop may open something on its first use."""
+"""So many more handles are allowed at the last count, because a thread of the shop may open a file on its first use."""
 
 
 @cache
@@ -130,7 +130,7 @@ def _(bench: Bench) -> None:
 
 @check("nothing-stays-open", task="limit", shop=False)
 def _(bench: Bench) -> None:
-    """A question that was given up leaves nothing open: a long hang takes no more handles than a short one."""
+    """A question that was given up leaves nothing open: a long hang needs no more handles than a short one."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 30)
     with ThreadPoolExecutor(AT_A_TIME) as pool:  # first let each thread of the shop open what it needs
@@ -145,8 +145,8 @@ def _(bench: Bench) -> None:
         did=f"let the service hang for {LAST_COUNT:g} s, looked at product pages and counted the shop's open handles",
         expected=f"as many after {LAST_COUNT:g} s as after {FIRST_COUNT:g} s",
         got=f"{first} after {FIRST_COUNT:g} s and {last} after {LAST_COUNT:g} s",
-        why="Each connection that stays open is a handle. A process has about a thousand; then it accepts no visitor.",
-        look=f"{REMOTE}: what ends a question and closes its connection when the time is up",
+        why="Each open connection is a handle. A process has about a thousand; without one it accepts no visitor.",
+        look=f"{REMOTE}: what ends a question and closes its connection when its time is used up",
     )
     bench.note(f"{last} handles")
 
@@ -250,7 +250,7 @@ def _(bench: Bench) -> None:
 
 
 def _handles_after(seconds: float, started: float, shop: Shop, skus: list[str]) -> int:
-    """The shop's open files and sockets so many seconds after `started`; until then pages are requested."""
+    """Ask for pages until `seconds` after `started`; returns the number of the shop's open files and sockets."""
     number = 0
     while time.monotonic() < started + seconds:
         shop.try_ask("GET", f"/products/{skus[number % len(skus)]}", timeout=10)

@@ -1,10 +1,10 @@
-"""A recommendations service made up for a check: it answers, hangs or fails as it is told, and remembers who asked.
+"""A stand-in for the recommendations service: a check sets whether it answers, hangs or fails, and reads its requests.
 
     service = Recommendations()
     shop = bench.shop(env={"SHOP_RECOMMENDATIONS_URL": service.url})
     service.behave("hang")
 
-It lives as long as the process, so that its address stays the same for every check of a run.
+It runs until the process ends, so that every check of a run uses the same address.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PRODUCTS = "/api/products/"
 
 @cache
 def scratch() -> Path:
-    """A folder for what a check writes besides; it stays the same for this process and is gone after it."""
+    """A folder for files of the checks; the same for this process, and removed at its end."""
     folder = Path(mkdtemp(prefix="exercises-check-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -40,9 +40,9 @@ class Recommendations:
         self.behave("answer")
 
     def behave(self, behaviour: Behaviour, *, every: int = 1) -> None:
-        """Be like this from now on; whoever hangs is let go, and what was asked is forgotten.
+        """Behave like this from now on. Hanging requests are released, and the list of requests is cleared.
 
-        With `every`, only each so-manieth request gets the behaviour, and the others are answered.
+        With `every=N`, only each Nth request gets the behaviour, and the others are answered.
         """
         self._behaviour, self._every, self._number = behaviour, every, count(1)
         self._stand_in.forget()

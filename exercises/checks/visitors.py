@@ -1,4 +1,4 @@
-"""Those who ask a shop in the checks: strangers and customers. Every request is kept as a curl line to copy."""
+"""The visitors of a shop in the checks: strangers and customers. Each answer has its request as a curl line to copy."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from loadtests.contract.client import Client
 ADMIN = "admin@example.com"
 NO_ANSWER = 0
 SERVED = "http://127.0.0.1:8000"
-"""Where `exercises serve` opens a shop: the shop that a check asked is gone when somebody copies the line."""
+"""The address of `exercises serve`. The curl lines use it, because the shop of a check is gone after the run."""
 
 
 class Person(Client):
-    """Every answer is handed to `heard` with its request as a curl line, and what goes wrong is "not yet"."""
+    """A visitor who passes every answer to `heard`. A missing answer, or one of another form, is "not yet"."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Person(Client):
         self._heard = heard
         self._cookies = cookies
         self._mine = mine
-        """Whether the shop is the learner's, so that no answer is his to mend."""
+        """Whether the shop is the learner's. If it is not, a missing answer is our mistake."""
 
     def ask(
         self,
@@ -47,7 +47,7 @@ class Person(Client):
         headers: dict[str, str] | None = None,
         timeout: float = 10.0,
     ) -> Answer:
-        """Send one request; no answer at all raises NotYet."""
+        """Send one request; NotYet when there is no answer."""
         answer = self.try_ask(method, path, json=json, form=form, headers=headers, timeout=timeout)
         if answer.status == NO_ANSWER:
             if not self._mine:
@@ -71,7 +71,7 @@ class Person(Client):
         headers: dict[str, str] | None = None,
         timeout: float = 10.0,
     ) -> Answer:
-        """Send one request; no answer at all has status 0 and the reason as its text."""
+        """Send one request; without an answer the status is 0 and the text is the reason."""
         shown = SERVED if self._mine else self._where()
         line = curl(method, shown + path, self.signed(headers), json, form, token=self.token)
         if not self._cookies:
@@ -109,7 +109,7 @@ class Person(Client):
             did=answer.curl,
             expected=expected,
             got=str(answer),
-            why="The checks come as customers, who must be able to sign in.",
+            why="The checks act as customers, so customers must be able to sign in.",
             look="monolith/accounts",
         )
 
@@ -123,7 +123,7 @@ def curl(
     *,
     token: str,
 ) -> str:
-    """The request as a line for a shell; a token, which is long and soon stale, stands there as $TOKEN."""
+    """The request as a line for a shell, with $TOKEN instead of the customer's token, which is long and expires."""
     words = ["curl", "-i"]
     words += ["-X", method] if method != ("GET" if json is None and form is None else "POST") else []
     words.append(shlex.quote(url))

@@ -14,7 +14,7 @@ from microservices.chassis.deadline import DeadlineAdapter
 
 from .interface import RecommendationsUnavailable
 
-PATIENCE_SECONDS = 0.25
+TIMEOUT_SECONDS = 0.25
 """For one question with all its attempts. A page has half a second."""
 ATTEMPTS = 2
 PAUSE_SECONDS = 0.02
@@ -39,7 +39,7 @@ class RemoteRecommender:
         url = f"{self._url}/api/products/{sku}/recommendations"
         params = {"cart": ",".join(cart), "limit": str(limit)}
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         self._budget.earn()
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -68,7 +68,7 @@ class RemoteRecommender:
             if answer.status_code < 500:  # the service works, even when it refuses this request
                 report = self._breaker.succeeded
             answer.raise_for_status()
-            return _understood(answer.json())
+            return _parse(answer.json())
         finally:
             report(ticket)
 
@@ -77,7 +77,7 @@ def _unavailable() -> RecommendationsUnavailable:
     return RecommendationsUnavailable("There are no recommendations just now.")
 
 
-def _understood(document: Any) -> dict[str, Any]:
+def _parse(document: Any) -> dict[str, Any]:
     """The fields that the interface promises, and no others."""
     items = [{"sku": str(item["sku"]), "score": float(item["score"])} for item in document["items"]]
     return {"sku": str(document["sku"]), "items": items}

@@ -13,7 +13,7 @@ from microservices.chassis.deadline import DeadlineAdapter
 
 from .interface import RecommendationsUnavailable
 
-PATIENCE_SECONDS = 0.25
+TIMEOUT_SECONDS = 0.25
 """For one question with all its attempts. A page has half a second."""
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.02
@@ -36,7 +36,7 @@ class RemoteRecommender:
         url = f"{self._url}/api/products/{sku}/recommendations"
         params = {"cart": ",".join(cart), "limit": str(limit)}
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._ask(url, params, headers, deadline)
@@ -57,14 +57,14 @@ class RemoteRecommender:
         if answer.status_code in GONE:
             raise requests.ConnectionError
         answer.raise_for_status()
-        return _understood(answer.json())
+        return _parse(answer.json())
 
 
 def _unavailable() -> RecommendationsUnavailable:
     return RecommendationsUnavailable("There are no recommendations just now.")
 
 
-def _understood(document: Any) -> dict[str, Any]:
+def _parse(document: Any) -> dict[str, Any]:
     """The fields that the interface promises, and no others."""
     items = [{"sku": str(item["sku"]), "score": float(item["score"])} for item in document["items"]]
     return {"sku": str(document["sku"]), "items": items}
