@@ -1,4 +1,4 @@
-"""The tables of docs/teaching.md that the exercises know better: what there is, when, and what goes wrong.
+"""The tables of docs/teaching.md that are generated from the exercises: overview, timetables, common mistakes.
 
 `docs.made` puts them into the page; the prose around them is written by hand.
 """  # noqa: INP001 -- docs/ is no package: this is run from a checkout, never installed
@@ -17,13 +17,13 @@ EXERCISES = Path(__file__).resolve().parent.parent / "exercises"
 
 
 def tables() -> dict[str, Callable[[], str]]:
-    """What makes each table, by the name that the page calls it."""
+    """The function that makes each table, by the table's name in the page."""
     course = Course(EXERCISES)
     return {name: partial(table, course) for name, table in TABLES.items()}
 
 
 def overview(course: Course) -> str:
-    """Each exercise with its minutes and goal, and the tracks that have it."""
+    """Each exercise with its minutes and goal, and the tracks that contain it."""
     rows = ["| exercise | minutes | goal | tracks | makes load |", "|---|---|---|---|---|"]
     for step in course.steps:
         tracks = ", ".join(track.id for track in course.workshop.tracks if step.id in track.exercises)

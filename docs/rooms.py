@@ -1,4 +1,4 @@
-"""The map of the repository: each folder with code, what is done there in its own words, and its modules."""  # noqa: INP001 -- docs/ is no package: this is run from a checkout, never installed
+"""The map of the repository: each folder with code, its purpose from its docstring, and its modules."""  # noqa: INP001 -- docs/ is no package: this is run from a checkout, never installed
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def repository_map() -> str:
 
 
 def rooms(part: Path) -> list[Path]:
-    """The packages of a program, itself first; tests and the overlays of the exercises are apart."""
+    """The packages of a program, the program itself first, without tests and the overlays of the exercises."""
     found = (file.parent for file in part.rglob("__init__.py"))
     return sorted(folder for folder in found if not APART & set(folder.relative_to(ROOT).parts))
 
@@ -35,8 +35,8 @@ def _table(part: Path) -> Iterator[str]:
 
 def _purpose(folder: Path) -> str:
     """The first paragraph of the package's docstring."""
-    told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
-    return " ".join(told.partition("\n\n")[0].split()).replace("|", "\\|")
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    return " ".join(docstring.partition("\n\n")[0].split()).replace("|", "\\|")
 
 
 def _modules(folder: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 -- whoever starts this with another Python shall read a sentence
+if sys.version_info < (3, 11):  # noqa: UP036 -- an older Python gets a sentence instead of a traceback
     sys.exit(
         f"The exercises need Python 3.11 or newer and this is {sys.version.split()[0]}; "
         "run `make install` and then .venv/bin/exercises."

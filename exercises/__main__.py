@@ -1,4 +1,4 @@
-"""`python -m exercises`: the command, or one sentence when its packages are not there."""
+"""`python -m exercises`: the command, or one sentence when its packages are not installed."""
 
 import sys
 

@@ -1,7 +1,8 @@
-"""The `exercises` command: its group, and what becomes of everything that goes wrong.
+"""The `exercises` command: its group, and how every error is reported.
 
-Exit statuses: 0 pass, 1 not yet, 2 a wrong argument or our mistake, 3 inconclusive. The commands stand in
-`commands/`; they import inside what only they need, so that `status` and `hint` do not wait for `check`.
+Exit statuses: 0 pass, 1 not yet, 2 a wrong argument or a mistake of the tool, 3 inconclusive. The commands are in
+`commands/`. Their functions import what only they need, so that `status` and `hint` do not wait for the imports of
+`check`.
 """
 
 from __future__ import annotations
@@ -22,31 +23,29 @@ from exercises.errors import ExerciseError, Exit
 
 
 def main() -> None:
-    """Run the command; what goes wrong is one sentence and an exit status."""
+    """Run the command; an error becomes one sentence and an exit status."""
     _interrupt_once()
-    _forget_settings()
+    _remove_shop_settings()
     try:
         cli(prog_name="exercises", standalone_mode=False)
-    except (
-        click.exceptions.Abort
-    ) as error:  # click makes one of Ctrl-C, and of a question that is answered with no
-        _stop("Stopped." if error.__cause__ else "Nothing was done.", Exit.INTERRUPTED)
+    except click.exceptions.Abort as error:  # click raises it for Ctrl-C, and for a question answered with no
+        _exit("Stopped." if error.__cause__ else "Nothing was done.", Exit.INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except KeyboardInterrupt:
-        _stop("Stopped.", Exit.INTERRUPTED)
+        _exit("Stopped.", Exit.INTERRUPTED)
     except ExerciseError as error:
-        _stop(str(error), error.status)
+        _exit(str(error), error.status)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader closed the pipe
         sys.exit(Exit.PASS)
     except OSError as error:
-        _stop(_about_the_system(error), Exit.TOOL_ERROR)
-    except Exception as error:  # noqa: BLE001 -- a traceback is for us; a learner gets one sentence
-        _stop(_our_mistake(error), Exit.TOOL_ERROR)
+        _exit(_describe_system_error(error), Exit.TOOL_ERROR)
+    except Exception as error:  # noqa: BLE001 -- a learner gets one sentence; the traceback goes to a file
+        _exit(_describe_tool_error(error), Exit.TOOL_ERROR)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,7 +53,8 @@ def cli() -> None:
     """Take one component out of the shop, step by step.
 
     Begin with `exercises start`. You edit files in the workspace; `exercises check` says what your shop does and
-    what it does not do yet. Whatever overwrites a file of yours copies it first: `exercises restore` lists the copies.
+    what it does not do yet. A command that overwrites your files copies them first: `exercises restore` lists the
+    copies.
     """
 
 
@@ -79,37 +79,37 @@ for command in (
     cli.add_command(command)
 
 
-def _forget_settings() -> None:
+def _remove_shop_settings() -> None:
     """Take SHOP_* settings out of the environment: the shops here get their own."""
     for name in [name for name in os.environ if name.startswith("SHOP_")]:
         del os.environ[name]
 
 
-def _stop(text: str, status: int) -> NoReturn:
+def _exit(text: str, status: int) -> NoReturn:
     click.echo(text, err=True)
     sys.exit(int(status))
 
 
-def _about_the_system(error: OSError) -> str:
+def _describe_system_error(error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"The disk is full{where}. Free some space and run this again; nothing of yours is lost."
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return f"This may not be written{where}: {error.strerror}. Choose another place with --workspace."
-    return f"The system refused{where}: {error.strerror or error}. Run exercises doctor."
+    return f"The operating system reported an error{where}: {error.strerror or error}. Run exercises doctor."
 
 
-def _our_mistake(error: Exception) -> str:
+def _describe_tool_error(error: Exception) -> str:
     with tempfile.NamedTemporaryFile("w", prefix="exercises-", suffix=".txt", delete=False) as file:
         file.write("".join(traceback.format_exception(error)))
     return (
-        f"This is a mistake of the tool, not yours: {type(error).__name__}: {error}. Your files are as they were; "
-        f"what we need to mend it is in {file.name}"
+        f"This is a mistake of the tool, not yours: {type(error).__name__}: {error}. Your files are unchanged; "
+        f"send us this file, which has the details: {file.name}"
     )
 
 
 def _interrupt_once() -> None:
-    """Let the first Ctrl-C, SIGTERM or SIGHUP stop the command; further ones must not stop the stopping."""
+    """Stop at the first Ctrl-C, SIGTERM or SIGHUP; ignore further ones, so that the command can end its processes."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong, each in one sentence for a person: the cause, and what to do next. And the exit statuses."""
+"""Errors whose text is one sentence for a person, with the cause and the next step; and the exit statuses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Exit(IntEnum):
     PASS = 0
     NOT_YET = 1
     TOOL_ERROR = 2
-    """Our fault, or a wrong argument; click uses 2 for the latter as well."""
+    """A mistake of the tool, or a wrong argument; click also uses 2 for a wrong argument."""
     INCONCLUSIVE = 3
     INTERRUPTED = 130
     """What a shell reports for Ctrl-C."""
@@ -24,10 +24,10 @@ class ExerciseError(Exception):
 
 
 class CourseError(ExerciseError):
-    """A file of the course cannot be used; only its authors can mend that."""
+    """A file of the course cannot be used; only its authors can repair that."""
 
 
 class NotStarted(ExerciseError):
-    """The shop of the workspace could not be started; the text ends with what it wrote last."""
+    """The shop of the workspace could not be started; the text ends with the last lines of its log."""
 
     status = Exit.NOT_YET

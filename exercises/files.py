@@ -1,4 +1,4 @@
-"""Writing files so that a power cut leaves the old content or the new one, and listing those that are a learner's."""
+"""Writes files so that a power cut leaves the old content or the new one, and lists the learner's files."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 
 from exercises.errors import ExerciseError
 
-NOT_THEIRS = (".*", "__pycache__", "*.pyc", "runs")
-"""Names that are never looked at: hidden files (ours among them), caches, and what the lab writes."""
+IGNORED = (".*", "__pycache__", "*.pyc", "runs")
+"""Names that are always left out: hidden files (with the tool's own), caches, and the results of the lab."""
 MAX_BYTES = 5_000_000
 DRAFT = ".draft"
 
 
 def digest(content: bytes) -> str:
-    """The name of a content."""
+    """The SHA-256 of a content, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def write(path: Path, content: bytes) -> None:
-    """Have the file with this content, whole or not at all, also after a power cut."""
+    """Write the file whole or not at all, also when the power is cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}{DRAFT}")
     mode = _mode(path)
@@ -42,7 +42,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def remove(path: Path, root: Path) -> None:
-    """Have the file no more, nor folders below `root` that are empty without it."""
+    """Remove the file, and the folders below `root` that are then empty."""
     path.unlink(missing_ok=True)
     for folder in path.parents:
         if folder == root or not folder.is_dir():
@@ -54,8 +54,8 @@ def remove(path: Path, root: Path) -> None:
             return
 
 
-def theirs(root: Path, leave_out: tuple[str, ...] = NOT_THEIRS) -> Iterator[str]:
-    """Paths of the ordinary files below `root`, relative and with slashes, in order."""
+def list_files(root: Path, leave_out: tuple[str, ...] = IGNORED) -> Iterator[str]:
+    """Paths of the regular files below `root`, sorted, relative and with slashes; links are left out."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not matches(name, leave_out))
         for name in sorted(names):
@@ -64,24 +64,24 @@ def theirs(root: Path, leave_out: tuple[str, ...] = NOT_THEIRS) -> Iterator[str]
                 yield path.relative_to(root).as_posix()
 
 
-def content(path: Path) -> bytes | None:
-    """What the file holds; None when there is no such file."""
+def read(path: Path) -> bytes | None:
+    """The file's content; None when there is no such file."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
 
 
-def inside(root: Path, place: str) -> Path:
-    """The path of `place` below `root`; refuses one that leads out of it."""
-    path = root / place
-    if Path(place).is_absolute() or ".." in Path(place).parts:
-        raise ExerciseError(f"{place} is not a file of the workspace; name it relative to {root}.")
+def require_inside(root: Path, relpath: str) -> Path:
+    """The path of `relpath` below `root`; ExerciseError when it leads out of it."""
+    path = root / relpath
+    if Path(relpath).is_absolute() or ".." in Path(relpath).parts:
+        raise ExerciseError(f"{relpath} is not a file of the workspace; name it relative to {root}.")
     return path
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
-    """Whether the name is one of those meant."""
+    """Whether the name matches one of the patterns."""
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 
@@ -93,7 +93,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _drop_caches(folder: Path) -> None:
-    """Python's own files must not keep an empty package alive."""
+    """Remove Python's byte code from a folder that has nothing else."""
     cache = folder / "__pycache__"
     if cache.is_dir() and all(path == cache for path in folder.iterdir()):
         for file in cache.iterdir():

@@ -1,7 +1,7 @@
-"""The shop's visitors for Locust: `locust -f loadtests/locustfile.py --host http://127.0.0.1:8000`.
+"""The personas for Locust: `locust -f loadtests/locustfile.py --host http://127.0.0.1:8000`.
 
-Waits here are closed (each user waits for its answer), right for trying things out in the web UI. For
-numbers to compare shops by, use `loadtests run`, which opens the arrivals.
+The load here is closed: each user waits for an answer before the next request. That is right for trying things out in
+the web UI. To compare shops by numbers, use `loadtests run`, whose arrivals are open.
 """
 
 from loadtests.load.personas import Buyer, RecommendationWidget, Searcher, WindowShopper

@@ -1,7 +1,7 @@
-"""The `microservices` command: up, status, scale, restart, logs, down, routes, seed, databases.
+"""The `microservices` command: up, status, scale, restart, logs, down, routes, seed, databases, chaos.
 
-`up` is the launcher itself and stays in the foreground; the others talk to it over its socket. Imports happen
-inside the commands, so that `--help` and the quick ones do not wait for what only `up` needs.
+`up` is the launcher and stays in the foreground; status, scale, restart and down talk to it over its socket. Imports
+are inside the commands, so that `--help` and quick commands do not wait for what only `up` needs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MEGABYTE = 1_000_000
 
 
 def main() -> None:
-    """Run the command; a user's mistake ends in one sentence and exit status 1, or 2 for a wrong argument."""
+    """Run the command. A user's error prints one sentence; the exit status is 1, or 2 for a wrong argument."""
     try:
         cli(prog_name="microservices")
     except LauncherError as error:
@@ -36,19 +36,19 @@ def main() -> None:
 
 
 class Scale(click.ParamType[tuple[str, int]]):
-    """NAME=N, with a service of the topology and a number that it can have."""
+    """NAME=N: a service of the topology and a number of replicas that it can have."""
 
     name = "NAME=N"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, int]:
-        """The pair; ends the command with a usage error."""
+        """The name and the number; a wrong value ends the command with a usage error."""
         name, _, number = str(value).partition("=")
         if not number.isascii() or not number.isdigit():
             self.fail(f"{value!r} is not NAME=N, such as recommendations=4.", param, ctx)
-        if problem := SPLIT.refusal(name, int(number)):
-            self.fail(problem, param, ctx)
+        if error := SPLIT.scale_error(name, int(number)):
+            self.fail(error, param, ctx)
         return name, int(number)
 
 
@@ -67,13 +67,13 @@ def cli() -> None:
     "--seed/--no-seed", "fresh", default=None, help="Replace the data (default: only when there is none)."
 )
 def up(scales: tuple[tuple[str, int], ...], port: int, data: Path | None, fresh: bool | None) -> None:
-    """Start the shop and stay with it until Ctrl-C or `microservices down`."""
+    """Start the shop; it runs until Ctrl-C or `microservices down`."""
     from microservices.launcher import Fleet
     from microservices.launcher.control import ControlServer
     from microservices.launcher.logs import LogEcho, LogTail
     from microservices.launcher.ports import require_free
 
-    _interrupt_once()
+    _interrupt_on_first_signal()
     started = time.perf_counter()
     data = data or _default_data()
     fleet = Fleet(SPLIT, dict(scales), data_dir=data, port=port, say=click.echo)
@@ -92,11 +92,11 @@ def up(scales: tuple[tuple[str, int], ...], port: int, data: Path | None, fresh:
 
 @cli.command()
 def status() -> None:
-    """Show every process of the running shop."""
+    """Show the processes of the running shop."""
     from rich.console import Console
     from rich.table import Table
 
-    report = _ask({"command": "status"})
+    report = _send({"command": "status"})
     table = Table("replica", "state", "pid", "port", "up", "restarts", "USS MB", "CPU %")
     for column in table.columns[2:]:
         column.justify = "right"
@@ -123,9 +123,9 @@ def status() -> None:
 @cli.command()
 @click.argument("scale", type=Scale())
 def scale(scale: tuple[str, int]) -> None:
-    """Have N replicas of service NAME, without losing a request."""
+    """Change service NAME to N replicas, without losing a request."""
     name, count = scale
-    labels = _ask({"command": "scale", "name": name, "count": count})
+    labels = _send({"command": "scale", "name": name, "count": count})
     click.echo(f"{name} now has {count} replica{'' if count == 1 else 's'}: {', '.join(labels) or 'none'}.")
 
 
@@ -133,16 +133,16 @@ def scale(scale: tuple[str, int]) -> None:
 @click.argument("name")
 def restart(name: str) -> None:
     """Replace the replicas of service NAME one after another, without losing a request."""
-    labels = _ask({"command": "restart", "name": name})
+    labels = _send({"command": "restart", "name": name})
     click.echo(f"{name} was restarted: {', '.join(labels) or 'it has no replica'}.")
 
 
 @cli.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("-f", "--follow", is_flag=True, help="Keep on showing new lines until Ctrl-C.")
-@click.option("-n", "--lines", default=50, show_default=True, help="Lines of each log to begin with.")
+@click.option("-f", "--follow", is_flag=True, help="Show new lines until Ctrl-C.")
+@click.option("-n", "--lines", default=50, show_default=True, help="Lines of each log to show first.")
 def logs(names: tuple[str, ...], follow: bool, lines: int) -> None:
-    """Show what the processes write: all of them, or those of a service (catalog) or replica (catalog-1)."""
+    """Show the logs of all processes, of a service (catalog) or of a replica (catalog-1)."""
     from microservices.launcher.logs import LogTail
 
     folder = RunFolder(default_home(), SPLIT.name).logs
@@ -168,7 +168,7 @@ def logs(names: tuple[str, ...], follow: bool, lines: int) -> None:
 def down() -> None:
     """Stop the running shop, or end what a killed launcher left behind."""
     try:
-        _ask({"command": "down"})
+        _send({"command": "down"})
         click.echo("The shop is closed.")
     except NotRunning:
         folder = RunFolder(default_home(), SPLIT.name)
@@ -180,13 +180,13 @@ def down() -> None:
 
 @cli.command()
 def routes() -> None:
-    """List which service answers which public path, and whom it calls in turn."""
+    """List each public path, the service that answers it, and the services that it calls."""
     from rich.console import Console
     from rich.table import Table
 
     from microservices.launcher.gateway import public_paths
 
-    table = Table("public path", "answered by", "which calls")
+    table = Table("public path", "answered by", "calls")
     table.columns[0].no_wrap = True
     for path, _ in SPLIT.files:
         table.add_row(path, "the gateway (a file)", "")
@@ -204,27 +204,27 @@ def routes() -> None:
 @cli.command()
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the databases.")
 def seed(data: Path | None) -> None:
-    """Fill every service's database with the shop's data (made once, then copied)."""
+    """Fill every service's database with the shop's data (generated once, then copied)."""
     folder = RunFolder(default_home(), SPLIT.name)
-    folder.claim(click.echo)  # a running shop would lose its databases under its feet
+    folder.claim(click.echo)  # refuses while a shop runs: its databases would be replaced
     _seed_if_wanted(data or _default_data(), fresh=True)
 
 
 @cli.group()
 def databases() -> None:
-    """Make or drop a PostgreSQL database and a role for each service."""
+    """Create or drop a PostgreSQL database and a role for each service."""
 
 
 def _server_options(command: Callable[..., None]) -> Callable[..., None]:
     prefix = click.option("--prefix", default="shop", show_default=True, help="Names are <prefix>_<service>.")
-    url = click.option("--url", required=True, help="The administrator's, postgresql://USER@HOST:PORT.")
+    url = click.option("--url", required=True, help="The administrator's URL, postgresql://USER@HOST:PORT.")
     return url(prefix(command))
 
 
 @databases.command("create")
 @_server_options
 def create_databases(url: str, prefix: str) -> None:
-    """Make what is missing and print the setting that the shop needs; what is there stays."""
+    """Create what is missing and print the setting that the shop needs; existing data stays."""
     from microservices.launcher.databases import Server, create
 
     pattern = create(Server(url, prefix), default_home() / "postgresql")
@@ -234,41 +234,40 @@ def create_databases(url: str, prefix: str) -> None:
 @databases.command("drop")
 @_server_options
 def drop_databases(url: str, prefix: str) -> None:
-    """Drop the databases with all that they hold, and the roles."""
+    """Drop the databases with all their data, and the roles."""
     from microservices.launcher.databases import Server, drop
 
     drop(Server(url, prefix))
-    click.echo(f"The databases and roles {prefix}_<service> are gone.")
+    click.echo(f"The databases and roles {prefix}_<service> are dropped.")
 
 
 @cli.command()
 @click.option(
-    "--seed", type=click.IntRange(0), help="Repeats the faults of another run (default: chosen by chance)."
+    "--seed", type=click.IntRange(0), help="Repeat the faults of the run with this seed (default: random)."
 )
 @click.option(
     "--minutes",
     type=click.FloatRange(0.05, 24 * 60),
     default=10.0,
     show_default=True,
-    help="How long to break.",
+    help="How long to inject faults.",
 )
 @click.option(
     "--database-url",
     "pattern",
     metavar="PATTERN",
-    help="PostgreSQL databases, with {service}; what they hold is replaced (default: SQLite files of its own).",
+    help="PostgreSQL databases, with {service}; their data is replaced (default: its own SQLite files).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; progress goes to stderr.")
 def chaos(seed: int | None, minutes: float, pattern: str | None, as_json: bool) -> None:
-    """Break a shop of its own under load, in every way, and check that it kept its promises.
+    """Break a separate shop under load in every way, and check the invariants.
 
-    Exit status: 0 when all invariants hold, 1 when one is broken, 2 when the run itself did not work out, 130 after
-    Ctrl-C.
+    Exit status: 0 when all invariants hold, 1 when one is broken, 2 when the run itself failed, 130 after Ctrl-C.
     """
-    from microservices.chaos.command import main as break_everything
+    from microservices.chaos.command import main as run_chaos
 
-    _interrupt_once()
-    sys.exit(break_everything(seed, minutes, pattern, as_json=as_json))
+    _interrupt_on_first_signal()
+    sys.exit(run_chaos(seed, minutes, pattern, as_json=as_json))
 
 
 def _default_data() -> Path:
@@ -285,10 +284,10 @@ def _seed_if_wanted(data: Path, *, fresh: bool | None) -> None:
         click.echo(f"Seeded {data} in {time.perf_counter() - started:.1f} s.")
 
 
-def _ask(request: dict[str, Any]) -> Any:
-    from microservices.launcher.control import ask
+def _send(request: dict[str, Any]) -> Any:
+    from microservices.launcher.control import send_command
 
-    return ask(default_home(), SPLIT.name, request)
+    return send_command(default_home(), SPLIT.name, request)
 
 
 def _writer() -> Callable[[str, str], None]:
@@ -299,8 +298,8 @@ def _writer() -> Callable[[str, str], None]:
     return lambda label, line: click.echo(prefix(label, line))
 
 
-def _interrupt_once() -> None:
-    """Let the first Ctrl-C, SIGTERM or SIGHUP stop the shop; further ones must not stop the stopping."""
+def _interrupt_on_first_signal() -> None:
+    """The first Ctrl-C, SIGTERM or SIGHUP stops the shop. Later ones are ignored, so that it can stop in order."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,8 @@
-"""Which services there are, who owns which public path and who calls whom: the one place that says so.
+"""The services of the shop, the public paths that each one owns, and which service calls which.
 
-The gateway's configuration, each replica's environment, the keys it trusts and `microservices routes` all come
-from here. A service that is not named in another's `needs` gets no address of it and trusts no key of its own.
+The gateway's configuration, each replica's environment, the keys it trusts and `microservices routes` are made from
+this file. A service gets the addresses of the services in its `needs` and no others; it trusts the keys of the services
+that need it and no others.
 """
 
 from __future__ import annotations
@@ -13,57 +14,57 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 SLOTS = 8
-"""Ports declared up front for each service: a running gateway is never reconfigured, so this bounds the replicas."""
+"""Ports that each service has for its replicas. A running gateway is never reconfigured, so this is their maximum."""
 
 OPENAPI_FILE = Path(__file__).resolve().parent.parent / "docs" / "openapi.yaml"
-"""The contract, which the gateway of the split serves as a file; the monolith serves it itself."""
+"""The API contract. In the split the gateway serves it as a file; the monolith serves it itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One deployable unit: what it is started with, what it owns and what it needs."""
+    """One deployable unit: its command, the paths it owns and the services it needs."""
 
     name: str
     command: tuple[str, ...]
     """Arguments after the Python interpreter; {host} and {port} are filled in."""
     paths: tuple[str, ...] = ()
-    """Public path prefixes it owns; `*` stands for one segment, "/" for everything that nobody else owns."""
+    """Public path prefixes that it owns. `*` matches one segment; "/" matches every path that no other service owns."""
     needs: tuple[str, ...] = ()
-    """Services that it calls with a service token: it gets their addresses, they get its public key."""
+    """Services that it calls with a service token. It gets their addresses, and they get its public key."""
     reads_jwks: bool = False
-    """Checks customers' tokens, so it also gets the address of accounts, for the public keys."""
+    """Whether it checks customers' tokens. It then also gets the address of accounts, to fetch the public keys."""
     has_database: bool = True
     threads: int = 4
-    """Requests that one replica works on at a time: more where they wait for other services, not for the CPU."""
+    """Requests that one replica handles at a time: more where they wait for other services instead of the CPU."""
     slots: int = SLOTS
-    stands_for: tuple[str, ...] = ()
-    """Services that are not split off yet: whoever needs one of them is sent here, with a token for that name."""
+    aliases: tuple[str, ...] = ()
+    """Names of services that are still part of this one. Calls to them come here, with a token for that name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A set of services that stand behind one gateway."""
+    """A set of services behind one gateway."""
 
     name: str
     services: tuple[Service, ...]
     files: tuple[tuple[str, Path], ...] = ()
     """Public paths that the gateway answers from a file."""
     folder: Path | None = None
-    """Working directory of its processes, so that the packages there win; the launcher's own when None."""
+    """Working directory of its processes, whose packages are imported first; None for the launcher's own."""
     caddyfile: Path | None = None
-    """The gateway's configuration, where it is written by hand; made by `microservices.launcher.gateway` when None."""
+    """A gateway configuration written by hand; None: `microservices.launcher.gateway` makes it."""
 
     def service(self, name: str) -> Service:
-        """The service of that name; KeyError when there is none."""
+        """The service of that name; raises KeyError when there is none."""
         return {service.name: service for service in self.services}[name]
 
-    def answering(self, name: str) -> Service:
-        """Who takes the calls for `name`: that service, or the one that stands for it; KeyError when nobody does."""
-        standing = {other: service for service in self.services for other in service.stands_for}
-        return (standing | {service.name: service for service in self.services})[name]
+    def resolve(self, name: str) -> Service:
+        """The service that takes calls to `name`, which is its name or one of its aliases; raises KeyError."""
+        by_alias = {alias: service for service in self.services for alias in service.aliases}
+        return (by_alias | {service.name: service for service in self.services})[name]
 
-    def refusal(self, name: str, count: int) -> str | None:
-        """Why the service `name` cannot have `count` replicas, as a sentence; None when it can."""
+    def scale_error(self, name: str, count: int) -> str | None:
+        """A sentence that says why service `name` cannot have `count` replicas; None when it can."""
         names = [service.name for service in self.services]
         if name not in names:
             return f"There is no service {name!r}; the services are {', '.join(names)}."
@@ -73,20 +74,20 @@ class Topology:
         return None
 
     def addresses_for(self, service: Service) -> tuple[str, ...]:
-        """Names of the services whose addresses `service` gets."""
+        """Names of the services whose addresses `service` is given."""
         jwks = ("accounts",) if service.reads_jwks and "accounts" not in service.needs else ()
         return (*service.needs, *jwks)
 
-    def called_inside(self) -> tuple[str, ...]:
-        """Names of the services that the gateway offers to other services: all, or in a Caddyfile the needed ones."""
+    def internal_services(self) -> tuple[str, ...]:
+        """Services that the gateway serves to other services: all of them; with a Caddyfile, those that are needed."""
         if self.caddyfile is None:
             return tuple(service.name for service in self.services)
         needed = (name for service in self.services for name in self.addresses_for(service))
-        return tuple(sorted({self.answering(name).name for name in needed}))
+        return tuple(sorted({self.resolve(name).name for name in needed}))
 
     def callers_of(self, name: str) -> tuple[str, ...]:
         """Names of the services whose service tokens `name` accepts."""
-        own = {name, *self.service(name).stands_for}
+        own = {name, *self.service(name).aliases}
         return tuple(service.name for service in self.services if own & set(service.needs))
 
 
@@ -114,8 +115,8 @@ SPLIT = Topology(
             paths=("/api/products/*/recommendations",),
             needs=("orders",),
             reads_jwks=True,
-            # It never waits, it computes: four threads cost 7 % more CPU a call than two, one costs 20 % less,
-            # but then a health check waits behind a whole queue.
+            # It computes and never waits. Four threads cost 7 % more CPU a call than two. One costs 20 % less, but
+            # then a health check waits behind the whole queue.
             threads=2,
         ),
         Service(
@@ -159,7 +160,7 @@ SPLIT = Topology(
 MONOLITH = Topology(
     "monolith",
     services=(
-        # Replicas of the one block share its one database file.
+        # Its replicas share one database file.
         Service(
             "monolith",
             ("-m", "monolith.cli", "serve", "--host", "{host}", "--port", "{port}"),
@@ -170,21 +171,21 @@ MONOLITH = Topology(
 
 
 class WorkspaceError(Exception):
-    """A workspace's topology.py cannot be used; the text is one sentence for a person."""
+    """A workspace's topology.py cannot be used. The text is one sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A shop in a folder of its own, as its topology.py describes it."""
+    """A shop in its own folder, as the topology.py there describes it."""
 
     topology: Topology
     seed: Mapping[str, tuple[str, ...]]
-    """By service, what fills its database: arguments after the interpreter. They run in the workspace with the
-    service's SHOP_DATABASE_URL; {dataset} is the folder that `monolith dataset` wrote."""
+    """By service, the command that fills its database: the arguments after the Python interpreter. It runs in the
+    workspace with the service's SHOP_DATABASE_URL; {dataset} is the folder that `monolith dataset` wrote."""
 
 
 def load(folder: Path) -> Workspace:
-    """The shop in `folder`, from TOPOLOGY and SEED in its topology.py; raises WorkspaceError."""
+    """Read TOPOLOGY and SEED from `folder`/topology.py; raises WorkspaceError."""
     folder = folder.absolute()
     file = folder / "topology.py"
     if not file.is_file():
@@ -198,8 +199,8 @@ def load(folder: Path) -> Workspace:
     if topology.caddyfile is not None:
         topology = replace(topology, caddyfile=folder / topology.caddyfile)
     topology = replace(topology, folder=folder)
-    if problem := _contradiction(topology, seed):
-        raise WorkspaceError(f"{problem} Correct {file}.")
+    if error := _inconsistency(topology, seed):
+        raise WorkspaceError(f"{error} Correct {file}.")
     return Workspace(topology, dict(seed))
 
 
@@ -208,7 +209,8 @@ def _run(file: Path) -> dict[str, object]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # an edit within a second must be seen
+    # Python takes byte code for current when the source's second and size agree, so it would miss a quick edit.
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
     except Exception as error:
@@ -216,21 +218,21 @@ def _run(file: Path) -> dict[str, object]:
             f"{file} cannot be read ({type(error).__name__}: {error}); correct it."
         ) from error
     finally:
-        sys.dont_write_bytecode = writes
+        sys.dont_write_bytecode = before
     return vars(module)
 
 
-def _contradiction(topology: Topology, seed: Mapping[str, tuple[str, ...]]) -> str | None:
-    """What does not fit together, as a sentence."""
+def _inconsistency(topology: Topology, seed: Mapping[str, tuple[str, ...]]) -> str | None:
+    """A sentence about what does not fit together; None when everything does."""
     names = [service.name for service in topology.services]
-    answered = [*names, *(name for service in topology.services for name in service.stands_for)]
-    if twice := sorted({name for name in answered if answered.count(name) > 1}):
-        return f"More than one service answers as {', '.join(twice)}."
+    resolved = [*names, *(alias for service in topology.services for alias in service.aliases)]
+    if repeated := sorted({name for name in resolved if resolved.count(name) > 1}):
+        return f"More than one service has the name or alias {', '.join(repeated)}."
     for service in topology.services:
-        if missing := sorted(set(topology.addresses_for(service)) - set(answered)):
-            return f"{service.name} needs {', '.join(missing)}, which no service is and none stands for."
-    if strangers := sorted(set(seed) - set(names)):
-        return f"SEED fills {', '.join(strangers)}, but the services are {', '.join(names)}."
+        if missing := sorted(set(topology.addresses_for(service)) - set(resolved)):
+            return f"{service.name} needs {', '.join(missing)}, but no service has that name or alias."
+    if unknown := sorted(set(seed) - set(names)):
+        return f"SEED fills {', '.join(unknown)}, but the services are {', '.join(names)}."
     if topology.caddyfile is not None and not topology.caddyfile.is_file():
         return f"There is no file {topology.caddyfile} for the gateway."
     return None

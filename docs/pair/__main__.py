@@ -15,7 +15,7 @@ from .terminal import show, show_totals
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=CHANGED_LINE)
 @click.argument("module", required=False)
 @click.option(
-    "--html", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write a page for projecting."
+    "--html", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write a page for a projector."
 )
 def main(module: str | None, file: Path | None) -> None:
     """Show how MODULE differs between the two shops; without MODULE, how much each of the eight differs."""

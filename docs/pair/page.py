@@ -1,4 +1,4 @@
-"""The pair as one page for projecting; everything that it needs is in it."""
+"""The pair as one HTML page for a projector; it loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .pairs import CHANGED_LINE, ModulePair, Row
 
 TOKENS = re.compile(r"\w+|\s+|.")
 ALIKE = 0.5
-"""Words are marked in lines that have at least this share in common; in others everything is new."""
+"""Changed words are marked in two lines that have at least this share in common."""
 WORDS = {"=": "", "|": "changed", "<": "only in the monolith", ">": "only in the split"}
 
 
@@ -32,7 +32,7 @@ def page(pairs: Sequence[ModulePair]) -> str:
 
 
 def marked(row: Row) -> tuple[Markup, Markup]:
-    """Both lines of a row, with the words marked that the other does not have."""
+    """Both lines of a row, with marks around the words that the other line does not have."""
     ours, theirs = TOKENS.findall(row.left), TOKENS.findall(row.right)
     matcher = SequenceMatcher(None, ours, theirs, autojunk=False)
     if row.sign != "|" or matcher.ratio() < ALIKE:

@@ -17,8 +17,8 @@ LEFT_OUT = {"tests", "__pycache__", "README.md"}
 CONTEXT = 3
 """Equal lines that are shown around a change."""
 CHANGED_LINE = (
-    "A changed line is one that the two files do not share. Where lines of one file stand in the place of lines of the "
-    "other, the longer side counts. Blank lines do not count, nor do files that only one side has."
+    "A changed line is a line that only one of the two files has. Where lines of one file replace lines of the other, "
+    "only the longer side counts. Blank lines do not count, and neither do files that only one side has."
 )
 
 Sign = Literal["=", "|", "<", ">"]
@@ -26,11 +26,11 @@ Sign = Literal["=", "|", "<", ">"]
 
 
 class UnknownModule(ValueError):
-    """There is no such pair; the text is one sentence for a person."""
+    """There is no such pair; the message is one sentence for the user."""
 
 
 class Row(NamedTuple):
-    """A line on the left and what stands beside it; a line number is None where a side has no line."""
+    """A line on the left and the line beside it; a line number is None where a side has no line."""
 
     sign: Sign
     left_number: int | None
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Lines that are the same on both sides, or lines of one side in the place of lines of the other."""
+    """Lines that are equal on both sides, or lines of one side that replace lines of the other."""
 
     equal: bool
     left: tuple[str, ...]
@@ -52,7 +52,7 @@ class Block:
 
     @property
     def changed(self) -> int:
-        """How many changed lines this is, see CHANGED_LINE."""
+        """The number of changed lines, see CHANGED_LINE."""
         return 0 if self.equal else max(_not_blank(self.left), _not_blank(self.right))
 
     def rows(self) -> Iterator[Row]:

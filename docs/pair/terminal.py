@@ -1,4 +1,4 @@
-"""The pair in a terminal: side by side where there is room for it, else one side below the other."""
+"""The pair in a terminal: side by side if it is wide enough, otherwise one side below the other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 from .pairs import CHANGED_LINE, FilePair, ModulePair
 
 SIDE_BY_SIDE = 120
-"""Columns from which the sides stand beside each other."""
+"""Columns of the terminal from which the two sides are shown beside each other."""
 MONOLITH, SPLIT = "red", "green"
 
 

@@ -1,4 +1,4 @@
-"""The pages keep their word: generated pages are fresh, links lead somewhere, and commands exist."""
+"""The pages are true: generated pages are fresh, links have a target, and commands exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMANDS = ("monolith", "microservices", "loadtests", "exercises")
 
 
 def markdown_files() -> list[Path]:
-    """Every page of the repository, as a reader of a fresh clone finds it."""
+    """Every page of the repository, as in a fresh clone."""
     found = (path.relative_to(ROOT) for path in ROOT.rglob("*.md"))
     return sorted(p for p in found if not any(part in SKIPPED or part.startswith(".") for part in p.parts))
 
@@ -32,14 +32,14 @@ def each_page() -> list[object]:
 
 
 def prose(path: Path) -> str:
-    """The page without its code, where brackets mean something else."""
+    """The page without its code, in which brackets have another meaning."""
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     return re.sub(r"`[^`\n]*`", "", text)
 
 
 @cache
 def anchors(path: Path) -> frozenset[str]:
-    """What can follow `#` in a link to this page: GitHub's name for each heading, and explicit ids."""
+    """The possible anchors of a link to this page: GitHub's name for each heading, and explicit ids."""
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     names: list[str] = re.findall(r'<a id="([^"]+)">', text)
     for heading in re.findall(r"^#{1,6} +(.+?) *$", text, flags=re.MULTILINE):
@@ -53,14 +53,14 @@ def anchors(path: Path) -> frozenset[str]:
 
 
 def dead_links(page: Path) -> list[str]:
-    """The links of a page that lead nowhere in this repository."""
+    """The links of a page whose target is not in this repository."""
     text = prose(ROOT / page)
     targets = re.findall(r"\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)", text)
     targets += re.findall(r"\b(?:src|href)=\"([^\"]+)\"", text)
     dead = []
     for target in targets:
         if re.match(r"[a-z][a-z+.-]*:", target):
-            continue  # another site: not ours to test without a network
+            continue  # another site: that would need a network
         name, _, anchor = target.partition("#")
         file = (ROOT / page).parent / name if name else ROOT / page
         if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file.resolve())):
@@ -80,7 +80,7 @@ def shell_lines(page: Path) -> list[str]:
 
 @cache
 def documented_commands() -> dict[str, str]:
-    """Command -> its help, as docs/commands.md has it (which a test holds equal to the code)."""
+    """Command -> its help, from docs/commands.md (another test compares that page with the code)."""
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     return dict(re.findall(r"^#+ `([^`]+)`\n(.*?)(?=^#|\Z)", text, re.DOTALL | re.MULTILINE))
 
@@ -93,7 +93,7 @@ def make_targets() -> frozenset[str]:
 
 
 def wrong_commands(page: Path) -> list[str]:
-    """The lines of the page that call a target, subcommand or option that does not exist."""
+    """The lines of the page with a target, subcommand or option that does not exist."""
     return [line for line in shell_lines(page) if not is_right(line)]
 
 
@@ -103,7 +103,7 @@ def is_right(line: str) -> bool:
     try:
         words = list(lexer)
     except ValueError:
-        return True  # a piece of a longer script: no command of ours spans lines in quotes
+        return True  # a part of a longer script: our own commands have no quoted text over several lines
     commands: list[list[str]] = [[]]
     for word in words:
         if set(word) <= set("|&;()<>"):
@@ -136,12 +136,12 @@ def command_exists(words: list[str]) -> bool:
             ):
                 return False
         elif any(other.startswith(f"{name} ") for other in documented_commands()):
-            return False  # a group that knows no such subcommand
+            return False  # a group without this subcommand
     return name in documented_commands()
 
 
 @pytest.mark.parametrize("page", each_page())
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     assert dead_links(page) == []
 
 
@@ -174,13 +174,13 @@ def test_only_a_class_that_reads_the_environment_has_settings(
 
 
 def test_every_setting_that_the_code_reads_has_a_row() -> None:
-    told = set(re.findall(r"\bSHOP_\w+", (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")))
+    documented = set(re.findall(r"\bSHOP_\w+", (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")))
     used: set[str] = set()
     for part in COMMANDS:
         for path in (ROOT / part).rglob("*.py"):
             if not {"tests", "acceptance", "start", "solution", "alt", "wrong", "check.py"} & set(path.parts):
                 used |= set(re.findall(r"[\"'](SHOP_[A-Z_]+[A-Z])[\"']", path.read_text(encoding="utf-8")))
-    assert used - told - NO_SETTINGS == set()
+    assert used - documented - NO_SETTINGS == set()
 
 
 def test_a_dead_link_and_a_wrong_command_are_found(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The essay's diagram is the topology; each of its cons, and each row that is said to hold, names what exists."""
+"""The essay's diagram shows the topology. Its cons, and the rows that hold across machines, name what exists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVIDENCE = re.compile(r"\[(?P<experiment>[a-z-]+)\]\([^)]*\)|\*(?P<row>[^*]+)\*|
 
 
 def section(page: str, heading: str) -> str:
-    """The text below a heading, up to the next of its level."""
+    """The text below a heading, up to the next heading of the same level."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     assert found, f"{page} has no heading {heading}"
@@ -24,20 +24,20 @@ def section(page: str, heading: str) -> str:
 
 
 def edges(diagram: str) -> set[tuple[str, str]]:
-    """The arrows of a Mermaid flowchart, `a --> b & c` taken apart."""
+    """The arrows of a Mermaid flowchart; `a --> b & c` is two of them."""
     lines = re.findall(r"^  (\w+) --> ([\w &]+)$", diagram, re.MULTILINE)
     return {(source, target) for source, targets in lines for target in targets.split(" & ")}
 
 
 def cons() -> list[tuple[str, str]]:
-    """Each con with the cell that says what shows it."""
+    """Each con with the cell that names its evidence."""
     rows = re.findall(r"^\| (.+?) \| (.+?) \|$", section("concepts.md", "Cons"), re.MULTILINE)
     return [row for row in rows if row[0] != "con"]
 
 
 @cache
 def rows_of(experiment: str) -> frozenset[str]:
-    """What the ledger of an experiment calls its rows."""
+    """The names of the rows in the ledger of an experiment."""
     file = ROOT / "loadtests" / "experiments" / f"{experiment}.toml"
     claims = tomllib.loads(file.read_text(encoding="utf-8"))["claims"]
     return frozenset(claim["claim"] for claim in claims)
@@ -54,7 +54,7 @@ def every_test() -> frozenset[str]:
 
 
 def missing(cell: str) -> list[str]:
-    """The rows and tests that a cell names and nothing has; a row belongs to the experiment before it."""
+    """The rows and tests that a cell names but that do not exist; a row belongs to the experiment named before it."""
     lost, experiment = [], ""
     for found in EVIDENCE.finditer(cell):
         experiment = found["experiment"] or experiment
@@ -75,8 +75,8 @@ def test_the_diagram_shows_who_calls_whom() -> None:
 
 
 @pytest.mark.parametrize(("con", "cell"), cons(), ids=[con for con, _ in cons()])
-def test_a_con_names_what_shows_it_or_says_that_nothing_does(con: str, cell: str) -> None:
-    assert cell.startswith("nothing") or EVIDENCE.search(cell), f"nothing shows: {con}"
+def test_a_con_names_its_evidence_or_says_that_there_is_none(con: str, cell: str) -> None:
+    assert cell.startswith("nothing") or EVIDENCE.search(cell), f"no evidence for: {con}"
     assert missing(cell) == []
 
 
@@ -88,6 +88,6 @@ def test_the_rows_that_hold_across_machines_are_rows() -> None:
     assert [each for cell in rows for each in missing(cell)] == []
 
 
-def test_a_row_and_a_test_that_are_not_there_are_found() -> None:
+def test_a_row_and_a_test_that_do_not_exist_are_found() -> None:
     cell = "[tax](experiments.md#tax): *Latency*, *Weight*; `test_that_never_was`"
     assert missing(cell) == ["Weight", "test_that_never_was"]

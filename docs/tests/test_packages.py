@@ -1,4 +1,4 @@
-"""What the project imports is declared, what is declared is locked, and the demo gets only what it needs."""
+"""Imported packages are declared, declared ones are locked, and the demo installs only what it needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("monolith", "microservices", "loadtests", "exercises")
 DEVELOPMENT = {"tests", "acceptance", "fuzz", "conftest.py", "docs"}
-"""Parts of a path that only `make dev` serves."""
+"""Parts of a path whose packages only `make dev` installs."""
 PIN = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>\S+)(?: ; (?P<where>.+?))? \\$", re.MULTILINE)
 
 
@@ -28,14 +28,14 @@ def pins(name: str) -> dict[tuple[str, str], str]:
 
 
 def names(requirements: list[Any]) -> set[str]:
-    """The packages that a list of requirements names; groups that it includes are left out."""
-    told = (re.match(r"[\w.-]+", each) for each in requirements if isinstance(each, str))
-    return {found[0].lower() for found in told if found}
+    """The packages that a list of requirements names, without those of included groups."""
+    found = (re.match(r"[\w.-]+", each) for each in requirements if isinstance(each, str))
+    return {match[0].lower() for match in found if match}
 
 
 @cache
 def declared() -> tuple[set[str], set[str]]:
-    """The packages that pyproject.toml names: to run, and for development besides."""
+    """The packages that pyproject.toml names: those to run, and those for development."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"]
     return names(project["project"]["dependencies"]), names([*groups["test"], *groups["check"]])
@@ -52,7 +52,7 @@ def files() -> list[Path]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The top-level names that a file imports, those inside functions too."""
+    """The top-level names that a file imports, including imports inside functions."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -61,7 +61,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def undeclared(paths: list[Path], allowed: set[str]) -> set[str]:
-    """`file imports package` for each import of a package that is none of `allowed`."""
+    """`file imports package` for each import of a package that is not in `allowed`."""
     packages = packages_distributions()
     found = set()
     for path in paths:
@@ -87,7 +87,7 @@ def test_an_import_that_is_declared_nowhere_is_found(tmp_path: Path) -> None:
     assert undeclared([file], {"flask"}) == {f"{file} imports pluggy"}
 
 
-def test_each_lock_has_what_is_declared_for_it() -> None:
+def test_each_lock_has_the_packages_declared_for_it() -> None:
     run, development = ({name for name, _ in pins(f"requirements{kind}.lock")} for kind in ("", "-dev"))
     assert declared()[0] - run == set()
     assert declared()[1] - development == set()
@@ -97,7 +97,7 @@ def test_the_demo_installs_nothing_that_only_development_needs() -> None:
     assert {name for name, _ in pins("requirements.lock")} & declared()[1] == set()
 
 
-def test_both_locks_have_the_same_version_of_what_both_have() -> None:
+def test_both_locks_have_the_same_version_of_a_shared_package() -> None:
     run, development = pins("requirements.lock"), pins("requirements-dev.lock")
     shared = {name for name, _ in run} & {name for name, _ in development}
     assert len(shared) > 10

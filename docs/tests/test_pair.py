@@ -1,4 +1,4 @@
-"""The pair: how far the two shops are from each other, and the tool that shows it."""
+"""The pair: how much the two shops differ, and the tool that shows it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AT_MOST = {
     "accounts": 10,
     "catalog": 12,
 }
-"""Changed lines, as docs.pair.pairs.CHANGED_LINE defines them: what is more needs a reason, or goes."""
+"""Changed lines, as docs.pair.pairs.CHANGED_LINE defines them. More lines need a reason, or must go."""
 MONOLITH = """\
 \"\"\"Tills.\"\"\"
 
@@ -69,7 +69,7 @@ def written(render, what, width):
 
 
 @pytest.mark.parametrize("module", AT_MOST)
-def test_what_need_not_differ_does_not(module):
+def test_modules_without_a_reason_to_differ_hardly_differ(module):
     pair = compare(module)
     assert pair.changed <= AT_MOST[module], {file.name: file.changed for file in pair.files if file.changed}
 
@@ -102,7 +102,7 @@ def test_the_stretches_of_a_file_are_the_whole_file(shops):
 
 
 @pytest.mark.parametrize("name", ["till", "..", "orders/tests", ""])
-def test_a_module_that_is_not_in_both_shops_is_refused_with_those_that_are(name):
+def test_a_module_that_is_not_in_both_shops_is_refused_with_a_list_of_those_that_are(name):
     with pytest.raises(UnknownModule, match="choose one of accounts, catalog"):
         compare(name)
 
@@ -117,7 +117,7 @@ def test_a_terminal_of_any_width_shows_every_change(shops, width):
         assert line in text
 
 
-def test_a_narrow_terminal_says_by_a_sign_which_side_a_line_is_of(shops):
+def test_a_narrow_terminal_shows_the_side_of_a_line_by_a_sign(shops):
     text = written(show, compare("till", shops), 80)
     assert "-     db.commit()\n" in text
     assert "+ def count(db):\n" in text
@@ -131,7 +131,7 @@ def test_without_a_module_the_totals_of_all_eight_are_shown(width):
 
 
 class Parsed(HTMLParser):
-    """Tags that were opened and not closed, or the wrong way round, are an error; so is an asset from elsewhere."""
+    """A parser that fails on tags that are not closed or not nested, and on assets from another place."""
 
     VOID = frozenset({"meta", "link", "col", "br"})
 
@@ -157,7 +157,7 @@ class Parsed(HTMLParser):
 
 
 @pytest.mark.parametrize("modules", [["orders"], ["storefront"], MODULES])
-def test_the_page_is_whole_and_needs_nothing_from_elsewhere(modules):
+def test_the_page_is_complete_and_loads_nothing(modules):
     text = page([compare(name) for name in modules])
     parsed = Parsed(text)
     assert parsed.fragments <= parsed.ids

@@ -1,4 +1,4 @@
-"""Each claim of SECURITY.md names the tests that show it, and they are there."""
+"""Each claim of SECURITY.md names the tests that show it, and these tests exist."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ LINK_OR_NAME = re.compile(r"\]\((?P<file>[^)]+\.py)\)|`(?P<name>[Tt]est\w+)`")
 
 
 def rows(page: str) -> list[tuple[str, str]]:
-    """The claims of the table, each with the cell that says what shows it."""
+    """The claims of the table, each with the cell that names its tests."""
     cells = [[cell.strip() for cell in line.strip("| \n").split(" | ")] for line in page.splitlines()]
     return [(row[0], row[2]) for row in cells if len(row) == 3 and not set(row[0]) <= {"-", "|"}][1:]
 
 
 def named_in(cell: str) -> list[tuple[str, str]]:
-    """File and name of each test in a cell; a name belongs to the file before it."""
+    """File and name of each test in a cell; a name belongs to the file named before it."""
     found, file = [], ""
     for match in LINK_OR_NAME.finditer(cell):
         file = match["file"] or file
@@ -29,7 +29,7 @@ def named_in(cell: str) -> list[tuple[str, str]]:
 
 
 def missing(cell: str) -> list[str]:
-    """What the cell names and the tests do not have."""
+    """The tests that the cell names but that do not exist."""
     return [
         f"{file}::{name}"
         for file, name in named_in(cell)
@@ -43,7 +43,7 @@ ROWS = rows(PAGE.read_text(encoding="utf-8"))
 
 @pytest.mark.parametrize(("claim", "cell"), ROWS, ids=[claim for claim, _ in ROWS])
 def test_a_claim_names_tests_that_exist(claim: str, cell: str) -> None:
-    assert named_in(cell), f"nothing shows: {claim}"
+    assert named_in(cell), f"no test for: {claim}"
     assert missing(cell) == []
 
 

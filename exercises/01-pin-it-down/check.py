@@ -1,8 +1,8 @@
 """01: the learner's tests are green on the shop and red on five shops that each break one promise.
 
-The broken shops are made from the untouched monolith, not from the learner's, so that these checks mean the same
-whatever a workspace looks like. All five are booted and tested at the same time: one after the other they would
-take half a minute. Later exercises run the tests on the shop as it is by then, and not on the broken ones again.
+The broken shops are made from the untouched monolith, not from the learner's, so these checks mean the same in every
+workspace. All five are started and tested at the same time: one after the other they would take half a minute. Later
+exercises run the tests on the shop as it is then, and not on the broken ones again.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from weakref import WeakKeyDictionary
 from exercises.checks.checking import Bench, Ran, check
 
 SUITE = ("-m", "pytest", "tests", "-q", "-p", "no:cacheprovider", "--tb=short")
-LEAN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-"""Loading every installed plugin takes twice as long as these tests; none of them is needed here."""
+FEWER_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""To load every installed plugin takes twice as long as these tests, and none of them is needed here."""
 PASSED, TESTS_FAILED = 0, 1
-"""pytest's exit statuses: anything else says that the tests could not be run."""
-LONGEST = 120.0
+"""pytest's exit statuses. Any other one means that the tests could not be run."""
+TIMEOUT_SECONDS = 120.0
 INSIDE = ("monolith", "microservices", "sqlite3", "sqlalchemy", "psycopg", "flask")
 TESTS = "tests/test_shop.py"
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One change of a file of the monolith; `old` stands there exactly once."""
+    """One change of a file of the monolith; the file has `old` exactly once."""
 
     file: str
     old: str
@@ -46,7 +46,7 @@ class Mutant:
 MUTANTS = {
     "total": Mutant(
         "whose orders do not cost what their lines add up to",
-        "test_an_order_costs_what_its_lines_add_up_to: prices and quantities that cannot come out right by accident",
+        "test_an_order_costs_what_its_lines_add_up_to: prices and quantities for which a wrong sum shows",
         (
             Edit(
                 "monolith/orders/checkout.py",
@@ -56,7 +56,7 @@ MUTANTS = {
         ),
     ),
     "price": Mutant(
-        "that takes the total_cents that a customer sends with the card",
+        "that charges the total_cents that a customer sends with the card",
         "test_a_customer_cannot_choose_the_price: send a field that the shop must refuse",
         (
             Edit("monolith/chassis/validation.py", 'extra="forbid"', 'extra="ignore"'),
@@ -98,7 +98,7 @@ MUTANTS = {
         ),
     ),
     "stranger": Mutant(
-        "that shows an order to whoever is signed in and knows its id",
+        "that shows an order to every customer who knows its id",
         "test_nobody_sees_the_order_of_somebody_else: two customers, one order",
         (
             Edit(
@@ -111,7 +111,7 @@ MUTANTS = {
         ),
     ),
     "twice": Mutant(
-        "that does not know a checkout again when it is sent a second time",
+        "that takes a repeated checkout for a new one",
         "test_a_checkout_that_is_sent_twice_is_one_order: the two answers, with something in the cart both times",
         (
             Edit(
@@ -131,13 +131,13 @@ def _(bench: Bench) -> None:
     url = bench.shop().url
     for which in ("", " a second time, on the same shop"):
         started = time.perf_counter()
-        ran = bench.run(*SUITE, env={**LEAN, "SHOP_URL": url}, timeout=LONGEST)
+        ran = bench.run(*SUITE, env={**FEWER_PLUGINS, "SHOP_URL": url}, timeout=TIMEOUT_SECONDS)
         bench.expect(
             ran.status == PASSED,
             did=f"SHOP_URL={url} {ran.command}{which}",
             expected="green tests: this shop keeps its promises",
             got=_summary(ran),
-            why="Tests that are red on a sound shop cannot tell a broken one; tests that need a fresh shop "
+            why="Tests that are red on a correct shop cannot find a broken one. Tests that need a fresh shop "
             "cannot be run against one in use.",
             look=TESTS,
         )
@@ -146,14 +146,14 @@ def _(bench: Bench) -> None:
 
 @check("knows-only-the-address", task="run-it", shop=False)
 def _(bench: Bench) -> None:
-    """Your tests know the shop by its address only, so that they outlive every change inside it."""
+    """Your tests know only the shop's address, so they stay right when the code inside it changes."""
     for each in bench.imports("tests"):
         bench.expect(
             each.module.partition(".")[0] not in INSIDE,
             did=f"read the imports of {each.file.as_posix()}",
-            expected="tests that ask the shop over HTTP and import nothing of it",
+            expected="tests that ask the shop over HTTP and import nothing from it",
             got=f"line {each.line} imports {each.module}",
-            why="In a few steps the code behind the address is another program; these tests are what stays.",
+            why="In a few steps another program is behind the address, and these tests must still run.",
             look=f"{each.file.as_posix()}, line {each.line}",
         )
 
@@ -195,13 +195,13 @@ def _expect_red(bench: Bench, name: str) -> None:
         did=f"{ran.command}, against a shop {mutant.breaks}",
         expected="at least one red test",
         got=f"all of your tests are green: {_summary(ran)}" if ran.status == PASSED else _summary(ran),
-        why="You will take this shop apart. What no test holds can get lost on the way, and nobody would know.",
+        why="You will take this shop apart. A promise without a test can be broken on the way, unnoticed.",
         look=f"{TESTS}, {mutant.look}",
     )
 
 
 def _tested(bench: Bench) -> dict[str, Ran]:
-    """What the learner's tests said of each broken shop; made once for all checks of a run."""
+    """The run of the learner's tests on each broken shop, by the shop's name; made once for all checks of a run."""
     if bench not in _suites:
         with ThreadPoolExecutor(len(MUTANTS)) as pool:
             ran = pool.map(lambda mutant: _test_one(bench, mutant), MUTANTS.values())
@@ -217,14 +217,14 @@ def _test_one(bench: Bench, mutant: Mutant) -> Ran:
         assert text.count(edit.old) == 1, f"{edit.file} has changed: {edit.old!r} is not there exactly once"
         changes[edit.file] = text.replace(edit.old, edit.new)
     with bench.boot(bench.copy(changes, of=original)) as shop:
-        return bench.run(*SUITE, "-x", env={**LEAN, "SHOP_URL": shop.url}, timeout=LONGEST)
+        return bench.run(*SUITE, "-x", env={**FEWER_PLUGINS, "SHOP_URL": shop.url}, timeout=TIMEOUT_SECONDS)
 
 
 def _summary(ran: Ran) -> str:
-    """pytest's last words: the failed tests and the count."""
+    """The end of pytest's output: the failed tests and the count."""
     lines = [line for line in f"{ran.out}\n{ran.err}".splitlines() if line.strip()]
     failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    return " ".join([*failed[:3], *lines[-1:]]) or f"pytest ended with status {ran.status} and said nothing"
+    return " ".join([*failed[:3], *lines[-1:]]) or f"pytest ended with status {ran.status} and no output"
 
 
 def _counted(ran: Ran) -> str:

@@ -1,9 +1,9 @@
-"""02: the learner's Locust file makes the traffic that was asked for, and the numbers written down are from a run.
+"""02: the learner's Locust file makes the traffic that was asked for, and the learner's figures are from a run.
 
 One run of Locust serves all of these checks: a few seconds, with no more users than the learner's own file says.
-What arrived is read from the shop's counters and log, never from the learner's file, so that any way to write a
-Locust file is right that makes the right traffic. Whether the learner's figures are *good* is nobody's business
-here; they must only be of this world, because a measurement on another afternoon may be twice as slow.
+What arrived is read from the shop's counters and log, never from the learner's file, so a Locust file may be written
+in any way that makes the right traffic. The checks do not judge whether the learner's figures are *good*. They only
+must be plausible, because the same measurement may be twice as slow at another time.
 """
 
 from __future__ import annotations
@@ -30,23 +30,25 @@ SECONDS = 11
 MIN_USERS, MAX_USERS, USERS = 20, 100, 60
 MIN_VISITS = 150
 DEVIATIONS = 4.0
-"""How far a share may be from what was asked, in standard deviations of drawing so many visits: 1 run in 16,000."""
+"""How far a share may be from the wanted one, in standard deviations of a random sample of so many visits: 1 run in
+16,000 is further off."""
 SLACK = 0.01
-BLURRED = 1.7
-"""On a busy machine visits of many requests are cut off more often than short ones: a share may be off by this more."""
+BUSY_TOLERANCE = 1.7
+"""On a busy machine the end of the run cuts off visits of many requests more often than short ones. Up to so many
+times the tolerance is then inconclusive."""
 MAX_REFUSED = 0.2
 MIN_PRODUCTS = 20
 MAX_LINES = 20
 BUSY = 0.2
-"""Share of all cores from which on a run says nothing about how fast the shop is."""
-A_SLIP = 500
-"""A figure that is off by so many times has the wrong unit, however busy the machine was."""
-CLEAR = 1.5
-"""The hot spot takes so many times the seconds of the second route, or nothing is said about it."""
-ASIDE = ("/metrics", "/readyz", "/healthz", "(none)", "/api/sessions")
-"""Not part of the mix: the operator's routes, and signing in, which happens once for each account of the test."""
+"""Share of all cores. When other programs use more, a run does not show how fast the shop is."""
+WRONG_UNIT = 500
+"""A figure that is wrong by this factor has the wrong unit, however busy the machine was."""
+MIN_LEAD = 1.5
+"""The hot spot must take at least so many times the seconds of the second route; otherwise the run is inconclusive."""
+NOT_IN_MIX = ("/metrics", "/readyz", "/healthz", "(none)", "/api/sessions")
+"""The operator's routes, and signing in, which happens once for each account of the test."""
 DATA = {"SHOP_PRODUCTS": "1000", "SHOP_CUSTOMERS": "1000", "SHOP_ORDERS": "10000"}
-"""More than other checks need: with a handful of orders there is little for recommendations to work out."""
+"""More than other checks need: with few orders, recommendations have little work."""
 COUNT = re.compile(
     r'^http_requests_total\{method="(\w+)",route="([^"]+)",status="(\d+)"\} (\S+)$', re.MULTILINE
 )
@@ -65,7 +67,7 @@ VISITS: dict[str, tuple[str, str, float]] = {
     "open a page": ("GET", "/products/<sku>", 0.15),
     "buy": ("POST", "/api/orders", 0.10),
 }
-"""What each kind of visit asks once and no other kind asks, and its share of the visits."""
+"""For each kind of visit a request that it makes once and no other kind makes, and its share of the visits."""
 
 Counts = dict[tuple[str, str, str], float]
 """Answered requests by method, route and status."""
@@ -73,30 +75,30 @@ Counts = dict[tuple[str, str, str], float]
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of the learner's Locust file, from the moment when all users were there."""
+    """One run of the learner's Locust file, from the moment when all users had started."""
 
     ran: Ran
     counts: Counts
     seconds: dict[str, float]
     """Time that the shop spent on answers, by route."""
     window: float
-    """Seconds between the two looks at the counters."""
+    """Seconds between the two readings of the counters."""
     lines: list[dict[str, str]]
     """Locust's own statistics."""
     skus: frozenset[str]
     memory_mb: float
     busy: float
-    """Cores that other programs used at worst while it ran."""
+    """The most cores that other programs used while it ran."""
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether how fast the shop was says nothing about the shop."""
+        """Whether other programs used so much that the run does not show how fast the shop is."""
         return self.busy > BUSY * (psutil.cpu_count() or 1)
 
     @property
     def disturbance(self) -> str:
         """What disturbed it, in words."""
-        return f"other programs used up to {self.busy:.1f} cores meanwhile"
+        return f"other programs used up to {self.busy:.1f} cores during the run"
 
     def asked(self, method: str, route: str) -> float:
         """How many requests for a route arrived."""
@@ -114,7 +116,7 @@ class Measured:
 
 @dataclass
 class Shared:
-    """A run, and the checks that have had it."""
+    """A run, and the ids of the checks that have used it."""
 
     run: Measured | None = None
     seen: set[str] = field(default_factory=set)
@@ -125,7 +127,7 @@ _runs: WeakKeyDictionary[Bench, Shared] = WeakKeyDictionary()
 
 @check("the-mix-arrives", task="mix", load=True, shop=False, seconds=30)
 def _(bench: Bench) -> None:
-    """Each kind of visit arrives as often as last week's traffic had it."""
+    """Each kind of visit arrives as often as in last week's traffic."""
     run = _run(bench, "the-mix-arrives")
     visits = run.visits()
     total = sum(visits.values())
@@ -135,23 +137,28 @@ def _(bench: Bench) -> None:
         total >= MIN_VISITS,
         did=run.ran.command,
         expected=f"at least {MIN_VISITS} visits in {SECONDS} s",
-        got=f"{total:.0f} visits. {_locusts_words(run.ran)}",
-        why="A mix cannot be told from a handful of visits.",
+        got=f"{total:.0f} visits. {_locust_error(run.ran)}",
+        why="A few visits do not show a mix.",
         look=f"{FILE}: wait_time, and the kinds of visits",
     )
-    # The kind that is furthest off, in units of what luck explains.
+    # The kind that is furthest off, in multiples of its tolerance.
     off, name, wanted, allowed = max(
-        (abs(visits[name] / total - wanted) / _luck(wanted, total), name, wanted, _luck(wanted, total))
+        (
+            abs(visits[name] / total - wanted) / _tolerance(wanted, total),
+            name,
+            wanted,
+            _tolerance(wanted, total),
+        )
         for name, (_, _, wanted) in VISITS.items()
     )
-    if 1 < off <= BLURRED and run.is_disturbed:
+    if 1 < off <= BUSY_TOLERANCE and run.is_disturbed:
         raise bench.inconclusive(f"{_listed(visits)} of {total:.0f} visits; {run.disturbance}")
     bench.expect(
         off <= 1,
         did=f"{run.ran.command}, and counted what arrived at the shop",
-        expected=f'"{name}" in {wanted:.0%} of the visits, {allowed:.0%} more or less',
+        expected=f'"{name}" in {wanted:.0%} of the visits, plus or minus {allowed:.0%}',
         got=f"{visits[name] / total:.0%} of the visits: {_listed(visits)}",
-        why="A shop is fast or slow at a mix. Measure another one, and you cut in the wrong place.",
+        why="A shop is fast or slow at a certain mix. If you measure another mix, you cut in the wrong place.",
         look=f"{FILE}: the weights of the tasks",
     )
     bench.note(f"{total:.0f} visits: {_listed(visits)}")
@@ -159,7 +166,7 @@ def _(bench: Bench) -> None:
 
 @check("visits-are-answered", task="mix", load=True, shop=False, seconds=30)
 def _(bench: Bench) -> None:
-    """What the visitors ask is answered and not refused."""
+    """The visitors' requests are answered and not refused."""
     run = _run(bench, "visits-are-answered")
     _expect_visits(bench, run)
     asked, refused = Counter[str](), Counter[str]()
@@ -173,21 +180,21 @@ def _(bench: Bench) -> None:
             did=run.ran.command,
             expected=f"at most {MAX_REFUSED:.0%} of the requests of a route refused",
             got=f"{number} times {what}",
-            why="To say no is quick. A load test full of refusals shows a fast shop that sells nothing.",
+            why="A refusal is quick. A load test full of refusals shows a fast shop that sells nothing.",
             look=f"{FILE}: the headers and the body of that request",
         )
 
 
 @check("many-products-are-asked-for", task="mix", load=True, shop=False, seconds=30)
 def _(bench: Bench) -> None:
-    """Visitors look at many products, as people do."""
+    """Visitors look at many different products, as real customers do."""
     run = _run(bench, "many-products-are-asked-for")
     bench.expect(
         len(run.skus) >= MIN_PRODUCTS,
         did=f"{run.ran.command}, and read the shop's log",
         expected=f"at least {MIN_PRODUCTS} different products",
         got=f"{len(run.skus)} different products: {', '.join(sorted(run.skus)[:5])}",
-        why="One product a thousand times is answered from caches that people with tastes of their own would miss.",
+        why="One product, asked for a thousand times, is answered from caches. Real customers ask for many products.",
         look="loadtest/shelf.py: some_sku",
     )
 
@@ -209,22 +216,22 @@ def _(bench: Bench) -> None:
 
 @check("the-hot-spot-is-named", task="hot-spot", load=True, shop=False, seconds=30)
 def _(bench: Bench) -> None:
-    """The route that you name is the one that most of the time goes into."""
+    """The route that you name is the one that takes most of the time."""
     said = _figures(bench)["hot_spot"]
     if not said["route"].strip():
         raise _unreadable(bench, "the hot spot's route under [hot_spot]", "no route")
     run = _run(bench, "the-hot-spot-is-named")
     _expect_visits(bench, run)
     spent = sorted(run.seconds.items(), key=lambda item: -item[1])
-    if len(spent) < 2 or spent[0][1] < CLEAR * spent[1][1]:
-        raise bench.inconclusive(f"no route stands out in this run: {_shares(spent)}")
+    if len(spent) < 2 or spent[0][1] < MIN_LEAD * spent[1][1]:
+        raise bench.inconclusive(f"no route takes clearly the most time in this run: {_shares(spent)}")
     did = f"{run.ran.command}, and compared http_request_seconds_sum before and after"
     bench.expect(
         _template(said["route"]) == _template(spent[0][0]),
         did=did,
-        expected="the route that most of the time goes into",
+        expected="the route that takes most of the time",
         got=f"{said['route'] or 'no route'}; the counters say: {_shares(spent)}",
-        why="You are about to take a part out to scale it alone. Take the wrong one, and nothing gets faster.",
+        why="You will take a part out to scale it alone. If it is the wrong part, nothing gets faster.",
         look=f"{FIGURES}: [hot_spot] route",
     )
     share = spent[0][1] / sum(run.seconds.values())
@@ -233,7 +240,7 @@ def _(bench: Bench) -> None:
         did=did,
         expected=f"a share of the time near {share:.2f}",
         got=f"share_of_time = {said['share_of_time']}",
-        why="The share says how much there is to win: whoever takes 10 % of the time away has taken away 10 %.",
+        why="The share is the most that you can gain: a part with 10 % of the time can save at most 10 %.",
         look=f"{FIGURES}: [hot_spot] share_of_time, a part of 1",
     )
     bench.note(_shares(spent))
@@ -241,7 +248,7 @@ def _(bench: Bench) -> None:
 
 @check("the-figures-are-from-a-run", task="figures", load=True, shop=False, seconds=30)
 def _(bench: Bench) -> None:
-    """The figures under [today] could be from this machine, today."""
+    """The figures under [today] are plausible for this machine."""
     figures = _figures(bench)
     today, hot = figures["today"], figures["hot_spot"]
     run = _run(bench, "the-figures-are-from-a-run")
@@ -255,15 +262,15 @@ def _(bench: Bench) -> None:
         ("[hot_spot] requests_per_second", hot["requests_per_second"], hot_rate, 1.6),
     ):
         fits = now / factor <= said <= now * factor
-        if not fits and now / A_SLIP < said < now * A_SLIP and run.is_disturbed:
+        if not fits and now / WRONG_UNIT < said < now * WRONG_UNIT and run.is_disturbed:
             raise bench.inconclusive(f"{name} is {said}, this run has {now:.3g}; {run.disturbance}")
         bench.expect(
             fits,
             did=f"{run.ran.command}, with as many users as you say",
-            expected=f"{name} of the size of {now:.3g}, which is what this run has",
+            expected=f"{name} near {now:.3g}, the value of this run (at most {factor:g} times more or less)",
             got=f"{name.rpartition(' ')[2]} = {said}",
-            why="In step 09 you will hold the new shop against these figures. They have to be of the old one.",
-            look=f"{FIGURES}: {name}; mind the unit",
+            why="In exercise 09 you will compare the new shop with these figures, so they must be from the old one.",
+            look=f"{FIGURES}: {name}; check the unit",
         )
     bench.note(
         f"{rate:.0f} requests/s, p50 {run.aggregated('50%'):.0f} ms, p95 {p95:.0f} ms, {run.memory_mb:.0f} MB"
@@ -292,29 +299,29 @@ def _(bench: Bench) -> None:
         0 < hot["requests_per_second"] < today["requests_per_second"],
         "a hot spot with some of today's requests",
         f"{hot['requests_per_second']} of {today['requests_per_second']} requests per second",
-        "A part gets less than the whole.",
+        "The hot spot is one route, so it gets fewer requests than the whole shop.",
         "[hot_spot] requests_per_second",
     )
     factor = target["requests_per_second"] / hot["requests_per_second"]
     demand(
         8 <= factor <= 12,
-        "ten times the hot spot's requests per second, more or less",
+        "about ten times the hot spot's requests per second (8 to 12 times)",
         f"{target['requests_per_second']} against {hot['requests_per_second']} today: {factor:.1f} times",
-        "A target that is far from what will come is either missed for nothing or kept for nothing.",
+        "A target far above or below the expected traffic does not show whether the shop is fast enough.",
         "[target] requests_per_second",
     )
     demand(
         today["p50_ms"] <= target["p95_ms"] <= 1000,
-        f"a p95 that can be kept ({today['p50_ms']} ms is today's p50) and that people wait for (1000 ms)",
+        f"a p95 of at least {today['p50_ms']} ms (today's p50) and at most 1000 ms, as long as people wait",
         f"p95_ms = {target['p95_ms']}",
-        "Nobody can promise that nearly all requests are faster than half of them are on a quiet day.",
+        "A p95 below the p50 of today cannot be kept: half of the requests take at least the p50 today.",
         "[target] p95_ms",
     )
     demand(
         len(target["why"].split()) >= 5,
         "a sentence that says what happens to people when the target is missed",
         repr(target["why"]),
-        "A number without a reason is given up at the first difficulty.",
+        "A number without a reason is dropped at the first difficulty.",
         "[target] why",
     )
 
@@ -324,14 +331,14 @@ def _expect_visits(bench: Bench, run: Measured) -> None:
         sum(run.counts.values()),
         did=run.ran.command,
         expected="visits",
-        got=f"no request at all. {_locusts_words(run.ran)}",
+        got=f"no request at all. {_locust_error(run.ran)}",
         why="Without visitors there is nothing to measure.",
         look=FILE,
     )
 
 
 def _run(bench: Bench, check_id: str) -> Measured:
-    """The run that all checks share; a check that is tried again gets a new one."""
+    """The run that all checks share. A check that is tried again gets a new run."""
     shared = _runs.setdefault(bench, Shared())
     if shared.run is None or check_id in shared.seen:
         shared.run, shared.seen = _measure(bench), set()
@@ -349,12 +356,12 @@ def _measure(bench: Bench) -> Measured:
             *("--exit-code-on-error", "0", "--csv", f"{folder}/run"),
             timeout=4.0 * SECONDS,
         )
-        counts, seconds = _look_when_all_are_there(shop, users, running)
+        counts, seconds = _read_when_all_have_started(shop, users, running)
         began = time.monotonic()
         memory_mb = _memory_mb(shop, running)
         ran, window = running.result(), time.monotonic() - began
         lines = _read_lines(Path(folder) / "run_stats.csv")
-    counts_after, seconds_after = _look(shop)
+    counts_after, seconds_after = _read_counters(shop)
     return Measured(
         ran,
         {key: number - counts.get(key, 0.0) for key, number in counts_after.items()},
@@ -367,11 +374,13 @@ def _measure(bench: Bench) -> Measured:
     )
 
 
-def _look_when_all_are_there(shop: Shop, users: int, running: Future[Ran]) -> tuple[Counts, dict[str, float]]:
-    """The counters once there were twice as many requests as there are users: arriving is not part of the mix."""
-    before = sum(_look(shop)[0].values())
+def _read_when_all_have_started(
+    shop: Shop, users: int, running: Future[Ran]
+) -> tuple[Counts, dict[str, float]]:
+    """The counters once there were twice as many requests as users: the start of the users is not part of the mix."""
+    before = sum(_read_counters(shop)[0].values())
     while True:
-        counts, seconds = _look(shop)
+        counts, seconds = _read_counters(shop)
         if sum(counts.values()) >= before + 2 * users or running.done():
             return counts, seconds
         wait([running], timeout=0.1)
@@ -388,15 +397,15 @@ def _memory_mb(shop: Shop, running: Future[Ran]) -> float:
             return most
 
 
-def _look(shop: Shop) -> tuple[Counts, dict[str, float]]:
+def _read_counters(shop: Shop) -> tuple[Counts, dict[str, float]]:
     """The shop's own counters: answers by method, route and status, and seconds by route."""
     text = shop.ask("GET", "/metrics").text
     counts = {
         (method, route, status): float(number)
         for method, route, status, number in COUNT.findall(text)
-        if route not in ASIDE
+        if route not in NOT_IN_MIX
     }
-    seconds = {route: float(number) for route, number in SPENT.findall(text) if route not in ASIDE}
+    seconds = {route: float(number) for route, number in SPENT.findall(text) if route not in NOT_IN_MIX}
     return counts, seconds
 
 
@@ -408,7 +417,7 @@ def _read_lines(file: Path) -> list[dict[str, str]]:
 
 
 def _users(bench: Bench) -> int:
-    """As many as the learner measured with, so that the figures can be compared, within bounds."""
+    """The number of users that the learner measured with, so that the figures can be compared; within bounds."""
     try:
         said = int(tomllib.loads(bench.text(FIGURES))["today"]["users"])
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError):
@@ -417,7 +426,7 @@ def _users(bench: Bench) -> int:
 
 
 def _figures(bench: Bench) -> Any:
-    """The learner's figures: all there, and numbers where numbers belong."""
+    """The learner's figures: none is missing, and each has the right type."""
     try:
         found = tomllib.loads(bench.text(FIGURES))
     except tomllib.TOMLDecodeError as error:
@@ -437,13 +446,13 @@ def _unreadable(bench: Bench, expected: str, got: str) -> Exception:
         did=f"read {FIGURES}",
         expected=expected,
         got=got,
-        why="Figures that a program can read can be compared.",
+        why="The checks compare these figures, so a program must be able to read them.",
         look=FIGURES,
     )
 
 
-def _luck(wanted: float, total: float) -> float:
-    """How far the share of so many visits may be from the wanted one by luck."""
+def _tolerance(wanted: float, total: float) -> float:
+    """How far the share among `total` visits may be from the wanted one by random variation."""
     return DEVIATIONS * sqrt(wanted * (1 - wanted) / total) + SLACK
 
 
@@ -462,7 +471,7 @@ def _template(route: str) -> str:
     return re.sub(r"[<{][^>}]*[>}]", "*", route.strip().rpartition(" ")[2]).rstrip("/")
 
 
-def _locusts_words(ran: Ran) -> str:
-    """The last thing that Locust said, when it did not come to an end by itself."""
+def _locust_error(ran: Ran) -> str:
+    """The last line of Locust's output when it ended with an error; otherwise empty."""
     lines = [line for line in f"{ran.out}\n{ran.err}".splitlines() if line.strip()]
     return f"Locust: {lines[-1].strip()}" if ran.status and lines else ""

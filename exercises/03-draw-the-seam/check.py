@@ -1,8 +1,8 @@
-"""03: recommendations stand behind an interface, learn from a feed, and can fail alone.
+"""03: recommendations are behind an interface, learn from a feed, and can fail alone.
 
-Two of these checks start a copy of the workspace with another `monolith/wsgi.py`, the file that loads the shop into
-its server: one puts a fake recommender in, the other notes which module sends which statement to the database. They and
-the restart take seconds, so later exercises do without them: those compare the shop with the oracle again.
+Two experiments start a copy of the workspace with another `monolith/wsgi.py`, the file that loads the shop into its
+server. One puts a fake recommender in, the other records which module sends which statement to the database. These and
+the restart take seconds, so later exercises do not run them again; they compare the shop with the oracle again.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ APPROVED = "4242424242424242"
 BESIDE = 8
 PANEL = '<section class="beside"'
 TABLES = ("co_purchases", "popularity", "purchases", "feed_position")
-LEARNS_WITHIN, SETTLED = 15.0, 4.0
+LEARN_SECONDS, SETTLE_SECONDS = 15.0, 4.0
 TECHNICAL = ("chassis", "skus", "recommendations")
-"""What recommendations may import of the shop: nothing that keeps products, carts or orders."""
-OUTSIDE = ("monolith/seed.py",)
-"""Writes every table once, before there is a shop."""
+"""What recommendations may import from the shop: no module that stores products, carts or orders."""
+EXEMPT = ("monolith/seed.py",)
+"""Writes every table once, before the shop runs."""
 PAGE, ROUTE = "monolith/storefront/routes.py", "monolith/recommendations/routes.py"
 LOCAL, FEED, LEARNING = (
     "monolith/recommendations/local.py",
@@ -51,7 +51,7 @@ def load(target):
             with open(os.environ["FAKE_CALLS"], "a") as calls:
                 calls.write(json.dumps([sku, list(cart), customer_id, limit]) + "\\n")
             if sku == os.environ["FAKE_REFUSES"]:
-                raise RecommendationsUnavailable("The fake has none for this one.")
+                raise RecommendationsUnavailable("The fake has no recommendations for this product.")
             items = os.environ["FAKE_ITEMS"].split(",")
             return {"sku": sku, "items": [{"sku": item, "score": 1.0} for item in items[:limit]]}
 
@@ -64,7 +64,7 @@ HERE = os.getcwd() + os.sep
 OWNERS = {table: "orders" for table in ("orders", "order_lines", "order_counter", "idempotency_keys")}
 OWNERS |= {table: "recommendations" for table in ("co_purchases", "popularity", "purchases", "feed_position")}
 
-def note(connection, cursor, statement, parameters, context, executemany):
+def record(connection, cursor, statement, parameters, context, executemany):
     tables = {name.lower() for name in re.findall(r"(?:FROM|JOIN|INTO|UPDATE)\\\\s+[\\"`]?(\\\\w+)", statement, re.I)}
     frames, frame = [], sys._getframe()
     while frame:
@@ -82,7 +82,7 @@ def load(target):
     from monolith.app import serving_app
     from sqlalchemy import Engine, event
 
-    event.listen(Engine, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", record)
     return serving_app()
 """.replace("\\\\", "\\")
 ASK_THE_FEED = """
@@ -107,7 +107,7 @@ print(json.dumps({"pages": told, "one": one}))
 @check("answers-as-before", task="interface", oracle=True)
 def _(bench: Bench) -> None:
     """Pages and API answer what they answered before."""
-    why = "A seam is drawn through the code. Who uses the shop must not notice."
+    why = "The seam is a change of the code. Visitors must not notice it."
     one, two = _skus(bench, 2)
     for path in (
         f"/api/products/{one}/recommendations",
@@ -124,19 +124,19 @@ def _(bench: Bench) -> None:
     wanted, got = theirs.ask("GET", path).json(), mine.ask("GET", path)
     bench.expect(
         got.json() == wanted,
-        expected=f"what Ada's history makes of it: {json.dumps(wanted)[:300]}",
+        expected=f"the recommendations for Ada's history: {json.dumps(wanted)[:300]}",
         got=got,
-        why="Recommendations are personal: who asks has to cross the seam as well.",
+        why="Recommendations are personal, so the customer's id must cross the seam as well.",
         look=ROUTE,
     )
 
 
 @check("a-fake-can-be-injected", task="interface", until="front-door")
 def _(bench: Bench) -> None:
-    """With another recommender put in, pages and API show what that one says, and it is asked once."""
+    """With a fake recommender put in, pages and API show what the fake suggests, and a page asks it once."""
     seen = _experiments(bench, "a-fake-can-be-injected").fake.result()
     expected = f"the three products that the fake suggests: {', '.join(seen.suggested)}"
-    why = "What can be replaced by a fake today can be replaced by a service tomorrow, and by nothing else."
+    why = "If a fake cannot replace the recommender today, a service cannot replace it later."
     bench.expect(
         _items(seen.api) == seen.suggested,
         did=seen.api.curl,
@@ -150,7 +150,7 @@ def _(bench: Bench) -> None:
         seen.page.status == 200 and all(f"/products/{sku}" in panel for sku in seen.suggested),
         did=seen.page.curl,
         expected=f"on the page {expected}",
-        got=f"{seen.page.status}, and beside the product: {_words(panel) or 'nothing'}",
+        got=f"{seen.page.status}, and in the panel: {_shown_in(panel) or 'nothing'}",
         why=why,
         look=PAGE,
     )
@@ -159,15 +159,15 @@ def _(bench: Bench) -> None:
         did=f"{seen.page.curl}, as a customer with {seen.wanted[1][0]} in the cart",
         expected=f"one call {_call(seen.wanted)}",
         got="; ".join(map(_call, seen.calls)) or "no call",
-        why="Each call over this seam will be a request over the network soon.",
+        why="Each call over this seam will soon be a request over the network.",
         look=PAGE,
     )
-    bench.note(f"1 call over the seam for a page; {_crossing(bench)}")
+    bench.note(f"1 call over the seam for a page; {_crossing_imports(bench)}")
 
 
 @check("only-the-panel-degrades", task="degrade", oracle=True, until="cut-over")
 def _(bench: Bench) -> None:
-    """Without its tables, recommendations are missing from one panel of one page, and nothing else is."""
+    """Without its tables, recommendations are missing in one panel of one page, and nothing else changes."""
     shop, path = bench.shop(), f"/products/{bench.some_sku()}"
     with _withheld(shop):
         _expect_degraded(bench, path, did="took the tables of recommendations away, and asked")
@@ -177,9 +177,9 @@ def _(bench: Bench) -> None:
         api = shop.ask("GET", f"/api{path}/recommendations")
         bench.expect(
             api.status == 503 and "problem+json" in api.headers.get("Content-Type", ""),
-            expected="503 and a problem, which the contract names for a part that is away",
+            expected="503 and a problem, as the contract says for a part that is unavailable",
             got=api,
-            why="Whoever asks for recommendations alone has to learn that there are none just now.",
+            why="A program that asks for recommendations must learn that they are unavailable.",
             look=LOCAL,
         )
     bench.wait_until(
@@ -189,42 +189,42 @@ def _(bench: Bench) -> None:
 
 @check("the-fake-may-fail", task="degrade", until="front-door")
 def _(bench: Bench) -> None:
-    """When the recommender says that it has nothing, the page says so and shows bestsellers."""
+    """When the recommender raises RecommendationsUnavailable, the page shows bestsellers under their own heading."""
     seen = _experiments(bench, "the-fake-may-fail").fake.result()
     panel = seen.without.text.partition(PANEL)[2]
     bench.expect(
         seen.without.status == 200 and ">Bestsellers<" in panel,
         did=f"{seen.without.curl}, where the recommender raises RecommendationsUnavailable",
         expected="200, and a panel with the heading Bestsellers",
-        got=f"{seen.without.status}, and beside the product: {_words(panel) or 'nothing'}",
-        why="Next time it is a service that is away, and no database error will say so.",
+        got=f"{seen.without.status}, and in the panel: {_shown_in(panel) or 'nothing'}",
+        why="Later a service will be unavailable, and that is not a database error.",
         look=PAGE,
     )
     bench.expect(
         "Goes well with" in seen.after.text,
         did=seen.after.curl,
         expected="the next page with its recommendations",
-        got=f"{seen.after.status}, and beside the product: {_words(seen.after.text.partition(PANEL)[2])}",
-        why="One failure is one page, not all that follow.",
+        got=f"{seen.after.status}, and in the panel: {_shown_in(seen.after.text.partition(PANEL)[2])}",
+        why="One failure may change one page, and not the pages after it.",
         look=PAGE,
     )
 
 
 @check("the-feed-tells-what-was-ordered", task="feed", oracle=True)
 def _(bench: Bench) -> None:
-    """The orders' feed tells each confirmed order once, in order, with what others need of it."""
+    """The orders' feed has each confirmed order once, in order, with the fields that others need."""
     shop = bench.shop()
     bought = [_buy_in_both(bench, _skus(bench, count)) for count in (1, 3, 2)]
     with tempfile.TemporaryDirectory() as home:
         where = {"SHOP_HOME": home, "SHOP_DATABASE_URL": f"sqlite:///{shop.database('monolith')}"}
         ran = bench.python(ASK_THE_FEED, env=where)
-    did = "called orders.feed(db, after, limit) from after = 0, each time from the last position on"
+    did = "called orders.feed(db, after, limit), first with after = 0, then each time with the last position"
     bench.expect(
         ran.status == 0,
         did=did,
         expected='{"events": [{"position": ..., "type": "order-confirmed", "data": {...}}, ...]}',
         got=_last_line(ran.err),
-        why="Whoever wants to know of orders reads this feed, and in two steps over HTTP.",
+        why="Others learn about orders only from this feed; in two steps they read it over HTTP.",
         look=f"{FEED}, and `feed` in monolith/orders/__init__.py",
     )
     told = json.loads(ran.out.splitlines()[-1])
@@ -233,9 +233,10 @@ def _(bench: Bench) -> None:
     bench.expect(
         positions == sorted(set(positions)) and len(told["one"]) == 1 and max(map(len, told["pages"])) <= 300,
         did=did,
-        expected="positions that grow, each once, and never more events than the limit",
+        expected="growing positions, each once, and never more events than the limit",
         got=f"{len(events)} events, the first at {positions[:5]}; with limit 1: {len(told['one'])} events",
-        why="A reader remembers one number. An event before it is lost, one that comes again is counted again.",
+        why="A reader remembers one position. It loses an event that comes too late with a lower position, and "
+        "counts a repeated event twice.",
         look=FEED,
     )
     newest = [(event.get("type"), event.get("data")) for event in events[-len(bought) :]]
@@ -244,14 +245,14 @@ def _(bench: Bench) -> None:
         did=f"bought {len(bought)} times, and {did}",
         expected=f"as the newest: {json.dumps(bought[-1])}",
         got=json.dumps(newest[-1:]),
-        why="The fields of an event are a contract. The service of step 05 is written already and reads these.",
+        why="The fields of an event are a contract. The service of exercise 05 exists already and reads these.",
         look=f"{FEED}, and the README: the event",
     )
 
 
 @check("learns-as-before", task="feed", oracle=True, seconds=25, until="front-door")
 def _(bench: Bench) -> None:
-    """What is bought together is soon counted together, and each order counts once, also after a restart."""
+    """New orders soon change the recommendations, and each order counts once, also after a restart."""
     skus = _skus(bench, 2)
     paths = [f"/api/products/{sku}/recommendations?limit=20" for sku in skus]
     for did in ("bought", "started the shop again, and bought"):
@@ -265,29 +266,29 @@ def _(bench: Bench) -> None:
 
 @check("nobody-reads-foreign-tables", task="feed", until="front-door")
 def _(bench: Bench) -> None:
-    """The orders' tables are read by orders alone, and those of recommendations by recommendations alone."""
+    """Only orders uses the orders' tables, and only recommendations uses those of recommendations."""
     for table, owner, file, line in _experiments(bench, "nobody-reads-foreign-tables").trace.result():
         raise bench.not_yet(
-            did="looked at a page and bought, and noted which module sends which statement",
+            did="looked at a page and bought, and recorded which module sends which statement",
             expected=f"the table {table} read and written in monolith/{owner} only",
             got=f"{file}, line {line}, sends a statement about {table}",
-            why=f"Whoever reads the tables of {owner} must be asked before they change, and cannot leave without them.",
+            why=f"A module that uses the tables of {owner} breaks when they change, and cannot move away from them.",
             look=f"{file}, line {line}",
         )
 
 
 @check("imports-go-through-doors", task="rule", shop=False)
 def _(bench: Bench) -> None:
-    """Recommendations imports no other part of the shop but what is technical, and is entered by its door."""
-    door = "monolith.recommendations"
+    """Recommendations imports only technical modules, and others import only what its __init__ exports."""
+    package = "monolith.recommendations"
     _, inner = _split(bench.imports("monolith/recommendations"))
     for each in inner:
         part = each.module.split(".")[1]
-        at_a_door = part == "orders" and not _is_inside(bench, each.module)
+        exported = part == "orders" and not _is_inside(bench, each.module)
         bench.expect(
-            part in TECHNICAL or at_a_door,
+            part in TECHNICAL or exported,
             did="read the imports of monolith/recommendations",
-            expected="nothing of the other modules; of orders at most what its __init__ offers",
+            expected="only technical modules, and from orders at most what its __init__ exports",
             got=f"{each.file.as_posix()}, line {each.line}, imports {each.module}",
             why="What recommendations imports would have to move out with it.",
             look=f"{each.file.as_posix()}, line {each.line}",
@@ -295,21 +296,21 @@ def _(bench: Bench) -> None:
     outer, _ = _split(bench.imports("monolith"))
     for each in outer:
         bench.expect(
-            not (each.module.startswith(f"{door}.") and _is_inside(bench, each.module)),
+            not (each.module.startswith(f"{package}.") and _is_inside(bench, each.module)),
             did="read the imports of the rest of the monolith",
-            expected="only what monolith/recommendations/__init__.py offers",
+            expected="only what monolith/recommendations/__init__.py exports",
             got=f"{each.file.as_posix()}, line {each.line}, imports {each.module}",
-            why="A window that is climbed through once is a door that nobody guards.",
+            why="A module that imports an inner file breaks when that file moves or changes.",
             look=f"{each.file.as_posix()}, line {each.line}",
         )
 
 
-# ---- two experiments with copies of the workspace, at the same time and once for all checks
+# ---- two experiments with copies of the workspace: they run at the same time, and once for all checks
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A shop with a fake recommender: what it was asked, and what came."""
+    """A shop with a fake recommender: the calls of the fake, and the shop's answers."""
 
     suggested: list[str]
     api: Answer
@@ -317,15 +318,16 @@ class Seen:
     wanted: list[Any]
     """The call that the page should make."""
     calls: list[list[Any]]
-    """Those that it made."""
+    """The calls that it made."""
     without: Answer
-    """A page of which the fake says that there is nothing."""
+    """The page of a product for which the fake raises RecommendationsUnavailable."""
     after: Answer
+    """A page that was asked for after that."""
 
 
 @dataclass
 class Experiments:
-    """Both, running or done, and the checks that looked at them."""
+    """Both experiments, running or done, and the ids of the checks that have used them."""
 
     fake: Future[Seen]
     trace: Future[list[list[Any]]]
@@ -336,7 +338,7 @@ _known_experiments: WeakKeyDictionary[Bench, Experiments] = WeakKeyDictionary()
 
 
 def _experiments(bench: Bench, check_id: str) -> Experiments:
-    """The experiments; made anew for a check that is tried again."""
+    """The experiments. A check that is tried again gets new ones."""
     found = _known_experiments.get(bench)
     if found is None or check_id in found.seen:
         _expect_parameter(bench)
@@ -374,7 +376,7 @@ def _with_a_fake(bench: Bench, shown: str, refused: str, suggested: list[str]) -
 
 
 def _with_a_trace(bench: Bench, skus: list[str]) -> list[list[Any]]:
-    """The statements about somebody else's tables: table, owner, file and line."""
+    """The statements on another module's tables: table, owner, file and line."""
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace"
         env = {"TRACE": str(trace), "SHOP_FEED_SECONDS": "0.1"}
@@ -383,8 +385,8 @@ def _with_a_trace(bench: Bench, skus: list[str]) -> list[list[Any]]:
             before = shop.ask("GET", path).text
             _buy(shop.customer(), skus)
             shop.ask("GET", f"/products/{skus[0]}")
-            deadline = time.monotonic() + LEARNS_WITHIN
-            # Another check says so when nothing is learnt; here it only has had its time to read.
+            deadline = time.monotonic() + LEARN_SECONDS
+            # Learning gets the time to read the orders. If it learns nothing, another check fails.
             while shop.ask("GET", path).text == before and time.monotonic() < deadline:
                 time.sleep(0.05)
         lines = trace.read_text(encoding="utf-8").splitlines() if trace.exists() else []
@@ -406,14 +408,14 @@ def _expect_parameter(bench: Bench) -> None:
         did="read create_app in monolith/app.py",
         expected="create_app(config=None, recommender=None)",
         got=f"create_app({', '.join(sorted(names))})",
-        why="The application is put together here, so here is the place to choose who recommends.",
+        why="create_app puts the application together, so it is the place to choose the recommender.",
         look="monolith/app.py",
     )
 
 
 @contextmanager
 def _withheld(shop: Shop) -> Iterator[None]:
-    """The tables of recommendations are not there while the block runs."""
+    """The tables of recommendations are missing while the block runs."""
     with closing(sqlite3.connect(shop.database("monolith"), timeout=10, isolation_level=None)) as db:
         for table in TABLES:
             db.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
@@ -441,14 +443,14 @@ def _expect_degraded(bench: Bench, path: str, did: str) -> None:
         ">Bestsellers<" in panel and all(f"/products/{sku}" in panel for sku in best),
         did=f"{did}: {page.curl}",
         expected=f"in the panel the heading Bestsellers and {', '.join(best)}",
-        got=_words(panel) or "no panel",
-        why="An empty box looks broken. What sells best needs nobody's history.",
+        got=_shown_in(panel) or "no panel",
+        why="An empty box looks broken. Bestsellers do not depend on recommendations.",
         look=f"{PAGE}; the template has a case for degraded",
     )
 
 
 def _expect_sale(bench: Bench) -> None:
-    """In both shops, so that they stay the same."""
+    """Buy in both shops, so that their data stay the same."""
     customers = (bench.oracle().customer(), bench.shop().customer())
     sku = bench.some_sku()
     for customer in customers:
@@ -459,16 +461,16 @@ def _expect_sale(bench: Bench) -> None:
         did=sold.curl,
         expected="201: the order is placed",
         got=sold,
-        why="Checkout has never needed recommendations.",
+        why="Checkout does not need recommendations.",
         look="monolith/orders/checkout.py",
     )
 
 
-# ---- buying, in both shops so that they stay the same
+# ---- buying, in both shops so that their data stay the same
 
 
 def _buy_in_both(bench: Bench, skus: list[str]) -> dict[str, Any]:
-    """Buy one of each in both shops; returns what the feed should tell of the learner's order."""
+    """Buy one of each in both shops; returns what the feed should say about the order in the learner's shop."""
     _buy(bench.oracle().customer(), skus)
     customer = bench.shop().customer()
     order = _buy(customer, skus)
@@ -499,9 +501,9 @@ def _check_out(customer: Visitor, key: str) -> Answer:
 
 
 def _expect_same_counts(bench: Bench, paths: list[str], before: list[Any], did: str) -> None:
-    """The learner's shop soon answers what the oracle does once that has learnt, with the same scores.
+    """The learner's shop soon gives the same scores as the oracle after it has learnt.
 
-    A shop that has learnt something else does not get better by waiting: it is given SETTLED seconds, not all.
+    When neither shop's answers have changed for SETTLE_SECONDS, waiting longer does not help.
     """
     mine = [bench.shop().ask("GET", path) for path in paths]
     wanted: list[Any] = []
@@ -515,17 +517,17 @@ def _expect_same_counts(bench: Bench, paths: list[str], before: list[Any], did: 
             changed = time.monotonic()
         mine, wanted = answers, latest
         has_learnt = wanted != before and _bodies(mine) != before
-        return has_learnt and (_bodies(mine) == wanted or time.monotonic() - changed > SETTLED)
+        return has_learnt and (_bodies(mine) == wanted or time.monotonic() - changed > SETTLE_SECONDS)
 
     with suppress(NotYet):
-        bench.wait_until(is_over, LEARNS_WITHIN, "the same scores as in the untouched monolith")
+        bench.wait_until(is_over, LEARN_SECONDS, "the same scores as in the untouched monolith")
     bench.expect(
         _bodies(mine) == wanted != before,
         did=f"{did}, here and in the untouched monolith: {mine[0].curl}",
         expected=json.dumps(wanted[0])[:300],
         got=mine[0],
-        why="An order that counts twice, or not at all, bends every recommendation from then on.",
-        look=f"{LEARNING}: the position and what was learnt belong into one transaction",
+        why="An order that counts twice, or not at all, makes all later recommendations wrong.",
+        look=f"{LEARNING}: the position and the counts belong in one transaction",
     )
 
 
@@ -537,13 +539,13 @@ def _bodies(answers: list[Answer]) -> list[Any]:
 
 
 def _skus(bench: Bench, count: int) -> list[str]:
-    """So many different products, at random."""
+    """`count` different products, chosen at random."""
     listed = _items(bench.shop().ask("GET", "/api/products?page_size=100"))
     bench.expect(
         len(listed) >= count,
         expected=f"a list of at least {count} products",
         got=f"{len(listed)} products",
-        why="Every other page of the shop begins with it.",
+        why="The other checks choose their products from this list.",
         look="monolith/catalog",
     )
     return bench.random.sample(listed, count)
@@ -561,26 +563,26 @@ def _items(answer: Answer, key: str = "sku") -> list[str]:
 
 
 def _in_browser(shop: Shop) -> Visitor:
-    """A new customer who is signed in by token and by the pages' cookie."""
+    """A new customer, signed in by token and by the pages' cookie."""
     customer = shop.customer()
     form = {"email": customer.email, "password": customer.password, "next": "/"}
     customer.ask("POST", "/sign-in", form=form, headers={"Origin": shop.url})
     return customer
 
 
-def _shown(panel: str) -> list[str]:
+def _linked_skus(panel: str) -> list[str]:
     found = (part.partition('"')[0] for part in panel.split('href="/products/')[1:])
     return list(dict.fromkeys(found))
 
 
-def _words(html: str) -> str:
-    """The heading and the products of a panel, for a person."""
+def _shown_in(html: str) -> str:
+    """The heading and the products of a panel, as text."""
     heading = html.partition("</h2>")[0].rpartition(">")[2].strip()
-    return " ".join(part for part in (heading, ", ".join(_shown(html))) if part)
+    return " ".join(part for part in (heading, ", ".join(_linked_skus(html))) if part)
 
 
 def _known(kind: object, data: object) -> dict[str, Any]:
-    """What is checked of an event: more fields are welcome."""
+    """The fields of an event that are checked; it may have more."""
     if kind != "order-confirmed" or not isinstance(data, dict) or not isinstance(data.get("items"), list):
         return {}
     items = [{key: item.get(key) for key in ("sku", "quantity", "category")} for item in data["items"]]
@@ -600,15 +602,15 @@ def _last_line(text: str) -> str:
 
 
 def _split(imports: list[Import]) -> tuple[list[Import], list[Import]]:
-    """Imports of the monolith: in files outside of recommendations, and in those inside."""
+    """Imports of the monolith's modules: those in files outside of recommendations, and those inside."""
     ours = [each for each in imports if each.module.startswith("monolith.")]
     inside = [each for each in ours if each.file.as_posix().startswith("monolith/recommendations/")]
-    outside = [each for each in ours if each not in inside and each.file.as_posix() not in OUTSIDE]
+    outside = [each for each in ours if each not in inside and each.file.as_posix() not in EXEMPT]
     return outside, inside
 
 
 def _is_inside(bench: Bench, module: str) -> bool:
-    """Whether the import reaches a file of a part, and not a name that the part's door offers."""
+    """Whether the import reaches a file inside a package, and not a name that its __init__ exports."""
     parts = module.split(".")
     if len(parts) < 3 or not bench.workspace.joinpath(*parts[:3]).with_suffix(".py").exists():
         return False
@@ -621,7 +623,7 @@ def _is_inside(bench: Bench, module: str) -> bool:
     return len(parts) > 3 or parts[2] not in offered
 
 
-def _crossing(bench: Bench) -> str:
+def _crossing_imports(bench: Bench) -> str:
     outside, inside = _split(bench.imports("monolith"))
     out = [each for each in inside if each.module.split(".")[1] not in TECHNICAL]
     into = [each for each in outside if each.module.startswith("monolith.recommendations")]

@@ -1,4 +1,4 @@
-"""06: the service is asked in the shadow of the old code, and nobody can tell."""
+"""06: the service is asked in the shadow of the old code, and visitors do not notice."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ import psutil
 import requests
 
 from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
-from exercises.checks.standin import StandIn
+from exercises.checks.standin import Recommendations
 
 COMPARED = re.compile(r'^recommendations_compared_total\{outcome="(\w+)"\} (\S+)$', re.MULTILINE)
 SHADOW, UNTIL = "monolith/recommendations/shadow.py", "cut-over"
 QUESTIONS = 500
 AT_A_TIME = 8
 VISITS = 48
-SLOWER_BY = 1.0
-"""Seconds. A visitor who waits for a candidate that hangs waits two, its adapter's limit."""
-MORE_THREADS = 24
+SLOWER_SECONDS = 1.0
+"""A visitor who waits for a hung candidate waits two seconds, the adapter's timeout."""
+MAX_MORE_THREADS = 24
 
 
 @cache
-def _candidate() -> StandIn:
-    return StandIn()
+def _candidate() -> Recommendations:
+    return Recommendations()
 
 
 def _beside_candidate(bench: Bench) -> Shop:
-    """The shop with a made-up candidate instead of the service."""
+    """The shop with a stand-in as the candidate instead of the service."""
     return bench.shop(env={"SHOP_RECOMMENDATIONS_URL": _candidate().url})
 
 
 @check("answers-stay-the-old-ones", task="shadow", shop=False, oracle=True, until=UNTIL)
 def _(bench: Bench) -> None:
-    """Whatever the candidate answers, visitors get the answers of the code that is in charge."""
+    """Visitors get the old code's answers, whatever the candidate answers."""
     shop = _beside_candidate(bench)
     _candidate().behave("nonsense")
     for sku in _skus(bench, shop, 8):
@@ -49,14 +49,14 @@ def _(bench: Bench) -> None:
             did=f"{mine.curl}, while the candidate answers nonsense",
             expected=f"the old code's answer: {theirs}",
             got=mine,
-            why="The candidate has not shown yet that it can be believed.",
+            why="The candidate's answers may be wrong: they have not been compared yet.",
             look=SHADOW,
         )
 
 
 @check("the-shadow-is-compared", task="shadow", shop=False, until=UNTIL)
 def _(bench: Bench) -> None:
-    """The candidate is asked what visitors ask, in their name, and /metrics says what came of it."""
+    """The candidate is asked the visitors' questions, with their tokens, and /metrics counts the outcomes."""
     shop = _beside_candidate(bench)
     _candidate().behave("nonsense")
     before = _compared(shop)
@@ -71,23 +71,24 @@ def _(bench: Bench) -> None:
         now = _compared(shop)
         return sum(now.values()) - sum(before.values())
 
-    _soon(lambda: counted() >= len(skus), seconds=3.0)
+    _wait_for(lambda: counted() >= len(skus), seconds=3.0)
     got = {outcome: number - before.get(outcome, 0) for outcome, number in _compared(shop).items()}
     bench.expect(
         sum(got.values()) >= len(skus) / 6 and got.get("different", 0) > 0,
         did=f"asked the API {len(skus)} times, while the candidate answers nonsense, and read the monolith's /metrics",
         expected='recommendations_compared_total{outcome="different"} to grow',
         got=", ".join(f"{outcome} {number:.0f}" for outcome, number in got.items()) or "no such metric",
-        why="What is not counted was not compared.",
+        why="Only these counters show that the comparisons take place.",
         look=f"{look}; monolith/recommendations/comparisons.py counts",
     )
     asked = _candidate().asked()
     named = [one for one in asked if one.headers.get("Authorization", "").startswith("Bearer ")]
+    with_cart = [one for one in asked if "cart" in one.query]
     bench.expect(
-        named and any(one.cart for one in asked),
+        named and with_cart,
         did=f"asked the API {len(skus)} times, half of them as Ada, each with a product in the cart",
-        expected="questions at the candidate with the cart, and with Ada's token in those that were hers",
-        got=f"{len(asked)} questions, {len(named)} with a token, {sum(bool(one.cart) for one in asked)} with a cart",
+        expected="the questions at the candidate, with the cart, and with Ada's token in those that Ada asked",
+        got=f"{len(asked)} questions, {len(named)} with a token, {len(with_cart)} with a cart",
         why="Recommendations are personal. Without the token every customer is compared as a stranger.",
         look=f"{look}: current_token needs the visitor's request, and another thread has none",
     )
@@ -95,7 +96,7 @@ def _(bench: Bench) -> None:
 
 @check("a-crash-is-invisible", task="unseen", shop=False, oracle=True, until=UNTIL)
 def _(bench: Bench) -> None:
-    """A candidate that drops connections, or is dead, changes nothing for visitors."""
+    """A candidate that drops connections or answers 503 changes nothing for visitors."""
     shop = _beside_candidate(bench)
     for how in ("lose", "refuse"):
         _candidate().behave("lose" if how == "lose" else "refuse")
@@ -106,14 +107,14 @@ def _(bench: Bench) -> None:
                 did=f"{mine.curl}, while the candidate {'drops each connection' if how == 'lose' else 'refuses'}",
                 expected="the page as without a candidate",
                 got=_shown(mine),
-                why="The parallel run must not cost what it is there to protect.",
+                why="The parallel run protects visitors from the candidate's failures. It must not cause any.",
                 look=SHADOW,
             )
 
 
 @check("a-hang-is-invisible", task="unseen", shop=False, seconds=20, until=UNTIL)
 def _(bench: Bench) -> None:
-    """A candidate that hangs makes no visitor wait and piles nothing up."""
+    """When the candidate hangs, no visitor waits for it and no threads pile up."""
     shop = _beside_candidate(bench)
     skus = _skus(bench, shop, 20)
     _candidate().behave("answer")
@@ -125,7 +126,7 @@ def _(bench: Bench) -> None:
         more = _threads(shop) - threads
     finally:
         _candidate().behave("answer")
-    late = [answer.seconds for answer in answers if answer.seconds > before + SLOWER_BY]
+    late = [answer.seconds for answer in answers if answer.seconds > before + SLOWER_SECONDS]
     did = f"looked at {VISITS} product pages, {AT_A_TIME} at a time, while the candidate hangs"
     bad = [answer for answer in answers if answer.status != 200]
     bench.expect(
@@ -133,26 +134,28 @@ def _(bench: Bench) -> None:
         did=did,
         expected=f"200 each time, and each page as fast as before, {before * 1000:.0f} ms",
         got=f"{len(bad)} others, the first: {bad[0] if bad else ''}",
-        why="Nobody asked the visitors to take part in the test.",
+        why="A failure of the candidate must not become a failure of the shop.",
         look=SHADOW,
     )
     if late and bench.busy() > 1.0:
-        raise bench.inconclusive(f"{len(late)} pages were late, while others used {bench.busy():.1f} cores")
+        raise bench.inconclusive(
+            f"{len(late)} pages were late while other programs used {bench.busy():.1f} cores"
+        )
     bench.expect(
         len(late) <= 2,
         did=did,
         expected=f"each page as fast as before, {before * 1000:.0f} ms",
-        got=f"{len(late)} took more than {before + SLOWER_BY:.1f} s, the longest {max(late, default=0):.1f} s",
-        why="Asking in the shadow means that nobody waits for the answer.",
+        got=f"{len(late)} took more than {before + SLOWER_SECONDS:.1f} s, the longest {max(late, default=0):.1f} s",
+        why="In a parallel run no visitor waits for the candidate's answer.",
         look=SHADOW,
     )
     bench.expect(
-        more <= MORE_THREADS,
+        more <= MAX_MORE_THREADS,
         did=did,
-        expected=f"no more than {MORE_THREADS} more threads in the monolith",
+        expected=f"at most {MAX_MORE_THREADS} more threads in the monolith",
         got=f"{more} more threads",
-        why="What cannot keep up must be dropped. Whatever waits without a bound ends as an outage.",
-        look=f"{SHADOW}: a queue with an end, and a few threads",
+        why="Questions that wait without a limit use up memory and threads until the shop fails. Drop them instead.",
+        look=f"{SHADOW}: a bounded queue, and a few threads",
     )
     bench.note(
         f"{before * 1000:.0f} ms a page before, {median(a.seconds for a in answers) * 1000:.0f} ms during"
@@ -161,7 +164,7 @@ def _(bench: Bench) -> None:
 
 @check("nothing-differs", task="mend", oracle=True, load=True, seconds=40, until=UNTIL)
 def _(bench: Bench) -> None:
-    """Of 500 random questions by strangers and customers, none is answered differently by the service."""
+    """The service gives the same answers as the old code to 500 random questions of strangers and customers."""
     shop = bench.shop()
     skus = _skus(bench, shop, 100)
     people: list[Visitor] = [shop, shop.customer("ada@example.com")]
@@ -174,15 +177,15 @@ def _(bench: Bench) -> None:
     def outcomes() -> dict[str, float]:
         return {outcome: number - before.get(outcome, 0) for outcome, number in _compared(shop).items()}
 
-    _soon(lambda: sum(outcomes().values()) >= QUESTIONS)
+    _wait_for(lambda: sum(outcomes().values()) >= QUESTIONS)
     got = outcomes()
     shown = ", ".join(f"{outcome} {number:.0f}" for outcome, number in got.items())
-    look = "the monolith's log: it says which questions differ; microservices/recommendations/service.py"
-    why = "From the next step on these are the answers that visitors get."
+    look = "the monolith's log: it has the questions that differ; microservices/recommendations/service.py"
+    why = "From the next exercise on, visitors get the service's answers."
     bench.expect(
         got.get("different", 0) == 0,
         did=f"asked {QUESTIONS} random questions, as a stranger and as five customers",
-        expected="none of which the answers differ",
+        expected="no question with answers that differ",
         got=shown,
         why=why,
         look=look,
@@ -190,9 +193,9 @@ def _(bench: Bench) -> None:
     bench.expect(
         got.get("same", 0) >= QUESTIONS / 3,
         did=f"asked {QUESTIONS} random questions",
-        expected=f"at least {QUESTIONS // 3} of them compared and found the same",
+        expected=f"at least {QUESTIONS // 3} of them compared, with the same answer",
         got=shown or "no comparisons",
-        why="What failed or was dropped has shown nothing.",
+        why="A comparison that failed or was dropped says nothing about the answers.",
         look=f"{SHADOW}; the logs of both processes",
     )
     _expect_same_from_service(bench, shop, questions)
@@ -200,14 +203,14 @@ def _(bench: Bench) -> None:
 
 
 def _question(bench: Bench, skus: list[str]) -> str:
-    """A random one."""
+    """The path of a random question."""
     draw = bench.random
     cart = ",".join(draw.sample(skus, draw.randint(0, 4)))
     return f"/api/products/{draw.choice(skus)}/recommendations?limit={draw.randint(1, 20)}&cart={cart}"
 
 
 def _expect_same_from_service(bench: Bench, shop: Shop, questions: list[tuple[Visitor, str]]) -> None:
-    """Ask the service itself, so that a counter that counts wrongly is no way out."""
+    """Ask the service itself, because the learner's counter may count wrongly."""
     service = f"http://127.0.0.1:{shop.fleet.replicas('recommendations')[0].port}"
     for path in [path for visitor, path in questions if visitor is shop][:40]:
         theirs, mine = bench.oracle().ask("GET", path), _get(service + path)
@@ -216,7 +219,7 @@ def _expect_same_from_service(bench: Bench, shop: Shop, questions: list[tuple[Vi
             did=f"asked the service itself: GET {path}",
             expected=f"what the untouched monolith answers: {theirs}",
             got=f"{str(mine)[:200]}: they differ",
-            why="The counter says that nothing differs, and something does.",
+            why="The counter says that nothing differs, but the answers do.",
             look="microservices/recommendations/service.py; monolith/recommendations/comparisons.py",
         )
 
@@ -239,7 +242,7 @@ def _visit(shop: Shop, skus: list[str], number: int) -> list[Answer]:
 
 
 def _compared(shop: Shop) -> dict[str, float]:
-    """What the monolith's metrics say of the comparisons."""
+    """The outcomes of the comparisons in the monolith's metrics."""
     text = _get(f"http://127.0.0.1:{shop.fleet.replicas('monolith')[0].port}/metrics", as_text=True)
     return {outcome: float(number) for outcome, number in COMPARED.findall(text)}
 
@@ -254,8 +257,8 @@ def _threads(shop: Shop) -> int:
     return total
 
 
-def _soon(happened: Callable[[], object], seconds: float = 10.0) -> None:
-    """Give it time; what is wrong afterwards is said by who asked."""
+def _wait_for(happened: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait until it has happened, at most `seconds`. The caller then checks the result."""
     deadline = time.monotonic() + seconds
     while not happened() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -279,7 +282,7 @@ def _skus(bench: Bench, shop: Shop, count: int) -> list[str]:
         len(listed) >= count,
         expected=f"{count} products",
         got=len(listed),
-        why="It is a shop.",
+        why="The checks choose their products from this list.",
         look="monolith/catalog",
     )
     return bench.random.sample(listed, count)

@@ -1,4 +1,4 @@
-"""07: the questions move to the service by a switch with a scale, and the old code is deleted."""
+"""07: a switch moves a share of the questions to the service, and the old code is deleted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 import requests
 
 from exercises.checks.checking import Answer, Bench, Shop, check
-from exercises.checks.standin import StandIn, scratch
+from exercises.checks.standin import Recommendations, scratch
 
 SWITCH, ROUTES = "monolith/recommendations/switch.py", "Caddyfile"
 SHARE, TOLERANCE, CLEARLY_WRONG = 10.0, 4.0, 8.0
 PAGES, AT_A_TIME = 600, 6
-SETTLED = 1.5
-"""Seconds that a new share is given before its pages are counted."""
-BACK_WITHIN = 1.0
+SETTLE_SECONDS = 1.5
+"""From the change of the share to the first page that is counted."""
+SWITCH_SECONDS = 1.0
 TABLES = ("co_purchases", "popularity", "purchases", "feed_position")
 APPROVED = "4242424242424242"
 ROUTE = re.compile(
@@ -31,12 +31,12 @@ ROUTE = re.compile(
 
 
 @cache
-def _service() -> StandIn:
-    return StandIn()
+def _service() -> Recommendations:
+    return Recommendations()
 
 
 def _set(percent: float) -> None:
-    """Write the switch as an operator would: the whole file at once."""
+    """Replace the whole switch file at once."""
     _write(json.dumps({"remote_percent": percent}))
 
 
@@ -51,7 +51,7 @@ def _switch() -> Path:
 
 
 def _shop(bench: Bench) -> Shop:
-    """The shop with a switch of the check's own and a made-up service, which counts what it is asked."""
+    """The shop with a switch file of the check's own and a stand-in for the service, which counts its requests."""
     if not _switch().exists():
         _set(0)
     where = {
@@ -63,11 +63,11 @@ def _shop(bench: Bench) -> Shop:
 
 @check("ten-percent", task="switch", shop=False, load=True, seconds=40)
 def _(bench: Bench) -> None:
-    """With the switch at 10, ten in a hundred product pages ask the service."""
+    """With the switch at 10, ten of a hundred product pages ask the service."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 40)
     _set(SHARE)
-    time.sleep(SETTLED)
+    time.sleep(SETTLE_SECONDS)
     pages = asked = 0
     for _ in range(3):
         _service().behave("answer")
@@ -81,15 +81,15 @@ def _(bench: Bench) -> None:
         not broken,
         expected="200 for every page",
         got=broken[0] if broken else "",
-        why="Both ways lead to a page.",
+        why="A page must not fail, whichever recommender is asked for it.",
         look=SWITCH,
     )
     bench.expect(
         abs(share - SHARE) <= TOLERANCE,
         did=f'wrote {{"remote_percent": {SHARE:g}}} into the switch and looked at {pages} product pages',
-        expected=f"{SHARE:g} % of them to ask the service, give or take {TOLERANCE:g}",
+        expected=f"{SHARE:g} % of them to ask the service, plus or minus {TOLERANCE:g}",
         got=f"{share:.1f} % ({asked} questions)",
-        why="If the service is bad, a tenth of the visitors see it for a minute, and not all of them for an evening.",
+        why="If the service is bad, only a tenth of the pages should show it.",
         look=SWITCH,
     )
     bench.note(f"{share:.1f} % of {pages} pages")
@@ -97,7 +97,7 @@ def _(bench: Bench) -> None:
 
 @check("back-within-a-second", task="switch", shop=False, seconds=20)
 def _(bench: Bench) -> None:
-    """Turned to 100 and back to 0 while visitors come, the switch follows within a second, and no page fails."""
+    """When the switch is set to 100 and back to 0, pages follow within a second, and none fails."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 20)
     _service().behave("answer")
@@ -109,8 +109,8 @@ def _(bench: Bench) -> None:
         seen.append(shop.try_ask("GET", f"/products/{bench.random.choice(skus)}"))
         return len(_service().asked()) > before
 
-    def turned(percent: int, *, asks: bool) -> float:
-        """Seconds from the change until five pages in a row do as they should."""
+    def seconds_until(percent: int, *, asks: bool) -> float:
+        """Set the share; the seconds until five pages in a row are right, 10 when that does not happen."""
         _set(percent)
         started, right, since = time.monotonic(), 0, 0.0
         while right < 5 and time.monotonic() - started < 10:
@@ -118,32 +118,34 @@ def _(bench: Bench) -> None:
             right = right + 1 if page() is asks else 0
         return since if right >= 5 else 10.0
 
-    there, back = turned(100, asks=True), turned(0, asks=False)
+    there, back = seconds_until(100, asks=True), seconds_until(0, asks=False)
     bad = [answer for answer in seen if answer.status != 200]
     bench.expect(
         not bad,
-        expected="200 for every page while the switch turns",
+        expected="200 for every page while the share changes",
         got=bad[0] if bad else "",
-        why="A switch that breaks pages when it is turned will not be turned.",
+        why="Nobody will use a switch that breaks pages.",
         look=SWITCH,
     )
     slower = max(there, back)
-    if BACK_WITHIN <= slower < 5 and bench.busy() > 1.0:
-        raise bench.inconclusive(f"it took {slower:.1f} s, while others used {bench.busy():.1f} cores")
+    if SWITCH_SECONDS <= slower < 5 and bench.busy() > 1.0:
+        raise bench.inconclusive(
+            f"the switch took {slower:.1f} s while other programs used {bench.busy():.1f} cores"
+        )
     bench.expect(
-        slower < BACK_WITHIN,
-        did="turned the switch to 100 and then to 0, while looking at product pages",
-        expected=f"pages that ask the service, and then pages that do not, within {BACK_WITHIN:g} s",
+        slower < SWITCH_SECONDS,
+        did="set the switch to 100 and then to 0, while looking at product pages",
+        expected=f"pages that ask the service, and then pages that do not, within {SWITCH_SECONDS:g} s",
         got=f"it took {there:.1f} s and {back:.1f} s" + (" (or never)" if slower >= 10 else ""),
-        why="A rollback that needs a deployment comes after the incident.",
+        why="A rollback that needs a deployment is too slow for an incident.",
         look=SWITCH,
     )
-    bench.note(f"there in {there:.2f} s, back in {back:.2f} s, {len(seen)} pages without an error")
+    bench.note(f"to 100 in {there:.2f} s, back to 0 in {back:.2f} s, {len(seen)} pages without an error")
 
 
 @check("a-broken-switch-changes-nothing", task="switch", shop=False)
 def _(bench: Bench) -> None:
-    """A switch file that is half written, or is not there, breaks no page."""
+    """A switch file that is half written, has no valid content or is missing breaks no page."""
     shop = _shop(bench)
     (sku,) = _skus(bench, shop, 1)
     _service().behave("answer")
@@ -161,7 +163,7 @@ def _(bench: Bench) -> None:
                 did=f"{'removed the switch file' if text is None else f'wrote {text!r} into it'}: {answer.curl}",
                 expected="200: the share stays what it was",
                 got=answer,
-                why="Somebody edits this file in a hurry, at night.",
+                why="People edit this file in a hurry, so it will have mistakes at times.",
                 look=SWITCH,
             )
     finally:
@@ -170,9 +172,9 @@ def _(bench: Bench) -> None:
 
 @check("the-door-asks-the-service", task="route", oracle=True)
 def _(bench: Bench) -> None:
-    """The API's questions go from the gateway to the service, past the monolith, and are answered as before."""
+    """The gateway sends the API's requests to the service, past the monolith, and the answers are as before."""
     shop = bench.shop()
-    why = "Whoever asks the API need not go through a shop that only passes the question on."
+    why = "A hop that only passes the request on costs time and can fail."
     for sku in [*_skus(bench, shop, 4), "NO-SUCH-SKU", "not%20a%20sku"]:
         path = f"/api/products/{sku}/recommendations?limit=4"
         theirs, before = bench.oracle().ask("GET", path), (_answered(shop, "recommendations"), _asked(shop))
@@ -181,24 +183,24 @@ def _(bench: Bench) -> None:
             (mine.status, mine.json()) == (theirs.status, theirs.json()),
             expected=f"what the untouched monolith answers: {theirs}",
             got=mine,
-            why="The address stays, and so does the answer.",
+            why="The API's clients keep the address and must get the same answers.",
             look=ROUTES,
         )
         after = (_answered(shop, "recommendations"), _asked(shop))
         bench.expect(
             after[0] == before[0] + 1 and after[1] == before[1],
-            expected="one request at the service, which came past the monolith",
+            expected="one request at the service, and none at the monolith: it goes past the monolith",
             got=f"{after[0] - before[0]:.0f} at the service, {after[1] - before[1]:.0f} at the monolith",
             why=why,
             look=ROUTES,
         )
     for path in ("/api/products?page_size=3", f"/api/products/{bench.some_sku()}"):
-        bench.same("GET", path, why="The rest of /api/products is still the monolith's.", look=ROUTES)
+        bench.same("GET", path, why="The monolith still owns the rest of /api/products.", look=ROUTES)
 
 
 @check("the-monolith-has-it-no-more", task="delete")
 def _(bench: Bench) -> None:
-    """The monolith has neither the tables nor the route any more."""
+    """The monolith has neither the tables nor the route of recommendations any more."""
     shop = bench.shop()
     with closing(sqlite3.connect(shop.database("monolith"))) as db:
         there = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -208,7 +210,7 @@ def _(bench: Bench) -> None:
         did="looked into the monolith's database",
         expected="no tables of recommendations",
         got=", ".join(left),
-        why="Data that two own is changed by one and believed by the other.",
+        why="When two own the same data, one changes it and the other uses an old copy.",
         look="monolith/recommendations, monolith/seed.py",
     )
     path = f"/api/products/{bench.some_sku()}/recommendations"
@@ -218,14 +220,14 @@ def _(bench: Bench) -> None:
         did=f"asked the monolith itself: GET {path}",
         expected="404",
         got=status,
-        why="Code that nobody needs is code that somebody will change by mistake.",
+        why="Code that nobody needs costs time, and somebody will change it by mistake.",
         look="monolith/app.py, monolith/recommendations/routes.py",
     )
 
 
 @check("the-shop-sells-without-it", task="delete")
 def _(bench: Bench) -> None:
-    """With the service dead there are no recommendations anywhere, and the shop sells."""
+    """When the service is dead, there are no recommendations anywhere, and the shop sells."""
     shop, sku = bench.shop(), bench.some_sku()
     customer = shop.customer()
     with shop.killed("recommendations"):
@@ -239,7 +241,7 @@ def _(bench: Bench) -> None:
         did=f"killed the service: {page.curl}",
         expected="200 and a panel with bestsellers",
         got=f"{page.status}{' with recommendations' if 'Goes well with' in page.text else ''}",
-        why="There is only one place left that can recommend, and it is down.",
+        why="Only the service can recommend now, and it is down.",
         look="monolith/recommendations, monolith/storefront/routes.py",
     )
     bench.expect(
@@ -247,7 +249,7 @@ def _(bench: Bench) -> None:
         did=f"killed the service: {api.curl}",
         expected="502, 503 or 504",
         got=api,
-        why="An answer would come from code that should be gone.",
+        why="Another answer would come from code that should be deleted.",
         look=ROUTES,
     )
     bench.expect(
@@ -255,7 +257,7 @@ def _(bench: Bench) -> None:
         did=f"killed the service: {sold.curl}",
         expected="201: sold",
         got=sold,
-        why="Buying never needed recommendations.",
+        why="Checkout does not need recommendations.",
         look="monolith/orders",
     )
 
@@ -283,7 +285,7 @@ def _answered(shop: Shop, name: str) -> float:
 
 
 def _asked(shop: Shop) -> float:
-    """Requests of visitors at the monolith: all but those for its own state."""
+    """Visitors' requests at the monolith: all but those of the launcher and of other services."""
     lines = _direct(shop, "monolith", "/metrics")[1].splitlines()
     counted = [line for line in lines if line.startswith("http_requests_total{")]
     own = (
@@ -314,7 +316,7 @@ def _skus(bench: Bench, shop: Shop, count: int) -> list[str]:
         len(listed) >= count,
         expected=f"{count} products",
         got=len(listed),
-        why="It is a shop.",
+        why="The checks choose their products from this list.",
         look="monolith/catalog",
     )
     return bench.random.sample(listed, count)

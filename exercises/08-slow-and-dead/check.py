@@ -1,4 +1,4 @@
-"""08: the service is slow, loses calls, or is dead, and its failure stays its own."""
+"""08: the service is slow, loses calls, or is dead, and the rest of the shop works on."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from typing import Any
 import psutil
 
 from exercises.checks.checking import Answer, Bench, Shop, check
-from exercises.checks.standin import StandIn, scratch
+from exercises.checks.standin import Recommendations, scratch
 
 REMOTE = "monolith/recommendations/remote.py"
 PAGE_LIMIT, OTHERS_LIMIT = 0.5, 0.5
 FAR_TOO_LATE, CLEARLY = 1.2, 3
-"""Seconds, and pages: so late, so often is no noise of a busy machine."""
+"""So many pages that are later than so many seconds are not explained by a busy machine."""
 BUSY = 0.5
-"""Cores that others use: beyond this, what is a little late says nothing."""
+"""Cores that other programs use. Above this, pages that are a little late are inconclusive."""
 VISITS, AT_A_TIME = 60, 12
 LOSES_EVERY, DEGRADED_AT_MOST = 12, 2
 MAX_REPEATS = 1.5
 STILL_ASKED = 30
-BACK_WITHIN = 8.0
-RESTED = 1.5
-"""Seconds after which a breaker that opened may have let a probe pass."""
+RECOVER_SECONDS = 8.0
+REST_SECONDS = 1.5
+"""After this time a breaker that opened may have made its probe."""
 FIRST_COUNT, LAST_COUNT = 2.0, 8.0
-"""Seconds into a hang: by the first a breaker has opened, and until the last it has let some probes pass."""
-LEFT_OPEN = 2
-"""Handles that may be more at the last count: what a thread of the shop opens on its first use."""
+"""Seconds into a hang. By the first count a breaker has opened; by the last it has let some probes pass."""
+MAX_MORE_HANDLES = 2
+"""How many more handles there may be at the last count: a thread of the shop may open something on its first use."""
 
 
 @cache
-def _service() -> StandIn:
-    return StandIn()
+def _service() -> Recommendations:
+    return Recommendations()
 
 
 def _shop(bench: Bench) -> Shop:
-    """The shop with a made-up service that is well; started anew where a breaker is still open from another check."""
+    """The shop with a stand-in that answers; restarted when a breaker is still open from another check."""
     shop = _shop_as_it_is(bench)
     _service().behave("answer")
     if _is_degraded(shop.ask("GET", f"/products/{_skus(bench, shop, 1)[0]}")):
@@ -52,7 +52,7 @@ def _shop_as_it_is(bench: Bench) -> Shop:
 
 
 def _all() -> str:
-    """A switch that sends everything to the service, whatever the workspace's own says."""
+    """A switch file that sends all questions to the service; the workspace's own is not used."""
     file = scratch() / "all-remote.json"
     file.write_text('{"remote_percent": 100}', encoding="utf-8")
     return str(file)
@@ -60,7 +60,7 @@ def _all() -> str:
 
 @check("pages-do-not-wait", task="limit", shop=False, seconds=20)
 def _(bench: Bench) -> None:
-    """While the service hangs, a product page is there in half a second, with bestsellers."""
+    """While the service hangs, product pages come within half a second, with bestsellers."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 12)
     usual = median(shop.ask("GET", f"/products/{sku}").seconds for sku in skus)
@@ -73,7 +73,7 @@ def _(bench: Bench) -> None:
         did=did,
         expected="200 and bestsellers each time",
         got=_shown(bad[0]) if bad else "",
-        why="A panel is missing, the page is not.",
+        why="Without recommendations one panel of the page changes, and the page must still come.",
         look=REMOTE,
     )
     seconds = sorted(page.seconds for page in pages)
@@ -84,8 +84,8 @@ def _(bench: Bench) -> None:
         len(late) <= 1,
         did=did,
         expected=f"each in less than {PAGE_LIMIT:g} s",
-        got=f"{len(late)} took longer, the slowest {seconds[-1]:.2f} s (with the service well: {usual:.2f} s)",
-        why="Visitors do not wait for what they came without.",
+        got=f"{len(late)} took longer, the slowest {seconds[-1]:.2f} s (while the service works: {usual:.2f} s)",
+        why="Visitors come for the product, not for recommendations, and do not want to wait for them.",
         look=f"{REMOTE}: how long one question may take, with all its attempts",
     )
     bench.note(f"slowest {seconds[-1]:.2f} s")
@@ -93,7 +93,7 @@ def _(bench: Bench) -> None:
 
 @check("other-visitors-do-not-notice", task="limit", shop=False, timing=True, load=True, seconds=20)
 def _(bench: Bench) -> None:
-    """While the service hangs and many look at products, those who search do not wait."""
+    """While the service hangs and a dozen visitors look at products, other visitors do not wait."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 30)
     _service().behave("hang")
@@ -119,7 +119,7 @@ def _(bench: Bench) -> None:
     typical = median(answer.seconds for answer in searches)
     bench.expect(
         typical < OTHERS_LIMIT,
-        did=f"asked for the categories for 3 s, while {AT_A_TIME} others look at products and the service hangs",
+        did=f"asked for the categories for 3 s, while {AT_A_TIME} visitors look at products and the service hangs",
         expected=f"half of the answers in less than {OTHERS_LIMIT:g} s",
         got=f"{len(searches)} answers, half of them after {typical:.2f} s or later",
         why="Four threads serve the shop. When all of them wait for recommendations, nobody can buy.",
@@ -130,10 +130,10 @@ def _(bench: Bench) -> None:
 
 @check("nothing-stays-open", task="limit", shop=False)
 def _(bench: Bench) -> None:
-    """A question that was given up leaves nothing open: a long hang costs no more than a short one."""
+    """A question that was given up leaves nothing open: a long hang takes no more handles than a short one."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 30)
-    with ThreadPoolExecutor(AT_A_TIME) as pool:  # so that each thread of the shop has opened what it needs
+    with ThreadPoolExecutor(AT_A_TIME) as pool:  # first let each thread of the shop open what it needs
         list(pool.map(lambda sku: shop.ask("GET", f"/products/{sku}"), skus))
     _service().behave("hang")
     started = time.monotonic()
@@ -141,11 +141,11 @@ def _(bench: Bench) -> None:
     last = _handles_after(LAST_COUNT, started, shop, skus)
     _service().behave("answer")
     bench.expect(
-        last - first <= LEFT_OPEN,
+        last - first <= MAX_MORE_HANDLES,
         did=f"let the service hang for {LAST_COUNT:g} s, looked at product pages and counted the shop's open handles",
         expected=f"as many after {LAST_COUNT:g} s as after {FIRST_COUNT:g} s",
         got=f"{first} after {FIRST_COUNT:g} s and {last} after {LAST_COUNT:g} s",
-        why="Each connection left open is a handle. A process has about a thousand; without one it takes no visitor.",
+        why="Each connection that stays open is a handle. A process has about a thousand; then it accepts no visitor.",
         look=f"{REMOTE}: what ends a question and closes its connection when the time is up",
     )
     bench.note(f"{last} handles")
@@ -153,10 +153,10 @@ def _(bench: Bench) -> None:
 
 @check("a-lost-call-is-repeated", task="repeat", shop=False)
 def _(bench: Bench) -> None:
-    """A call that gets lost once in a while is repeated, and no visitor sees it."""
+    """A call that is lost now and then is repeated, and visitors do not notice."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 30)
-    for sku in skus[:20]:  # what a budget for repeats is earned with
+    for sku in skus[:20]:  # a budget for repeats is earned with calls
         shop.ask("GET", f"/products/{sku}")
     _service().behave("lose", every=LOSES_EVERY)
     pages = [shop.ask("GET", f"/products/{skus[number % len(skus)]}") for number in range(VISITS)]
@@ -167,7 +167,7 @@ def _(bench: Bench) -> None:
         did=f"looked at {VISITS} product pages, while each {LOSES_EVERY}th call to the service is lost",
         expected=f"recommendations on all of them, or all but {DEGRADED_AT_MOST}",
         got=f"{degraded} pages without, after {asked} calls",
-        why="A service that is restarted loses a call. To ask once more costs little, and reading twice harms nothing.",
+        why="A service that restarts loses a call. One more call costs little, and reading twice does no harm.",
         look=REMOTE,
     )
     bench.note(f"{degraded} of {VISITS} pages without recommendations")
@@ -175,7 +175,7 @@ def _(bench: Bench) -> None:
 
 @check("repeats-have-a-bound", task="repeat", shop=False)
 def _(bench: Bench) -> None:
-    """A service that refuses everything gets at most one and a half times the calls that it would get anyway."""
+    """A service that refuses everything gets at most one and a half times as many calls as without repeats."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 30)
     _service().behave("refuse")
@@ -187,7 +187,7 @@ def _(bench: Bench) -> None:
         did=f"looked at {VISITS} product pages, while the service refuses each call with 503",
         expected=f"at most {MAX_REPEATS:g} times as many calls: {MAX_REPEATS * VISITS:.0f}",
         got=f"{asked} calls",
-        why="A service that goes down under load goes down for good when everybody asks three times.",
+        why="An overloaded service cannot recover when every caller repeats its calls.",
         look=f"{REMOTE}: a budget for repeats, as in microservices/chassis/breaker.py",
     )
     bench.note(f"{asked} calls for {VISITS} pages")
@@ -195,12 +195,12 @@ def _(bench: Bench) -> None:
 
 @check("the-breaker-opens", task="breaker", shop=False)
 def _(bench: Bench) -> None:
-    """After some failures in a row the shop stops asking for a while."""
+    """After some failures in a row the shop stops calling the service for a while."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 30)
     _service().behave("lose")
     pages = []
-    while len(pages) < VISITS:  # the first failures, after which the breaker has reason to open
+    while len(pages) < VISITS:  # the first failures should open the breaker
         pages.append(shop.ask("GET", f"/products/{skus[len(pages) % len(skus)]}"))
     asked = len(_service().asked())
     bench.expect(
@@ -208,14 +208,14 @@ def _(bench: Bench) -> None:
         did=f"looked at {VISITS} product pages, while every call to the service is lost",
         expected=f"the shop to stop asking for a while: at most {STILL_ASKED} calls",
         got=f"{asked} calls",
-        why="To know that it fails and still wait for it each time helps neither the visitor nor the service.",
+        why="More calls to a service that fails make visitors wait, and keep the service from recovering.",
         look=f"{REMOTE}: Breaker in microservices/chassis/breaker.py",
     )
     bench.expect(
         all(page.status == 200 for page in pages),
         expected="200 each time",
         got=next((page for page in pages if page.status != 200), ""),
-        why="A breaker that is open is one more reason to have no recommendations, and no other error.",
+        why="An open breaker must look to the page like any other failure: no recommendations, and no error.",
         look=REMOTE,
     )
     bench.note(f"{asked} calls for {VISITS} pages")
@@ -223,34 +223,34 @@ def _(bench: Bench) -> None:
 
 @check("it-comes-back", task="breaker", shop=False, seconds=20)
 def _(bench: Bench) -> None:
-    """Once the service is well again, so are the pages, without anybody doing anything."""
+    """When the service works again, pages have recommendations again by themselves."""
     shop = _shop_as_it_is(bench)
     skus = _skus(bench, shop, 30)
     _service().behave("lose")
     for sku in skus:
         shop.ask("GET", f"/products/{sku}")
-    time.sleep(RESTED)
-    for sku in skus[:5]:  # a probe that fails must not close it, and must not be the last one
+    time.sleep(REST_SECONDS)
+    for sku in skus[:5]:  # the failed probe must not close the breaker, and must not be the last one
         shop.ask("GET", f"/products/{sku}")
     _service().behave("answer")
     started = time.monotonic()
     page = shop.ask("GET", f"/products/{skus[0]}")
-    while _is_degraded(page) and time.monotonic() - started < BACK_WITHIN:
+    while _is_degraded(page) and time.monotonic() - started < RECOVER_SECONDS:
         time.sleep(0.1)
         page = shop.ask("GET", f"/products/{bench.random.choice(skus)}")
     bench.expect(
         not _is_degraded(page),
-        did=f"let the service fail for a while and then answer, and looked at product pages for {BACK_WITHIN:g} s",
+        did=f"let the service fail for a while and then answer, and looked at product pages for {RECOVER_SECONDS:g} s",
         expected="recommendations again",
         got=_shown(page),
-        why="An outage that needs a person to end lasts until somebody wakes up.",
+        why="An outage that only a person can end lasts until that person is there.",
         look=f"{REMOTE}: half open, one probe at a time",
     )
     bench.note(f"after {time.monotonic() - started:.1f} s")
 
 
 def _handles_after(seconds: float, started: float, shop: Shop, skus: list[str]) -> int:
-    """Open files and sockets of the shop so long after `started`, with a page looked at now and then until there."""
+    """The shop's open files and sockets so many seconds after `started`; until then pages are requested."""
     number = 0
     while time.monotonic() < started + seconds:
         shop.try_ask("GET", f"/products/{skus[number % len(skus)]}", timeout=10)
@@ -261,7 +261,7 @@ def _handles_after(seconds: float, started: float, shop: Shop, skus: list[str]) 
 
 def _doubt_if_busy(bench: Bench, measured: str) -> None:
     if (busy := bench.busy()) > BUSY:
-        raise bench.inconclusive(f"{measured}, while others used {busy:.1f} cores")
+        raise bench.inconclusive(f"{measured} while other programs used {busy:.1f} cores")
 
 
 def _is_degraded(page: Answer) -> bool:
@@ -280,7 +280,7 @@ def _skus(bench: Bench, shop: Shop, count: int) -> list[str]:
         len(listed) >= count,
         expected=f"{count} products",
         got=len(listed),
-        why="It is a shop.",
+        why="The checks choose their products from this list.",
         look="monolith/catalog",
     )
     return bench.random.sample(listed, count)

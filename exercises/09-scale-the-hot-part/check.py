@@ -1,4 +1,4 @@
-"""09: four replicas of the hot service do more than one, and come, go and die unnoticed."""
+"""09: four replicas of the hot service do more than one; they come, go and die without an error for visitors."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ import requests
 from exercises.checks.checking import Answer, Bench, Shop, check
 from loadtests.rig import slices
 
-HOT, REPLICAS, MORE = "recommendations", 4, 5
-DOOR, TOPOLOGY = "Caddyfile", "topology.py"
+HOT, REPLICAS, MORE_REPLICAS = "recommendations", 4, 5
+CADDYFILE, TOPOLOGY = "Caddyfile", "topology.py"
 REQUESTS, VISITORS = 240, 8
 FAIR_SHARE = 0.04
-"""Of the requests, for each of four replicas: an even share would be a quarter, the least seen was 12 %."""
+"""The least share of the requests for each of four replicas. An even share is a quarter; the least seen was 12 %."""
 CORES = 0.06
-"""What each replica may use of the machine: so little that four of them fit on a busy laptop."""
+"""Cores that each replica may use: so little that four of them fit on a busy laptop."""
 SECONDS, ROUNDS, CLIENTS = 2.0, 3, 16
 GATE, CLEARLY_LESS = 2.5, 2.0
 SATURATED = 0.75
-"""Share of their slices that replicas have used when they were what limited the shop."""
+"""Share of their slices that the replicas use at least when they are the bottleneck."""
 ROUTE = re.compile(
     r'^http_requests_total\{[^}]*route="/api/products/<sku>/recommendations"[^}]*\} (\S+)$', re.MULTILINE
 )
@@ -40,7 +40,7 @@ def _shop(bench: Bench) -> Shop:
 
 @check("four-share-the-work", task="pool", shop=False)
 def _(bench: Bench) -> None:
-    """Four replicas share the API's questions."""
+    """Four replicas share the API's requests for recommendations."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 30)
     before = _answered(shop)
@@ -50,7 +50,7 @@ def _(bench: Bench) -> None:
 
 @check("pages-ask-the-pool-too", task="pool", shop=False)
 def _(bench: Bench) -> None:
-    """The monolith's own questions, for product pages, are shared as well."""
+    """The replicas also share the monolith's own requests, for product pages."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 30)
     before = _answered(shop)
@@ -60,7 +60,7 @@ def _(bench: Bench) -> None:
 
 @check("one-dies-unnoticed", task="health", shop=False, load=True, seconds=30)
 def _(bench: Bench) -> None:
-    """A replica that is killed in the middle of the traffic costs no visitor an answer."""
+    """When a replica is killed under traffic, every visitor still gets an answer."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 30)
     victim = f"{HOT}-{bench.random.randint(2, REPLICAS)}"
@@ -75,22 +75,22 @@ def _(bench: Bench) -> None:
         did=f"killed {victim}, one of {REPLICAS}, while {VISITORS} visitors ask the API",
         expected=f"no error in {len(answers)} answers",
         got=f"{len(bad)} errors, the first: {bad[0] if bad else ''}",
-        why="Three replicas are well and could have answered.",
-        look=f"{DOOR}: lb_retries and lb_try_duration",
+        why="Three replicas were up and could have answered.",
+        look=f"{CADDYFILE}: lb_retries and lb_try_duration",
     )
-    bench.note(f"{len(answers)} answers without an error around a death")
+    bench.note(f"{len(answers)} answers without an error while a replica died")
 
 
 @check("replicas-come-and-go", task="health", shop=False, load=True, seconds=40)
 def _(bench: Bench) -> None:
-    """Replicas are taken away and added while visitors come: no error, and the new ones soon take part."""
+    """Replicas are taken away and added under traffic without an error, and the new ones soon take part."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 30)
     try:
         with _traffic(shop, skus) as answers:
             shop.scale(HOT, 2)
             time.sleep(0.5)
-            shop.scale(HOT, MORE)
+            shop.scale(HOT, MORE_REPLICAS)
             time.sleep(1.5)
             before = _answered(shop)
             time.sleep(2.0)
@@ -98,29 +98,29 @@ def _(bench: Bench) -> None:
     finally:
         shop.scale(HOT, REPLICAS)
     bad = [answer for answer in answers if answer.status != 200]
-    did = f"went from {REPLICAS} replicas to 2 and to {MORE}, while {VISITORS} visitors ask the API"
+    did = f"went from {REPLICAS} replicas to 2 and to {MORE_REPLICAS}, while {VISITORS} visitors ask the API"
     bench.expect(
         not bad,
         did=did,
         expected=f"no error in {len(answers)} answers",
         got=f"{len(bad)} errors, the first: {bad[0] if bad else ''}",
-        why="Whoever has to fear an error each time will not scale when it is needed.",
-        look=f"{DOOR}: health_uri /readyz, which says 503 while a replica drains",
+        why="If scaling causes errors, nobody will scale when it is needed.",
+        look=f"{CADDYFILE}: health_uri /readyz, which says 503 while a replica drains",
     )
     bench.expect(
-        len(shares) == MORE and min(shares.values()) >= FAIR_SHARE / 2,
+        len(shares) == MORE_REPLICAS and min(shares.values()) >= FAIR_SHARE / 2,
         did=did,
         expected="the new replicas to take part within two seconds",
-        got=_in_words(shares),
-        why="Capacity that nobody uses is only a bill.",
-        look=f"{DOOR}: health_interval",
+        got=_listed(shares),
+        why="A replica that gets no requests costs memory and brings nothing.",
+        look=f"{CADDYFILE}: health_interval",
     )
     bench.note(f"{len(answers)} answers without an error")
 
 
 @check("four-are-faster", task="measure", shop=False, load=True, seconds=80)
 def _(bench: Bench) -> None:
-    """On the same small slice of a core each, four replicas answer at least 2.5 times as much as one."""
+    """Four replicas answer at least 2.5 times as much as one, each with the same small slice of a core."""
     shop = _shop(bench)
     skus = _skus(bench, shop, 60)
     paths = [
@@ -136,7 +136,7 @@ def _(bench: Bench) -> None:
             measured = [_rate(shop, paths) for _ in range(ROUNDS)]
             rates[count], used = median(rate for rate, _ in measured), median(cores for _, cores in measured)
             if used < SATURATED * count * CORES and backend.backend != "none":
-                _doubt(bench, count, used)
+                _doubt_if_busy(bench, count, used)
             for replica in shop.fleet.replicas(HOT):
                 backend.drop(f"09-{replica.label}")
     finally:
@@ -145,14 +145,14 @@ def _(bench: Bench) -> None:
     times = rates[REPLICAS] / rates[1] if rates[1] else 0.0
     said = f"{rates[REPLICAS]:.0f} requests/s with {REPLICAS} replicas, {rates[1]:.0f} with one: {times:.1f} times"
     if CLEARLY_LESS <= times < GATE or (times < GATE and bench.busy() > 1.0):
-        raise bench.inconclusive(f"{said}; others used {bench.busy():.1f} cores")
+        raise bench.inconclusive(f"{said}; other programs used {bench.busy():.1f} cores")
     bench.expect(
         times >= GATE,
-        did=f"gave each replica {CORES:g} of a core ({backend.backend}) and {CLIENTS} clients all that they could ask",
+        did=f"gave each replica {CORES:g} of a core ({backend.backend}), and let {CLIENTS} clients ask without a pause",
         expected=f"at least {GATE:g} times as many answers",
         got=said,
-        why="This is what the whole way was for.",
-        look=f"{DOOR}: is the work shared? {TOPOLOGY}: slots",
+        why="Scaling this part alone is what recommendations became a service for.",
+        look=f"{CADDYFILE}: is the work shared? {TOPOLOGY}: slots",
     )
     bench.note(said)
 
@@ -167,13 +167,13 @@ def _(bench: Bench) -> None:
         did=f"asked for {REPLICAS} replicas of {HOT}",
         expected=f"1 monolith and {REPLICAS} {HOT}",
         got=", ".join(f"{count} {name}" for name, count in parts.items()),
-        why="What is not hot need not be paid for four times.",
+        why="Four copies of a part that is not hot cost memory and bring nothing.",
         look=TOPOLOGY,
     )
     sizes = {name: _megabytes(shop, f"{name}-1") for name in ("monolith", HOT)}
     bench.note(
-        f"a replica more costs {sizes[HOT]:.0f} MB, a monolith more {sizes['monolith']:.0f} MB: "
-        f"{REPLICAS} hot and 1 monolith {sizes['monolith'] + REPLICAS * sizes[HOT]:.0f} MB, "
+        f"one more replica costs {sizes[HOT]:.0f} MB, one more monolith {sizes['monolith']:.0f} MB: "
+        f"{REPLICAS} replicas and 1 monolith take {sizes['monolith'] + REPLICAS * sizes[HOT]:.0f} MB, "
         f"{REPLICAS} monoliths {REPLICAS * sizes['monolith']:.0f} MB"
     )
 
@@ -182,7 +182,7 @@ def _(bench: Bench) -> None:
 
 
 def _ask(shop: Shop, paths: list[str], number: int) -> list[Answer]:
-    """Ask for these, in turns, several visitors at a time."""
+    """Ask for these paths in turn, VISITORS at a time."""
 
     def some(mine: int) -> list[Answer]:
         visitor = shop.visitor()
@@ -197,7 +197,7 @@ def _ask(shop: Shop, paths: list[str], number: int) -> list[Answer]:
 
 @contextmanager
 def _traffic(shop: Shop, skus: list[str]) -> Iterator[list[Answer]]:
-    """Visitors ask the API while the block runs; their answers are complete after it."""
+    """Visitors ask the API while the block runs. The list of their answers is complete after the block."""
     stop, answers = threading.Event(), list[Answer]()
 
     def keep_asking(number: int) -> None:
@@ -216,7 +216,7 @@ def _traffic(shop: Shop, skus: list[str]) -> Iterator[list[Answer]]:
 
 
 def _rate(shop: Shop, paths: list[str]) -> tuple[float, float]:
-    """Answers per second when clients ask without a pause, and the cores that the replicas used meanwhile."""
+    """Answers per second when clients ask without a pause, and the cores that the replicas used."""
     until = time.monotonic() + SECONDS
 
     def keep_asking(number: int) -> int:
@@ -235,19 +235,20 @@ def _rate(shop: Shop, paths: list[str]) -> tuple[float, float]:
     return good / SECONDS, (_cpu_seconds(shop) - before) / SECONDS
 
 
-def _doubt(bench: Bench, count: int, used: float) -> None:
-    """The replicas had time left: then something else was slow, the clients or the machine."""
+def _doubt_if_busy(bench: Bench, count: int, used: float) -> None:
+    """Inconclusive on a busy machine: the replicas did not use their slices, so they were not the bottleneck."""
     if bench.busy() > 1.0:
         raise bench.inconclusive(
-            f"{count} replicas used {used:.2f} of their {count * CORES:.2f} cores, and others {bench.busy():.1f}"
+            f"{count} replicas used {used:.2f} of their {count * CORES:.2f} cores, "
+            f"and other programs used {bench.busy():.1f} cores"
         )
 
 
-# ---- looking into the processes
+# ---- what the processes did
 
 
 def _answered(shop: Shop) -> dict[str, float]:
-    """Recommendations that each replica gave so far."""
+    """How many requests for recommendations each replica has answered so far, by label."""
     found = {}
     with requests.Session() as session:
         session.trust_env = False
@@ -272,23 +273,23 @@ def _expect_shares(
         did=did,
         expected="200 each time",
         got=f"{len(bad)} others, the first: {bad[0] if bad else ''}",
-        why="A slot that nobody stands in must not be asked.",
-        look=f"{DOOR}: health checks",
+        why="The gateway must not send requests to a slot without a replica.",
+        look=f"{CADDYFILE}: health checks",
     )
     shares = _shares(before, _answered(shop))
     bench.expect(
         len(shares) == REPLICAS and min(shares.values()) >= FAIR_SHARE,
         did=did,
         expected=f"each of the four to answer at least {FAIR_SHARE:.0%} of them",
-        got=_in_words(shares),
-        why="A replica that is not asked is memory without work.",
-        look=f"{DOOR}: lb_policy; {TOPOLOGY}: slots",
+        got=_listed(shares),
+        why="A replica that gets no requests costs memory and brings nothing.",
+        look=f"{CADDYFILE}: lb_policy; {TOPOLOGY}: slots",
     )
-    bench.note(_in_words(shares))
+    bench.note(_listed(shares))
 
 
-def _in_words(shares: dict[str, float]) -> str:
-    return ", ".join(f"{label} {share:.0%}" for label, share in shares.items()) or "nobody"
+def _listed(shares: dict[str, float]) -> str:
+    return ", ".join(f"{label} {share:.0%}" for label, share in shares.items()) or "no replica"
 
 
 def _cpu_seconds(shop: Shop) -> float:
@@ -316,7 +317,7 @@ def _skus(bench: Bench, shop: Shop, count: int) -> list[str]:
         len(listed) >= count,
         expected=f"{count} products",
         got=len(listed),
-        why="It is a shop.",
+        why="The checks choose their products from this list.",
         look="monolith/catalog",
     )
     return bench.random.sample(listed, count)

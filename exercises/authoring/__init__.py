@@ -1,4 +1,4 @@
-"""For those who write exercises: begin one, edit its states, and try everything that the course promises.
+"""For authors of exercises: create one, edit its states, and verify everything that the course promises.
 
-May know the course, the checks and nothing of a learner's workspace.
+May know the course and the checks, and nothing about a learner's workspace.
 """

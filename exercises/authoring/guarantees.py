@@ -1,6 +1,6 @@
-"""What the course promises, tried: every start is "not yet", every right answer passes, every wrong one is told why.
+"""Verifies what the course promises: a start is "not yet", a right answer passes, a wrong one fails with its words.
 
-The same trials are made by `exercises dev verify` and by the tests.
+`exercises dev verify` and the tests run the same trials.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from exercises.authoring.layers import Layer, layers
+from exercises.authoring.overlays import Overlay, overlays
 from exercises.checks import programs
 from exercises.checks.bench import CheckBench
 from exercises.checks.loading import checks_of
 from exercises.checks.results import Outcome, Report, Verdict
 from exercises.checks.runner import Choice, run_checks
 from exercises.course.course import Course, Step
+from exercises.course.manifest import Alternative, Mistake
+from exercises.errors import CourseError
 
 ACCEPTANCE = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "loadtests/contract/acceptance", "--shop-url")
 ACCEPTANCE_SECONDS = 300.0
@@ -25,25 +27,25 @@ ACCEPTANCE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One state of one exercise, and what must come of checking it."""
+    """One state of one exercise, to be checked."""
 
     step: Step
     which: str
-    tree_of: Layer
+    overlay: Overlay
 
     @property
     def label(self) -> str:
-        """As it is called in messages."""
+        """The name in messages."""
         return f"{self.step.label}/{self.which}"
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
-    """What came of a trial."""
+class TrialResult:
+    """The result of a trial."""
 
     trial: Trial
     problem: str
-    """Why the promise is not kept; empty when it is."""
+    """Why the promise is broken; empty when it is kept."""
     seconds: float
     inconclusive: bool = False
     report: Report | None = None
@@ -51,31 +53,35 @@ class Verified:
 
 def trials(course: Course, chosen: list[Step] | None = None) -> Iterator[Trial]:
     """All states of the chosen exercises."""
-    for each in layers(course):
+    for each in overlays(course):
         if chosen is None or each.step in chosen:
             yield Trial(each.step, each.which, each)
 
 
-def attempt(
+def run_trial(
     course: Course, trial: Trial, *, load: bool, seed: int | None = None, choice: Choice | None = None
-) -> Verified:
-    """Check a state in a folder of its own and hold the result against the promise."""
+) -> TrialResult:
+    """Check a state in a temporary folder and compare the result with the promise."""
     choice = choice or _choice(trial, load=load)
     if choice is None:
-        return Verified(trial, "", 0.0)
+        return TrialResult(trial, "", 0.0)
+    try:
+        tree = trial.overlay.result
+    except CourseError as error:
+        return TrialResult(trial, str(error), 0.0)
     folder = Path(tempfile.mkdtemp(prefix="exercises-"))
     try:
         workspace = folder / "workspace"
-        course.write(trial.tree_of.result, workspace)
+        course.write(tree, workspace)
         report = run_checks(course, trial.step, workspace, folder / "home", choice=choice, seed=seed)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     problem, inconclusive = _judge(trial, report)
-    return Verified(trial, problem, report.seconds, inconclusive, report)
+    return TrialResult(trial, problem, report.seconds, inconclusive, report)
 
 
-def unfailed(chosen: list[Step], started: dict[str, Report]) -> Iterator[str]:
-    """Checks that nothing fails: neither the start (its report by exercise id) nor a wrong answer."""
+def checks_never_failed(chosen: list[Step], started: dict[str, Report]) -> Iterator[str]:
+    """A sentence for each check that fails neither at the start (reports by exercise id) nor for a wrong answer."""
     for step in chosen:
         failed = {wrong.check for wrong in step.manifest.wrong}
         if step.id in started:
@@ -85,8 +91,8 @@ def unfailed(chosen: list[Step], started: dict[str, Report]) -> Iterator[str]:
                 yield f"{step.label}: neither the start nor a wrong answer fails the check {check.id}."
 
 
-def accept(course: Course, step: Step, say: Callable[[str], None] = lambda _: None) -> str:
-    """Run the acceptance suite on a solution; why it fails, empty when it passes."""
+def run_acceptance(course: Course, step: Step, say: Callable[[str], None] = lambda _: None) -> str:
+    """Run the acceptance suite on a solution; returns why it fails, empty when it passes."""
     folder = Path(tempfile.mkdtemp(prefix="exercises-"))
     try:
         course.write(course.state(step, "solution"), folder / "workspace")
@@ -105,42 +111,44 @@ def accept(course: Course, step: Step, say: Callable[[str], None] = lambda _: No
 
 
 def _choice(trial: Trial, *, load: bool) -> Choice | None:
-    kind, _, name = trial.which.partition("/")
-    if kind == "wrong":
-        wrong = next(each for each in trial.step.manifest.wrong if each.name == name)
+    wrong = trial.overlay.variant
+    if isinstance(wrong, Mistake):
         check = next(each for each in checks_of(trial.step) if each.id == wrong.check)
         return None if check.load and not load else Choice(quick=not load, earlier=False, only=(wrong.check,))
-    return Choice(quick=not load, earlier=kind == "solution")
+    return Choice(quick=not load, earlier=trial.which == "solution")
 
 
 def _judge(trial: Trial, report: Report) -> tuple[str, bool]:
-    """Why the promise is broken, and whether nothing can be said."""
+    """Why the promise is broken (empty when it is kept), and whether the result is inconclusive."""
     seen = {verdict: [o for o in report.outcomes if o.verdict is verdict] for verdict in Verdict}
     if seen[Verdict.TOOL_ERROR]:
-        return _told(seen[Verdict.TOOL_ERROR][0]), False
-    kind, _, name = trial.which.partition("/")
-    if kind in {"solution", "alt"}:
+        return _text_of(seen[Verdict.TOOL_ERROR][0]), False
+    wrong = trial.overlay.variant
+    if isinstance(wrong, Alternative) or trial.which == "solution":
         if seen[Verdict.NOT_YET]:
-            return _told(seen[Verdict.NOT_YET][0]), False
-    elif kind == "start":
+            return _text_of(seen[Verdict.NOT_YET][0]), False
+    elif wrong is None:
         if not seen[Verdict.NOT_YET] and not seen[Verdict.INCONCLUSIVE]:
             skipped = bool(seen[Verdict.SKIPPED])
-            return ("" if skipped else "every check passes before anything was done"), False
+            return (
+                "" if skipped else "every check passes at the start, before the learner has done anything"
+            ), False
     else:
-        wrong = next(each for each in trial.step.manifest.wrong if each.name == name)
         if not seen[Verdict.NOT_YET] and not seen[Verdict.INCONCLUSIVE]:
             return f"the check {wrong.check} passes", False
         for outcome in seen[Verdict.NOT_YET]:
-            if _flat(wrong.words) not in _flat(_told(outcome)):
-                return f"the words {wrong.words!r} are not in: {_told(outcome)}", False
+            if _flat(wrong.words) not in _flat(_text_of(outcome)):
+                return f"the words {wrong.words!r} are not in: {_text_of(outcome)}", False
     return "", bool(seen[Verdict.INCONCLUSIVE])
 
 
-def _told(outcome: Outcome) -> str:
+def _text_of(outcome: Outcome) -> str:
     text = f"{outcome.check.id}: {outcome.reason}"
     if outcome.failure:
-        told = outcome.failure
-        text += f" {told.did} | expected {told.expected} | got {told.got} | {told.why} | {told.look}"
+        failed = outcome.failure
+        text += (
+            f" {failed.did} | expected {failed.expected} | got {failed.got} | {failed.why} | {failed.look}"
+        )
         text += "".join(f" | {line}" for _, lines in outcome.logs for line in lines[-3:])
     return text
 

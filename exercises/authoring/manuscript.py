@@ -1,19 +1,18 @@
-"""What is wrong with a course on paper: files that are missing, stored twice or contradict each other. Runs no shop."""
+"""Finds mistakes in a course's files: missing files, files stored twice, contradictions. It runs no shop."""
 
 from __future__ import annotations
 
-import ast
 import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 from exercises import files
-from exercises.authoring.layers import Layer, layers
 from exercises.authoring.new import INSTRUCTOR_PARTS, README_PARTS
+from exercises.authoring.overlays import Overlay, overlays
 from exercises.checks.loading import checks_of
 from exercises.course.course import Course, Step
-from exercises.course.hints import ladders
+from exercises.course.hints import read_hints
 from exercises.errors import ExerciseError
 
 MIN_ALT, MIN_WRONG = 1, 3
@@ -21,9 +20,13 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def problems(course: Course) -> Iterator[str]:
-    """Each as a sentence; none when all is well."""
-    for each in layers(course):
-        yield from _stored_twice(course, each)
+    """One sentence for each mistake."""
+    for each in overlays(course):
+        try:
+            yield from _stored_twice(course, each)
+            yield from _not_python(each)
+        except ExerciseError as error:
+            yield str(error)
     for step in course.steps:
         for look in (_checks, _variants, _texts, _hints, _code_in_the_readme):
             try:
@@ -36,35 +39,31 @@ def problems(course: Course) -> Iterator[str]:
     for track in course.workshop.tracks:
         for name in track.exercises:
             if name not in known:
-                yield f"workshop.toml: the track {track.id} names {name}, which is no exercise."
+                yield f"workshop.toml: the track {track.id} has {name}, which is no exercise."
 
 
-def _stored_twice(course: Course, each: Layer) -> Iterator[str]:
-    for place in files.theirs(each.folder):
-        content = (each.folder / place).read_bytes()
-        if each.result.get(place) != each.folder / place:
-            yield f"{each.label}/{place} is never used: [reference] of exercise.toml takes its place."
-        elif place in each.below and each.below[place].read_bytes() == content:
-            yield f"{each.label}/{place} is equal to the state before; remove it."
-        elif files.content(course.repository / place) == content and not _is_removed_later(each, place):
-            yield f"{each.label}/{place} is equal to the repository's file; name it in [reference] instead."
-        elif (
-            place.endswith(".py") and not each.which.startswith("wrong/") and (error := _not_python(content))
-        ):
-            yield f"{each.label}/{place} is not Python: {error}."
+def _stored_twice(course: Course, each: Overlay) -> Iterator[str]:
+    began = course.state(each.step, "start") if each.variant else {}
+    for relpath in files.list_files(each.folder):
+        content = (each.folder / relpath).read_bytes()
+        if each.result.get(relpath) != each.folder / relpath:
+            yield f"{each.label}/{relpath} is never used: [reference] of exercise.toml or a patch takes its place."
+        elif relpath in each.below and each.below[relpath].read_bytes() == content:
+            yield f"{each.label}/{relpath} is equal to the state before; remove it."
+        elif relpath in began and began[relpath].read_bytes() == content:
+            yield f"{each.label}/{relpath} is as at the start; name it in keep of exercise.toml instead."
+        elif each.variant is None and files.read(course.repository / relpath) == content:
+            yield f"{each.label}/{relpath} is equal to the repository's file; name it in [reference] instead."
 
 
-def _not_python(content: bytes) -> str:
-    try:
-        ast.parse(content)
-    except (SyntaxError, ValueError) as error:
-        return str(error)
-    return ""
-
-
-def _is_removed_later(each: Layer, place: str) -> bool:
-    """An alternative or a mistake cannot name references, so it may hold a copy."""
-    return each.which not in {"start", "solution"} and place not in each.below
+def _not_python(each: Overlay) -> Iterator[str]:
+    below = each.below
+    for relpath, file in each.result.items():
+        if relpath.endswith(".py") and file != below.get(relpath):
+            try:
+                compile(file.read_bytes(), relpath, "exec", dont_inherit=True)
+            except (SyntaxError, ValueError) as error:
+                yield f"{each.label}/{relpath} is not Python: {error}."
 
 
 def _checks(course: Course, step: Step) -> Iterator[str]:
@@ -74,27 +73,27 @@ def _checks(course: Course, step: Step) -> Iterator[str]:
         if check.until and check.until not in later | (named - {each.id for each in course.steps}):
             yield f"{step.label}: the check {check.id} holds until {check.until}, which is no later exercise."
         if not check.says.endswith((".", "!", "?")):
-            yield f"{step.label}: the docstring of the check {check.id} is no sentence."
+            yield f"{step.label}: the docstring of the check {check.id} is not a sentence."
     if step.manifest.needs_load != any(check.load for check in checks_of(step)):
         yield f"{step.label}: needs_load in exercise.toml and load=True in check.py do not agree."
 
 
 def _variants(_course: Course, step: Step) -> Iterator[str]:
-    for kind, least, variants in (
-        ("alt", MIN_ALT, [alt.name for alt in step.manifest.alt]),
-        ("wrong", MIN_WRONG, [wrong.name for wrong in step.manifest.wrong]),
-    ):
-        if len(variants) < least:
-            yield f"{step.label} has {len(variants)} {kind}; it needs {least}."
-        there = {path.name for path in (step.folder / kind).glob("*") if path.is_dir()}
-        for odd in sorted(there ^ set(variants)):
-            if odd in there or not _removes(step, kind, odd):
-                yield f"{step.label}/{kind}/{odd} is in exercise.toml or a folder, but not both."
-
-
-def _removes(step: Step, kind: str, name: str) -> bool:
-    known = step.manifest.alt if kind == "alt" else step.manifest.wrong
-    return any(each.name == name and each.remove for each in known)
+    named = step.manifest.variants
+    for kind, least in (("alt", MIN_ALT), ("wrong", MIN_WRONG)):
+        count = sum(which.startswith(kind) for which in named)
+        if count < least:
+            yield f"{step.label} has {count} {kind}; it needs at least {least}."
+        there = {path.name.removesuffix(".patch") for path in (step.folder / kind).glob("[!.]*")}
+        for name in sorted(there):
+            if f"{kind}/{name}" not in named:
+                yield f"{step.label}/{kind}/{name} is not in exercise.toml."
+    for which, variant in named.items():
+        folder, patch = step.folder / which, step.patch(which)
+        if not (folder.is_dir() or patch.is_file() or variant.remove or variant.keep):
+            yield f"{step.label}/{which} is in exercise.toml, but it has neither a patch nor a folder."
+        if patch.is_file() and _text(patch).partition("\n")[0] != variant.says:
+            yield f"{step.label}/{which}.patch must begin with the sentence of exercise.toml: {variant.says}"
 
 
 def _texts(_course: Course, step: Step) -> Iterator[str]:
@@ -109,7 +108,7 @@ def _texts(_course: Course, step: Step) -> Iterator[str]:
 
 
 def _hints(_course: Course, step: Step) -> Iterator[str]:
-    if list(ladders(step.file("hints.md"))) != [task.id for task in step.manifest.tasks]:
+    if list(read_hints(step.file("hints.md"))) != [task.id for task in step.manifest.tasks]:
         yield f"{step.label}/hints.md: the tasks are not those of exercise.toml, in that order."
 
 
@@ -127,7 +126,7 @@ def _code_in_the_readme(course: Course, step: Step) -> Iterator[str]:
 
 
 def _flat(text: str) -> str:
-    """The text without indentation, so that a piece of a method is found."""
+    """The text without indentation, so that a part of a method is found."""
     return "\n".join(line.strip() for line in text.splitlines())
 
 

@@ -1,11 +1,11 @@
-"""The folder of a new exercise, with every file that it needs and the headings that its texts must have."""
+"""Creates the folder of a new exercise, with all files that it needs and the headings of its texts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from exercises.course.course import FOLDER
-from exercises.course.hints import RUNGS
+from exercises.course.hints import LEVELS
 from exercises.errors import ExerciseError
 
 README_PARTS = ("Story", "Objectives", "Tasks", "Done when", "Think about", "Key points")
@@ -43,12 +43,12 @@ def _(bench: Bench) -> None:
 
 
 def new(course_folder: Path, label: str) -> Path:
-    """Make the folder of an exercise with every file that it needs, each with its headings."""
+    """Create the folder of an exercise with all files that it needs; returns it."""
     if not FOLDER.fullmatch(label):
         raise ExerciseError(f"{label!r} is not like 10-split-the-table.")
     folder = course_folder / label
     if folder.exists():
-        raise ExerciseError(f"{folder} is there already.")
+        raise ExerciseError(f"{folder} exists already.")
     exercise_id = label.partition("-")[2]
     title = exercise_id.replace("-", " ").capitalize()
     for name in ("start", "solution", "alt", "wrong"):
@@ -60,7 +60,7 @@ def new(course_folder: Path, label: str) -> Path:
             "## Tasks", "## Tasks\n\n### 1. What is done first"
         ),
         "hints.md": "# Hints\n\n## first\n\n"
-        + "\n\n".join(f"### {rung}\n\nA sentence." for rung in RUNGS)
+        + "\n\n".join(f"### {level}\n\nA sentence." for level in LEVELS)
         + "\n",
         "instructor.md": _headed(f"# {title}: for the teacher", INSTRUCTOR_PARTS),
     }

@@ -1,145 +1,192 @@
-"""Unfolds a state of an exercise as a folder, and folds what was edited there back into its overlay.
+"""Writes a state of an exercise to a folder for editing, and saves the edited folder in the exercise's overlay.
 
-A fix in an early state must reach the later overlays that hold the same file whole. `save` carries it forward with a
-three-way merge and lists what needs a person; a file that does not merge stays as it was.
+A change in an early state must also reach later overlays that have the same file whole. `save` carries it forward with
+a three-way merge and lists what is left to do by hand; a file that does not merge stays as it was.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from exercises import files
-from exercises.authoring.layers import Layer, layer, layers, lies_over
-from exercises.course.course import Course, Step
-from exercises.errors import ExerciseError
+from exercises.authoring.overlays import Overlay, builds_on, overlay, overlays
+from exercises.course.course import Course, Step, Tree
+from exercises.course.patches import difference, git
+from exercises.errors import CourseError, ExerciseError
 
 
 @dataclass(slots=True)
 class Saved:
-    """What `save` did."""
+    """The result of `save`."""
 
     written: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
-    """Overlay files that are no longer needed."""
+    """Files of the overlay that are no longer needed."""
     carried: list[str] = field(default_factory=list)
-    """Later overlays' files into which the change was merged."""
-    person: list[str] = field(default_factory=list)
-    """What somebody has to decide."""
+    """Files of later overlays into which the change was merged."""
+    manual: list[str] = field(default_factory=list)
+    """Sentences about what is left to do by hand."""
 
 
 def default_folder(course: Course, step: Step, which: str) -> Path:
-    """Where a state is unfolded unless somebody says otherwise: a place that git does not see."""
+    """The folder for editing a state when no other is given; git ignores it."""
     return course.repository / "build" / "exercises" / f"{step.label}.{which.replace('/', '.')}"
 
 
 def edit(course: Course, step: Step, which: str, folder: Path) -> int:
-    """Unfold a state into an empty folder; returns the number of files."""
+    """Write a state to an empty folder; returns the number of files."""
     if folder.exists() and any(folder.iterdir()):
-        raise ExerciseError(f"{folder} is not empty; save or remove what is there first.")
-    tree = layer(course, step, which).result
+        raise ExerciseError(f"{folder} is not empty; save or remove its files first.")
+    tree = overlay(course, step, which).result
     course.write(tree, folder)
     return len(tree)
 
 
 def save(course: Course, step: Step, which: str, folder: Path) -> Saved:
-    """Fold an edited folder back: what differs from the state below is the overlay; then carry it forward."""
+    """Save an edited folder: its differences from the state below become the overlay. Then carry them forward."""
     if not folder.is_dir():
         raise ExerciseError(
-            f"There is no {folder}; unfold it first: exercises dev edit {step.number} {which}"
+            f"There is no folder {folder}; make it first: exercises dev edit {step.number} {which}"
         )
-    target = layer(course, step, which)
-    edited = {place: (folder / place).read_bytes() for place in files.theirs(folder)}
-    old = {place: source.read_bytes() for place, source in target.result.items()}
-    after = [later for later in layers(course) if lies_over(course, later, target)]
-    originals = {later.label: _contents(later) for later in after}
+    target = overlay(course, step, which)
+    edited = _read(folder)
+    if target.variant:
+        return _save_answer(target, target.variant.says, edited)
+    old = _contents(target.result)
+    after = [later for later in overlays(course) if builds_on(course, later, target)]
+    originals = {later.label: _read(later.folder) for later in after}
     saved = Saved()
-    for place in sorted({*edited, *old}):
-        if edited.get(place) != old.get(place):
-            _store(course, target, place, edited.get(place), saved)
-            _carry(after, originals, place, old.get(place), edited.get(place), saved)
+    for relpath in sorted({*edited, *old}):
+        if edited.get(relpath) != old.get(relpath):
+            _store(course, target, relpath, edited.get(relpath), saved)
+            _carry(after, originals, relpath, old.get(relpath), edited.get(relpath), saved)
+    saved.manual += _no_longer_apply(Course(course.folder), after)
     return saved
 
 
 def merge(mine: bytes, base: bytes, other: bytes) -> bytes | None:
-    """Both changes of `base` in one text; None when they touch the same lines."""
-    git = shutil.which("git")
-    if git is None:
-        raise ExerciseError("Authors need git to carry a change forward; install it and save again.")
+    """The text with both changes of `base`; None when they change the same lines."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, name) for name in ("mine", "base", "other")]
         for path, content in zip(paths, (mine, base, other), strict=True):
             path.write_bytes(content)
-        done = subprocess.run(  # noqa: S603 -- git, on three files of ours
-            [git, "merge-file", "-p", *map(str, paths)], capture_output=True, check=False
-        )
+        done = git("merge-file", "-p", *map(str, paths))
     return done.stdout if done.returncode == 0 else None
 
 
-def _store(course: Course, target: Layer, place: str, content: bytes | None, saved: Saved) -> None:
-    """Have the overlay give this content at this place, or say what somebody must write into exercise.toml."""
-    own = target.folder / place
-    below = target.below[place].read_bytes() if place in target.below else None
+def _save_answer(target: Overlay, says: str, edited: dict[str, bytes]) -> Saved:
+    """Save an answer other than the solution: each changed file in its patch, or whole where that reads better."""
+    below, began = _contents(target.below), _contents(target.course.state(target.step, "start"))
+    manifest = f"{target.step.label}/exercise.toml"
+    saved, patch = Saved(), ""
+    wanted: dict[Path, bytes] = {}
+    for relpath in sorted({*below, *edited}):
+        content = edited.get(relpath)
+        if content == below.get(relpath):
+            continue
+        if content is None:
+            saved.manual.append(f"{relpath} is gone: name it in remove of {target.which} in {manifest}")
+        elif content == began.get(relpath):
+            saved.manual.append(
+                f"{relpath} is as at the start: name it in keep of {target.which} in {manifest}"
+            )
+        elif piece := difference(relpath, below.get(relpath), content):
+            patch += piece
+        else:
+            wanted[target.folder / relpath] = content
+    if patch:
+        wanted[target.patch] = f"{says}\n\n{patch}".encode()
+    there = {target.folder / relpath for relpath in files.list_files(target.folder)}
+    there |= {target.patch} if target.patch.is_file() else set()
+    for path in sorted(there | wanted.keys()):
+        name = path.relative_to(target.course.folder).as_posix()
+        if path not in wanted:
+            files.remove(path, target.step.folder)
+            saved.removed.append(name)
+        elif files.read(path) != wanted[path]:
+            files.write(path, wanted[path])
+            saved.written.append(name)
+    return saved
+
+
+def _no_longer_apply(course: Course, after: list[Overlay]) -> Iterator[str]:
+    for later in after:
+        try:
+            overlay(course, course.step(later.step.id), later.which).result  # noqa: B018 -- the property raises when it does not fit
+        except CourseError as error:
+            yield str(error)
+
+
+def _store(course: Course, target: Overlay, relpath: str, content: bytes | None, saved: Saved) -> None:
+    """Give the overlay this content at `relpath`, or note what must be written into exercise.toml by hand."""
+    own = target.folder / relpath
+    below = target.below[relpath].read_bytes() if relpath in target.below else None
     manifest = f"{target.step.label}/exercise.toml"
     if (
-        place in target.result
-        and not target.result[place].is_relative_to(target.step.folder)
+        relpath in target.result
+        and not target.result[relpath].is_relative_to(target.step.folder)
         and own.exists()
     ):
-        saved.person.append(
-            f"{place} comes from [reference] in {manifest}; the overlay's own file is not used"
+        saved.manual.append(
+            f"{relpath} comes from [reference] in {manifest}; the overlay's own file is not used"
         )
     if content is None:
         if own.exists():
             own.unlink()
-            saved.removed.append(f"{target.label}/{place}")
+            saved.removed.append(f"{target.label}/{relpath}")
         if below is not None:
-            saved.person.append(f"{place} is gone: name it in [remove] of {manifest}")
+            saved.manual.append(f"{relpath} is gone: name it in [remove] of {manifest}")
     elif content == below:
         if own.exists():
             own.unlink()
-            saved.removed.append(f"{target.label}/{place}")
-    elif files.content(course.repository / place) == content and below is None:
-        saved.person.append(f"{place} is equal to the repository's: name it in [reference] of {manifest}")
+            saved.removed.append(f"{target.label}/{relpath}")
+    elif files.read(course.repository / relpath) == content and below is None:
+        saved.manual.append(f"{relpath} is equal to the repository's: name it in [reference] of {manifest}")
     else:
         files.write(own, content)
-        saved.written.append(f"{target.label}/{place}")
+        saved.written.append(f"{target.label}/{relpath}")
 
 
 def _carry(
-    after: list[Layer],
+    after: list[Overlay],
     originals: dict[str, dict[str, bytes]],
-    place: str,
+    relpath: str,
     old: bytes | None,
     new_content: bytes | None,
     saved: Saved,
 ) -> None:
-    """Bring one file's change into every later overlay that holds that file."""
-    chain = (old, new_content)  # as the file was and is in the newest state of the chain that was seen
+    """Merge one file's change into every later overlay that has the file."""
+    chain = (old, new_content)  # the file before and after the change, in the latest state so far
     for later in after:
-        own = originals[later.label].get(place)
+        own = originals[later.label].get(relpath)
         base, mine = chain
         if own is None or base is None or mine is None:
             if own is not None:
-                saved.person.append(f"{later.label}/{place}: it was added or removed below; look at it")
+                saved.manual.append(
+                    f"{later.label}/{relpath}: the file was added or removed below; look at it"
+                )
             continue
         merged = merge(own, base, mine)
         if merged is None:
-            saved.person.append(
-                f"{later.label}/{place}: the change touches lines that this overlay changes too"
+            saved.manual.append(
+                f"{later.label}/{relpath}: the change touches lines that this overlay changes too"
             )
             if later.which in {"start", "solution"}:
                 return
             continue
         if merged != own:
-            files.write(later.folder / place, merged)
-            saved.carried.append(f"{later.label}/{place}")
+            files.write(later.folder / relpath, merged)
+            saved.carried.append(f"{later.label}/{relpath}")
         if later.which in {"start", "solution"}:
             chain = (own, merged)
 
 
-def _contents(later: Layer) -> dict[str, bytes]:
-    return {place: (later.folder / place).read_bytes() for place in files.theirs(later.folder)}
+def _contents(tree: Tree) -> dict[str, bytes]:
+    return {relpath: file.read_bytes() for relpath, file in tree.items()}
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    return {relpath: (folder / relpath).read_bytes() for relpath in files.list_files(folder)}

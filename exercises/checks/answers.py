@@ -1,4 +1,4 @@
-"""One answer of a shop, with the request that got it as a curl line to copy."""
+"""One answer of a shop, with its request as a curl line to copy."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-LONGEST_SHOWN = 300
+MAX_SHOWN = 300
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status 0 is no answer at all: then `text` says why, in words."""
+    """Status 0 means that there was no answer; then `text` is the reason."""
 
     status: int
     headers: Mapping[str, str]
-    """Case is ignored in names; repeated ones are joined by commas, except cookies: see `set_cookies`."""
+    """Names ignore case. Repeated headers are joined by commas; for cookies see `set_cookies`."""
     text: str
     seconds: float
     curl: str
@@ -24,18 +24,18 @@ class Answer:
     set_cookies: tuple[str, ...] = ()
     content: bytes = field(default=b"", repr=False)
     response: Any = field(default=None, repr=False, compare=False)
-    """As `requests` gives it; None without an answer."""
+    """The `requests.Response`; None without an answer."""
 
     def json(self) -> Any:
-        """The body as JSON; None when it is not JSON, so that a comparison fails and not the check."""
+        """The body as JSON; None when it is not JSON, so that a comparison fails instead of the check."""
         try:
             return json.loads(self.text)
         except ValueError:
             return None
 
     def __str__(self) -> str:
-        """What is shown as "got": the status and the beginning of the body."""
+        """The text shown as "got": the status and the beginning of the body."""
         if not self.status:
             return f"no answer: {self.text}"
         body = " ".join(self.text.split())
-        return f"{self.status} {body[:LONGEST_SHOWN]}{'…' if len(body) > LONGEST_SHOWN else ''}".rstrip()
+        return f"{self.status} {body[:MAX_SHOWN]}{'…' if len(body) > MAX_SHOWN else ''}".rstrip()

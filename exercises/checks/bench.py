@@ -1,4 +1,4 @@
-"""What the checks of one run share: shops that are booted once, the oracle, copies, and what was asked last."""
+"""What the checks of one run share: shops that are started once, the oracle, copies, and the last answer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from exercises.checks.checking import Import, Inconclusive, NotYet, Ran
 from exercises.checks.leftovers import sweep
 from exercises.checks.machine import Watcher
 from exercises.checks.seeding import Seeds
-from exercises.checks.shops import Order, RunningShop
+from exercises.checks.shops import RunningShop, ShopSpec
 from exercises.course.course import Course
 from exercises.errors import NotStarted
-from exercises.files import NOT_THEIRS
+from exercises.files import IGNORED
 from loadtests.contract.parity.compare import differences_of, parse
 
 POLL_SECONDS = 0.05
@@ -31,7 +31,7 @@ MAX_PAGE_SIZE = 100
 
 
 class CheckBench:
-    """One run's bench; close it at the end, whatever happened."""
+    """One run's bench. Close it at the end, also after an error."""
 
     def __init__(self, course: Course, workspace: Path, home: Path, seed: int | None = None) -> None:
         self.workspace = workspace
@@ -57,7 +57,7 @@ class CheckBench:
     # ---- for the runner
 
     def prepare(self, *, shop: bool, oracle: bool) -> None:
-        """Boot what the checks will need, side by side; what cannot be booted is said by the check that needs it."""
+        """Start the shops that the checks need, at the same time. A shop that does not start fails its checks later."""
         wanted: list[Callable[[], object]] = [self.shop] if shop else []
         wanted += [self.oracle] if oracle else []
         if len(wanted) > 1:
@@ -66,20 +66,20 @@ class CheckBench:
                     with contextlib.suppress(NotYet):
                         done.result()
 
-    def begin(self, check_id: str, attempt: int) -> None:
-        """A check begins: its luck depends on the run's seed and its own name, not on those before it."""
+    def begin_check(self, check_id: str, attempt: int) -> None:
+        """Begin a check. Its random choices depend only on the run's seed, its own id and the attempt."""
         self.random = random.Random(f"{self.seed} {check_id} {attempt}")
         self.last = None
         self.notes = []
         self.began = time.monotonic()
         with self._lock:
             for key, running in list(self._shops.items()):
-                if not running.is_well():
+                if not running.is_ready():
                     running.stop()
                     del self._shops[key]
 
-    def forget(self) -> None:
-        """Boot everything anew for what comes next."""
+    def discard_shops(self) -> None:
+        """Stop the shared shops; the next check starts new ones."""
         with self._lock:
             for running in self._shops.values():
                 running.stop()
@@ -87,12 +87,12 @@ class CheckBench:
             self._refused.clear()
 
     def log_tail(self, lines: int = 15) -> list[tuple[str, list[str]]]:
-        """The ends of the learner's logs that say anything, by process."""
+        """The last lines of the learner's logs, by process; empty logs are left out."""
         found = []
         for running in self._shops.values():
             if running.folder == self.workspace:
-                found += [(name, tail.tail(lines)) for name, tail in running.logs().items()]
-        return [(name, told) for name, told in found if told]
+                found += [(name, log.tail(lines)) for name, log in running.logs().items()]
+        return [(name, tail) for name, tail in found if tail]
 
     def close(self) -> None:
         """End every process and remove what was written."""
@@ -101,7 +101,7 @@ class CheckBench:
         self.watcher.__exit__()
         shutil.rmtree(self._home / "shops", ignore_errors=True)
         shutil.rmtree(self._home / "copies", ignore_errors=True)
-        self._seeds.tidy()
+        self._seeds.prune_cache()
 
     # ---- shops
 
@@ -112,7 +112,7 @@ class CheckBench:
         scale: dict[str, int] | None = None,
         env: dict[str, str] | None = None,
     ) -> RunningShop:
-        """The learner's shop; equal arguments give the same running one."""
+        """The learner's shop; equal arguments give the same running shop."""
         key = (
             tuple(sorted(proxied)),
             tuple(sorted((scale or {}).items())),
@@ -130,18 +130,18 @@ class CheckBench:
     @contextmanager
     def boot(self, folder: Path, *, env: dict[str, str] | None = None) -> Iterator[RunningShop]:
         """Another shop, from any folder; it ends with the block."""
-        running = self._new(Order(folder, self._place("shops"), self._seeds, env or {}))
+        running = self._new(ShopSpec(folder, self._new_folder("shops"), self._seeds, env or {}))
         try:
             running.start()
         except NotStarted as error:
-            raise _no_start(str(error)) from error
+            raise _not_started(str(error)) from error
         try:
             yield running
         finally:
             running.stop()
 
     def original(self) -> Path:
-        """A folder as the first exercise begins; not to be written to."""
+        """A folder with the workspace as the first exercise begins; do not write to it."""
         folder = self._home / "copies" / "original"
         with self._lock:
             if not folder.exists():
@@ -152,19 +152,19 @@ class CheckBench:
         return folder
 
     def copy(self, changes: dict[str, str] | None = None, *, of: Path | None = None) -> Path:
-        """A copy of the workspace or another folder, with other texts in some files."""
-        folder = self._place("copies")
-        # With the byte code, which is half of a shop's start; what is changed below is newer than that.
-        ignored = shutil.ignore_patterns(*(set(NOT_THEIRS) - {"__pycache__", "*.pyc"}))
+        """A copy of the workspace or of another folder, with new texts for some files."""
+        folder = self._new_folder("copies")
+        # The byte code is copied too: compiling is half of a shop's start. Files changed below are newer than it.
+        ignored = shutil.ignore_patterns(*(set(IGNORED) - {"__pycache__", "*.pyc"}))
         shutil.copytree(of or self.workspace, folder, ignore=ignored)
-        for place, text in (changes or {}).items():
-            target = folder / place
+        for relpath, text in (changes or {}).items():
+            target = folder / relpath
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
         return folder
 
     def some_sku(self) -> str:
-        """Any product."""
+        """The SKU of a product chosen at random."""
         path = f"/api/products?page_size={MAX_PAGE_SIZE}"
         shop = self.shop()
         body = shop.ask("GET", path).json()
@@ -173,13 +173,13 @@ class CheckBench:
             raise self.not_yet(
                 expected="a list of products with their SKUs",
                 got=self.last,
-                why="Every other page of the shop begins with it.",
+                why="The checks choose their products from this list.",
                 look="monolith/catalog",
             )
         return str(self.random.choice(skus))
 
     def same(self, method: str, path: str, *, why: str, look: str, **options: Any) -> tuple[Answer, Answer]:
-        """Ask both shops; NotYet when their answers differ in what counts."""
+        """Ask both shops; NotYet when their answers differ in a way that counts."""
         theirs = self.oracle().ask(method, path, **options)
         mine = self.shop().ask(method, path, **options)
         differ = differences_of(_facts(theirs), _facts(mine))
@@ -212,7 +212,7 @@ class CheckBench:
         return Inconclusive(reason)
 
     def note(self, text: str) -> None:
-        """A figure to show beside a pass."""
+        """Show a measured figure with the pass."""
         self.notes.append(text)
 
     # ---- programs and code
@@ -259,16 +259,16 @@ class CheckBench:
                 raise self.not_yet(
                     expected=f"{what} within {seconds:g} s",
                     got=f"it had not happened after {waited:.1f} s",
-                    why="What takes longer than this looks broken to whoever waits for it.",
+                    why="A shop that takes longer looks broken to the people who wait.",
                     look="the log below",
                 )
             time.sleep(POLL_SECONDS)
         return time.monotonic() - started
 
     def busy(self) -> float:
-        """Cores that others used at worst since the check began, those taken away included."""
+        """The most cores since the check began that other programs used or a hypervisor took away."""
         now = self.watcher.since(self.began)
-        return now.foreign + now.stolen
+        return now.others + now.stolen
 
     # ---- inside
 
@@ -286,41 +286,43 @@ class CheckBench:
             booting = self._booting.setdefault(key, threading.Lock())
         with booting:
             if key in self._refused:
-                raise _no_start(str(self._refused[key])) from self._refused[key]
+                raise _not_started(str(self._refused[key])) from self._refused[key]
             if key not in self._shops:
-                order = Order(folder, self._place("shops"), self._seeds, env, scale, proxied, mine=mine)
-                running = self._new(order)
+                spec = ShopSpec(
+                    folder, self._new_folder("shops"), self._seeds, env, scale, proxied, mine=mine
+                )
+                running = self._new(spec)
                 try:
                     running.start()
                 except NotStarted as error:
                     self._refused[key] = error
-                    raise _no_start(str(error)) from error
+                    raise _not_started(str(error)) from error
                 self._shops[key] = running
             return self._shops[key]
 
-    def _new(self, order: Order) -> RunningShop:
-        running = RunningShop(order, self._heard if order.mine else lambda _: None)
+    def _new(self, spec: ShopSpec) -> RunningShop:
+        running = RunningShop(spec, self._record if spec.mine else lambda _: None)
         self._all.append(running)
         return running
 
-    def _heard(self, answer: Answer) -> None:
+    def _record(self, answer: Answer) -> None:
         self.last = answer
 
-    def _place(self, kind: str) -> Path:
+    def _new_folder(self, kind: str) -> Path:
         with self._lock:
             folder = self._home / kind / str(next(self._numbers))
         folder.parent.mkdir(parents=True, exist_ok=True)
         return folder
 
 
-def _no_start(text: str) -> NotYet:
+def _not_started(text: str) -> NotYet:
     first, _, log = text.partition("\n")
     return NotYet(
         did="started your shop",
         expected="a shop that is ready to be asked",
         got=first,
         why="Nothing can be checked before the shop runs.",
-        look="the last lines of its log; `exercises serve` starts it for you to look at",
+        look="the last lines of its log; `exercises serve` starts it and shows its log",
         log=tuple(log.splitlines()),
     )
 

@@ -1,4 +1,4 @@
-"""What a check.py is written with: `@check` names a check, `Bench` is what it works with.
+"""What a check.py is written with: `@check` declares a check, and `Bench` is what the check works with.
 
     from exercises.checks.checking import Bench, check
 
@@ -17,9 +17,9 @@
                 look="monolith/storefront/routes.py",
             )
 
-A check passes when it returns. `bench.expect` raises NotYet, `bench.inconclusive` raises Inconclusive; every other
-exception is a mistake of the check and is shown as a tool error. No answer from the learner's shop, or a
-workspace file that is missing or is not Python, is NotYet by itself, so a check need not guard against it.
+A check passes when it returns. `bench.expect` raises NotYet, `bench.inconclusive` makes an Inconclusive to raise. Every
+other exception is a mistake in the check and is shown as a tool error. When the learner's shop gives no answer, or a
+workspace file is missing or is not Python, the bench raises NotYet by itself, so a check need not handle that.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ __all__ = ["Answer", "Bench", "Check", "CheckError", "Inconclusive", "NotYet", "
 
 @dataclass
 class NotYet(Exception):
-    """The shop does not do yet what the check expects; the five parts in the order in which they are shown."""
+    """The shop does not do yet what the check expects. Five parts, in the order in which they are shown."""
 
     did: str
     """What the check did: a curl line to copy, or a sentence."""
     expected: str
     got: str
     why: str
-    """Why it matters, one sentence."""
+    """Why it matters, in one sentence."""
     look: str
     """Where to look: a path in the workspace, or a heading of the README."""
     log: tuple[str, ...] = ()
-    """The last lines of the learner's own log, when the check knows better than the runner whose."""
+    """Log lines to show; when empty, the runner shows the end of the learner's own logs."""
 
     def __str__(self) -> str:
         return f"{self.did}: expected {self.expected}, got {self.got}"
 
 
 class Inconclusive(Exception):
-    """Nothing can be said, for a reason that is not the learner's; says what was measured."""
+    """The check has no result, for a reason outside the learner's shop. The text says what was measured."""
 
 
 class CheckError(Exception):
-    """A check was written wrongly."""
+    """A mistake in a check."""
 
 
 @dataclass(frozen=True)
@@ -73,22 +73,22 @@ class Check:
     task: str
     """Id of the task in exercise.toml."""
     says: str
-    """The function's docstring: the sentence that is shown."""
+    """The function's docstring: the sentence that a learner reads."""
     run: Callable[[Bench], None] = field(repr=False)
     shop: bool = True
-    """Needs the learner's shop running; booted before, at the same time as the oracle."""
+    """Needs the learner's shop, which is then started first, at the same time as the oracle."""
     oracle: bool = False
-    """Needs the untouched monolith beside it."""
+    """Also needs the untouched monolith."""
     load: bool = False
-    """Makes load or takes more than about three seconds: not run again by later exercises."""
+    """Makes load or takes more than about three seconds; later exercises do not run it again."""
     untidy: bool = False
-    """May leave anything behind in the shop, such as empty shelves: later exercises run it after everything else."""
+    """May change the shop's data in any way, such as sell all stock; later exercises run it after all other checks."""
     timing: bool = False
-    """Fails when something takes too long: tried three times, and inconclusive when the machine was busy."""
+    """Fails when something takes too long. It is tried up to three times; inconclusive when the machine was busy."""
     seconds: float = 10.0
-    """Longest that it may take on an idle machine; six times as much is given."""
+    """The longest time it may take on an idle machine; it is stopped after six times as long."""
     until: str | None = None
-    """Id of the exercise from whose start on it no longer holds, such as "cut-over"; None: for good."""
+    """Id of the exercise from which on the check no longer holds, such as "cut-over"; None when it always holds."""
 
 
 _found: ContextVar[list[Check] | None] = ContextVar("found", default=None)
@@ -106,7 +106,7 @@ def check(
     seconds: float = 10.0,
     until: str | None = None,
 ) -> Callable[[Callable[[Bench], None]], Callable[[Bench], None]]:
-    """Make a function of a check.py a check; they run in the order of the file. See `Check` for the options."""
+    """Declare a function of a check.py as a check. Checks run in the order of the file. `Check` has the options."""
 
     def register(function: Callable[[Bench], None]) -> Callable[[Bench], None]:
         says = " ".join((function.__doc__ or "").split())
@@ -144,7 +144,7 @@ class Log(Protocol):
 
 
 class Visitor(Protocol):
-    """Somebody who asks one shop, with cookies of his own; a customer also sends his token."""
+    """A visitor of one shop, with a cookie jar; a customer also sends a token."""
 
     email: str
     password: str
@@ -161,7 +161,7 @@ class Visitor(Protocol):
         headers: dict[str, str] | None = None,
         timeout: float = 10.0,
     ) -> Answer:
-        """Send one request; redirects are not followed. No answer at all raises NotYet."""
+        """Send one request; redirects are not followed. NotYet when there is no answer."""
 
     def try_ask(
         self,
@@ -173,28 +173,28 @@ class Visitor(Protocol):
         headers: dict[str, str] | None = None,
         timeout: float = 10.0,
     ) -> Answer:
-        """As `ask`, but no answer is an Answer with status 0 and the reason as text."""
+        """Like `ask`, but without an answer it returns an Answer with status 0 and the reason as text."""
 
 
 class Shop(Visitor, Protocol):
-    """A running shop. Asking it directly is asking as a stranger without cookies."""
+    """A running shop. Its own `ask` sends requests as a stranger without cookies."""
 
     folder: Path
-    """Where its code lies."""
+    """The folder with its code."""
 
     @property
     def url(self) -> str:
-        """Where it answers; another port after `restart`."""
+        """Its address; the port changes with `restart`."""
 
     @property
     def fleet(self) -> Any:
-        """The `microservices.launcher.Fleet` behind it; None in exercises 01 to 03: the monolith runs alone there."""
+        """The `microservices.launcher.Fleet` that runs it; None in 01 to 03, where the monolith runs alone."""
 
     def visitor(self) -> Visitor:
         """A stranger with a cookie jar."""
 
     def customer(self, email: str | None = None) -> Visitor:
-        """A customer, signed in by token: newly registered, or one of the data's such as ada@example.com."""
+        """A customer, signed in by token: a new one, or one of the data set such as ada@example.com."""
 
     def admin(self) -> Visitor:
         """The demo administrator, who may set prices and stock."""
@@ -203,52 +203,52 @@ class Shop(Visitor, Protocol):
         """Labels of the running processes: "monolith-1", "recommendations-1", "gateway"."""
 
     def pids(self, name: str) -> list[int]:
-        """Processes of a service ("recommendations"), a replica ("recommendations-1") or "gateway"."""
+        """Process ids of a service ("recommendations"), a replica ("recommendations-1") or "gateway"."""
 
     def log(self, name: str) -> Log:
-        """What the service or replica writes."""
+        """The log of a service (its first replica) or of a replica."""
 
     def database(self, service: str) -> Path:
-        """The SQLite file of a service ("monolith" alone in 01 to 03)."""
+        """The SQLite file of a service; in 01 to 03 only "monolith" has one."""
 
     def restart(self) -> None:
         """Stop everything and start it again on the same data."""
 
     def scale(self, name: str, count: int) -> None:
-        """Have so many replicas of a service."""
+        """Run this number of replicas of a service."""
 
     def killed(self, name: str) -> Any:
-        """Context manager: SIGKILL, and not started again before its end, at which it is ready again."""
+        """Context manager: SIGKILL at its start; started again at its end, which returns when it is ready."""
 
     def paused(self, name: str) -> Any:
-        """Context manager: SIGSTOP; connections are taken but never answered: a hang."""
+        """Context manager: SIGSTOP; connections are accepted but never answered, as in a hang."""
 
     def toxic(self, name: str, kind: str, stream: str = "downstream", **attributes: int) -> Any:
-        """Context manager: a bad network before a service; kinds and attributes as in Toxiproxy (latency=3000).
+        """Context manager: a network fault in front of a service; kinds and attributes as in Toxiproxy (latency=3000).
 
         Only for a shop from `bench.shop(proxied=(name,))`.
         """
 
     def without_tables(self, service: str, *tables: str) -> Any:
-        """Context manager: tables of a service's database (all when none are named) are away; queries of them fail."""
+        """Context manager: tables of a service's database (all when none is named) are missing; their queries fail."""
 
     def without_database(self, service: str) -> Any:
         """Context manager: every query of the service fails."""
 
     def kill(self, name: str) -> None:
-        """SIGKILL, and not started again before `revive`; `killed` is both."""
+        """SIGKILL; it stays dead until `revive`. The context manager `killed` does both."""
 
     def revive(self) -> None:
-        """Start again all that was killed; returns once it is ready."""
+        """Start everything again that was killed; returns when it is ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A program that ended."""
+    """The result of a program."""
 
     command: str
     status: int
-    """Exit status; 124 when it took too long and was ended."""
+    """Exit status; 124 when it took too long and was stopped."""
     out: str
     err: str
     seconds: float
@@ -262,11 +262,11 @@ class Import:
     """Relative to the workspace."""
     line: int
     module: str
-    """Absolute, with the imported name when that is given: `from a.b import c` is "a.b.c"."""
+    """Absolute, with the imported name: `from a.b import c` is "a.b.c"."""
 
 
 class Bench(Protocol):
-    """What a check works with. One bench serves all checks of a run; shops are booted once and shared."""
+    """What a check works with. One bench serves all checks of a run; shops are started once and shared."""
 
     workspace: Path
     random: random.Random
@@ -284,32 +284,32 @@ class Bench(Protocol):
     ) -> Shop:
         """The learner's shop. Equal arguments give the same running shop for the whole run.
 
-        proxied: services before which a fault proxy stands, for all of their callers. scale: replicas. env: more
-        settings for every process.
+        proxied: services with a fault proxy in front of them, for all of their callers. scale: replicas by service.
+        env: more settings for every process.
         """
 
     def oracle(self) -> Shop:
-        """The untouched monolith with the same data (until somebody changes one of them)."""
+        """The untouched monolith. Both shops start with the same data."""
 
     def boot(self, folder: Path, *, env: dict[str, str] | None = None) -> Any:
-        """Context manager: another shop from any folder laid out like a workspace, such as a mutant."""
+        """Context manager: another shop, from any folder with the layout of a workspace, such as a mutant."""
 
     def copy(self, changes: dict[str, str] | None = None, *, of: Path | None = None) -> Path:
-        """A folder with a copy of the workspace (or of another folder), gone after the run.
+        """A copy of the workspace (or of another folder), removed after the run.
 
         changes: new texts of files by path, for fakes and mutants.
         """
 
     def original(self) -> Path:
-        """A folder with the workspace as exercise 01 begins: the untouched monolith; do not write to it."""
+        """A folder with the workspace as exercise 01 begins, the untouched monolith; do not write to it."""
 
     def some_sku(self) -> str:
-        """A product chosen at random, present in both shops."""
+        """The SKU of a product chosen at random; both shops have it."""
 
     def same(self, method: str, path: str, *, why: str, look: str, **options: Any) -> tuple[Answer, Answer]:
-        """Ask the learner's shop and the oracle; NotYet when they differ in status, headers that count or body.
+        """Ask the learner's shop and the oracle; NotYet when status, body or a header that counts differs.
 
-        Times, ids that the shop made, and tokens are left out of the comparison. Returns both answers.
+        Times, ids that the shop made, and tokens are not compared. Returns both answers, the learner's first.
         """
 
     # ---- results
@@ -317,18 +317,18 @@ class Bench(Protocol):
     def expect(
         self, condition: object, *, expected: str, got: object, why: str, look: str, did: str | None = None
     ) -> None:
-        """Raise NotYet unless `condition` holds. did: by default the curl line of the last request."""
+        """Raise NotYet unless `condition` holds. The default of `did` is the curl line of the last request."""
 
     def not_yet(
         self, *, expected: str, got: object, why: str, look: str, did: str | None = None
     ) -> Exception:
-        """The same as an exception to raise: `raise bench.not_yet(...)`."""
+        """The same exception to raise yourself: `raise bench.not_yet(...)`."""
 
     def inconclusive(self, reason: str) -> Exception:
-        """`raise bench.inconclusive("...")`: nothing can be said; say what was measured."""
+        """`raise bench.inconclusive("...")`: there is no result. `reason` says what was measured."""
 
     def note(self, text: str) -> None:
-        """A measured figure that is worth showing when the check passes: "10.3 % of 1,000 requests"."""
+        """Show a measured figure when the check passes, such as "10.3 % of 1,000 requests"."""
 
     # ---- programs and code
 
@@ -349,7 +349,7 @@ class Bench(Protocol):
         env: dict[str, str] | None = None,
         timeout: float = 30.0,
     ) -> Ran:
-        """Run a piece of Python in the workspace; its packages win over the installed ones."""
+        """Run a piece of Python in the workspace. The workspace's packages are found before installed ones."""
 
     def text(self, path: str) -> str:
         """A file of the workspace; NotYet when it is missing."""
@@ -358,12 +358,12 @@ class Bench(Protocol):
         """A file of the workspace, parsed; NotYet when it is missing or not Python."""
 
     def imports(self, path: str) -> list[Import]:
-        """All imports of a file, or of the files below a folder (tests left out), those inside functions too."""
+        """All imports of a file, or of the files below a folder (without tests), also those inside functions."""
 
     def wait_until(self, happened: Callable[[], object], seconds: float, what: str) -> float:
-        """Poll until true; returns the seconds it took. NotYet ("what" did not happen in n s) when it does not."""
+        """Poll until true; returns the seconds it took. NotYet ("`what` within n s") when it does not happen."""
 
     # ---- load and measurement
 
     def busy(self) -> float:
-        """Cores that programs other than ours used since the check began, and that a hypervisor took away."""
+        """The most cores since the check began that other programs used or a hypervisor took away."""

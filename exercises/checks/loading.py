@@ -1,4 +1,4 @@
-"""Loads a check.py by its path: the folders of the exercises have dashes and are no packages."""
+"""Loads a check.py by its path, because the folders of the exercises have dashes in their names and are no packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exercises.errors import CourseError
 
 
 def checks_of(step: Step) -> list[Check]:
-    """The checks of an exercise in the order of its file; CourseError when they are not those of exercise.toml."""
+    """The checks of an exercise, in the order of the file; CourseError when exercise.toml names other ones."""
     found = _load(step.file("check.py"))
     named = {check_id: task.id for task in step.manifest.tasks for check_id in task.checks}
     written = {check.id: check.task for check in found}

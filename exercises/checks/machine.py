@@ -1,4 +1,4 @@
-"""How busy the machine is with what is not ours: a late answer on a busy machine says nothing about a shop."""
+"""How busy the machine is with other programs. A late answer on a busy machine says nothing about a shop."""
 
 from __future__ import annotations
 
@@ -13,56 +13,56 @@ import psutil
 from loadtests.rig.processes import machine_seconds
 
 WINDOW_SECONDS = 0.5
-FOREIGN_SHARE = 0.25
-"""Of all cores: from here on the machine counts as busy. On two cores, half of one."""
+OTHERS_SHARE = 0.25
+"""Share of all cores. When other programs use more, the machine counts as busy: on two cores, above half a core."""
 STOLEN_SHARE = 0.1
-OVERSLEPT_SECONDS = 0.25
-"""A thread that only sleeps and wakes up later than this was kept waiting, by whatever it was."""
+LATE_WAKE_SECONDS = 0.25
+"""When a sleeping thread wakes up later than this, the machine counts as busy, whatever the cause is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Half a second of the machine."""
+    """The machine's load in one window of half a second."""
 
     at: float
     """Its end, by time.monotonic()."""
-    foreign: float
-    """Cores that others used."""
+    others: float
+    """Cores that other programs used."""
     stolen: float
     """Cores that a hypervisor took away."""
-    overslept: float
+    wake_delay: float
     """Seconds by which the sampling thread woke up late."""
 
 
 @dataclass(frozen=True, slots=True)
-class Busyness:
-    """The worst of some windows."""
+class MachineLoad:
+    """The worst values of some windows."""
 
-    foreign: float
+    others: float
     stolen: float
-    overslept: float
+    wake_delay: float
     cores: int
 
     @property
     def is_busy(self) -> bool:
-        """Whether a late answer says nothing."""
+        """Whether a late answer may be the machine's fault."""
         return (
-            self.foreign > FOREIGN_SHARE * self.cores
+            self.others > OTHERS_SHARE * self.cores
             or self.stolen > STOLEN_SHARE * self.cores
-            or self.overslept > OVERSLEPT_SECONDS
+            or self.wake_delay > LATE_WAKE_SECONDS
         )
 
     def __str__(self) -> str:
-        text = f"other programs used up to {self.foreign:.1f} of {self.cores} cores"
+        text = f"other programs used up to {self.others:.1f} of {self.cores} cores"
         if self.stolen > STOLEN_SHARE:
             text += f", the host took away {self.stolen:.1f}"
-        if self.overslept > OVERSLEPT_SECONDS:
-            text += f", a sleeping thread woke up {self.overslept:.1f} s late"
+        if self.wake_delay > LATE_WAKE_SECONDS:
+            text += f", a sleeping thread woke up {self.wake_delay:.1f} s late"
         return text
 
 
 class Watcher:
-    """Measures in the background while it is entered."""
+    """Measures in a background thread inside a `with` block."""
 
     def __init__(self) -> None:
         self.cores = psutil.cpu_count() or 1
@@ -78,13 +78,13 @@ class Watcher:
         self._end.set()
         self._thread.join()
 
-    def since(self, began: float) -> Busyness:
-        """The worst since `began` (time.monotonic()), the window that was open then included."""
+    def since(self, began: float) -> MachineLoad:
+        """The worst values since `began` (time.monotonic()), with the window in which it lies."""
         seen = [window for window in self._windows if window.at >= began - WINDOW_SECONDS]
-        return Busyness(
-            max((window.foreign for window in seen), default=0.0),
+        return MachineLoad(
+            max((window.others for window in seen), default=0.0),
             max((window.stolen for window in seen), default=0.0),
-            max((window.overslept for window in seen), default=0.0),
+            max((window.wake_delay for window in seen), default=0.0),
             self.cores,
         )
 
@@ -110,17 +110,17 @@ class _Reading:
 
     def minus(self, before: _Reading) -> Window:
         seconds = max(self.at - before.at, 0.001)
-        foreign = (self.busy - before.busy) - (self.ours - before.ours)
+        others = (self.busy - before.busy) - (self.ours - before.ours)
         return Window(
             self.at,
-            max(0.0, foreign / seconds),
+            max(0.0, others / seconds),
             max(0.0, (self.stolen - before.stolen) / seconds),
             max(0.0, seconds - WINDOW_SECONDS),
         )
 
 
 def _ours() -> float:
-    """CPU seconds of this process and all below it, with those that ended and were waited for."""
+    """CPU seconds of this process and its descendants, with ended children that were waited for."""
     me = psutil.Process()
     total = 0.0
     for process in [me, *me.children(recursive=True)]:

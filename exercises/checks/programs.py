@@ -1,4 +1,4 @@
-"""Programs that a check runs in a workspace: ended with all that they started when they take too long."""
+"""Runs programs for a check in a workspace. One that takes too long is killed with all processes it started."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from exercises.checks.checking import Ran
 from microservices.launcher.environment import inherited
 
-TOO_LONG = 124
+TIMED_OUT = 124
 
 
 def run(arguments: tuple[str, ...], folder: Path, env: Mapping[str, str], timeout: float) -> Ran:
@@ -38,13 +38,13 @@ def run(arguments: tuple[str, ...], folder: Path, env: Mapping[str, str], timeou
     except subprocess.TimeoutExpired:
         _end(process)
         out, err = process.communicate()
-        status = TOO_LONG
+        status = TIMED_OUT
     except BaseException:
         _end(process)
         process.wait()
         raise
     finally:
-        _end(process)  # what it left in the background goes with it
+        _end(process)  # also what it left in the background
     shown = " ".join(["python", *(shlex.quote(argument) for argument in arguments)])
     return Ran(shown, status, out, err, time.perf_counter() - started)
 

@@ -1,4 +1,4 @@
-"""What checks said: four results, and the exit status they come to."""
+"""The results of checks, and the exit status that follows from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exercises.errors import Exit
 
 
 class Verdict(StrEnum):
-    """The four results, in the words that are shown, and what was left out."""
+    """The four results, in the words that are shown, and one for a check that was not run."""
 
     PASS = "pass"  # noqa: S105 -- a result, no password
     NOT_YET = "not yet"
@@ -31,12 +31,12 @@ class Outcome:
     tries: int = 1
     failure: NotYet | None = None
     reason: str = ""
-    """Why it is inconclusive, a tool error, or was not run; or figures beside a pass."""
+    """Why it is inconclusive, a tool error, or was not run; with a pass, the measured figures."""
     logs: list[tuple[str, list[str]]] = field(default_factory=list)
 
     def json(self) -> dict[str, Any]:
         """For machines."""
-        told: dict[str, Any] = {
+        document: dict[str, Any] = {
             "exercise": self.exercise,
             "task": self.check.task,
             "check": self.check.id,
@@ -46,12 +46,12 @@ class Outcome:
             "tries": self.tries,
         }
         if self.reason:
-            told["reason"] = self.reason
+            document["reason"] = self.reason
         if self.failure:
             parts = ("did", "expected", "got", "why", "look")
-            told["failure"] = {part: getattr(self.failure, part) for part in parts}
-            told["log"] = [f"{name}: {line}" for name, lines in self.logs for line in lines]
-        return told
+            document["failure"] = {part: getattr(self.failure, part) for part in parts}
+            document["log"] = [f"{name}: {line}" for name, lines in self.logs for line in lines]
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Report:
 
     @property
     def status(self) -> Exit:
-        """The exit status: our mistakes first, then what is not there yet, then what cannot be said."""
+        """The exit status: a tool error comes before "not yet", and that before "inconclusive"."""
         seen = {outcome.verdict for outcome in self.outcomes}
         for verdict, status in (
             (Verdict.TOOL_ERROR, Exit.TOOL_ERROR),
@@ -78,7 +78,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether everything ran and passed."""
+        """Whether all checks ran and passed."""
         return all(outcome.verdict is Verdict.PASS for outcome in self.outcomes)
 
     def json(self) -> dict[str, Any]:

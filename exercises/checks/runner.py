@@ -1,8 +1,8 @@
-"""Runs checks on a workspace: the exercise's own, then those of earlier ones that still hold.
+"""Runs checks on a workspace: the exercise's own, then those of earlier exercises that still hold.
 
-A machine that is busy with something else must never say "not yet" to a shop that is right. What depends on time is
-tried up to three times and is inconclusive when it failed each time on a busy machine; anything else that fails on a
-busy machine is tried once more before it is believed.
+A correct shop must never get "not yet" because the machine is busy with other programs. A check that depends on time is
+tried up to three times, and is inconclusive when it fails each time on a busy machine. Any other check that fails on a
+busy machine is tried once more.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from exercises.checks.results import Outcome, Report, Verdict
 from exercises.course.course import Course, Step
 
 TRIES_TIMING, TRIES_BUSY = 3, 2
-NOT_QUICKLY = ": run exercises check without --quick"
-QUICK_LAST_BEGUN = 7.0
-"""Seconds: what a quick check begins by then has ended after ten, booting or the longest of them included."""
-PATIENCE = 6
-"""Times a check's own seconds before it is given up."""
+RUN_WITHOUT_QUICK = ": run exercises check without --quick"
+QUICK_BEGIN_SECONDS = 7.0
+"""A quick run begins no earlier exercise's check after this, so it ends after about ten seconds, starting included."""
+TIMEOUT_FACTOR = 6
+"""A check is stopped after so many times its own `seconds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,16 @@ class Choice:
     """Which checks to run."""
 
     quick: bool = False
-    """Without those that make load, and of earlier exercises only what can be asked of the shop that runs anyway."""
+    """Leave out checks that make load, and those of earlier exercises that need more than the running shop."""
     earlier: bool = True
     only: tuple[str, ...] = ()
     """Ids of tasks or checks of the exercise; all when empty."""
-    last_begun: float = math.inf
-    """Seconds after which no check of an earlier exercise begins any more."""
+    begin_seconds: float = math.inf
+    """Seconds after which no further check of an earlier exercise begins."""
 
 
-class TooLong(Exception):
-    """A check did not come to an end."""
+class CheckTimeout(Exception):
+    """A check did not end in time."""
 
 
 def run_checks(
@@ -60,19 +60,21 @@ def run_checks(
     show: Callable[[Outcome], None] = lambda _: None,
     starting: Callable[[Step, Check], None] = lambda _step, _check: None,
 ) -> Report:
-    """Run them; whatever happens, no process is left."""
+    """Run the chosen checks. No process is left afterwards, also after an error."""
     choice = choice or Choice()
     started = time.perf_counter()
     own, earlier, skipped = select(course, step, choice)
     bench = CheckBench(course, workspace, home, seed)
     outcomes = []
     try:
-        for group, until in ((own, math.inf), (earlier, started + choice.last_begun)):
+        for group, until in ((own, math.inf), (earlier, started + choice.begin_seconds)):
             if time.perf_counter() < until:
                 _prepare(bench, group)
             for owner, check in group:
                 if time.perf_counter() > until:
-                    skipped.append((owner, check, f"{choice.last_begun:.0f} s had gone{NOT_QUICKLY}"))
+                    skipped.append(
+                        (owner, check, f"{choice.begin_seconds:.0f} s had gone{RUN_WITHOUT_QUICK}")
+                    )
                     continue
                 starting(owner, check)
                 outcomes.append(_judge(bench, owner, check, home))
@@ -90,10 +92,10 @@ Skipped = list[tuple[Step, Check, str]]
 
 
 def select(course: Course, step: Step, choice: Choice) -> tuple[Chosen, Chosen, Skipped]:
-    """The exercise's own checks and those of earlier ones, in order; and those that are left out, with the reason.
+    """The exercise's own checks and those of earlier exercises, in order; and those left out, with the reason.
 
-    Of the earlier ones those that compare with the oracle come first: the others may change what is in the shop. What
-    may leave anything behind comes last.
+    Of the earlier checks, those that compare with the oracle come first, because the others may change the shop's data.
+    Those with `untidy` come last.
     """
     own: Chosen = []
     earlier: Chosen = []
@@ -102,7 +104,7 @@ def select(course: Course, step: Step, choice: Choice) -> tuple[Chosen, Chosen, 
         if choice.only and not {check.id, check.task} & set(choice.only):
             continue
         if check.load and choice.quick:
-            skipped.append((step, check, f"makes load{NOT_QUICKLY}"))
+            skipped.append((step, check, f"makes load{RUN_WITHOUT_QUICK}"))
         else:
             own.append((step, check))
     if choice.earlier and not choice.only:
@@ -111,17 +113,17 @@ def select(course: Course, step: Step, choice: Choice) -> tuple[Chosen, Chosen, 
                 if not still_holds(course, check, step):
                     continue
                 if choice.quick and not check.shop:
-                    skipped.append((owner, check, f"needs more than your shop as it runs{NOT_QUICKLY}"))
+                    skipped.append((owner, check, f"needs more than your shop as it runs{RUN_WITHOUT_QUICK}"))
                 else:
                     earlier.append((owner, check))
     return own, sorted(earlier, key=lambda each: (each[1].untidy, not each[1].oracle)), skipped
 
 
 def _prepare(bench: CheckBench, group: Chosen) -> None:
-    """Boot what the group needs; two shops that are compared have to begin with the same in them."""
+    """Start the shops that the group needs. Two shops that are compared must start with the same data."""
     oracle = any(check.oracle for _, check in group)
     if oracle:
-        bench.forget()
+        bench.discard_shops()
     bench.prepare(shop=any(check.shop for _, check in group), oracle=oracle)
 
 
@@ -136,9 +138,9 @@ def _judge(bench: CheckBench, step: Step, check: Check, home: Path) -> Outcome:
     started = time.perf_counter()
     busy = ""
     for attempt in range(1, TRIES_TIMING + 1):
-        bench.begin(check.id, attempt)
+        bench.begin_check(check.id, attempt)
         try:
-            with _at_most(check.seconds * PATIENCE):
+            with _time_limit(check.seconds * TIMEOUT_FACTOR):
                 check.run(bench)
             return Outcome(
                 step.id,
@@ -155,18 +157,18 @@ def _judge(bench: CheckBench, step: Step, check: Check, home: Path) -> Outcome:
             busy = str(now) if now.is_busy else busy
             if attempt >= _tries(check, busy=bool(busy)):
                 break
-            bench.forget()
+            bench.discard_shops()
         except Inconclusive as error:
             return Outcome(
                 step.id, check, Verdict.INCONCLUSIVE, time.perf_counter() - started, attempt, None, str(error)
             )
-        except TooLong:
+        except CheckTimeout:
             now = bench.watcher.since(bench.began)
             verdict = Verdict.INCONCLUSIVE if now.is_busy else Verdict.TOOL_ERROR
-            reason = f"it did not end within {check.seconds * PATIENCE:.0f} s; {now}"
-            bench.forget()
+            reason = f"it did not end within {check.seconds * TIMEOUT_FACTOR:.0f} s; {now}"
+            bench.discard_shops()
             return Outcome(step.id, check, verdict, time.perf_counter() - started, attempt, None, reason)
-        except Exception as error:  # noqa: BLE001 -- whatever a check raises is a result
+        except Exception as error:  # noqa: BLE001 -- any exception of a check is a result
             return _tool_error(step, check, time.perf_counter() - started, attempt, error, home)
     seconds = time.perf_counter() - started
     if check.timing and busy:
@@ -191,20 +193,20 @@ def _tool_error(
     last = traceback.extract_tb(error.__traceback__)[-1]
     reason = (
         f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno}). "
-        f"This is a mistake of the course, not yours; the whole of it is in {file}"
+        f"This is a mistake of the course, not yours; the details are in {file}"
     )
     return Outcome(step.id, check, Verdict.TOOL_ERROR, seconds, attempt, None, reason)
 
 
 @contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Raise TooLong in the block when it takes longer; only the main thread can be interrupted so."""
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise CheckTimeout in the block after `seconds`; only in the main thread, because it needs a signal."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def ring(_number: int, _frame: FrameType | None) -> None:
-        raise TooLong
+        raise CheckTimeout
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)

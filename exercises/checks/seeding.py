@@ -1,7 +1,7 @@
-"""The data of the shops in one run of the checks: random and small, made once, and copied from then on.
+"""The data of the shops in one run of the checks: random and small, made once, then copied.
 
-The monolith's own `seed` command makes its database. Its result is copied for every other folder whose files that
-decide about the data are the same, so that the oracle and a handful of broken shops cost one seeding.
+The monolith's own `seed` command makes a database. It is copied for all folders in which the files that decide about
+the data are the same, so the oracle and several broken shops need only one seeding.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from microservices.launcher.environment import inherited
 from microservices.launcher.seed import seed_workspace
 from microservices.topology import Workspace
 
-SIZES = {"SHOP_PRODUCTS": "160", "SHOP_CUSTOMERS": "60", "SHOP_ORDERS": "800"}
-DECIDE = ("models.py", "dataset.py", "seed.py", "learning.py", "database.py", "config.py", "keys.py")
-KEEP = 4
+DATA_SIZES = {"SHOP_PRODUCTS": "160", "SHOP_CUSTOMERS": "60", "SHOP_ORDERS": "800"}
+SEED_FILES = ("models.py", "dataset.py", "seed.py", "learning.py", "database.py", "config.py", "keys.py")
+MAX_CACHED = 4
 LAST_LINES = 15
 
 
 class Seeds:
-    """One data set, and the databases that were made of it."""
+    """One data set, and the databases that were made from it."""
 
     def __init__(self, home: Path, seed: int | None = None, sizes: Mapping[str, str] | None = None) -> None:
         self.number = random.SystemRandom().randrange(1, 1_000_000) if seed is None else seed
-        self.env = {**SIZES, **(sizes or {}), "SHOP_SEED": str(self.number)}
+        self.env = {**DATA_SIZES, **(sizes or {}), "SHOP_SEED": str(self.number)}
         self._home = home
         self._cache = home / "cache"
         self._lock = threading.Lock()
 
     def monolith(self, folder: Path, target: Path, env: Mapping[str, str]) -> None:
-        """Have a seeded database of the monolith in `folder`; LauncherError when its seed command fails."""
+        """Make a seeded database for the monolith in `folder`; LauncherError when its seed command fails."""
         env = {**self.env, **env}
         template = self._cache / f"monolith-{_fingerprint(folder, env)}.sqlite3"
         with self._lock:
@@ -48,15 +48,15 @@ class Seeds:
         shutil.copyfile(template, target)
 
     def workspace(self, workspace: Workspace, data: Path, env: Mapping[str, str]) -> None:
-        """Have the seeded databases of a workspace with a topology."""
+        """Make the seeded databases of a workspace with a topology."""
         with self._lock:
             seed_workspace(workspace, data, home=self._home, env={**self.env, **env})
 
-    def tidy(self) -> None:
-        """Forget all but the newest of what is kept."""
+    def prune_cache(self) -> None:
+        """Remove all but the newest MAX_CACHED entries of each kind."""
         kept = sorted(self._cache.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
         for kind in ("monolith-", "dataset-"):
-            for old in [path for path in kept if path.name.startswith(kind)][KEEP:]:
+            for old in [path for path in kept if path.name.startswith(kind)][MAX_CACHED:]:
                 if old.is_dir():
                     shutil.rmtree(old, ignore_errors=True)
                 else:
@@ -76,7 +76,7 @@ def _make(folder: Path, template: Path, home: Path, env: Mapping[str, str]) -> N
         text=True,
         check=False,
     )
-    shutil.rmtree(home / "seed", ignore_errors=True)  # its own cache: a copy of the same
+    shutil.rmtree(home / "seed", ignore_errors=True)  # the seed command's own cache, a copy of the same
     if done.returncode or not draft.exists():
         lines = (done.stderr or done.stdout).strip().splitlines()[-LAST_LINES:]
         raise LauncherError("\n".join([f"`python -m monolith.cli seed` failed in {folder}:", *lines]))
@@ -86,6 +86,6 @@ def _make(folder: Path, template: Path, home: Path, env: Mapping[str, str]) -> N
 def _fingerprint(folder: Path, env: Mapping[str, str]) -> str:
     digest = hashlib.sha256(repr(sorted(env.items())).encode())
     for file in sorted((folder / "monolith").rglob("*.py")):
-        if file.name in DECIDE:
+        if file.name in SEED_FILES:
             digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]

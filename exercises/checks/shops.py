@@ -1,6 +1,6 @@
-"""A learner's shop as processes: seeded, booted on free ports, faulted on purpose, and ended without a rest.
+"""A learner's shop as processes: seeded, started on free ports, with injected faults, and ended completely.
 
-A folder with a topology.py is started by the launcher, with its gateway; one without runs its monolith alone.
+A folder with a topology.py is started by the launcher, with its gateway. One without runs only its monolith.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ from exercises.checks.solo import Solo
 from exercises.checks.visitors import ADMIN, Person
 from exercises.errors import NotStarted
 from microservices.chaos.faultproxy import FaultProxy
-from microservices.chaos.standstill import standing_still
+from microservices.chaos.pause import paused_processes
 from microservices.launcher import Fleet, LauncherError, Phase, Replica
 from microservices.topology import Topology, WorkspaceError, load
 
 READY_SECONDS = 40.0
 GONE_SECONDS = 10.0
 SEEN_SECONDS = 0.6
-"""Until a gateway has probed what came back: its interval and a little more."""
+"""A gateway's probe interval and a little more: until it has noticed a process that came back."""
 GATEWAY = "gateway"
 
 
 @dataclass(frozen=True)
-class Order:
-    """Which shop is wanted."""
+class ShopSpec:
+    """Which shop to run, and how."""
 
     folder: Path
-    """Where its code lies."""
+    """The folder with its code."""
     home: Path
-    """Where it may write."""
+    """The folder it may write to."""
     seeds: Seeds
     env: Mapping[str, str] = field(default_factory=dict)
     scale: Mapping[str, int] = field(default_factory=dict)
     proxied: tuple[str, ...] = ()
     port: int | None = None
     restart: bool = False
-    """Whether the launcher starts again what died; in the checks a death must be seen."""
+    """Whether the launcher restarts a process that died. In the checks it must not, so that a death is noticed."""
     mine: bool = True
-    """Whether it is the learner's."""
+    """Whether it is the learner's shop."""
 
 
-class Tail:
+class LogFile:
     """The end of a log file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def tail(self, lines: int = 15) -> list[str]:
-        """The last lines; none when nothing was written."""
+        """The last lines; empty when nothing was written."""
         try:
             return self.path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
         except OSError:
@@ -68,15 +68,15 @@ class Tail:
 
 
 class RunningShop:
-    """A shop; what `exercises.checks.checking.Shop` promises. Used as a context manager, or started and stopped."""
+    """A running shop: implements `exercises.checks.checking.Shop`. Use it in a `with` block, or start and stop it."""
 
-    def __init__(self, order: Order, heard: Callable[[Answer], None] = lambda _: None) -> None:
-        self.folder = order.folder
-        self._order = order
-        self._heard = heard
-        self._data = order.home / "data"
+    def __init__(self, spec: ShopSpec, on_answer: Callable[[Answer], None] = lambda _: None) -> None:
+        self.folder = spec.folder
+        self._spec = spec
+        self._on_answer = on_answer
+        self._data = spec.home / "data"
         self._people: list[Person] = []
-        self._stranger = Person(lambda: self.url, heard, cookies=False, mine=order.mine)
+        self._stranger = Person(lambda: self.url, on_answer, cookies=False, mine=spec.mine)
         self._proxies: dict[str, FaultProxy] = {}
         self._stack = ExitStack()
         self._running: Solo | Fleet | None = None
@@ -92,7 +92,7 @@ class RunningShop:
         self.stop()
 
     def start(self) -> None:
-        """Seed and start it; NotStarted with the end of its log when it does not come up."""
+        """Seed and start it; NotStarted with the end of its log when it does not start."""
         try:
             self._seed()
             self._start()
@@ -101,7 +101,7 @@ class RunningShop:
             raise NotStarted(str(error)) from error
 
     def stop(self) -> None:
-        """End every process of it."""
+        """End all of its processes."""
         if self._running:
             self._running.stop()
         for person in [*self._people, self._stranger]:
@@ -117,33 +117,33 @@ class RunningShop:
         except LauncherError as error:
             raise NotStarted(str(error)) from error
 
-    def is_well(self) -> bool:
-        """Whether every process is there and ready, as a check must leave it."""
+    def is_ready(self) -> bool:
+        """Whether every process runs and is ready. A check must leave its shop like that."""
         return all(member.phase is Phase.READY and _lives(member) for member in self._members())
 
     @property
     def url(self) -> str:
-        """Where it answers."""
-        return self._now.url
+        """Its address."""
+        return self._backend.url
 
     @property
     def fleet(self) -> Any:
-        """The launcher's fleet; None while the monolith runs alone."""
+        """The launcher's fleet; None when the monolith runs alone."""
         return self._running if isinstance(self._running, Fleet) else None
 
-    # ---- those who ask
+    # ---- visitors
 
     def ask(self, method: str, path: str, **options: Any) -> Answer:
-        """As a stranger without cookies."""
+        """Ask as a stranger without cookies."""
         return self._stranger.ask(method, path, **options)
 
     def try_ask(self, method: str, path: str, **options: Any) -> Answer:
-        """As `ask`, where no answer is an answer of status 0."""
+        """Like `ask`, but without an answer it returns one with status 0."""
         return self._stranger.try_ask(method, path, **options)
 
     def visitor(self) -> Person:
         """A stranger with a cookie jar."""
-        person = Person(lambda: self.url, self._heard, mine=self._order.mine)
+        person = Person(lambda: self.url, self._on_answer, mine=self._spec.mine)
         self._people.append(person)
         return person
 
@@ -167,16 +167,16 @@ class RunningShop:
         return [member.label for member in self._members()]
 
     def pids(self, name: str) -> list[int]:
-        """All processes of a service, a replica or the gateway."""
+        """The process ids of a service, a replica or the gateway."""
         return [pid for member in self._named(name) for pid in member.pids()]
 
-    def log(self, name: str) -> Tail:
-        """What a service (its first replica) or a replica writes."""
-        return Tail(self._named(name)[0].log)
+    def log(self, name: str) -> LogFile:
+        """The log of a service (its first replica) or of a replica."""
+        return LogFile(self._named(name)[0].log)
 
-    def logs(self) -> dict[str, Tail]:
+    def logs(self) -> dict[str, LogFile]:
         """All logs by label."""
-        return {member.label: Tail(member.log) for member in self._members()}
+        return {member.label: LogFile(member.log) for member in self._members()}
 
     def database(self, service: str) -> Path:
         """The SQLite file of a service."""
@@ -189,7 +189,7 @@ class RunningShop:
     # ---- faults
 
     def scale(self, name: str, count: int) -> None:
-        """Have so many replicas of a service."""
+        """Run this number of replicas of a service."""
         try:
             self._fleet.scale(name, count)
         except LauncherError as error:
@@ -211,11 +211,11 @@ class RunningShop:
             time.sleep(0.01)
 
     def revive(self) -> None:
-        """Start again what was killed; returns once it is ready and the gateway has seen it."""
+        """Start again what was killed; returns when it is ready and the gateway has noticed it."""
         try:
-            self._now.revive()
+            self._backend.revive()
         except LauncherError as error:
-            raise _not_yet("killed a part of the shop and started it again", str(error)) from error
+            raise _not_yet("killed a process of the shop and started it again", str(error)) from error
         if self.fleet:
             time.sleep(SEEN_SECONDS)
 
@@ -230,29 +230,29 @@ class RunningShop:
 
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
-        """Hung while the block runs: connections are taken, and nothing is answered."""
+        """Hung while the block runs: connections are accepted and never answered."""
         try:
-            with standing_still(self.pids(name)):
+            with paused_processes(self.pids(name)):
                 yield
         finally:
             if self.fleet:
                 time.sleep(SEEN_SECONDS)
 
     def proxy(self, name: str) -> FaultProxy:
-        """The fault proxy before a service."""
+        """The fault proxy in front of a service."""
         if name not in self._proxies:
-            raise CheckError(f"No proxy stands before {name}: bench.shop(proxied=({name!r},)).")
+            raise CheckError(f"{name} has no fault proxy; use bench.shop(proxied=({name!r},)).")
         return self._proxies[name]
 
     @contextmanager
     def toxic(self, name: str, kind: str, stream: str = "downstream", **attributes: int) -> Iterator[None]:
-        """A bad network before a service while the block runs."""
+        """A network fault in front of a service while the block runs."""
         with self.proxy(name).toxic(kind, stream, **attributes):
             yield
 
     @contextmanager
     def without_tables(self, service: str, *tables: str) -> Iterator[None]:
-        """Tables of a service (all when none are named) are away while the block runs: every query of them fails."""
+        """Tables of a service (all when none is named) are missing while the block runs: their queries fail."""
         file = self.database(service)
         with contextlib.closing(_connect(file)) as db:
             there = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -277,7 +277,7 @@ class RunningShop:
     # ---- inside
 
     @property
-    def _now(self) -> Solo | Fleet:
+    def _backend(self) -> Solo | Fleet:
         if self._running is None:
             raise NotStarted("The shop is not running.")
         return self._running
@@ -302,48 +302,48 @@ class RunningShop:
 
     def _seed(self) -> None:
         if (self.folder / "topology.py").exists():
-            self._order.seeds.workspace(load(self.folder), self._data, self._order.env)
+            self._spec.seeds.workspace(load(self.folder), self._data, self._spec.env)
         else:
-            self._order.seeds.monolith(self.folder, self._data / "monolith.sqlite3", self._order.env)
+            self._spec.seeds.monolith(self.folder, self._data / "monolith.sqlite3", self._spec.env)
 
     def _start(self) -> None:
-        order = self._order
-        env = {**order.seeds.env, **order.env}
+        spec = self._spec
+        env = {**spec.seeds.env, **spec.env}
         if not (self.folder / "topology.py").exists():
-            if order.proxied or order.scale:
-                raise LauncherError("There is no topology.py yet, so the shop has no parts of its own.")
+            if spec.proxied or spec.scale:
+                raise LauncherError("There is no topology.py yet, so the shop is only one process.")
             self._running = Solo(
                 self.folder,
-                home=order.home,
+                home=spec.home,
                 database=self._data / "monolith.sqlite3",
                 env=env,
-                port=order.port,
+                port=spec.port,
                 ready_seconds=READY_SECONDS,
             )
             self._running.start()
             return
         topology = load(self.folder).topology
-        for name in order.proxied:
+        for name in spec.proxied:
             if name not in self._proxies:
                 self._proxies[name] = self._stack.enter_context(FaultProxy())
         fleet = Fleet(
             topology,
-            order.scale,
+            spec.scale,
             data_dir=self._data,
-            home=order.home,
-            port=order.port,
+            home=spec.home,
+            port=spec.port,
             env=env,
-            env_for=self._detours(topology),
-            restart=order.restart,
+            env_for=self._proxy_addresses(topology),
+            restart=spec.restart,
             ready_seconds=READY_SECONDS,
         )
         self._running = fleet
         fleet.start()
         for name, proxy in self._proxies.items():
-            proxy.upstream = fleet.internal_ports[topology.answering(name).name]
+            proxy.upstream = fleet.internal_ports[topology.resolve(name).name]
 
-    def _detours(self, topology: Topology) -> dict[str, dict[str, str]]:
-        """For each service, the addresses where it finds a proxy in place of those whom it calls."""
+    def _proxy_addresses(self, topology: Topology) -> dict[str, dict[str, str]]:
+        """For each service, settings that replace the addresses of the services it calls by those of proxies."""
         return {
             service.name: {
                 f"SHOP_{name.upper()}_URL": self._proxies[name].url
@@ -361,9 +361,9 @@ def _lives(member: Replica) -> bool:
 def _not_yet(did: str, got: str) -> NotYet:
     return NotYet(
         did=did,
-        expected="the shop's parts as topology.py names them, each of which can be started",
+        expected="the shop's processes as topology.py names them, and each can be started",
         got=got,
-        why="The checks start, stop and multiply parts of your shop by their names.",
+        why="The checks start, stop and scale the processes of your shop by their names.",
         look="topology.py",
     )
 

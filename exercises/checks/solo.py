@@ -1,7 +1,7 @@
-"""The monolith of a workspace alone, without a gateway: how the shop runs until exercise 04.
+"""Runs the monolith of a workspace alone, without a gateway, as the shop is until exercise 04.
 
-It keeps the launcher's rules: a run folder with a lock, a state file that a later command can sweep by, a process
-group of its own, readiness that is asked for.
+It keeps the launcher's rules: a run folder with a lock, a state file by which a later command can clean up, a process
+group of its own, and polling for readiness.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from microservices.launcher import LauncherError, NotStarted, Phase, Replica, RunFolder, state
-from microservices.launcher.environment import MARK, inherited
+from microservices.launcher.environment import FLEET_ID_VARIABLE, inherited
 from microservices.launcher.ports import Ports, require_free
 from microservices.launcher.process import Child, created, end_all
 
@@ -24,7 +24,7 @@ STOP_SECONDS = 8.0
 
 
 class Solo:
-    """One process of the monolith; the same verbs as a fleet where both have them."""
+    """One process of the monolith. Methods that a Fleet has too have the same names."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Solo:
             **env,
             "SHOP_HOME": str(home.absolute()),
             "SHOP_DATABASE_URL": f"sqlite:///{database.absolute()}",
-            MARK: self._id,
+            FLEET_ID_VARIABLE: self._id,
         }
         self._port = port
         self._ready_seconds = ready_seconds
@@ -54,7 +54,7 @@ class Solo:
 
     @property
     def url(self) -> str:
-        """Where the shop is."""
+        """The shop's address."""
         return f"http://127.0.0.1:{self.replica.port}"
 
     def members(self) -> list[Replica]:
@@ -62,7 +62,7 @@ class Solo:
         return [self.replica]
 
     def start(self) -> None:
-        """Start it; returns once it answers."""
+        """Start it; returns when it is ready."""
         self.folder.claim(lambda _: None)
         try:
             if self._port is not None:
@@ -81,7 +81,7 @@ class Solo:
         """Start the process, or start it again when it has ended."""
         if self.replica.child is None or self.replica.child.exit_status() is not None:
             if self.replica.child is not None:
-                self.replica.child.kill()  # a worker outlives its killed leader, and would keep the port
+                self.replica.child.kill()  # a worker survives its killed parent, and would keep the port
             command = [sys.executable, *SERVE, str(self.replica.port)]
             child = Child(command, self._env, self.replica.log, self._code)
             self.replica.started(child)
@@ -91,14 +91,14 @@ class Solo:
         self._wait()
 
     def stop(self) -> None:
-        """End it and whatever it started."""
+        """End it and all processes that it started."""
         self._stopping = True
         if not self.folder.claimed:
             return
         if hasattr(self, "replica") and self.replica.child:
             end_all([self.replica.child], STOP_SECONDS)
         if hasattr(self, "_state"):
-            state.sweep(self._state)
+            state.end_leftovers(self._state)
             self._state.path.unlink(missing_ok=True)
         if self._ports:
             self._ports.release()
@@ -106,7 +106,7 @@ class Solo:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + self._ready_seconds
-        while not self.replica.answers_ready():
+        while not self.replica.is_ready():
             child = self.replica.child
             if child is None or child.exit_status() is not None:
                 raise NotStarted(
@@ -118,4 +118,4 @@ class Solo:
                 )
             time.sleep(0.02)
         self.replica.phase = Phase.READY
-        self.replica.served = True
+        self.replica.was_ready = True

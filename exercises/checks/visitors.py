@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as jsonlib
 import shlex
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,16 +12,16 @@ import requests
 
 from exercises.checks.answers import Answer
 from exercises.checks.checking import NotYet
+from loadtests.contract.client import Client
 
-PASSWORD = "correct-horse-battery"  # noqa: S105 -- published on purpose: the demo accounts' password
 ADMIN = "admin@example.com"
 NO_ANSWER = 0
 SERVED = "http://127.0.0.1:8000"
 """Where `exercises serve` opens a shop: the shop that a check asked is gone when somebody copies the line."""
 
 
-class Person:
-    """Asks the shop at `where()`, which may move when the shop is started again."""
+class Person(Client):
+    """Every answer is handed to `heard` with its request as a curl line, and what goes wrong is "not yet"."""
 
     def __init__(
         self,
@@ -32,15 +31,11 @@ class Person:
         cookies: bool = True,
         mine: bool = True,
     ) -> None:
-        self.email = self.password = self.id = ""
-        self._where = where
+        super().__init__(where)
         self._heard = heard
         self._cookies = cookies
         self._mine = mine
         """Whether the shop is the learner's, so that no answer is his to mend."""
-        self._token = ""
-        self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the machine has no business on the way to the shop
 
     def ask(
         self,
@@ -77,23 +72,13 @@ class Person:
         timeout: float = 10.0,
     ) -> Answer:
         """Send one request; no answer at all has status 0 and the reason as its text."""
-        sent = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        sent |= headers or {}
         shown = SERVED if self._mine else self._where()
-        line = curl(method, shown + path, sent, json, form, token=self._token)
+        line = curl(method, shown + path, self.signed(headers), json, form, token=self.token)
         if not self._cookies:
             self._session.cookies.clear()
         started = time.perf_counter()
         try:
-            response = self._session.request(
-                method,
-                self._where() + path,
-                headers=sent,
-                json=json,
-                data=form,
-                timeout=timeout,
-                allow_redirects=False,
-            )
+            response = self.call(method, path, headers=headers, json=json, data=form, timeout=timeout)
         except requests.RequestException as error:
             answer = Answer(NO_ANSWER, {}, _reason(error, timeout), time.perf_counter() - started, line)
         else:
@@ -110,35 +95,23 @@ class Person:
         self._heard(answer)
         return answer
 
-    def sign_in(self, email: str, password: str = PASSWORD) -> None:
-        """Send a customer's token from now on."""
-        self.email, self.password = email, password
-        answer = self._expect(201, "POST", "/api/sessions", {"email": email, "password": password})
-        self._token = str(_field(answer, "token"))
-        self.id = str(_field(self._expect(200, "GET", "/api/customers/me"), "id"))
-
-    def register(self) -> None:
-        """Become a customer whom nobody has seen before."""
-        email = f"guest-{uuid.uuid4().hex}@example.com"
-        new = {"email": email, "password": PASSWORD, "name": "A Guest"}
-        self._expect(201, "POST", "/api/customers", new)
-        self.sign_in(email)
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._session.close()
-
-    def _expect(self, status: int, method: str, path: str, body: Any = None) -> Answer:
+    def told(self, field: str, status: int, method: str, path: str, body: Any = None) -> str:
+        """As in `Client`; another answer raises NotYet."""
         answer = self.ask(method, path, json=body)
+        given = answer.json()
         if answer.status != status:
-            raise NotYet(
-                did=answer.curl,
-                expected=str(status),
-                got=str(answer),
-                why="The checks come as customers, who must be able to sign in.",
-                look="monolith/accounts",
-            )
-        return answer
+            expected = str(status)
+        elif not isinstance(given, dict) or field not in given:
+            expected = f"JSON with {field!r}"
+        else:
+            return str(given[field])
+        raise NotYet(
+            did=answer.curl,
+            expected=expected,
+            got=str(answer),
+            why="The checks come as customers, who must be able to sign in.",
+            look="monolith/accounts",
+        )
 
 
 def curl(
@@ -172,16 +145,3 @@ def _reason(error: requests.RequestException, timeout: float) -> str:
         text = str(error).lower()
         return "the connection was refused" if "refused" in text else "the connection was lost"
     return f"the request failed ({type(error).__name__})"
-
-
-def _field(answer: Answer, name: str) -> Any:
-    body = answer.json()
-    if isinstance(body, dict) and name in body:
-        return body[name]
-    raise NotYet(
-        did=answer.curl,
-        expected=f"JSON with {name!r}",
-        got=str(answer),
-        why="The checks come as customers, who must be able to sign in.",
-        look="monolith/accounts",
-    )

@@ -1,4 +1,4 @@
-"""What a person types: each command reads its options, asks the rooms below and prints the answer.
+"""The commands that a person types: each reads its options, calls the other packages and prints the result.
 
-May know every other room; no other room knows this one.
+May know every other package; no other package knows this one.
 """

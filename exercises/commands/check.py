@@ -1,4 +1,4 @@
-"""The commands that check: check, watch; and what is remembered of the last run."""
+"""The commands check and watch, and what is stored about the last run."""
 
 from __future__ import annotations
 
@@ -26,17 +26,15 @@ LAST_CHECK = "last-check.json"
 @click.argument("exercise", metavar="[N]", required=False)
 @workspace_option
 @json_option
-@click.option(
-    "--all", "everything", is_flag=True, help="Tell of every failure in full, not of the first only."
-)
-@click.option("--only", multiple=True, metavar="NAME", help="Only this task or check; may be given again.")
+@click.option("--all", "everything", is_flag=True, help="Show every failure in full, not only the first.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this task or check; may be repeated.")
 @click.option(
     "--quick",
     is_flag=True,
-    help="Ten seconds: without load, and of the earlier exercises' checks what there is time for.",
+    help="About ten seconds: without load, and only as many earlier exercises' checks as there is time for.",
 )
 @click.option("--alone", is_flag=True, help="Leave out the earlier exercises' checks.")
-@click.option("--seed", type=click.IntRange(0, 2**31), help="The data and luck of an earlier run.")
+@click.option("--seed", type=click.IntRange(0, 2**31), help="Repeat a run with its data and random choices.")
 def check(
     exercise: str | None,
     folder: Path | None,
@@ -47,15 +45,15 @@ def check(
     alone: bool,
     seed: int | None,
 ) -> None:
-    """Check the current exercise, or exercise N, then the earlier ones that still hold.
+    """Check the current exercise, or exercise N, then the earlier ones as far as they still hold.
 
-    Exit status: 0 pass, 1 not yet, 3 inconclusive (the machine was too busy), 2 a mistake of ours.
+    Exit status: 0 pass, 1 not yet, 3 inconclusive (the machine was too busy), 2 a mistake of the tool.
     """
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     step = workspace.course.step(exercise) if exercise else workspace.step
     _require_names(step, only)
     with workspace.locked("check", printer.note):
-        report = run_and_tell(
+        report = run_and_report(
             printer, workspace, step, only, quick=quick, alone=alone, seed=seed, everything=everything
         )
     if report.passed and step.id == workspace.state.exercise and workspace.course.after(step):
@@ -79,7 +77,7 @@ def watch(folder: Path | None, load: bool, once: bool) -> None:
             printer.say(f"Changed: {', '.join(changed[:3])}{' and more' if len(changed) > 3 else ''}")
         try:
             with workspace.locked("watch", printer.note):
-                report = run_and_tell(
+                report = run_and_report(
                     printer,
                     workspace,
                     workspace.step,
@@ -89,7 +87,7 @@ def watch(folder: Path | None, load: bool, once: bool) -> None:
                     seed=seed,
                     everything=False,
                 )
-            seed = report.seed  # the same data again: seeded already, and failures can be compared
+            seed = report.seed  # the same data again: it is seeded already, and failures can be compared
         except ExerciseError as error:
             printer.say(str(error))
         if once and changed:
@@ -97,7 +95,7 @@ def watch(folder: Path | None, load: bool, once: bool) -> None:
         printer.say("Waiting for you to save a file; Ctrl-C ends.")
 
 
-def run_and_tell(
+def run_and_report(
     printer: Printer,
     workspace: Workspace,
     step: Step,
@@ -109,7 +107,7 @@ def run_and_tell(
     everything: bool,
 ) -> Report:
     from exercises.checks.results import Outcome, Verdict
-    from exercises.checks.runner import QUICK_LAST_BEGUN, Choice, run_checks
+    from exercises.checks.runner import QUICK_BEGIN_SECONDS, Choice, run_checks
     from exercises.commands.output import outcome_line, summary
 
     def show(outcome: Outcome) -> None:
@@ -117,19 +115,25 @@ def run_and_tell(
             outcome_line(printer, outcome)
 
     title(printer, step)
-    last_begun = QUICK_LAST_BEGUN if quick else math.inf
-    choice = Choice(quick=quick, earlier=not alone, only=only, last_begun=last_begun)
+    begin_seconds = QUICK_BEGIN_SECONDS if quick else math.inf
+    choice = Choice(quick=quick, earlier=not alone, only=only, begin_seconds=begin_seconds)
     digest = workspace.digest()
     report = run_checks(
-        workspace.course, step, workspace.root, workspace.own / "check", choice=choice, seed=seed, show=show
+        workspace.course,
+        step,
+        workspace.root,
+        workspace.data_dir / "check",
+        choice=choice,
+        seed=seed,
+        show=show,
     )
     summary(printer, report, step.id, everything=everything)
-    (workspace.own / LAST_CHECK).write_text(json.dumps(report.json()), encoding="utf-8")
+    (workspace.data_dir / LAST_CHECK).write_text(json.dumps(report.json()), encoding="utf-8")
     if report.passed and not only and not alone and step.id == workspace.state.exercise:
         if digest == workspace.digest():
             workspace.note_pass()
         else:
-            printer.say("Files changed while they were checked, so this does not count yet; check once more.")
+            printer.say("Files changed during the check, so this pass does not count; check again.")
     return report
 
 
@@ -143,9 +147,9 @@ def _require_names(step: Step, only: tuple[str, ...]) -> None:
 
 
 def last_check(workspace: Workspace, step: Step) -> dict[str, str]:
-    """Check id to result, of the last run of this exercise's checks; empty when it cannot be read."""
+    """Check id to result, from the last run of this exercise's checks; empty when it cannot be read."""
     try:
-        report = json.loads((workspace.own / LAST_CHECK).read_text(encoding="utf-8"))
+        report = json.loads((workspace.data_dir / LAST_CHECK).read_text(encoding="utf-8"))
         return {
             str(each["check"]): str(each["result"])
             for each in report["checks"]

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from exercises.commands.options import json_option, open_workspace, tell, workspace_option, yes_option
+from exercises.commands.options import (
+    json_option,
+    open_workspace,
+    report_change,
+    workspace_option,
+    yes_option,
+)
 from exercises.commands.output import Printer
 
 
@@ -17,17 +23,17 @@ from exercises.commands.output import Printer
 @workspace_option
 @yes_option
 def reset(file: str | None, folder: Path | None, yes: bool) -> None:
-    """Take FILE, or everything, back to how it was when this exercise began; what you have is copied first."""
+    """Set FILE, or everything, back to how it was when this exercise began; your files are copied first."""
     printer, workspace = Printer(), open_workspace(folder)
-    place = workspace.place(file) if file else None
+    relpath = workspace.relpath(file) if file else None
     with workspace.locked("reset", printer.note):
         if not yes and sys.stdin.isatty():
-            what = place or f"everything to the beginning of {workspace.step.label}"
+            what = relpath or f"everything to the beginning of {workspace.step.label}"
             click.confirm(f"Reset {what} (a copy is made)?", abort=True)
-        tell(
+        report_change(
             printer,
-            workspace.reset(place),
-            f"{place or 'The workspace'} is as it was when this exercise began.",
+            workspace.reset(relpath),
+            f"{relpath or 'The workspace'} is as it was when this exercise began.",
         )
 
 
@@ -36,15 +42,15 @@ def reset(file: str | None, folder: Path | None, yes: bool) -> None:
 @workspace_option
 @json_option
 def save(note: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
-    """Copy everything as it is now, with a NOTE to know it by."""
+    """Copy everything as it is now, with a NOTE to recognise the copy."""
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     with workspace.locked("save", printer.note):
         snapshot = workspace.save(" ".join(note) or "saved by you")
     printer.say(
         f"Copied {len(snapshot.files)} files as snapshot {snapshot.number}: exercises restore {snapshot.number}"
     )
-    for place in snapshot.left_out:
-        printer.say(f"Not copied, for it is too large: {place}")
+    for relpath in snapshot.left_out:
+        printer.say(f"Not copied because it is too large: {relpath}")
     printer.data({"snapshot": snapshot.number, "files": len(snapshot.files), "left_out": snapshot.left_out})
 
 
@@ -54,7 +60,7 @@ def save(note: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
 @workspace_option
 @json_option
 def restore(number: int | None, file: str | None, folder: Path | None, as_json: bool) -> None:
-    """List the copies, or take everything (or FILE) back to copy NUMBER; what you have is copied first."""
+    """List the copies, or set everything (or FILE) back to copy NUMBER; your files are copied first."""
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     if number is None:
         rows: list[dict[str, Any]] = [
@@ -72,8 +78,8 @@ def restore(number: int | None, file: str | None, folder: Path | None, as_json: 
             printer.item(str(row["snapshot"]), f"{at}, {row['exercise'] or 'unknown'}: {row['why']}", width=5)
         printer.data(rows)
         return
-    place = workspace.place(file) if file else None
+    relpath = workspace.relpath(file) if file else None
     with workspace.locked("restore", printer.note):
-        done = workspace.restore(number, place)
-    tell(printer, done, f"{place or 'The workspace'} is as in snapshot {number}.")
+        done = workspace.restore(number, relpath)
+    report_change(printer, done, f"{relpath or 'The workspace'} is as in snapshot {number}.")
     printer.data({"written": done.written, "removed": done.removed, "snapshot": done.copy.number})

@@ -1,4 +1,4 @@
-"""The command doctor: looks at the machine and the workspace, and says in one sentence each what is wrong."""
+"""The command doctor: examines the machine and the workspace, and reports each finding in one sentence."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ PORTS = 30
 @click.command()
 @workspace_option
 @json_option
-@click.option("--repair", is_flag=True, help="Make a broken state file again from its copy or a snapshot.")
+@click.option("--repair", is_flag=True, help="Restore a broken state file from its copy or a snapshot.")
 def doctor(folder: Path | None, as_json: bool, repair: bool) -> None:
-    """Look at Python, ports, disk, leftovers, the machine's load and the workspace's health."""
+    """Examine Python, ports, disk, leftover processes, the machine's load and the workspace."""
     printer, workspace = Printer(as_json=as_json), find_workspace(folder)
     if repair:
-        printer.say(health.repair(workspace) or "The state file is whole; nothing was repaired.")
+        printer.say(health.repair(workspace) or "The state file is valid; nothing was repaired.")
     findings = []
     for finding in _examine(workspace):
         printer.item(finding.verdict, f"{finding.what}: {finding.says}", width=9)
@@ -46,13 +46,13 @@ def doctor(folder: Path | None, as_json: bool, repair: bool) -> None:
 
 
 def _examine(workspace: Workspace) -> Iterator[Finding]:
-    """Look at the machine, then at the workspace."""
+    """Examine the machine, then the workspace."""
     yield _python()
     yield _gateway()
     yield _ports()
-    yield from _room(workspace.root)
-    yield _busyness()
-    if not workspace.own.is_dir():
+    yield from _disk_and_memory(workspace.root)
+    yield _load()
+    if not workspace.data_dir.is_dir():
         yield Finding("workspace", WARNING, f"there is none at {workspace.root}; exercises start makes one")
         return
     yield _leftovers(workspace)
@@ -88,7 +88,7 @@ def _ports() -> Finding:
     return Finding("ports", OK, f"{PORTS} free ones found on loopback")
 
 
-def _room(root: Path) -> Iterator[Finding]:
+def _disk_and_memory(root: Path) -> Iterator[Finding]:
     there = next(folder for folder in (root, *root.parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
     verdict = OK if free >= MIN_DISK_BYTES else WRONG
@@ -104,11 +104,11 @@ def _room(root: Path) -> Iterator[Finding]:
             yield Finding("disk", WRONG, f"nothing can be written to {folder}: {error.strerror}")
     memory = psutil.virtual_memory().available
     enough = memory >= MIN_MEMORY_BYTES
-    told = "" if enough else "; close some programs, or the shops will be slow"
-    yield Finding("memory", OK if enough else WARNING, f"{memory // 1_000_000:,} MB available{told}")
+    advice = "" if enough else "; close some programs, or the shops will be slow"
+    yield Finding("memory", OK if enough else WARNING, f"{memory // 1_000_000:,} MB available{advice}")
 
 
-def _busyness() -> Finding:
+def _load() -> Finding:
     from exercises.checks.machine import Watcher
 
     began = time.monotonic()
@@ -125,7 +125,7 @@ def _leftovers(workspace: Workspace) -> Finding:
 
     try:
         with workspace.locked("doctor", lambda _: None):
-            ended = sum(sweep(workspace.own / kind) for kind in ("check", "serve"))
+            ended = sum(sweep(workspace.data_dir / kind) for kind in ("check", "serve"))
     except ExerciseError as error:
-        return Finding("leftovers", OK, f"not looked for: {error}")
+        return Finding("leftovers", OK, f"not examined: {error}")
     return Finding("leftovers", OK, f"{ended} processes of a killed command ended" if ended else "none")

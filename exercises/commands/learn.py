@@ -1,4 +1,4 @@
-"""The commands that lead through the course: start, status, list, hint, diff, solution, next, jump."""
+"""The commands to go through the course: start, status, list, hint, diff, solution, next, jump."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exercises.commands.options import (
     json_option,
     next_steps,
     open_workspace,
-    tell,
+    report_change,
     workspace_option,
     yes_option,
 )
@@ -28,16 +28,16 @@ from exercises.errors import ExerciseError
 @json_option
 @click.option("--serve", "stay", is_flag=True, help="Keep the shop running until Ctrl-C.")
 def start(folder: Path | None, as_json: bool, stay: bool) -> None:
-    """Make the workspace with the first exercise, and see that your shop runs."""
+    """Create the workspace with the first exercise, and check that your shop runs."""
     import time
 
     printer, workspace = Printer(as_json=as_json), find_workspace(folder)
     began = time.perf_counter()
-    if workspace.own.is_dir():
+    if workspace.data_dir.is_dir():
         step = workspace.step
-        printer.say(f"Your workspace is there already, at {step.label}; nothing was changed.")
+        printer.say(f"Your workspace exists already, at {step.label}; nothing was changed.")
     else:
-        step = workspace.begin()
+        step = workspace.create()
         printer.say(f"Your workspace is {workspace.root}")
     title(printer, step)
     with served(workspace, port=SERVE_PORT if stay else None, seed=1) as shop:
@@ -56,7 +56,7 @@ def start(folder: Path | None, as_json: bool, stay: bool) -> None:
 @workspace_option
 @json_option
 def status(folder: Path | None, as_json: bool) -> None:
-    """Say where you are and what is next."""
+    """Show where you are and what is next."""
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     state, step = workspace.state, workspace.step
     title(printer, step)
@@ -74,11 +74,11 @@ def status(folder: Path | None, as_json: bool) -> None:
         printer.say("To merge by hand, and then delete:")
         printer.lines(incoming, indent=2)
     if workspace.changer.interrupted:
-        printer.say("A change was interrupted; the next command that changes something finishes it.")
+        printer.say("A change was interrupted. The next command that changes something will finish it.")
     if passed:
         following = workspace.course.after(step)
         printer.say(
-            "It has passed. Next: exercises next" if following else "It has passed, and it is the last one."
+            "It has passed. Next: exercises next" if following else "It has passed. It is the last exercise."
         )
     else:
         next_steps(printer, step)
@@ -101,7 +101,7 @@ def list_command(folder: Path | None, as_json: bool) -> None:
     """List the exercises, with minutes and goal."""
     printer, workspace = Printer(as_json=as_json), find_workspace(folder)
     current, passed = "", set()
-    if workspace.own.is_dir():
+    if workspace.data_dir.is_dir():
         state = workspace.state
         current, passed = state.exercise, set(state.passed)
     rows = []
@@ -128,7 +128,7 @@ def list_command(folder: Path | None, as_json: bool) -> None:
 @json_option
 def hint(task: str | None, folder: Path | None, as_json: bool) -> None:
     """Show the next of three hints for TASK (default: the first task that is not done)."""
-    from exercises.course.hints import RUNGS, next_hint
+    from exercises.course.hints import LEVELS, next_hint
 
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     step = workspace.step
@@ -139,11 +139,11 @@ def hint(task: str | None, folder: Path | None, as_json: bool) -> None:
         number, text = next_hint(step.file("hints.md"), task, state.hints.get(key, 0))
         state.hints[key] = number
         workspace.state_file.write(state)
-    printer.say(f"{task}, hint {number} of {len(RUNGS)}: {RUNGS[number - 1]}", style="bold")
+    printer.say(f"{task}, hint {number} of {len(LEVELS)}: {LEVELS[number - 1]}", style="bold")
     printer.lines(text.splitlines())
-    more = "exercises hint " + task if number < len(RUNGS) else "exercises solution"
-    printer.say(f"{'More' if number < len(RUNGS) else 'That was the last one'}: {more}")
-    printer.data({"task": task, "hint": number, "of": len(RUNGS), "text": text})
+    more = "exercises hint " + task if number < len(LEVELS) else "exercises solution"
+    printer.say(f"{'More' if number < len(LEVELS) else 'That was the last one'}: {more}")
+    printer.data({"task": task, "hint": number, "of": len(LEVELS), "text": text})
 
 
 @click.command()
@@ -151,7 +151,7 @@ def hint(task: str | None, folder: Path | None, as_json: bool) -> None:
 @workspace_option
 @json_option
 def diff(what: str, folder: Path | None, as_json: bool) -> None:
-    """Show what you changed since the exercise began (mine), or what the exercise brought with it (step)."""
+    """Show what you changed since the exercise began (mine), or what the exercise added at its start (step)."""
     from exercises import files
     from exercises.workspaces import differences
 
@@ -161,26 +161,26 @@ def diff(what: str, folder: Path | None, as_json: bool) -> None:
     new: differences.Reader
     if what == "mine":
         began = workspace.store.get(workspace.state.entered)
-        places = {*began.files, *files.theirs(workspace.root)}
+        relpaths = {*began.files, *files.list_files(workspace.root)}
 
-        def old(place: str) -> bytes | None:
-            name = began.files.get(place)
+        def old(relpath: str) -> bytes | None:
+            name = began.files.get(relpath)
             return None if name is None else workspace.store.content(name)
 
-        def new(place: str) -> bytes | None:
-            return files.content(workspace.root / place)
+        def new(relpath: str) -> bytes | None:
+            return files.read(workspace.root / relpath)
     else:
         before, course = workspace.course.before(step), workspace.course
         below = course.state(before, "solution") if before else course.base
         old, new = _reader(below), _reader(course.state(step, "start"))
-        places = {*below, *course.state(step, "start")}
-    lines = list(differences.unified(places, old, new))
+        relpaths = {*below, *course.state(step, "start")}
+    lines = list(differences.unified(relpaths, old, new))
     _page(
         printer,
         lines,
         f"Nothing differs: {'you changed' if what == 'mine' else 'the exercise brought'} no file.",
     )
-    printer.data({"changed": differences.changed(places, old, new), "diff": lines})
+    printer.data({"changed": differences.changed(relpaths, old, new), "diff": lines})
 
 
 @click.command()
@@ -201,14 +201,14 @@ def solution(file: str | None, folder: Path | None, yes: bool, take: bool) -> No
         click.confirm(question, abort=True)
     if take:
         with workspace.locked("solution", printer.note):
-            tell(printer, workspace.jump(step, "solution"), f"This is the solution of {step.label}.")
+            report_change(printer, workspace.jump(step, "solution"), f"This is the solution of {step.label}.")
         return
     begin, end = course.state(step, "start"), course.state(step, "solution")
     if file:
-        place = workspace.place(file)
-        if place not in end:
-            raise ExerciseError(f"The solution has no file {place}.")
-        printer.lines(end[place].read_text(encoding="utf-8").splitlines())
+        relpath = workspace.relpath(file)
+        if relpath not in end:
+            raise ExerciseError(f"The solution has no file {relpath}.")
+        printer.lines(end[relpath].read_text(encoding="utf-8").splitlines())
         return
     _page(
         printer,
@@ -220,31 +220,31 @@ def solution(file: str | None, folder: Path | None, yes: bool, take: bool) -> No
 @click.command("next")
 @workspace_option
 @json_option
-@click.option("--anyway", is_flag=True, help="Although the exercise has not passed.")
+@click.option("--anyway", is_flag=True, help="Go on although the exercise has not passed.")
 def next_command(folder: Path | None, as_json: bool, anyway: bool) -> None:
-    """Go on to the next exercise with your own code; only what it brings is added."""
+    """Go on to the next exercise with your own code; only the files of that exercise are added."""
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     with workspace.locked("next", printer.note):
-        moved = workspace.go_on(anyway=anyway)
+        moved = workspace.advance(anyway=anyway)
     title(printer, moved.step)
     if moved.incoming:
         printer.say(
-            "You changed files that this step changes too. Yours stay; ours lie beside them, to be merged by hand:"
+            "You and this exercise changed the same files. Yours stay. Ours are beside them; merge them by hand:"
         )
-        printer.lines([f"{place}.incoming" for place in moved.incoming], indent=2)
+        printer.lines([f"{relpath}.incoming" for relpath in moved.incoming], indent=2)
     if moved.kept:
-        printer.say("This step does without these files; they stay, because you changed them:")
+        printer.say("This exercise removes these files. They stay because you changed them:")
         printer.lines(moved.kept, indent=2)
-    tell(printer, moved.done, "")
+    report_change(printer, moved.change, "")
     next_steps(printer, moved.step)
     printer.data(
         {
             "exercise": moved.step.label,
-            "written": moved.done.written,
-            "removed": moved.done.removed,
+            "written": moved.change.written,
+            "removed": moved.change.removed,
             "incoming": moved.incoming,
             "kept": moved.kept,
-            "snapshot": moved.done.copy.number,
+            "snapshot": moved.change.copy.number,
         }
     )
 
@@ -254,7 +254,7 @@ def next_command(folder: Path | None, as_json: bool, anyway: bool) -> None:
 @workspace_option
 @yes_option
 def jump(exercise: str, folder: Path | None, yes: bool) -> None:
-    """Take the reference state of exercise N; your code is copied first."""
+    """Replace your code by our state of exercise N; your files are copied first."""
     printer, workspace = Printer(), find_workspace(folder)
     step = workspace.course.step(exercise)
     workspace.require()
@@ -265,7 +265,7 @@ def jump(exercise: str, folder: Path | None, yes: bool) -> None:
             )
         done = workspace.jump(step)
     title(printer, step)
-    tell(printer, done, "")
+    report_change(printer, done, "")
     next_steps(printer, step)
 
 
@@ -277,4 +277,4 @@ def _page(printer: Printer, lines: list[str], nothing: str) -> None:
 
 
 def _reader(tree: dict[str, Path]) -> Callable[[str], bytes | None]:
-    return lambda place: tree[place].read_bytes() if place in tree else None
+    return lambda relpath: tree[relpath].read_bytes() if relpath in tree else None

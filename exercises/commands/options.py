@@ -1,4 +1,4 @@
-"""What several commands share: options, finding the workspace, and what is said at the end of many of them."""
+"""What several commands share: options, finding the workspace, and the messages at their end."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import click
 
 from exercises.commands.output import Printer
 from exercises.course.course import Course, Step
-from exercises.workspaces.workspace import OWN, Workspace
+from exercises.workspaces.workspace import DATA_FOLDER, Workspace
 
 if TYPE_CHECKING:
-    from exercises.workspaces.change import Done
+    from exercises.workspaces.change import Change
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def workspace_option(command: F) -> F:
-    """Where the workspace is."""
+    """Add the option for the workspace's folder."""
     return click.option(
         "--workspace",
         "folder",
@@ -31,17 +31,17 @@ def workspace_option(command: F) -> F:
 
 
 def json_option(command: F) -> F:
-    """For machines."""
+    """Add the option for output as JSON."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON value on standard output.")(command)
 
 
 def yes_option(command: F) -> F:
-    """No question."""
+    """Add the option to skip questions."""
     return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(command)
 
 
 def course_folder() -> Path:
-    """EXERCISES_COURSE, or the course that comes with this package."""
+    """The folder in EXERCISES_COURSE, or else the course of this package."""
     return Path(os.environ.get("EXERCISES_COURSE") or Path(__file__).parents[1])
 
 
@@ -49,7 +49,8 @@ def find_workspace(folder: Path | None) -> Workspace:
     if folder is None:
         here = Path.cwd()
         folder = next(
-            (place for place in (here, *here.parents) if (place / OWN).is_dir()), here / "workspace"
+            (relpath for relpath in (here, *here.parents) if (relpath / DATA_FOLDER).is_dir()),
+            here / "workspace",
         )
     return Workspace(folder, Course(course_folder()))
 
@@ -60,12 +61,12 @@ def open_workspace(folder: Path | None) -> Workspace:
     return workspace
 
 
-def tell(printer: Printer, done: Done, text: str) -> None:
-    if not done.written and not done.removed:
+def report_change(printer: Printer, change: Change, text: str) -> None:
+    if not change.written and not change.removed:
         printer.say(f"{text} No file had to be changed.".strip())
         return
-    printer.say(f"{text} {len(done.written)} files written, {len(done.removed)} removed.".strip())
-    printer.say(f"What you had before is snapshot {done.copy.number}: exercises restore {done.copy.number}")
+    printer.say(f"{text} {len(change.written)} files written, {len(change.removed)} removed.".strip())
+    printer.say(f"Your old files are snapshot {change.copy.number}: exercises restore {change.copy.number}")
 
 
 def next_steps(printer: Printer, step: Step) -> None:

@@ -1,4 +1,4 @@
-"""What is printed. Words carry the meaning, never colour, symbols or boxes alone; it reads well at 60 columns."""
+"""What is printed. Words carry the meaning, never colour, symbols or boxes alone; the output fits 60 columns."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LABELS = (("did", "I did"), ("expected", "Expected"), ("got", "Got"), ("why", "W
 
 
 class Printer:
-    """Prints for people, or one JSON object at the end for machines."""
+    """Prints text for people, or one JSON value at the end for programs."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        # Rich knows NO_COLOR, dumb terminals and pipes; its own highlighting would colour numbers for no reason.
+        # Rich handles NO_COLOR, dumb terminals and pipes. Its highlighting is off: it would colour every number.
         self._console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
         self.width = max(NARROWEST, min(self._console.width, WIDEST))
 
@@ -46,21 +46,21 @@ class Printer:
             self._console.print(Text(line, style=style))
 
     def note(self, text: str) -> None:
-        """A message beside the result, which machines can do without; it goes to standard error."""
+        """A message that is not part of the result; it goes to standard error."""
         click.echo(text, err=True)
 
     def line(self, text: str, *, indent: int = 0) -> None:
-        """A line that somebody may want to copy: never broken by us."""
+        """A line to copy: it is never wrapped."""
         if not self.as_json:
             self._console.print(Text(" " * indent + text))
 
     def lines(self, lines: Iterable[str], *, indent: int = 0) -> None:
-        """Lines as they are."""
+        """Lines that are never wrapped."""
         for line in lines:
             self.line(line, indent=indent)
 
     def item(self, label: str, text: str, *, width: int = 10, indent: int = 0, style: str = "") -> None:
-        """A label, then a text that wraps beside it."""
+        """A label, then a text that is wrapped beside it."""
         if self.as_json:
             return
         room = " " * (indent + width)
@@ -72,7 +72,7 @@ class Printer:
             self._console.print(Text(line))
 
     def data(self, value: Any) -> None:
-        """The result for machines."""
+        """The result as JSON, for programs."""
         if self.as_json:
             click.echo(json.dumps(value, indent=1, default=str))
 
@@ -97,14 +97,14 @@ def title(printer: Printer, step: Step) -> None:
 
 
 def outcome_line(printer: Printer, outcome: Outcome) -> None:
-    """One check, when it is done."""
+    """The line of one check, printed when it is done."""
     text = f"{outcome.check.says} ({outcome.check.id}, {outcome.seconds:.1f} s)"
     if outcome.verdict is Verdict.SKIPPED:
         text = f"{outcome.check.says} ({outcome.check.id})"
     if outcome.reason and outcome.verdict is not Verdict.SKIPPED:
         text += f" {outcome.reason}" if outcome.reason.endswith(".") else f" {outcome.reason}."
     if outcome.verdict is Verdict.PASS and outcome.tries > 1:
-        text += f" At try {outcome.tries}."
+        text += f" Passed at try {outcome.tries}."
     label = outcome.verdict.value
     printer.item(
         label, text, width=max(len(verdict.value) for verdict in Verdict) + 2, style=STYLES[outcome.verdict]
@@ -113,13 +113,13 @@ def outcome_line(printer: Printer, outcome: Outcome) -> None:
 
 def failure(printer: Printer, outcome: Outcome) -> None:
     """A "not yet" in five parts, then the end of the learner's own logs."""
-    told = outcome.failure
-    if told is None:
+    failed = outcome.failure
+    if failed is None:
         return
     printer.say()
     printer.say(f"Not yet: {outcome.check.says}", style="bold")
     for name, label in LABELS:
-        text = " ".join(str(getattr(told, name)).split())
+        text = " ".join(str(getattr(failed, name)).split())
         if name == "did" and text.startswith("curl "):
             printer.line(f"{label}:", indent=INDENT)
             printer.line(text, indent=2 * INDENT)
@@ -131,7 +131,7 @@ def failure(printer: Printer, outcome: Outcome) -> None:
 
 
 def summary(printer: Printer, report: Report, own: str, *, everything: bool) -> None:
-    """What it comes to: details of the first failure (or all), counts, and how to see the same again."""
+    """The end of a run: details of the first failure (or of all), counts, and how to repeat the run."""
     failed = [outcome for outcome in report.outcomes if outcome.verdict is Verdict.NOT_YET]
     for outcome in failed if everything else failed[:1]:
         failure(printer, outcome)
@@ -142,7 +142,7 @@ def summary(printer: Printer, report: Report, own: str, *, everything: bool) -> 
         )
         printer.say(f"or exercises check --seed {report.seed}. A hint: exercises hint {failed[0].check.task}")
         if len(failed) > 1 and not everything:
-            printer.say(f"{len(failed) - 1} more not yet; exercises check --all tells of each.")
+            printer.say(f"{len(failed) - 1} more not yet; exercises check --all shows them all.")
     others = [outcome for outcome in report.outcomes if outcome.exercise != own]
     earlier = [outcome for outcome in others if outcome.verdict is not Verdict.SKIPPED]
     broken = [outcome for outcome in earlier if outcome.verdict is Verdict.NOT_YET]
@@ -154,7 +154,7 @@ def summary(printer: Printer, report: Report, own: str, *, everything: bool) -> 
             else f"Earlier exercises: all {len(earlier)} checks hold."
         )
     if left_out := sum(outcome.verdict is Verdict.SKIPPED for outcome in report.outcomes):
-        printer.say(f"{left_out} checks were left out; exercises check runs them all, and only that counts.")
+        printer.say(f"{left_out} checks were left out. Only a run of all checks counts: exercises check")
     printer.say(f"Result: {_result(report)} after {report.seconds:.1f} s.", style="bold")
 
 

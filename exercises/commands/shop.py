@@ -1,4 +1,4 @@
-"""The command serve, and the learner's shop while a command runs it."""
+"""The command serve, and running the learner's shop for a command."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ SERVE_PORT = 8000
     "--port", type=click.IntRange(1, 65535), default=SERVE_PORT, show_default=True, help="Port of the shop."
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, help="Which data, as a check says."
+    "--seed",
+    type=click.IntRange(0, 2**31),
+    default=1,
+    show_default=True,
+    help="Seed of the data; a failed check prints its own.",
 )
 def serve(folder: Path | None, port: int, seed: int) -> None:
-    """Run your shop with fresh data until Ctrl-C, and show what it writes."""
+    """Run your shop with new data until Ctrl-C, and show its log."""
     from microservices.launcher.logs import LogEcho, LogTail, Prefix
 
     workspace = open_workspace(folder)
@@ -44,24 +48,24 @@ def serve(folder: Path | None, port: int, seed: int) -> None:
 def served(workspace: Workspace, *, port: int | None, seed: int) -> Iterator[Any]:
     from exercises.checks.leftovers import sweep
     from exercises.checks.seeding import Seeds
-    from exercises.checks.shops import Order, RunningShop
+    from exercises.checks.shops import RunningShop, ShopSpec
 
-    home = workspace.own / "serve"
+    home = workspace.data_dir / "serve"
     sweep(home)
     number = f"{os.getpid()}"
     seeds = Seeds(home, seed)
-    shop = RunningShop(Order(workspace.root, home / "shops" / number, seeds, port=port, restart=True))
+    shop = RunningShop(ShopSpec(workspace.root, home / "shops" / number, seeds, port=port, restart=True))
     try:
         shop.start()
         yield shop
     finally:
         shop.stop()
         sweep(home)
-        seeds.tidy()
+        seeds.prune_cache()
 
 
 def stay_open(say: Callable[[str], object], url: str) -> None:
-    """Say that the shop is open, and wait for Ctrl-C: it may come before the sentence is out."""
+    """Say that the shop is open, and wait for Ctrl-C, which may come before the sentence is printed."""
     with suppress(KeyboardInterrupt):
         say(f"Your shop is open at {url}; Ctrl-C closes it.")
         threading.Event().wait()

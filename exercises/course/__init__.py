@@ -1,4 +1,4 @@
-"""The course as its files say it: exercises in order, their states, hints and timetables.
+"""The course, read from its files: exercises in order, their states, hints and timetables.
 
-Knows neither a workspace nor a check, and starts nothing.
+Knows neither a workspace nor a check, and starts no shop.
 """

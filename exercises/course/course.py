@@ -1,7 +1,7 @@
 """The course: its exercises in order, and the state of a workspace before and after each, made from overlays.
 
-A state is a dict of path in the workspace to the file that holds its content: nothing is copied before somebody
-wants it in a folder.
+A state is a dict from the path in the workspace to the file with the content. Nothing is copied until `write` makes a
+folder of it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from exercises import files
 from exercises.course.manifest import Exercise, Workshop, read
+from exercises.course.patches import patched
 from exercises.errors import CourseError, ExerciseError
 
 Tree = dict[str, Path]
@@ -29,30 +30,34 @@ class UnknownExercise(ExerciseError):
 
 @dataclass(frozen=True)
 class Step:
-    """One exercise in its place."""
+    """One exercise with its number."""
 
     number: str
-    """As in its folder's name, "03"."""
+    """As in the name of its folder: "03"."""
     folder: Path
     manifest: Exercise
 
     @property
     def id(self) -> str:
-        """The stable name."""
+        """The name that stays when the number changes."""
         return self.manifest.id
 
     @property
     def label(self) -> str:
-        """The name by which it is called everywhere: 03-draw-the-seam."""
+        """The name in messages and of its folder: 03-draw-the-seam."""
         return f"{self.number}-{self.id}"
 
     def file(self, name: str) -> Path:
         """A file of the exercise, such as README.md."""
         return self.folder / name
 
+    def patch(self, which: str) -> Path:
+        """The file for an answer such as "wrong/patient" as a patch; it need not exist."""
+        return self.folder / f"{which}.patch"
+
 
 class Course:
-    """All exercises that are there."""
+    """All exercises that exist."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
@@ -68,11 +73,11 @@ class Course:
             if wanted in {step.id, step.label, step.number, step.number.lstrip("0")}:
                 return step
         raise UnknownExercise(
-            f"There is no exercise {name!r}; there are {self.steps[0].label} to {self.steps[-1].label}: exercises list."
+            f"There is no exercise {name!r}; there are {self.steps[0].label} to {self.steps[-1].label}: exercises list"
         )
 
     def before(self, step: Step) -> Step | None:
-        """The exercise before; None for the first."""
+        """The exercise before this one; None for the first."""
         position = self.steps.index(step)
         return self.steps[position - 1] if position else None
 
@@ -82,53 +87,59 @@ class Course:
         return self.steps[position] if position < len(self.steps) else None
 
     def earlier(self, step: Step) -> list[Step]:
-        """The exercises before, in order."""
+        """The exercises before this one, in order."""
         return self.steps[: self.steps.index(step)]
 
     @cached_property
     def base(self) -> Tree:
-        """What a workspace begins with."""
+        """The state that a workspace starts from."""
         tree: Tree = {}
-        for place in self.workshop.base:
-            tree |= self._from_repository(place)
+        for relpath in self.workshop.base:
+            tree |= self._from_repository(relpath)
         return tree
 
     def state(self, step: Step, which: str) -> Tree:
-        """The workspace at the "start" or the "solution" of an exercise."""
+        """The workspace at the "start" or the "solution" of an exercise, or with an answer such as "wrong/patient"."""
         key = (step.id, which)
         if key not in self._states:
-            if which == "solution":
-                below = self.state(step, "start")
-            else:
-                before = self.before(step)
-                below = self.state(before, "solution") if before else self.base
-            removed, reference = getattr(step.manifest.remove, which), getattr(step.manifest.reference, which)
-            self._states[key] = self._lay(below, removed, step.folder / which, reference)
+            self._states[key] = self._apply_overlay(step, which)
         return self._states[key]
 
-    def alternative(self, step: Step, name: str) -> Tree:
-        """Another right answer."""
-        alt = next(alt for alt in step.manifest.alt if alt.name == name)
-        return self._lay(self.state(step, "solution"), alt.remove, step.folder / "alt" / name, ())
-
-    def mistake(self, step: Step, name: str) -> Tree:
-        """A known wrong answer."""
-        wrong = next(wrong for wrong in step.manifest.wrong if wrong.name == name)
-        return self._lay(self.state(step, "solution"), wrong.remove, step.folder / "wrong" / name, ())
+    def below(self, step: Step, which: str) -> Tree:
+        """The state that an overlay is applied to: the state before, without removed files and with kept ones."""
+        before = self.before(step)
+        if which == "start":
+            tree = dict(self.state(before, "solution") if before else self.base)
+        else:
+            tree = dict(self.state(step, "start" if which == "solution" else "solution"))
+        variant = step.manifest.variants.get(which)
+        for relpath in variant.remove if variant else getattr(step.manifest.remove, which):
+            gone = [path for path in tree if path == relpath or path.startswith(f"{relpath}/")]
+            if not gone:
+                raise CourseError(f"{step.folder / which}: {relpath} is to be removed, but it is not there.")
+            for path in gone:
+                del tree[path]
+        for relpath in variant.keep if variant else ():
+            if relpath not in self.state(step, "start"):
+                raise CourseError(
+                    f"{step.folder / which}: {relpath} is to be kept, but it is not in the start."
+                )
+            tree[relpath] = self.state(step, "start")[relpath]
+        return tree
 
     @cached_property
-    def top(self) -> frozenset[str]:
-        """Files and folders at the top of a workspace that are the course's at some time."""
+    def top_level(self) -> frozenset[str]:
+        """The top-level files and folders of a workspace that some state of the course has."""
         states = (self.state(step, which) for step in self.steps for which in ("start", "solution"))
-        return frozenset(place.partition("/")[0] for tree in states for place in tree)
+        return frozenset(relpath.partition("/")[0] for tree in states for relpath in tree)
 
     def write(self, tree: Tree, folder: Path) -> None:
-        """Have the state as a folder, with the byte code that is there: compiling is most of a shop's first start."""
-        for place, source in tree.items():
-            _copy(source, folder / place)
+        """Write the state to a folder, with existing byte code: compiling is most of a shop's first start."""
+        for relpath, source in tree.items():
+            _copy(source, folder / relpath)
             compiled = Path(cache_from_source(str(source)))
-            if place.endswith(".py") and sys.pycache_prefix is None and compiled.is_file():
-                _copy(compiled, Path(cache_from_source(str(folder / place))))
+            if relpath.endswith(".py") and sys.pycache_prefix is None and compiled.is_file():
+                _copy(compiled, Path(cache_from_source(str(folder / relpath))))
 
     def _read_steps(self) -> list[Step]:
         steps: list[Step] = []
@@ -138,7 +149,7 @@ class Course:
             if parts is None:
                 raise CourseError(f"{self.folder}/workshop.toml: {name!r} is not like 03-draw-the-seam.")
             if not (folder / "exercise.toml").exists():
-                break  # not written yet, and then nothing after it can be built on it
+                break  # not written yet, so no later exercise can build on it
             manifest = read(Exercise, folder / "exercise.toml")
             if manifest.id != parts[2]:
                 raise CourseError(
@@ -146,34 +157,30 @@ class Course:
                 )
             steps.append(Step(parts[1], folder, manifest))
         if not steps:
-            raise CourseError(f"No exercise of {self.folder}/workshop.toml is there.")
+            raise CourseError(f"No exercise of {self.folder}/workshop.toml exists.")
         return steps
 
-    def _from_repository(self, place: str) -> Tree:
-        source = self.repository / place
+    def _from_repository(self, relpath: str) -> Tree:
+        source = self.repository / relpath
         if source.is_file():
-            return {place: source}
+            return {relpath: source}
         if not source.is_dir():
-            raise CourseError(f"{place} is not in {self.repository}.")
-        found = files.theirs(source, self.workshop.leave_out)
-        return {f"{place}/{name}": source / name for name in found}
+            raise CourseError(f"{relpath} is not in {self.repository}.")
+        found = files.list_files(source, self.workshop.leave_out)
+        return {f"{relpath}/{name}": source / name for name in found}
 
-    def _lay(self, below: Tree, removed: tuple[str, ...], overlay: Path, reference: tuple[str, ...]) -> Tree:
-        tree = dict(below)
-        for place in removed:
-            gone = [path for path in tree if path == place or path.startswith(f"{place}/")]
-            if not gone:
-                raise CourseError(f"{overlay}: {place} is to be removed, but it is not there.")
-            for path in gone:
-                del tree[path]
-        tree |= {place: overlay / place for place in files.theirs(overlay)}
-        for place in reference:
-            tree |= self._from_repository(place)
+    def _apply_overlay(self, step: Step, which: str) -> Tree:
+        overlay = step.folder / which
+        tree = self.below(step, which) | {relpath: overlay / relpath for relpath in files.list_files(overlay)}
+        if which in step.manifest.variants:
+            return tree | patched(tree, step.patch(which))
+        for relpath in getattr(step.manifest.reference, which):
+            tree |= self._from_repository(relpath)
         return tree
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Content and time, by which Python knows whether byte code is stale; not the mode: a learner may write."""
+    """Copy content and time, but not the mode: Python compares the time with byte code, and a learner may write."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     about = source.stat()

@@ -1,4 +1,4 @@
-"""The ladder of hints: for each task of hints.md three rungs, shown one at a time."""
+"""Reads hints.md: three hints for each task, from a pointer to nearly the code, shown one at a time."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from pathlib import Path
 
 from exercises.errors import CourseError, ExerciseError
 
-RUNGS = ("Where to look", "The idea", "Nearly the code")
+LEVELS = ("Where to look", "The idea", "Nearly the code")
 
 
-def ladders(file: Path) -> dict[str, tuple[str, ...]]:
-    """Task id to its hints, lowest rung first; CourseError when a ladder is not whole."""
+def read_hints(file: Path) -> dict[str, tuple[str, ...]]:
+    """Task id to its three hints, in the order of LEVELS; CourseError when one is missing."""
     try:
         text = file.read_text(encoding="utf-8")
     except OSError:
         raise CourseError(f"{file} is missing.") from None
     found: dict[str, tuple[str, ...]] = {}
     for task, body in _sections(text, "##"):
-        rungs = _sections(body, "###")
-        names = tuple(name for name, _ in rungs)
-        if names != RUNGS or not all(hint for _, hint in rungs):
-            raise CourseError(f"{file}: {task} needs the headings {', '.join(RUNGS)}, each with a text.")
-        found[task] = tuple(hint for _, hint in rungs)
+        levels = _sections(body, "###")
+        names = tuple(name for name, _ in levels)
+        if names != LEVELS or not all(hint for _, hint in levels):
+            raise CourseError(f"{file}: {task} needs the headings {', '.join(LEVELS)}, each with a text.")
+        found[task] = tuple(hint for _, hint in levels)
     return found
 
 
 def next_hint(file: Path, task: str, seen: int) -> tuple[int, str]:
-    """Number (from 1) and text of the first hint that was not seen; the last one again when all were."""
-    known = ladders(file)
+    """Number (from 1) and text of the first hint not yet seen; the last hint when all were seen."""
+    known = read_hints(file)
     if task not in known:
         raise ExerciseError(f"There is no task {task!r} here; the tasks are {', '.join(known)}.")
-    rung = min(seen, len(RUNGS) - 1)
-    return rung + 1, known[task][rung]
+    level = min(seen, len(LEVELS) - 1)
+    return level + 1, known[task][level]
 
 
 def _sections(text: str, mark: str) -> list[tuple[str, str]]:
-    """Heading and body of each section of one level; headings inside fenced code are text."""
+    """Heading and body of each section of one level; a heading inside fenced code is text."""
     found: list[tuple[str, list[str]]] = []
     fenced = False
     for line in text.splitlines():

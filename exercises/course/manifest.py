@@ -1,4 +1,4 @@
-"""The course's own files, checked: workshop.toml and each exercise.toml. Unknown keys are refused."""
+"""Reads and validates workshop.toml and each exercise.toml. Unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from exercises.errors import CourseError
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-Place = Annotated[str, Field(pattern=r"^[^/.~][^\\]*[^/]$")]
+WorkspacePath = Annotated[str, Field(pattern=r"^[^/.~][^\\]*[^/]$")]
 """A path in the workspace: relative, with slashes, not ending with one."""
 Sentence = Annotated[str, Field(pattern=r"(?s)^\S.*[.!?]$")]
 
 
-class Part(BaseModel):
-    """Settings that every table of the course's files shares."""
+class Table(BaseModel):
+    """The base of every table of the course's files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
-class Task(Part):
+class Task(Table):
     """One numbered task of an exercise."""
 
     id: Id
@@ -30,36 +30,46 @@ class Task(Part):
     checks: tuple[Id, ...] = Field(min_length=1)
 
 
-class Paths(Part):
-    """Paths for the state that an exercise begins with, and for the one that it ends with."""
+class Paths(Table):
+    """Paths for the state at the start of an exercise, and for its solution."""
 
-    start: tuple[Place, ...] = ()
-    solution: tuple[Place, ...] = ()
+    start: tuple[WorkspacePath, ...] = ()
+    solution: tuple[WorkspacePath, ...] = ()
 
 
-class Alternative(Part):
-    """Another right answer: alt/<name>/ laid over the solution."""
+class Variant(Table):
+    """An answer other than the solution: <name>.patch for it, files in <name>/ that replace its files, or both."""
 
     name: Id
+    remove: tuple[WorkspacePath, ...] = ()
+    """Files of the solution that this answer does not have."""
+    keep: tuple[WorkspacePath, ...] = ()
+    """Files that are as at the start, although the solution changes or removes them."""
+
+
+class Alternative(Variant):
+    """Another right answer, in alt/."""
+
     says: Sentence
-    """What is different, and still right."""
-    remove: tuple[Place, ...] = ()
-    """Files of the solution that it does without."""
+    """How it differs from the solution."""
 
 
-class Mistake(Part):
-    """A known wrong answer: wrong/<name>/ laid over the solution."""
+class Mistake(Variant):
+    """A known wrong answer, in wrong/."""
 
-    name: Id
     check: Id
     """The check that must fail."""
     words: str = Field(min_length=1)
-    """What the failure must say; white space and case are ignored."""
+    """Text that the failure must contain; white space and case are ignored."""
     mistake: Sentence
-    remove: tuple[Place, ...] = ()
+
+    @property
+    def says(self) -> str:
+        """How it differs from the solution: the mistake."""
+        return self.mistake
 
 
-class Exercise(Part):
+class Exercise(Table):
     """exercise.toml."""
 
     id: Id
@@ -70,26 +80,33 @@ class Exercise(Part):
     """Some of its checks make load."""
     tasks: tuple[Task, ...] = Field(min_length=1)
     reference: Paths = Paths()
-    """Files or folders taken from the same path of the repository, after the overlay's own files."""
+    """Files or folders copied from the same path of the repository, after the overlay's own files."""
     remove: Paths = Paths()
-    """Files or folders that the state no longer has; taken away before its overlay is laid."""
+    """Files or folders that the state no longer has; removed before the overlay is applied."""
     alt: tuple[Alternative, ...] = ()
     wrong: tuple[Mistake, ...] = ()
 
+    @property
+    def variants(self) -> dict[str, Alternative | Mistake]:
+        """All other answers, by their path in the exercise's folder: alt/NAME or wrong/NAME."""
+        return {f"alt/{alt.name}": alt for alt in self.alt} | {
+            f"wrong/{wrong.name}": wrong for wrong in self.wrong
+        }
+
     @model_validator(mode="after")
     def _names_are_unique(self) -> Exercise:
-        _refuse_twins("task", [task.id for task in self.tasks])
-        _refuse_twins("check", [check for task in self.tasks for check in task.checks])
-        _refuse_twins("alt", [alt.name for alt in self.alt])
-        _refuse_twins("wrong", [wrong.name for wrong in self.wrong])
+        _require_unique("task", [task.id for task in self.tasks])
+        _require_unique("check", [check for task in self.tasks for check in task.checks])
+        _require_unique("alt", [alt.name for alt in self.alt])
+        _require_unique("wrong", [wrong.name for wrong in self.wrong])
         checks = {check for task in self.tasks for check in task.checks}
-        if strangers := sorted({wrong.check for wrong in self.wrong} - checks):
-            raise ValueError(f"no task has the check {', '.join(strangers)}")
+        if unknown := sorted({wrong.check for wrong in self.wrong} - checks):
+            raise ValueError(f"no task has the check {', '.join(unknown)}")
         return self
 
 
-class Track(Part):
-    """A selection for a workshop of some length."""
+class Track(Table):
+    """A selection of exercises for a workshop of a certain length."""
 
     id: Id
     title: str
@@ -98,26 +115,26 @@ class Track(Part):
     lunch: bool = True
 
 
-class Workshop(Part):
+class Workshop(Table):
     """workshop.toml."""
 
     version: int = Field(ge=1)
-    """Raised when a workspace of the version before cannot go on."""
+    """Increased when workspaces of the version before can no longer be used."""
     title: str
-    base: tuple[Place, ...] = Field(min_length=1)
-    """What a workspace begins with: files and folders of the repository."""
+    base: tuple[WorkspacePath, ...] = Field(min_length=1)
+    """The files and folders of the repository that a workspace starts with."""
     leave_out: tuple[str, ...] = ()
-    """Names of files and folders that are not taken over from the repository; `*` stands for anything."""
+    """Names of files and folders that are not copied from the repository; `*` stands for any text."""
     exercises: tuple[str, ...] = Field(min_length=1)
     """Folders in order, such as "03-draw-the-seam"."""
     tracks: tuple[Track, ...] = ()
 
 
-Model = TypeVar("Model", bound=Part)
+Model = TypeVar("Model", bound=Table)
 
 
 def read(model: type[Model], file: Path) -> Model:
-    """The checked content of a TOML file; CourseError names the file, the key and what was expected."""
+    """The validated content of a TOML file; CourseError names the file, the key and what was expected."""
     try:
         with file.open("rb") as stream:
             return model.model_validate(tomllib.load(stream))
@@ -131,6 +148,6 @@ def read(model: type[Model], file: Path) -> Model:
         raise CourseError(f"{file}: {where}: {first['msg']}.") from None
 
 
-def _refuse_twins(what: str, names: list[str]) -> None:
-    if twins := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"the {what} {', '.join(twins)} is there twice")
+def _require_unique(what: str, names: list[str]) -> None:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"the {what} {', '.join(repeated)} is there twice")

@@ -9,17 +9,17 @@ from itertools import combinations
 from exercises.course.course import Course, Step
 
 SET_UP = 20
-"""Minutes before the first exercise: installing, first look at the shop."""
+"""Minutes before the first exercise: installing, and a first look at the shop."""
 WORK, BREAK = 110, 15
-"""After so many minutes of work at most, so many minutes of rest."""
+"""The most minutes of work in one piece, and the minutes of the break after it."""
 MORNING, LUNCH = 180, 60
-"""The first rest that comes after so many minutes is lunch, in tracks that have one."""
+"""In tracks with a lunch, the first break after MORNING minutes is lunch, of LUNCH minutes."""
 CLOSING = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a timetable; minutes from the beginning of its day."""
+    """One line of a timetable; `at` is in minutes from the beginning of its day."""
 
     at: int
     minutes: int
@@ -33,7 +33,7 @@ class Entry:
 
 
 def timetable(course: Course, track_id: str) -> list[Entry]:
-    """Of one track; exercises that do not exist yet are left out."""
+    """The timetable of one track; exercises that do not exist yet are left out."""
     track = next(track for track in course.workshop.tracks if track.id == track_id)
     by_id = {step.id: step for step in course.steps}
     steps = [by_id[name] for name in track.exercises if name in by_id]
@@ -46,7 +46,7 @@ def timetable(course: Course, track_id: str) -> list[Entry]:
 
 
 def _split(steps: list[Step], days: int) -> list[list[Step]]:
-    """The exercises in order on so many days, as evenly as they go."""
+    """The exercises, in order, split into `days` days as evenly as possible."""
     if len(steps) < days:
         return [steps]
     splits = (

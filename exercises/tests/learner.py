@@ -1,4 +1,4 @@
-"""A simulated learner who goes through a course by the command alone, with all that goes wrong on the way."""
+"""A simulated learner who goes through a course with the command, also with mistakes and power cuts."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from click.testing import CliRunner
 from exercises import cli
 from exercises.course.course import Course, Step
 
-PATIENCE = 600
+TIMEOUT_SECONDS = 600
 
 
 @dataclass
 class Learner:
-    """Types commands and edits files; whatever he wrote himself he wants to find again."""
+    """Runs commands and edits files. No command may lose what the learner wrote."""
 
     course: Course
     workspace: Path
-    in_here: bool = False
-    """Whether commands run in this process, which is faster, or each in one of its own."""
-    patient: bool = True
-    """Whether a check that makes load is waited for."""
-    notes: dict[str, str] = field(default_factory=dict)
-    """His own files, by path."""
+    in_process: bool = False
+    """Whether commands run in this process, which is faster, or each in a process of its own."""
+    with_load: bool = True
+    """Whether checks that make load are run."""
+    own_files: dict[str, str] = field(default_factory=dict)
+    """The files that the learner wrote, by path."""
 
-    def type(self, *words: str, status: int | None = 0) -> str:
-        """Run a command; returns what it printed."""
-        came, out, err = self._in_here(words) if self.in_here else self._as_a_process(words)
-        assert status is None or came == status, f"{words}: {came}\n{out}{err}"
+    def run(self, *words: str, status: int | None = 0) -> str:
+        """Run a command; returns its output."""
+        actual, out, err = self._in_this_process(words) if self.in_process else self._as_a_process(words)
+        assert status is None or actual == status, f"{words}: {actual}\n{out}{err}"
         return out
 
     def ask(self, *words: str, status: int | None = 0) -> Any:
-        """Run a command with --json."""
-        return json.loads(self.type(*words, "--json", status=status))
+        """Run a command with --json; returns the value."""
+        return json.loads(self.run(*words, "--json", status=status))
 
-    def type_until_the_power_is_cut(self, *words: str, seconds: float) -> None:
-        """Run a command and kill it after that time, if it still runs."""
+    def run_and_kill(self, *words: str, seconds: float) -> None:
+        """Run a command, and kill it after that time when it still runs."""
         process = subprocess.Popen(
             self._command(words), env=self._env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -55,49 +55,49 @@ class Learner:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def write(self, place: str, text: str) -> None:
-        """Write a file of his own."""
-        path = self.workspace / place
+    def write(self, relpath: str, text: str) -> None:
+        """Write a file of the learner's own."""
+        path = self.workspace / relpath
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        self.notes[place] = text
+        self.own_files[relpath] = text
 
     def solve(self, step: Step) -> None:
-        """Type the solution in: what differs between the beginning and the end of the exercise."""
+        """Write the solution: all files that differ between the start and the solution of the exercise."""
         start, solution = self.course.state(step, "start"), self.course.state(step, "solution")
-        for place in {*start, *solution}:
-            if start.get(place) == solution.get(place):
+        for relpath in {*start, *solution}:
+            if start.get(relpath) == solution.get(relpath):
                 continue
-            path = self.workspace / place
-            if place in solution:
+            path = self.workspace / relpath
+            if relpath in solution:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(solution[place].read_bytes())
+                path.write_bytes(solution[relpath].read_bytes())
             else:
                 path.unlink(missing_ok=True)
 
-    def merge_what_came(self) -> None:
-        """Take every file that lies beside one of his own, and delete it there."""
+    def merge_incoming(self) -> None:
+        """Replace each of the learner's files by the version beside it."""
         for incoming in self.ask("status")["incoming"]:
             ours = self.workspace / incoming
             ours.replace(self.workspace / incoming.removesuffix(".incoming"))
 
     def check(self, *, status: int | None) -> dict[str, Any]:
-        """The report of the checks."""
-        report: dict[str, Any] = self.ask("check", *([] if self.patient else ["--quick"]), status=status)
+        """Run the checks; returns their report."""
+        report: dict[str, Any] = self.ask("check", *([] if self.with_load else ["--quick"]), status=status)
         return report
 
-    def go_on(self) -> None:
-        """To the next exercise; without the load checks an exercise does not count as passed."""
-        self.type("next", *([] if self.patient else ["--anyway"]))
-        self.merge_what_came()
+    def advance(self) -> None:
+        """Go on to the next exercise. Without the load checks an exercise does not count as passed."""
+        self.run("next", *([] if self.with_load else ["--anyway"]))
+        self.merge_incoming()
 
-    def has_everything(self) -> None:
-        """All files of his own are as he wrote them."""
-        for place, text in self.notes.items():
-            assert (self.workspace / place).read_text(encoding="utf-8") == text, place
+    def assert_own_files_are_unchanged(self) -> None:
+        """All files that the learner wrote are as they were written."""
+        for relpath, text in self.own_files.items():
+            assert (self.workspace / relpath).read_text(encoding="utf-8") == text, relpath
 
-    def _in_here(self, words: tuple[str, ...]) -> tuple[int, str, str]:
-        return in_this_process(words, self._own())
+    def _in_this_process(self, words: tuple[str, ...]) -> tuple[int, str, str]:
+        return in_this_process(words, self._settings())
 
     def _as_a_process(self, words: tuple[str, ...]) -> tuple[int, str, str]:
         done = subprocess.run(
@@ -105,7 +105,7 @@ class Learner:
             env=self._env(),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
         return done.returncode, done.stdout, done.stderr
@@ -114,14 +114,14 @@ class Learner:
         return [sys.executable, "-m", "exercises", *words]
 
     def _env(self) -> dict[str, str]:
-        return {**os.environ, **self._own()}
+        return {**os.environ, **self._settings()}
 
-    def _own(self) -> dict[str, str]:
+    def _settings(self) -> dict[str, str]:
         return {"EXERCISES_WORKSPACE": str(self.workspace), "EXERCISES_COURSE": str(self.course.folder)}
 
 
 class _Main:
-    """Lets click's runner call our main, which turns errors into sentences."""
+    """Lets click's test runner call our main, which turns errors into sentences."""
 
     name = "exercises"
 
@@ -130,7 +130,7 @@ class _Main:
 
 
 def in_this_process(words: tuple[str, ...], env: dict[str, str], answer: str = "") -> tuple[int, str, str]:
-    """Run a command without a process of its own; exit status, standard output and error."""
+    """Run a command in this process; returns exit status, standard output and standard error."""
     with (
         mock.patch.object(sys, "argv", ["exercises", *words]),
         mock.patch.object(cli, "_interrupt_once"),  # the signals belong to pytest
@@ -141,9 +141,9 @@ def in_this_process(words: tuple[str, ...], env: dict[str, str], answer: str = "
     return done.exit_code, done.stdout, done.stderr
 
 
-def walks_straight(learner: Learner) -> None:
-    """Start, then each exercise: not yet, solve, pass, next; to the end."""
-    learner.type("start")
+def complete_in_order(learner: Learner) -> None:
+    """Start; then, for each exercise: not yet, solve, pass, next."""
+    learner.run("start")
     for step in learner.course.steps:
         assert learner.ask("status")["exercise"] == step.label
         report = learner.check(status=None)
@@ -152,38 +152,38 @@ def walks_straight(learner: Learner) -> None:
         report = learner.check(status=0)
         assert report["result"] == "pass", report
         if learner.course.after(step):
-            learner.go_on()
-    assert learner.type("next", "--anyway", status=2) == ""
+            learner.advance()
+    assert learner.run("next", "--anyway", status=2) == ""
 
 
-def walks_crooked(learner: Learner, luck: random.Random) -> None:
-    """The same with files of his own, jumps, resets, restores, and the power cut in the middle of it all."""
-    learner.type("start")
+def complete_with_detours(learner: Learner, rng: random.Random) -> None:
+    """The same with files of the learner's own, jumps, resets, restores and power cuts."""
+    learner.run("start")
     learner.write("notes.md", "to remember\n")
     for step in learner.course.steps:
-        learner.write(f"scratch/{step.id}.py", f"TRIED = {luck.random()}\n")
+        learner.write(f"scratch/{step.id}.py", f"TRIED = {rng.random()}\n")
         mine = learner.ask("save", "my own state")["snapshot"]
         here = learner.ask("status")["exercise"]
-        other = luck.choice(learner.course.steps)
-        learner.type("jump", other.number)
-        learner.has_everything()
-        learner.type("restore", str(mine))
+        other = rng.choice(learner.course.steps)
+        learner.run("jump", other.number)
+        learner.assert_own_files_are_unchanged()
+        learner.run("restore", str(mine))
         assert learner.ask("status")["exercise"] == here == step.label
-        command = luck.choice([("reset",), ("jump", step.number), ("solution", "--take", "--yes")])
-        learner.type_until_the_power_is_cut(*command, seconds=luck.uniform(0.1, 0.8))
-        learner.type("restore", str(mine))
-        learner.has_everything()
+        command = rng.choice([("reset",), ("jump", step.number), ("solution", "--take", "--yes")])
+        learner.run_and_kill(*command, seconds=rng.uniform(0.1, 0.8))
+        learner.run("restore", str(mine))
+        learner.assert_own_files_are_unchanged()
         assert learner.ask("status")["exercise"] == step.label
-        learner.type("solution", "--take", "--yes")
+        learner.run("solution", "--take", "--yes")
         if learner.course.after(step):
-            learner.type_until_the_power_is_cut("next", "--anyway", seconds=luck.uniform(0.1, 0.8))
+            learner.run_and_kill("next", "--anyway", seconds=rng.uniform(0.1, 0.8))
             if learner.ask("status")["exercise"] == step.label:
-                learner.type("save")  # what was interrupted is finished by any command that writes
+                learner.run("save")  # any command that writes finishes an interrupted change
             if learner.ask("status")["exercise"] == step.label:
-                learner.type("next", "--anyway")
-            learner.merge_what_came()
-        learner.has_everything()
+                learner.run("next", "--anyway")
+            learner.merge_incoming()
+        learner.assert_own_files_are_unchanged()
     report = learner.check(status=0)
     assert report["result"] == "pass", report
-    numbers = [int(n) for n in re.findall(r"^(\d+)", learner.type("restore"), re.MULTILINE)]
+    numbers = [int(n) for n in re.findall(r"^(\d+)", learner.run("restore"), re.MULTILINE)]
     assert len(numbers) > 2 * len(learner.course.steps)

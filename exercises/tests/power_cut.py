@@ -1,7 +1,7 @@
-"""Cuts the power: `python power_cut.py COURSE FOLDER COMMAND` runs a command in copies of FOLDER/workspace.
+"""Simulates power cuts: `python power_cut.py COURSE FOLDER COMMAND` runs a command in copies of FOLDER/workspace.
 
 In copy 0, 1, 2 … the process is killed with SIGKILL just before its first, second, third … write, rename or removal,
-until one copy sees the end of the command. Prints the number of copies.
+until the command ends in one copy. Prints the number of copies.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def main() -> None:
 
 def run(workspace: Workspace, command: str) -> None:
     if command == "begin":
-        workspace.begin()
+        workspace.create()
         return
     with workspace.locked(command, lambda _: None):
         if command == "next":
-            workspace.go_on(anyway=True)
+            workspace.advance(anyway=True)
         elif command == "jump":
             workspace.jump(workspace.course.step("tidy"))
         elif command == "reset":
@@ -58,7 +58,7 @@ def run(workspace: Workspace, command: str) -> None:
 
 
 def killed_at(number: int) -> None:
-    """End this process just before the write of that number."""
+    """Kill this process just before the write with this number."""
     left = [number]
 
     def counted(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,7 +70,7 @@ def killed_at(number: int) -> None:
 
         return call
 
-    os.fsync = counted(lambda _: None)  # a killed process loses nothing that the system already has
+    os.fsync = counted(lambda _: None)  # a killed process loses nothing that it has passed to the system
     os.replace, os.unlink = counted(os.replace), counted(os.unlink)
 
 

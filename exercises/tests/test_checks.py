@@ -1,4 +1,4 @@
-"""Checks on a running shop of forty lines: the four results, the words of a failure, tries, and no process left."""
+"""Checks on a small running shop: the four results, the parts of a failure, tries, and no process left."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from exercises.checks.bench import CheckBench
 from exercises.checks.checking import Check, Inconclusive, NotYet
 from exercises.checks.leftovers import sweep
 from exercises.checks.loading import checks_of
-from exercises.checks.machine import Busyness, Watcher, _Reading
+from exercises.checks.machine import MachineLoad, Watcher, _Reading
 from exercises.checks.results import Outcome, Report, Verdict
 from exercises.checks.runner import Choice, run_checks, select
 from exercises.checks.shops import RunningShop
 from exercises.course.course import Course
 from exercises.errors import CourseError, Exit
-from exercises.tests import tiny
+from exercises.tests import made_up
 from exercises.tests.test_manifests import change
 
 pytestmark = pytest.mark.processes
-IDLE, BUSY = Busyness(0.0, 0.0, 0.0, 2), Busyness(1.2, 0.0, 0.0, 2)
+IDLE, BUSY = MachineLoad(0.0, 0.0, 0.0, 2), MachineLoad(1.2, 0.0, 0.0, 2)
 
 
 @pytest.fixture
-def place(course: Course, tmp_path: Path):
-    """Have a state of an exercise, or what a test makes of it, as a folder."""
+def make_workspace(course: Course, tmp_path: Path):
+    """Writes a state of an exercise to a folder, with changed files."""
 
     def write(name: str, which: str = "solution", **changes: str | None) -> Path:
         folder = tmp_path / "workspace"
@@ -54,42 +54,45 @@ def verdicts(report: Report) -> dict[str, str]:
     return {outcome.check.id: outcome.verdict.value for outcome in report.outcomes}
 
 
-def test_a_right_answer_passes_with_its_figures(run, place):
-    report = run("hello", place("hello"))
+def test_a_right_answer_passes_with_its_figures(run, make_workspace):
+    report = run("hello", make_workspace("hello"))
     assert verdicts(report) == {"greets": "pass", "no-print": "pass", "short": "pass"}
     assert (report.status, report.passed) == (Exit.PASS, True)
     assert report.outcomes[0].reason == "greeted 1 guest"
 
 
-def test_a_start_is_not_yet_with_the_five_parts(run, place):
-    report = run("hello", place("hello", "start"), seed=5)
+def test_a_start_is_not_yet_with_the_five_parts(run, make_workspace, monkeypatch):
+    monkeypatch.setattr(Watcher, "since", lambda *_: IDLE)  # a second try would draw another guest
+    report = run("hello", make_workspace("hello", "start"), seed=5)
     assert report.status is Exit.NOT_YET
     assert not report.passed
-    told = report.outcomes[0].failure
-    assert told is not None
-    guest = told.expected.removeprefix("hello ")
-    assert told.did == f"curl -i http://127.0.0.1:8000/hello/{guest}"
-    assert (told.expected, told.got) == (f"hello {guest}", "200 hello")
-    assert (told.why, told.look) == ("A guest who is not greeted leaves.", "monolith/greeting.py")
-    again = run("hello", place("hello", "start"), seed=5)
-    assert again.outcomes[0].failure == told
+    failed = report.outcomes[0].failure
+    assert failed is not None
+    guest = failed.expected.removeprefix("hello ")
+    assert failed.did == f"curl -i http://127.0.0.1:8000/hello/{guest}"
+    assert (failed.expected, failed.got) == (f"hello {guest}", "200 hello")
+    assert (failed.why, failed.look) == ("A guest who is not greeted leaves.", "monolith/greeting.py")
+    again = run("hello", make_workspace("hello", "start"), seed=5)
+    assert again.outcomes[0].failure == failed
 
 
-def test_earlier_exercises_are_checked_again_as_long_as_they_hold(run, place):
-    report = run("bye", place("bye", greeting='def hello(name):\n    return "what?"\n'))
+def test_earlier_exercises_are_checked_again_as_long_as_they_hold(run, make_workspace):
+    report = run("bye", make_workspace("bye", greeting='def hello(name):\n    return "what?"\n'))
     assert verdicts(report) == {"says-goodbye": "pass", "greets": "not yet", "no-print": "pass"}
     assert report.status is Exit.NOT_YET
 
 
-def test_a_quick_check_asks_of_earlier_exercises_only_what_the_running_shop_can_tell(run, place):
-    report = run("bye", place("bye"), choice=Choice(quick=True))
+def test_a_quick_check_runs_of_earlier_exercises_only_what_needs_no_more_than_the_running_shop(
+    run, make_workspace
+):
+    report = run("bye", make_workspace("bye"), choice=Choice(quick=True))
     assert verdicts(report) == {"says-goodbye": "pass", "greets": "pass", "no-print": "not run"}
     assert report.status is Exit.PASS
     assert not report.passed
 
 
-def test_earlier_exercises_are_left_out_once_the_time_is_up(run, place):
-    report = run("bye", place("bye"), choice=Choice(last_begun=0.0))
+def test_earlier_exercises_are_left_out_once_the_time_is_up(run, make_workspace):
+    report = run("bye", make_workspace("bye"), choice=Choice(begin_seconds=0.0))
     assert verdicts(report) == {"says-goodbye": "pass", "greets": "not run", "no-print": "not run"}
     assert not report.passed
 
@@ -120,7 +123,7 @@ def _(bench: Bench) -> None:
 '''
 
 
-def test_what_checks_leave_behind_in_the_shop_is_not_held_against_it_by_others(own_course, tmp_path):
+def test_data_that_one_check_changes_does_not_fail_another(own_course, tmp_path):
     with (own_course / "01-hello/check.py").open("a") as file:
         file.write(SELLS)
     with (own_course / "02-bye/check.py").open("a") as file:
@@ -140,8 +143,8 @@ def test_a_selection_runs_nothing_else(course):
     assert (earlier, skipped) == ([], [])
 
 
-def test_a_shop_that_does_not_start_is_not_yet_with_the_end_of_its_log(run, place):
-    report = run("hello", place("hello", greeting="def hello(name:\n"))
+def test_a_shop_that_does_not_start_is_not_yet_with_the_end_of_its_log(run, make_workspace):
+    report = run("hello", make_workspace("hello", greeting="def hello(name:\n"))
     failed = report.outcomes[0]
     assert failed.verdict is Verdict.NOT_YET
     assert failed.failure is not None
@@ -149,12 +152,12 @@ def test_a_shop_that_does_not_start_is_not_yet_with_the_end_of_its_log(run, plac
     assert "SyntaxError" in "\n".join(line for _, lines in failed.logs for line in lines)
 
 
-def test_a_shop_that_breaks_off_is_not_yet_with_the_last_lines_of_its_log(run, place):
+def test_a_shop_that_dies_is_not_yet_with_the_last_lines_of_its_log(run, make_workspace):
     broken = (
         "import os\nimport sys\n\n\ndef hello(name):\n"
         '    print("I am tired", file=sys.stderr, flush=True)\n    os._exit(3)\n'
     )
-    report = run("hello", place("hello", greeting=broken), choice=Choice(only=("greets",)))
+    report = run("hello", make_workspace("hello", greeting=broken), choice=Choice(only=("greets",)))
     failed = report.outcomes[0]
     assert failed.failure is not None
     assert failed.failure.got == "no answer: the connection was lost"
@@ -163,8 +166,8 @@ def test_a_shop_that_breaks_off_is_not_yet_with_the_last_lines_of_its_log(run, p
     assert "I am tired" in "\n".join(lines)  # other threads of the server may write at the same moment
 
 
-def test_a_missing_file_is_not_yet(run, place):
-    report = run("hello", place("hello", greeting=None), choice=Choice(only=("no-print",)))
+def test_a_missing_file_is_not_yet(run, make_workspace):
+    report = run("hello", make_workspace("hello", greeting=None), choice=Choice(only=("no-print",)))
     failed = report.outcomes[0].failure
     assert failed is not None
     assert (failed.did, failed.got) == ("read monolith/greeting.py", "there is none")
@@ -202,12 +205,12 @@ def test_the_worst_result_is_the_exit_status(seen, status):
 
 
 class Made:
-    """A course of one exercise with checks that a test makes up; no shop is booted."""
+    """A course of one exercise with a check of the test's own; no shop is started."""
 
     def __init__(self, monkeypatch, tmp_path, course):
         self._monkeypatch, self._home, self._course = monkeypatch, tmp_path / "home", course
 
-    def run(self, check, machine: Busyness, **options) -> Outcome:
+    def run(self, check, machine: MachineLoad, **options) -> Outcome:
         made = Check("made", "greet", "It works.", check, shop=False, **options)
         self._monkeypatch.setattr("exercises.checks.runner.checks_of", lambda _step: [made])
         self._monkeypatch.setattr(Watcher, "since", lambda _self, _began: machine)
@@ -245,7 +248,7 @@ def failing(times: int):
         (9, BUSY, {"timing": True, "load": True}, Verdict.INCONCLUSIVE, 3),
     ],
 )
-def test_a_busy_machine_never_says_not_yet_to_what_depends_on_time(
+def test_a_check_that_depends_on_time_is_never_not_yet_on_a_busy_machine(
     made, times, machine, options, verdict, tries
 ):
     outcome = made.run(failing(times), machine, **options)
@@ -256,7 +259,7 @@ def test_a_busy_machine_never_says_not_yet_to_what_depends_on_time(
         )
 
 
-def test_a_check_can_say_itself_that_nothing_can_be_said(made):
+def test_a_check_can_be_inconclusive_by_itself(made):
     def check(bench):
         raise bench.inconclusive("the signal was 1.4 times the gate")
 
@@ -265,21 +268,21 @@ def test_a_check_can_say_itself_that_nothing_can_be_said(made):
 
 
 @pytest.mark.parametrize(("machine", "verdict"), [(IDLE, Verdict.TOOL_ERROR), (BUSY, Verdict.INCONCLUSIVE)])
-def test_a_check_that_does_not_end_is_given_up(made, machine, verdict):
+def test_a_check_that_does_not_end_is_stopped(made, machine, verdict):
     outcome = made.run(lambda _: signal.pause(), machine, seconds=0.02)
     assert outcome.verdict is verdict
     assert "did not end within 0 s" in outcome.reason
 
 
-def test_what_others_used_is_what_the_machine_did_without_ours():
+def test_the_load_of_others_is_the_load_of_the_machine_without_ours():
     before, after = _Reading(10.0, 100.0, 0.0, 5.0), _Reading(10.5, 100.9, 0.1, 5.4)
     window = after.minus(before)
-    assert window.foreign == pytest.approx(1.0)
+    assert window.others == pytest.approx(1.0)
     assert window.stolen == pytest.approx(0.2)
-    assert window.overslept == 0.0
+    assert window.wake_delay == 0.0
 
 
-def test_our_own_work_and_that_of_our_children_is_ours():
+def test_the_work_of_child_processes_counts_as_ours():
     before = _Reading.now()
     programs.run(("-c", "sum(range(3_000_000))"), Path(), {}, 60.0)
     assert _Reading.now().ours - before.ours >= 0.02
@@ -299,7 +302,7 @@ def started(bench: CheckBench) -> list[int]:
     return [member.pid for shop in bench._all for member in shop._members()]
 
 
-def test_equal_wishes_get_the_same_running_shop(bench):
+def test_equal_arguments_get_the_same_running_shop(bench):
     shop = bench.shop()
     assert bench.shop() is shop
     assert shop.names() == ["gateway", "monolith-1"]
@@ -308,13 +311,13 @@ def test_equal_wishes_get_the_same_running_shop(bench):
     assert len({other.ask("GET", "/pid").text for _ in range(8)}) == 2
 
 
-def test_a_killed_part_is_dead_within_the_block_and_back_after_it(bench):
+def test_a_killed_process_is_dead_within_the_block_and_back_after_it(bench):
     shop = bench.shop()
     before = shop.ask("GET", "/pid").text
     with shop.killed("monolith"):
         assert shop.try_ask("GET", "/pid").status in {502, 503}
-        assert not shop.is_well()
-    assert shop.is_well()
+        assert not shop.is_ready()
+    assert shop.is_ready()
     assert shop.ask("GET", "/pid").text != before
     with shop.killed("gateway"):
         answer = shop.try_ask("GET", "/")
@@ -324,7 +327,7 @@ def test_a_killed_part_is_dead_within_the_block_and_back_after_it(bench):
     assert shop.ask("GET", "/").status == 200
 
 
-def test_a_paused_part_takes_requests_and_answers_none(bench):
+def test_a_paused_process_takes_requests_and_answers_none(bench):
     shop = bench.shop()
     with shop.paused("monolith"):
         answer = shop.try_ask("GET", "/", timeout=0.3)
@@ -332,7 +335,7 @@ def test_a_paused_part_takes_requests_and_answers_none(bench):
     assert shop.ask("GET", "/").status == 200
 
 
-def test_tables_are_away_within_the_block_and_back_after_it(bench):
+def test_tables_are_missing_within_the_block_and_back_after_it(bench):
     shop = bench.shop()
     skus = [item["sku"] for item in shop.ask("GET", "/api/products").json()["items"]]
     with shop.without_tables("monolith", "products"):
@@ -356,14 +359,14 @@ def test_a_copy_with_other_texts_is_another_shop(bench):
         assert shop.ask("GET", "/hello/ada").text == "mutant"
         pids = [member.pid for member in shop._members()]
     assert [pid for pid in pids if psutil.pid_exists(pid)] == []
-    assert bench.text("monolith/farewell.py") == tiny.BYE
+    assert bench.text("monolith/farewell.py") == made_up.BYE
 
 
-def test_the_original_is_the_workspace_at_the_very_beginning(bench, course):
-    assert (bench.original() / "monolith/greeting.py").read_text() == tiny.FILES["monolith/greeting.py"]
+def test_the_original_is_the_workspace_as_the_first_exercise_begins(bench, course):
+    assert (bench.original() / "monolith/greeting.py").read_text() == made_up.text("monolith/greeting.py")
 
 
-def test_a_program_that_takes_too_long_is_ended_with_all_that_it_started(bench):
+def test_a_program_that_takes_too_long_is_killed_with_all_processes_it_started(bench):
     ran = bench.python(
         "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import signal; signal.pause()'])",
         timeout=0.5,
@@ -373,7 +376,7 @@ def test_a_program_that_takes_too_long_is_ended_with_all_that_it_started(bench):
     assert (ran.status, ran.out) == (0, "bye ada\n")
 
 
-def test_imports_are_found_wherever_they_stand(bench):
+def test_imports_are_found_everywhere_in_a_file(bench):
     (bench.workspace / "monolith/deep.py").write_text(
         "import os.path\nfrom . import greeting\nfrom .old import AGE\n\n\n"
         "def late():\n    from monolith.farewell import bye\n"
@@ -383,21 +386,21 @@ def test_imports_are_found_wherever_they_stand(bench):
     assert set(found) <= {each.module for each in bench.imports("monolith")}
 
 
-def test_code_that_is_no_python_is_not_yet(bench):
+def test_code_that_is_not_python_is_not_yet(bench):
     (bench.workspace / "monolith/old.py").write_text("AGE =\n")
     with pytest.raises(NotYet) as caught:
         bench.imports("monolith")
     assert caught.value.look == "monolith/old.py, line 1"
 
 
-def test_what_a_killed_command_left_is_swept_by_the_next(course, tmp_path):
+def test_leftovers_of_a_killed_command_are_removed_by_the_next(course, tmp_path):
     home = tmp_path / "home"
     course.write(course.state(course.step("hello"), "solution"), tmp_path / "workspace")
     bench = CheckBench(course, tmp_path / "workspace", home, seed=1)
     pids = bench.shop().pids("monolith")
-    for shop in bench._all:  # as after SIGKILL: the locks are let go, the processes and files stay
-        os.close(shop._now.folder._lock)
-        shop._now.folder._lock = None
+    for shop in bench._all:  # as after SIGKILL: the locks are released, the processes and files stay
+        os.close(shop._backend.folder._lock)
+        shop._backend.folder._lock = None
     bench.watcher.__exit__()
     assert all(psutil.pid_exists(pid) for pid in pids)
     assert sweep(home) >= 1

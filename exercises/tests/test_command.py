@@ -1,4 +1,4 @@
-"""The command as a learner uses it: what it prints, its exit statuses, and one sentence for every mistake."""
+"""The command as a learner uses it: its output, its exit statuses, and one sentence for every error."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from exercises.checks.checking import Check
 from exercises.checks.results import Outcome, Verdict
 from exercises.commands.check import LAST_CHECK
 from exercises.commands.output import Printer, outcome_line
-from exercises.tests import tiny
+from exercises.tests import made_up
 from exercises.tests.learner import in_this_process
 from exercises.tests.test_workspace import MINE
 from exercises.workspaces.workspace import Workspace
-from microservices.launcher.environment import MARK
+from microservices.launcher.environment import FLEET_ID_VARIABLE
 
 NARROW = 60
 SLOW = "import time\n\n\ndef hello(name):\n    time.sleep(60)\n"
@@ -44,7 +44,7 @@ class Ran:
 
 @pytest.fixture
 def learner(course_folder, tmp_path, monkeypatch):
-    """Runs the command in this process, in a folder of its own, without a question."""
+    """Runs the command in this process, in a folder of its own."""
     monkeypatch.setenv("EXERCISES_COURSE", str(course_folder))
     monkeypatch.setenv("EXERCISES_WORKSPACE", str(tmp_path / "workspace"))
     monkeypatch.setenv("COLUMNS", str(NARROW))
@@ -59,7 +59,7 @@ def learner(course_folder, tmp_path, monkeypatch):
 
 @pytest.fixture
 def begun(workspace: Workspace, learner: Callable[..., Ran]) -> Callable[..., Ran]:
-    """With a workspace at its beginning."""
+    """The same with a new workspace."""
     return learner
 
 
@@ -68,7 +68,7 @@ def is_plain(text: str) -> bool:
 
 
 @pytest.mark.processes
-def test_start_makes_a_workspace_and_sees_that_the_shop_runs(learner, tmp_path):
+def test_start_creates_a_workspace_and_checks_that_the_shop_runs(learner, tmp_path):
     ran = learner("start")
     assert ran.status == 0, ran.err
     assert "Your shop answers with 200" in ran.out
@@ -86,7 +86,7 @@ def test_check_says_not_yet_in_words_that_need_no_colour_at_sixty_columns(begun,
     assert is_plain(ran.out)
     lines = ran.out.partition("The last lines of")[
         0
-    ].splitlines()  # what the learner's shop wrote stays as it is
+    ].splitlines()  # lines of the learner's log are not wrapped
     assert max(len(line) for line in lines if "curl" not in line) <= NARROW
     labels = ["I did:", "Expected:", "Got:", "Why:", "Look at:"]
     assert [
@@ -120,7 +120,7 @@ def test_a_part_of_the_checks_does_not_count_as_a_pass(begun, edit, workspace):
     assert not workspace.has_passed()
 
 
-def test_a_task_that_is_not_there_is_refused_with_those_that_are(begun):
+def test_an_unknown_task_is_refused_with_the_names_of_the_known_ones(begun):
     ran = begun("check", "--only", "nothing")
     assert (ran.status, ran.err) == (
         2,
@@ -145,9 +145,9 @@ def test_hints_come_one_at_a_time(begun):
 
 def test_the_hint_is_for_the_first_task_that_is_not_done(begun, workspace):
     checks = [{"exercise": "hello", "check": "greets", "result": "pass"}]
-    (workspace.own / LAST_CHECK).write_text(json.dumps({"checks": checks}))
+    (workspace.data_dir / LAST_CHECK).write_text(json.dumps({"checks": checks}))
     assert begun("hint", "--json").json()["task"] == "tidy"
-    (workspace.own / LAST_CHECK).write_text("[")
+    (workspace.data_dir / LAST_CHECK).write_text("[")
     assert begun("hint", "--json").json()["task"] == "greet"
 
 
@@ -161,7 +161,7 @@ def test_diff_shows_what_the_learner_changed(begun, edit):
     assert begun("diff", "--json").json()["changed"] == ["monolith/extra.py", "monolith/greeting.py"]
 
 
-def test_diff_shows_what_the_step_brought(begun):
+def test_diff_shows_what_the_exercise_added(begun):
     begun("jump", "2")
     ran = begun("diff", "step")
     assert "+++ b/monolith/farewell.py" in ran.out
@@ -174,14 +174,14 @@ def test_the_solution_is_shown_after_one_question(begun):
     shown = begun("solution", answer="y\n")
     assert shown.status == 0
     assert '+    return "hello " + name' in shown.out
-    assert begun("solution", "monolith/greeting.py", "--yes").out == tiny.HELLO
+    assert begun("solution", "monolith/greeting.py", "--yes").out == made_up.HELLO
     assert begun("solution", "monolith/nothing.py", "--yes").status == 2
 
 
-def test_the_solution_can_be_taken_and_given_back(begun, edit, workspace):
+def test_taking_the_solution_can_be_undone(begun, edit, workspace):
     edit("monolith/greeting.py", MINE)
     ran = begun("solution", "--take", "--yes")
-    assert (workspace.root / "monolith/greeting.py").read_text() == tiny.HELLO
+    assert (workspace.root / "monolith/greeting.py").read_text() == made_up.HELLO
     number = re.search(r"exercises restore (\d+)", ran.out)[1]
     assert begun("restore", number).status == 0
     assert (workspace.root / "monolith/greeting.py").read_text() == MINE
@@ -233,7 +233,7 @@ def test_without_a_workspace_every_command_says_how_to_make_one(learner, tmp_pat
     ran = learner(command)
     assert ran.status == 2
     assert ran.err == (
-        f"{tmp_path}/workspace is not there; `exercises start` makes one, --workspace names another place.\n"
+        f"{tmp_path}/workspace is not there; `exercises start` makes one, --workspace names another folder.\n"
     )
 
 
@@ -336,12 +336,12 @@ def test_doctor_looks_at_everything(begun, edit):
     assert findings["incoming"]["verdict"] == "warning"
 
 
-# ---- as a process of its own
+# ---- in a process of its own
 
 
 @pytest.fixture
 def started(course_folder, workspace, monkeypatch):
-    """Starts the command as a process; what still runs at the end is killed."""
+    """Starts the command as a process, and kills it at the end when it still runs."""
     running = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
@@ -382,7 +382,7 @@ def shops_of(root: Path) -> list[int]:
         try:
             env = process.environ()
             if (
-                MARK in env
+                FLEET_ID_VARIABLE in env
                 and env.get("SHOP_HOME", "").startswith(str(root))
                 and process.status() != "zombie"
             ):
@@ -420,7 +420,7 @@ def test_ctrl_c_in_the_middle_of_a_check_leaves_no_process(started, workspace):
 
 
 @pytest.mark.processes
-def test_a_killed_check_is_swept_by_the_next_command(started, workspace, begun):
+def test_processes_of_a_killed_check_are_ended_by_the_next_command(started, workspace, begun):
     (workspace.root / "monolith/greeting.py").write_text(SLOW)
     process = started("check")
     deadline = time.monotonic() + 60
@@ -451,7 +451,9 @@ def test_watch_checks_again_when_a_file_is_saved(started, workspace):
 @pytest.mark.parametrize(
     ("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
 )
-def test_colour_is_for_terminals_that_want_it_and_says_nothing_alone(monkeypatch, capsys, env, coloured):
+def test_colour_is_only_for_terminals_that_want_it_and_carries_no_meaning_alone(
+    monkeypatch, capsys, env, coloured
+):
     for name, value in {"TERM": "xterm", "FORCE_COLOR": "1", **env}.items():
         monkeypatch.setenv(name, value)
     check = Check("greets", "greet", "It greets.", lambda _: None)

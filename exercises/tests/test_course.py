@@ -1,6 +1,7 @@
 """The real course keeps what it promises.
 
-`make test` looks at its papers and tries one exercise; `make exercises` tries every state of all, load included.
+`make test` verifies its files and runs the checks of one exercise; `make exercises` checks every state of all
+exercises, also under load.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from exercises.authoring.manuscript import problems
 from exercises.checks.results import Report, Verdict
 from exercises.checks.runner import Choice
 from exercises.course.course import Course
-from exercises.files import theirs
+from exercises.files import list_files
 
 COURSE = Course(Path(__file__).resolve().parents[1])
 TRIALS = list(guarantees.trials(COURSE))
 QUICK = "04-front-door/"
-"""The exercise that `make test` tries; earlier checks, the slow ones, are left to `make exercises`."""
+"""The exercise that `make test` checks, without the checks of earlier exercises: those are slow."""
 LAST = "09-scale-the-hot-part"
 SERVICE = "microservices/recommendations"
 
@@ -29,8 +30,18 @@ def each(trials: list[Trial]) -> list[object]:
     return [pytest.param(trial, id=trial.label) for trial in trials]
 
 
-def test_nothing_is_wrong_on_paper():
+def test_the_files_of_the_course_have_no_mistake():
     assert list(problems(COURSE)) == []
+
+
+@pytest.mark.parametrize("trial", each([t for t in TRIALS if t.overlay.patch.is_file()]))
+def test_every_patch_applies_and_its_result_compiles(trial):
+    below, result = trial.overlay.below, trial.overlay.result
+    changed = [relpath for relpath, file in result.items() if file != below.get(relpath)]
+    assert changed
+    for relpath in changed:
+        if relpath.endswith(".py"):
+            compile(result[relpath].read_bytes(), relpath, "exec", dont_inherit=True)
 
 
 @pytest.mark.processes
@@ -38,7 +49,7 @@ def test_nothing_is_wrong_on_paper():
     "trial", each([t for t in TRIALS if t.label in {QUICK + which for which in ("start", "solution")}])
 )
 def test_one_exercise_keeps_its_promises(trial):
-    done = guarantees.attempt(COURSE, trial, load=False, choice=Choice(quick=True, earlier=False))
+    done = guarantees.run_trial(COURSE, trial, load=False, choice=Choice(quick=True, earlier=False))
     assert done.problem == ""
 
 
@@ -46,7 +57,7 @@ def test_one_exercise_keeps_its_promises(trial):
 @pytest.mark.processes
 @pytest.mark.parametrize("trial", each(TRIALS))
 def test_every_state_of_every_exercise_keeps_its_promise(trial, started):
-    done = guarantees.attempt(COURSE, trial, load=True)
+    done = guarantees.run_trial(COURSE, trial, load=True)
     if trial.which == "start" and done.report:
         started[trial.step.id] = done.report
     assert done.problem == ""
@@ -61,30 +72,30 @@ def test_every_state_of_every_exercise_keeps_its_promise(trial, started):
 def test_every_check_is_failed_by_something(step, started):
     if step.id not in started:
         trial = next(t for t in TRIALS if t.step is step and t.which == "start")
-        report = guarantees.attempt(COURSE, trial, load=True).report
+        report = guarantees.run_trial(COURSE, trial, load=True).report
         assert report is not None
         started[step.id] = report
-    assert list(guarantees.unfailed([step], started)) == []
+    assert list(guarantees.checks_never_failed([step], started)) == []
 
 
 @pytest.mark.course
 @pytest.mark.processes
 @pytest.mark.parametrize("step", [pytest.param(step, id=step.label) for step in COURSE.steps])
 def test_every_solution_passes_the_acceptance_suite(step):
-    assert guarantees.accept(COURSE, step) == ""
+    assert guarantees.run_acceptance(COURSE, step) == ""
 
 
 @pytest.mark.skipif(LAST not in {step.label for step in COURSE.steps}, reason=f"{LAST} is not written yet")
 def test_at_the_end_the_learners_service_is_the_reference_byte_for_byte():
     tree = COURSE.state(COURSE.step(LAST), "solution")
     reference = COURSE.repository / SERVICE
-    names = {f"{SERVICE}/{name}" for name in theirs(reference, COURSE.workshop.leave_out)}
-    assert {place for place in tree if place.startswith(f"{SERVICE}/")} == names
-    for place in names:
-        assert tree[place].read_bytes() == (COURSE.repository / place).read_bytes(), place
+    names = {f"{SERVICE}/{name}" for name in list_files(reference, COURSE.workshop.leave_out)}
+    assert {relpath for relpath in tree if relpath.startswith(f"{SERVICE}/")} == names
+    for relpath in names:
+        assert tree[relpath].read_bytes() == (COURSE.repository / relpath).read_bytes(), relpath
 
 
 @pytest.fixture(scope="session")
 def started() -> dict[str, Report]:
-    """What the checks said of the starts that were tried."""
+    """The reports of the starts that were checked, by exercise id."""
     return {}

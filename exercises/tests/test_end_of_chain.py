@@ -1,4 +1,4 @@
-"""Where the chain ends: the learner's service is ours, and what the steps copied of the monolith is still like it."""
+"""The end of the chain: the learner's service equals ours, and overlays' copies of the monolith are up to date."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COPIED = {
     "monolith/seed.py": "2baa726a5112",
     "monolith/storefront/routes.py": "0f9a5304559f",
 }
-"""Files of the monolith of which overlays hold changed copies, as they were when the copies were made."""
+"""Files of which overlays have changed copies: the SHA-256 of the monolith's file when the copy was last updated."""
 
 
 @pytest.fixture
@@ -35,23 +35,25 @@ def course():
     return course
 
 
-def test_after_the_last_step_the_learners_service_is_ours_file_by_file(course):
+def test_after_the_last_exercise_the_learners_service_equals_ours_file_by_file(course):
     tree = course.state(course.step("scale-the-hot-part"), "solution")
     ours = {
         file.relative_to(course.repository).as_posix(): file.read_bytes()
         for file in (course.repository / SERVICE).rglob("*")
         if file.is_file() and not {"tests", "__pycache__"} & set(file.parts)
     }
-    assert {place: file.read_bytes() for place, file in tree.items() if place.startswith(SERVICE)} == ours
+    assert {
+        relpath: file.read_bytes() for relpath, file in tree.items() if relpath.startswith(SERVICE)
+    } == ours
 
 
 def test_in_the_end_the_monolith_keeps_only_the_seam_of_recommendations(course):
     tree = course.state(course.step("scale-the-hot-part"), "solution")
-    left = {place.rpartition("/")[2] for place in tree if place.startswith("monolith/recommendations/")}
+    left = {relpath.rpartition("/")[2] for relpath in tree if relpath.startswith("monolith/recommendations/")}
     assert left == {"__init__.py", "interface.py", "remote.py", "switch.py"}
 
 
-def test_the_seeding_of_step_07_is_the_monoliths_without_recommendations(course):
+def test_the_seeding_of_exercise_07_is_the_monoliths_without_recommendations(course):
     tree = course.state(course.step("cut-over"), "solution")
     ours = (course.repository / "monolith/seed.py").read_text(encoding="utf-8").splitlines()
     theirs = tree["monolith/seed.py"].read_text(encoding="utf-8").splitlines()
@@ -60,20 +62,20 @@ def test_the_seeding_of_step_07_is_the_monoliths_without_recommendations(course)
     assert len([line for line in lines if line.startswith("- ")]) <= 12
 
 
-def test_what_overlays_hold_changed_copies_of_has_not_changed_since(course):
+def test_files_of_which_overlays_have_changed_copies_are_unchanged_in_the_monolith(course):
     copied = {
-        place
+        relpath
         for step in course.steps
         for which in ("start", "solution")
-        for place, file in course.state(step, which).items()
-        if place.startswith("monolith/") and file != course.repository / place
+        for relpath, file in course.state(step, which).items()
+        if relpath.startswith("monolith/") and file != course.repository / relpath
     }
     now = {
-        place: hashlib.sha256((course.repository / place).read_bytes()).hexdigest()[:12]
-        for place in sorted(copied)
-        if (course.repository / place).exists()
+        relpath: hashlib.sha256((course.repository / relpath).read_bytes()).hexdigest()[:12]
+        for relpath in sorted(copied)
+        if (course.repository / relpath).exists()
     }
-    changed = sorted(place for place in now if now[place] != COPIED.get(place))
+    changed = sorted(relpath for relpath in now if now[relpath] != COPIED.get(relpath))
     assert now == COPIED, (
         f"carry what changed in {', '.join(changed)} into the overlays, then note it here: {now}"
     )

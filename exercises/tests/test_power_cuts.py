@@ -1,4 +1,4 @@
-"""The tool is killed with SIGKILL before each of its writes in turn; whatever the learner had can be had back."""
+"""The tool is killed with SIGKILL before each of its writes in turn; everything the learner had can be restored."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cut(course_folder: Path, folder: Path, command: str) -> int:
 
 @pytest.fixture(autouse=True)
 def without_waiting_for_the_disk(monkeypatch):
-    """A killed process loses nothing that the system already has."""
+    """Not needed here: a killed process loses nothing that it has passed to the system."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
@@ -46,9 +46,9 @@ def without_waiting_for_the_disk(monkeypatch):
 )
 def test_a_power_cut_at_any_write_loses_nothing(course_folder, course, tmp_path, command, ends_at):
     learner = Workspace(tmp_path / "workspace", course)
-    learner.begin()
+    learner.create()
     if command in {"reset", "restore"}:
-        learner.go_on(anyway=True)
+        learner.advance(anyway=True)
     (learner.root / "monolith/greeting.py").write_text(MINE)
     (learner.root / "monolith/extra.py").write_text("mine = 1\n")
     (learner.root / "monolith/cli.py").unlink()
@@ -61,7 +61,7 @@ def test_a_power_cut_at_any_write_loses_nothing(course_folder, course, tmp_path,
     for number in range(copies):
         workspace = Workspace(tmp_path / str(number), course)
         with workspace.locked("status", lambda _: None):
-            pass  # what any command does first
+            pass  # every command does this first
         now = workspace.step.label
         assert now in {began_at, ends_at}
         outcomes.add(contents(workspace) == mine)
@@ -75,14 +75,14 @@ def test_a_power_cut_at_any_write_loses_nothing(course_folder, course, tmp_path,
     assert outcomes == {True, False}
 
 
-def test_a_power_cut_during_the_start_leaves_no_half_of_a_workspace(course_folder, course, tmp_path):
+def test_a_power_cut_during_start_leaves_no_unfinished_workspace(course_folder, course, tmp_path):
     copies = cut(course_folder, tmp_path, "begin")
     assert copies > 5
     for number in range(copies):
         workspace = Workspace(tmp_path / str(number) / "inner", course)
-        if not workspace.own.exists():
+        if not workspace.data_dir.exists():
             assert not workspace.root.exists()
-            workspace.begin()
+            workspace.create()
         assert workspace.step.label == "01-hello"
         assert contents(workspace).keys() == course.state(course.step("hello"), "start").keys()
         assert [path.name for path in workspace.root.parent.iterdir()] == ["inner"]
@@ -90,7 +90,7 @@ def test_a_power_cut_during_the_start_leaves_no_half_of_a_workspace(course_folde
 
 def test_what_a_learner_edits_after_a_power_cut_is_kept_too(course_folder, course, tmp_path):
     learner = Workspace(tmp_path / "workspace", course)
-    learner.begin()
+    learner.create()
     copies = cut(course_folder, tmp_path, "next")
     kept = 0
     for number in range(copies):
@@ -100,7 +100,7 @@ def test_what_a_learner_edits_after_a_power_cut_is_kept_too(course_folder, cours
         with workspace.locked("status", said.append):
             pass
         if said:
-            assert "Finished what was interrupted: next to 02-bye" in said[0]
+            assert "Finished an interrupted change: next to 02-bye" in said[0]
         if contents(workspace)["monolith/greeting.py"] != MINE.encode():
             restored = int(said[0].rpartition(" ")[2])
             workspace.restore(restored, "monolith/greeting.py")

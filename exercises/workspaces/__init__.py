@@ -1,4 +1,4 @@
-"""A learner's workspace: begun, moved on, compared, copied before anything overwrites it, and repaired.
+"""A learner's workspace: created, moved to the next exercise, compared, copied before changes, and repaired.
 
 May know the course; it runs no shop and no check.
 """

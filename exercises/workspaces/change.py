@@ -1,8 +1,8 @@
-"""Changes many files of a workspace as one step that a power cut cannot lose: copy, write down, do, forget.
+"""Changes many files of a workspace as one step that survives a power cut: snapshot, journal, change, remove journal.
 
-First everything that will be needed is stored: a snapshot of what is there, the new contents, and the snapshot that
-the change will lead to. Then the journal says what is to be done. From that moment on the change will happen: now, or
-when the next command finds the journal. Doing it twice does no harm.
+First everything that the change needs is stored: a snapshot of the present files, the new contents, and the snapshot
+of the result. Then the change is written to the journal. From then on it will happen: now, or when the next command
+finds the journal. The change may be applied twice without harm.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from exercises.workspaces.snapshots import Snapshot, Store, current
 from exercises.workspaces.state import State, StateFile
 
 Contents = Mapping[str, bytes | None]
-"""What files shall hold; None: they shall not be there."""
+"""New contents by path; None means that the file is removed."""
 
 
 class Journal(BaseModel):
-    """A change that was begun."""
+    """A change that has begun; all values of `before` and `after` are digests, None for a file that is not there."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,100 +36,108 @@ class Journal(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """A change that was made."""
+class Change:
+    """A change that was made: the paths of the files that it wrote and removed."""
 
     written: list[str]
     removed: list[str]
     copy: Snapshot
-    """What was there before."""
+    """The snapshot from before the change."""
 
 
 class Changer:
-    """Makes changes to one workspace; whoever uses it holds the workspace's lock."""
+    """Makes changes to one workspace; the caller must hold the workspace's lock."""
 
-    def __init__(self, root: Path, own: Path, store: Store, state: StateFile) -> None:
+    def __init__(self, root: Path, data_dir: Path, store: Store, state: StateFile) -> None:
         self._root = root
         self._store = store
         self._state = state
-        self._journal = own / "journal.json"
+        self._journal = data_dir / "journal.json"
 
     @property
     def interrupted(self) -> bool:
-        """Whether a change was begun and not finished."""
+        """Whether a change has begun and not ended."""
         return self._journal.exists()
 
-    def make(self, what: str, wanted: Contents, old: State | None, new: State, *, begins: bool) -> Done:
-        """Make the change; with `begins`, what comes out is what `reset` goes back to."""
+    def make(self, what: str, wanted: Contents, old: State | None, new: State, *, begins: bool) -> Change:
+        """Make the change. With `begins`, its result is the state that `reset` returns to."""
         copy = self._store.take(self._root, f"before {what}", old)
         before = current(self._root, wanted)
-        after = {place: None if text is None else self._store.keep(text) for place, text in wanted.items()}
-        after = {place: name for place, name in after.items() if name != before[place]}
-        self._refuse_what_cannot_be(copy, after)
+        after = {
+            relpath: None if text is None else self._store.keep(text) for relpath, text in wanted.items()
+        }
+        after = {relpath: name for relpath, name in after.items() if name != before[relpath]}
+        self._refuse_impossible(copy, after)
         if begins:
             new = self._outcome(copy, after, what, new)
         journal = Journal(
             what=what,
             copy_number=copy.number,
-            before={place: before[place] for place in after},
+            before={relpath: before[relpath] for relpath in after},
             after=after,
             state=new,
         )
         files.write(self._journal, journal.model_dump_json(indent=1).encode())
         self._do(journal)
-        written = [place for place, name in after.items() if name is not None]
-        return Done(written, [place for place in after if place not in written], copy)
+        written = [relpath for relpath, name in after.items() if name is not None]
+        return Change(written, [relpath for relpath in after if relpath not in written], copy)
 
     def finish(self, say: Callable[[str], None]) -> None:
-        """Finish what was interrupted; what was edited since is copied first."""
+        """Finish an interrupted change; files that were edited since are copied first."""
         if not self.interrupted:
             return
         try:
-            journal = Journal.model_validate_json(files.content(self._journal) or b"")
+            journal = Journal.model_validate_json(files.read(self._journal) or b"")
         except ValidationError:
             aside = self._journal.with_suffix(".broken")
             self._journal.replace(aside)
-            say(f"An interrupted change cannot be read and is given up; it is kept as {aside}.")
+            say(
+                f"The journal of an interrupted change cannot be read, so the change is dropped; it is kept as {aside}."
+            )
             return
         now = current(self._root, journal.after)
-        edited = [place for place in now if now[place] not in {journal.before[place], journal.after[place]}]
+        edited = [
+            relpath
+            for relpath in now
+            if now[relpath] not in {journal.before[relpath], journal.after[relpath]}
+        ]
         number = journal.copy_number
         if edited:
             number = self._store.take(self._root, f"before {journal.what} was finished", None).number
         self._do(journal)
         say(
-            f"Finished what was interrupted: {journal.what}. "
-            f"What you had before is snapshot {number}: exercises restore {number}"
+            f"Finished an interrupted change: {journal.what}. "
+            f"Your old files are snapshot {number}: exercises restore {number}"
         )
 
     def _do(self, journal: Journal) -> None:
-        for place, name in journal.after.items():
+        for relpath, name in journal.after.items():
             if name is None:
-                files.remove(self._root / place, self._root)
-        for place, name in journal.after.items():
+                files.remove(self._root / relpath, self._root)
+        for relpath, name in journal.after.items():
             if name is not None:
-                files.write(self._root / place, self._store.content(name))
+                files.write(self._root / relpath, self._store.content(name))
         self._state.write(journal.state)
         self._journal.unlink()
 
     def _outcome(self, copy: Snapshot, after: Mapping[str, str | None], what: str, new: State) -> State:
-        """Store the snapshot of what will be there, under the number that the new state names."""
+        """Store the snapshot of the result; returns the new state, which has its number."""
         merged: dict[str, str | None] = {**copy.files, **after}
-        found = {place: name for place, name in merged.items() if name is not None}
+        found = {relpath: name for relpath, name in merged.items() if name is not None}
         number = self._store.numbers()[-1] + 1
         state = new.model_copy(update={"entered": number})
         at = datetime.now(UTC).replace(microsecond=0)
         self._store.add(Snapshot(number=number, at=at, why=f"after {what}", state=state, files=found))
         return state
 
-    def _refuse_what_cannot_be(self, copy: Snapshot, after: Mapping[str, str | None]) -> None:
+    def _refuse_impossible(self, copy: Snapshot, after: Mapping[str, str | None]) -> None:
         if large := sorted(set(copy.left_out) & set(after)):
             raise ExerciseError(
                 f"{large[0]} would be overwritten, but it is too large to be copied first; move it out of {self._root}."
             )
-        for place, name in after.items():
-            path = self._root / place
-            if name is not None and path.is_dir() and list(files.theirs(path)):
+        for relpath, name in after.items():
+            path = self._root / relpath
+            if name is not None and path.is_dir() and list(files.list_files(path)):
                 raise ExerciseError(
                     f"{path} is a folder where a file must be; move it away and run this again."
                 )

@@ -1,4 +1,4 @@
-"""Differences between two states of a workspace, as a unified diff that everybody knows how to read."""
+"""Differences between two states of a workspace, as a unified diff."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 
 Reader = Callable[[str], bytes | None]
-"""A file's content by its path; None when it is not there."""
+"""Takes a path; returns the file's content, None when there is no such file."""
 
 
-def changed(places: Iterable[str], old: Reader, new: Reader) -> list[str]:
-    """The paths whose content differs."""
-    return sorted(place for place in set(places) if old(place) != new(place))
+def changed(relpaths: Iterable[str], old: Reader, new: Reader) -> list[str]:
+    """The paths with different contents, sorted."""
+    return sorted(relpath for relpath in set(relpaths) if old(relpath) != new(relpath))
 
 
-def unified(places: Iterable[str], old: Reader, new: Reader) -> Iterator[str]:
-    """The lines of the diff of these paths; nothing for those that are equal."""
-    for place in changed(places, old, new):
-        before, after = old(place), new(place)
-        a = "/dev/null" if before is None else f"a/{place}"
-        b = "/dev/null" if after is None else f"b/{place}"
+def unified(relpaths: Iterable[str], old: Reader, new: Reader) -> Iterator[str]:
+    """The lines of the diff of these paths; none for equal files."""
+    for relpath in changed(relpaths, old, new):
+        before, after = old(relpath), new(relpath)
+        a = "/dev/null" if before is None else f"a/{relpath}"
+        b = "/dev/null" if after is None else f"b/{relpath}"
         if any(b"\0" in (content or b"") for content in (before, after)):
-            yield f"{a} and {b} are no text and differ"
+            yield f"{a} and {b} are binary files and differ"
             continue
         yield from difflib.unified_diff(_lines(before), _lines(after), a, b, lineterm="")
 

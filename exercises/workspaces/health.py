@@ -1,4 +1,4 @@
-"""Whether a workspace is whole, one sentence for each thing looked at, and how a broken state file is made again."""
+"""Examines a workspace, with one sentence for each finding, and restores a broken state file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OK, WARNING, WRONG = "ok", "warning", "wrong"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at."""
+    """The result of examining one thing."""
 
     what: str
     verdict: str
@@ -23,7 +23,7 @@ class Finding:
 
 
 def examine(workspace: Workspace) -> Iterator[Finding]:
-    """The state, the snapshots, an interrupted change and files that wait to be merged."""
+    """Examine the state, the snapshots, an interrupted change, and files that are still to be merged."""
     try:
         step = workspace.step
         workspace.store.get(workspace.state.entered)
@@ -31,15 +31,15 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("state", WRONG, f"{error} Repair: exercises doctor --repair")
     else:
         yield Finding("state", OK, f"at {step.label}")
-    bad = [s.number for s in workspace.store.all() if workspace.store.problems(s)]
+    bad = [s.number for s in workspace.store.all() if workspace.store.missing_files(s)]
     good = len(workspace.store.all()) - len(bad)
     if bad or good < len(workspace.store.numbers()):
-        yield Finding("snapshots", WARNING, f"{good} of {len(workspace.store.numbers())} are whole")
+        yield Finding("snapshots", WARNING, f"{good} of {len(workspace.store.numbers())} are complete")
     else:
-        yield Finding("snapshots", OK, f"{good}, all whole")
+        yield Finding("snapshots", OK, f"{good}, all complete")
     if workspace.changer.interrupted:
         yield Finding(
-            "change", WARNING, "one was interrupted; the next command that changes something finishes it"
+            "change", WARNING, "one was interrupted; the next command that changes something will finish it"
         )
     if left := workspace.incoming():
         yield Finding(
@@ -48,7 +48,7 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
 
 
 def repair(workspace: Workspace) -> str | None:
-    """Bring the state file back from its copy or the newest snapshot; a sentence, None when it was whole."""
+    """Restore the state file from its copy or the newest snapshot; returns a sentence, None when it was valid."""
     workspace.require()
     try:
         workspace.course.step(workspace.state.exercise)
@@ -61,7 +61,7 @@ def repair(workspace: Workspace) -> str | None:
     if workspace.state_file.path.exists():
         workspace.state_file.path.replace(aside)
     workspace.state_file.write(state)
-    return f"The state file was made again from {source}: the exercise is {workspace.step.label}."
+    return f"The state file was restored from {source}: the exercise is {workspace.step.label}."
 
 
 def _best_state(workspace: Workspace) -> tuple[State, str]:
@@ -73,5 +73,5 @@ def _best_state(workspace: Workspace) -> tuple[State, str]:
         if state and state.exercise in known and state.version == version:
             return state, source
     raise BrokenState(
-        "Neither the copy of the state nor a snapshot helps; take a reference state: exercises jump 1"
+        "Neither the copy of the state nor a snapshot can be used; take a reference state: exercises jump 1"
     )

@@ -1,6 +1,6 @@
-"""Copies of a workspace: each content is kept once, under its digest; a snapshot is a small list of them.
+"""Copies of a workspace. Each content is stored once, under its digest; a snapshot is a list of paths and digests.
 
-A snapshot appears with one rename, after all that it needs is on the disk, so there is never half of one.
+A snapshot is written with one rename after its contents are on the disk, so it is complete or not there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class NoSuchSnapshot(ExerciseError):
 
 
 class Snapshot(BaseModel):
-    """One copy."""
+    """One copy of a workspace."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,7 +32,7 @@ class Snapshot(BaseModel):
     files: dict[str, str]
     """Path to digest."""
     left_out: tuple[str, ...] = ()
-    """Files that were too large to be copied; nothing overwrites those."""
+    """Files that were too large to be copied; no command overwrites them."""
 
 
 class Store:
@@ -43,15 +43,15 @@ class Store:
         self._snapshots = folder / "snapshots"
 
     def take(self, root: Path, why: str, state: State | None) -> Snapshot:
-        """Copy the learner's files; when nothing has changed since the last copy, that one is returned."""
+        """Copy the learner's files; returns the last snapshot when nothing has changed since."""
         found: dict[str, str] = {}
         left_out = []
-        for place in files.theirs(root):
-            path = root / place
+        for relpath in files.list_files(root):
+            path = root / relpath
             if path.stat().st_size > files.MAX_BYTES:
-                left_out.append(place)
+                left_out.append(relpath)
             else:
-                found[place] = self.keep(path.read_bytes())
+                found[relpath] = self.keep(path.read_bytes())
         last = self.last()
         if last and (last.files, last.state, last.left_out) == (found, state, tuple(left_out)):
             return last
@@ -68,7 +68,7 @@ class Store:
         return snapshot
 
     def add(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot whose contents are stored."""
+        """Store a snapshot; its contents must be stored already."""
         files.write(self._file(snapshot.number), snapshot.model_dump_json(indent=1).encode())
 
     def keep(self, content: bytes) -> str:
@@ -81,22 +81,20 @@ class Store:
 
     def content(self, name: str) -> bytes:
         """A stored content by its digest."""
-        found = files.content(self._objects / name[:2] / name)
+        found = files.read(self._objects / name[:2] / name)
         if found is None or files.digest(found) != name:
-            raise ExerciseError(
-                f"{self._objects} was changed by somebody: the content {name[:12]} is missing there."
-            )
+            raise ExerciseError(f"{self._objects} was changed: the content {name[:12]} is missing there.")
         return found
 
     def get(self, number: int) -> Snapshot:
-        """The snapshot of that number."""
+        """The snapshot with this number."""
         try:
-            return Snapshot.model_validate_json(files.content(self._file(number)) or b"")
+            return Snapshot.model_validate_json(files.read(self._file(number)) or b"")
         except ValidationError:
             raise NoSuchSnapshot(f"There is no snapshot {number}; `exercises restore` lists them.") from None
 
     def numbers(self) -> list[int]:
-        """Numbers of all snapshots, oldest first."""
+        """The numbers of all snapshots, oldest first."""
         return sorted(int(path.stem) for path in self._snapshots.glob("*.json") if path.stem.isdigit())
 
     def all(self) -> list[Snapshot]:
@@ -110,7 +108,7 @@ class Store:
         return found
 
     def last(self) -> Snapshot | None:
-        """The newest one that can be read."""
+        """The newest snapshot that can be read."""
         for number in reversed(self.numbers()):
             try:
                 return self.get(number)
@@ -118,17 +116,19 @@ class Store:
                 continue
         return None
 
-    def problems(self, snapshot: Snapshot) -> list[str]:
-        """Files of a snapshot whose content is missing."""
+    def missing_files(self, snapshot: Snapshot) -> list[str]:
+        """The files of a snapshot whose content is missing in the store."""
         return [
-            place for place, name in snapshot.files.items() if not (self._objects / name[:2] / name).exists()
+            relpath
+            for relpath, name in snapshot.files.items()
+            if not (self._objects / name[:2] / name).exists()
         ]
 
     def _file(self, number: int) -> Path:
         return self._snapshots / f"{number:04}.json"
 
 
-def current(root: Path, places: Mapping[str, object]) -> dict[str, str | None]:
-    """Digests of files as they are now; None for those that are not there."""
-    contents = {place: files.content(root / place) for place in places}
-    return {place: None if found is None else files.digest(found) for place, found in contents.items()}
+def current(root: Path, relpaths: Mapping[str, object]) -> dict[str, str | None]:
+    """The digests of files as they are now; None for files that are not there."""
+    contents = {relpath: files.read(root / relpath) for relpath in relpaths}
+    return {relpath: None if found is None else files.digest(found) for relpath, found in contents.items()}

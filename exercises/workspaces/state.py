@@ -1,4 +1,4 @@
-"""Where a learner is: a small JSON file beside a copy of itself, because people do edit what they find."""
+"""Where a learner is in the course: a small JSON file and a copy of it, because people edit files that they find."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class BrokenState(ExerciseError):
 
 
 class State(BaseModel):
-    """What is remembered."""
+    """What is stored about a learner."""
 
     model_config = ConfigDict(extra="forbid")
 
     version: int
-    """The workshop's."""
+    """The workshop's version."""
     exercise: str
-    """Id of the current one."""
+    """Id of the current exercise."""
     entered: int
-    """Number of the snapshot that was made when it began; `reset` goes back to it."""
+    """Number of the snapshot that was made when the exercise began; `reset` returns to it."""
     passed: dict[str, str] = Field(default_factory=dict)
     """Exercise id to the digest of the workspace that passed its checks."""
     hints: dict[str, int] = Field(default_factory=dict)
@@ -42,9 +42,9 @@ class StateFile:
 
     def read(self) -> State:
         """The state; BrokenState when it is missing or cannot be used."""
-        content = files.content(self.path)
+        content = files.read(self.path)
         if content is None:
-            raise BrokenState(f"{self.path} is missing; `exercises doctor --repair` brings it back.")
+            raise BrokenState(f"{self.path} is missing; `exercises doctor --repair` restores it.")
         try:
             return State.model_validate_json(content)
         except ValidationError as error:
@@ -52,18 +52,18 @@ class StateFile:
             where = ".".join(str(part) for part in first["loc"])
             raise BrokenState(
                 f"{self.path} cannot be used ({f'{where}: ' if where else ''}{first['msg']}); "
-                "`exercises doctor --repair` brings it back."
+                "`exercises doctor --repair` restores it."
             ) from None
 
     def write(self, state: State) -> None:
-        """Keep the state, each file whole or not at all."""
+        """Write the state and its copy, each file whole or not at all."""
         content = state.model_dump_json(indent=1).encode()
         files.write(self.path, content)
         files.write(self.copy, content)
 
     def from_copy(self) -> State | None:
-        """The state as the copy has it; None when that cannot be used either."""
+        """The state from the copy; None when that cannot be used either."""
         try:
-            return State.model_validate_json(files.content(self.copy) or b"")
+            return State.model_validate_json(files.read(self.copy) or b"")
         except ValidationError:
             return None

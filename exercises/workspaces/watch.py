@@ -1,4 +1,4 @@
-"""Says when files of a workspace change, by looking at their times: nothing to install, the same on every system."""
+"""Notices changed files of a workspace by polling their times: works on every system, with nothing to install."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Times = dict[str, tuple[int, int]]
 
 
 def changes(root: Path) -> Iterator[list[str]]:
-    """First an empty list, then the changed paths each time that files changed and came to rest."""
+    """An empty list first; then, each time files have changed and change no more, the changed paths."""
     seen = times(root)
     yield []
     while True:
@@ -23,20 +23,20 @@ def changes(root: Path) -> Iterator[list[str]]:
             continue
         while (later := _later(root)) != now:  # an editor may still be writing
             now = later
-        changed = sorted(place for place in {*seen, *now} if seen.get(place) != now.get(place))
+        changed = sorted(relpath for relpath in {*seen, *now} if seen.get(relpath) != now.get(relpath))
         seen = now
         yield changed
 
 
 def times(root: Path) -> Times:
-    """When each file was changed, and its size."""
+    """For each path the time of the last change in nanoseconds, and the size in bytes."""
     found = {}
-    for place in files.theirs(root):
+    for relpath in files.list_files(root):
         try:
-            about = (root / place).stat()
+            about = (root / relpath).stat()
         except OSError:
             continue
-        found[place] = (about.st_mtime_ns, about.st_size)
+        found[relpath] = (about.st_mtime_ns, about.st_size)
     return found
 
 

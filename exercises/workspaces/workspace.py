@@ -1,6 +1,6 @@
-"""A learner's workspace: begin, go on, jump, reset, save, restore. What overwrites anything copies it first.
+"""A learner's workspace: create, advance, jump, reset, save, restore. Files are copied before they are overwritten.
 
-Everything of ours lies in `.exercises` inside the workspace; all other files are the learner's. Learners need no git.
+The tool's own files are in `.exercises` inside the workspace; all other files are the learner's. Learners need no git.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import psutil
 from exercises import files
 from exercises.course.course import Course, Step, Tree
 from exercises.errors import ExerciseError, Exit
-from exercises.workspaces.change import Changer, Contents, Done
+from exercises.workspaces.change import Change, Changer, Contents
 from exercises.workspaces.snapshots import Snapshot, Store
 from exercises.workspaces.state import State, StateFile
 
-OWN = ".exercises"
+DATA_FOLDER = ".exercises"
 INCOMING = ".incoming"
 LOCK_SECONDS = 2.0
 
 
 class NoWorkspace(ExerciseError):
-    """There is none."""
+    """There is no workspace."""
 
 
 class NotPassed(ExerciseError):
@@ -40,36 +40,36 @@ class NotPassed(ExerciseError):
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """What going on to the next exercise did."""
+class Advanced:
+    """The result of going on to the next exercise."""
 
     step: Step
-    done: Done
+    change: Change
     incoming: list[str]
-    """Files of the learner's beside which ours was put."""
+    """The learner's files beside which our version was written."""
     kept: list[str]
-    """Files that the step takes away, and that stay because the learner changed them."""
+    """Files that the exercise removes, but that stay because the learner changed them."""
 
 
 class Workspace:
-    """One workspace; `open` it to change it."""
+    """One workspace. Commands that change or check it do so inside `locked`."""
 
     def __init__(self, root: Path, course: Course) -> None:
         self.root = root.absolute()
         self.course = course
-        self.own = self.root / OWN
-        self.store = Store(self.own)
-        self.state_file = StateFile(self.own)
-        self.changer = Changer(self.root, self.own, self.store, self.state_file)
+        self.data_dir = self.root / DATA_FOLDER
+        self.store = Store(self.data_dir)
+        self.state_file = StateFile(self.data_dir)
+        self.changer = Changer(self.root, self.data_dir, self.store, self.state_file)
 
     @property
     def state(self) -> State:
-        """Where the learner is, read anew; raises a sentence when that cannot be said."""
+        """Where the learner is, read from the file; ExerciseError when it cannot be used."""
         state = self.state_file.read()
         if state.version != self.course.workshop.version:
             raise ExerciseError(
                 f"{self.root} belongs to version {state.version} of the course and this is version "
-                f"{self.course.workshop.version}; begin a new one: exercises start --workspace another-folder"
+                f"{self.course.workshop.version}; start a new one: exercises start --workspace another-folder"
             )
         return state
 
@@ -79,27 +79,27 @@ class Workspace:
         return self.course.step(self.state.exercise)
 
     def require(self) -> None:
-        """Raise a sentence when there is no workspace."""
-        if not self.own.is_dir():
-            what = "holds no workspace" if self.root.exists() else "is not there"
+        """Raise NoWorkspace when there is none."""
+        if not self.data_dir.is_dir():
+            what = "is no workspace" if self.root.exists() else "is not there"
             raise NoWorkspace(
-                f"{self.root} {what}; `exercises start` makes one, --workspace names another place."
+                f"{self.root} {what}; `exercises start` makes one, --workspace names another folder."
             )
 
-    def begin(self) -> Step:
-        """Make the workspace with the first exercise; it appears whole, or not at all."""
-        if self.own.is_dir():
+    def create(self) -> Step:
+        """Create the workspace with the first exercise, whole or not at all."""
+        if self.data_dir.is_dir():
             raise ExerciseError(f"{self.root} is a workspace already.")
         if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
             raise ExerciseError(
-                f"{self.root} is there and is no workspace; move it away or choose another place with --workspace."
+                f"{self.root} exists and is no workspace; move it away or choose another folder with --workspace."
             )
         self._sweep_drafts()
         draft = self.root.with_name(f".{self.root.name}.new-{os.getpid()}")
         step = self.course.steps[0]
         try:
             self.course.write(self.course.state(step, "start"), draft)
-            own = draft / OWN
+            own = draft / DATA_FOLDER
             store, state = (
                 Store(own),
                 State(version=self.course.workshop.version, exercise=step.id, entered=1),
@@ -114,9 +114,9 @@ class Workspace:
 
     @contextmanager
     def locked(self, what: str, say: Callable[[str], None]) -> Iterator[None]:
-        """Be the only command that changes or checks the workspace; an interrupted change is finished first."""
+        """Lock the workspace against other commands; an interrupted change is finished first."""
         self.require()
-        with (self.own / "lock").open("a+") as lock:
+        with (self.data_dir / "lock").open("a+") as lock:
             self._wait_for(lock.fileno())
             lock.truncate(0)
             lock.write(what)
@@ -125,9 +125,10 @@ class Workspace:
             yield
 
     def digest(self) -> str:
-        """A name for all of the learner's files together."""
+        """One digest of all of the learner's files together."""
         lines = (
-            f"{place} {files.digest((self.root / place).read_bytes())}" for place in files.theirs(self.root)
+            f"{relpath} {files.digest((self.root / relpath).read_bytes())}"
+            for relpath in files.list_files(self.root)
         )
         return files.digest("\n".join(lines).encode())
 
@@ -137,32 +138,32 @@ class Workspace:
         return state.passed.get(state.exercise) == self.digest()
 
     def note_pass(self) -> None:
-        """Remember that the current exercise passed with the files as they are now."""
+        """Store that the current exercise passed with the files as they are now."""
         state = self.state
         state.passed[state.exercise] = self.digest()
         self.state_file.write(state)
 
-    def go_on(self, *, anyway: bool = False) -> Moved:
+    def advance(self, *, anyway: bool = False) -> Advanced:
         """Go on to the next exercise with the learner's own code."""
         state, step = self.state, self.step
         following = self.course.after(step)
         if following is None:
-            raise ExerciseError(f"{step.label} is the last exercise that there is; nothing follows.")
+            raise ExerciseError(f"{step.label} is the last exercise; there is no next one.")
         if not anyway and not self.has_passed():
             changed = "has changed since it passed" if step.id in state.passed else "has not passed yet"
             raise NotPassed(
                 f"{step.label} {changed}: run exercises check, or go on with exercises next --anyway"
             )
-        wanted, incoming, kept = self._brings(step, following)
+        wanted, incoming, kept = self._changes_for(step, following)
         new = state.model_copy(update={"exercise": following.id})
         done = self.changer.make(f"next to {following.label}", wanted, self.state, new, begins=True)
-        return Moved(following, done, incoming, kept)
+        return Advanced(following, done, incoming, kept)
 
-    def jump(self, step: Step, which: str = "start") -> Done:
-        """Take the reference state of an exercise; a learner's notes and folders beside the course's own stay."""
+    def jump(self, step: Step, which: str = "start") -> Change:
+        """Take the reference state of an exercise. The learner's notes and folders beside the course's own stay."""
         everything = self._exactly(self.course.state(step, which))
-        top = self.course.top
-        wanted = {place: text for place, text in everything.items() if place.partition("/")[0] in top}
+        top = self.course.top_level
+        wanted = {relpath: text for relpath, text in everything.items() if relpath.partition("/")[0] in top}
         what = f"jump to {step.label}" if which == "start" else f"the solution of {step.label}"
         old = self._state_or_none()
         new = old or State(version=self.course.workshop.version, exercise=step.id, entered=0)
@@ -170,29 +171,32 @@ class Workspace:
             what, wanted, old, new.model_copy(update={"exercise": step.id}), begins=which == "start"
         )
 
-    def reset(self, place: str | None = None) -> Done:
-        """Take everything, or one file, back to how it was when the current exercise began."""
+    def reset(self, relpath: str | None = None) -> Change:
+        """Set everything, or one file, back to how it was when the current exercise began."""
         state = self.state
         began = self.store.get(state.entered)
         self._require_contents(began)
-        if place is None:
+        if relpath is None:
             what, wanted = f"reset of {self.step.label}", self._exactly_as(began)
         else:
-            files.inside(self.root, place)
-            if place not in began.files and not (self.root / place).is_file():
+            files.require_inside(self.root, relpath)
+            if relpath not in began.files and not (self.root / relpath).is_file():
                 raise ExerciseError(
-                    f"There is no file {place}, neither now nor when {self.step.label} began."
+                    f"There is no file {relpath}, neither now nor when {self.step.label} began."
                 )
-            name = began.files.get(place)
-            what, wanted = f"reset of {place}", {place: None if name is None else self.store.content(name)}
+            name = began.files.get(relpath)
+            what, wanted = (
+                f"reset of {relpath}",
+                {relpath: None if name is None else self.store.content(name)},
+            )
         return self.changer.make(what, wanted, state, state, begins=False)
 
     def save(self, note: str) -> Snapshot:
-        """Copy everything now."""
+        """Copy everything as it is now."""
         return self.store.take(self.root, note, self._state_or_none())
 
-    def restore(self, number: int, place: str | None = None) -> Done:
-        """Take everything, or one file, back to a snapshot."""
+    def restore(self, number: int, relpath: str | None = None) -> Change:
+        """Set everything, or one file, back to a snapshot."""
         snapshot = self.store.get(number)
         self._require_contents(snapshot)
         old = self._state_or_none()
@@ -201,66 +205,71 @@ class Workspace:
             raise ExerciseError(
                 f"Snapshot {number} does not say which exercise it belongs to; jump to one first."
             )
-        if place is None:
-            # What was passed and which hints were seen stays known; only the place in the course goes back.
+        if relpath is None:
+            # Passed exercises and seen hints are kept; only the current exercise changes back.
             kept = {"passed": old.passed, "hints": old.hints} if old else {}
             new = new.model_copy(update=kept)
             return self.changer.make(f"restore {number}", self._exactly_as(snapshot), old, new, begins=False)
-        if place not in snapshot.files:
-            raise ExerciseError(f"Snapshot {number} has no file {place}.")
-        wanted: Contents = {place: self.store.content(snapshot.files[place])}
-        return self.changer.make(f"restore {number} {place}", wanted, old, old or new, begins=False)
+        if relpath not in snapshot.files:
+            raise ExerciseError(f"Snapshot {number} has no file {relpath}.")
+        wanted: Contents = {relpath: self.store.content(snapshot.files[relpath])}
+        return self.changer.make(f"restore {number} {relpath}", wanted, old, old or new, begins=False)
 
     def incoming(self) -> list[str]:
-        """Files of ours that still lie beside the learner's."""
-        return [place for place in files.theirs(self.root) if place.endswith(INCOMING)]
+        """Our files that are still beside the learner's, to be merged."""
+        return [relpath for relpath in files.list_files(self.root) if relpath.endswith(INCOMING)]
 
-    def place(self, name: str) -> str:
-        """A file's path in the workspace, however the learner names it."""
+    def relpath(self, name: str) -> str:
+        """A file's path in the workspace, from a path relative to it or to the current folder, or an absolute one."""
         for candidate in (Path(name).absolute(), self.root / name):
             with contextlib.suppress(ValueError):
-                place = Path(os.path.normpath(candidate)).relative_to(self.root).as_posix()
-                if not place.startswith(OWN):
-                    return place
+                relpath = Path(os.path.normpath(candidate)).relative_to(self.root).as_posix()
+                if not relpath.startswith(DATA_FOLDER):
+                    return relpath
         raise ExerciseError(f"{name} is not a file of {self.root}.")
 
-    def _brings(self, step: Step, following: Step) -> tuple[dict[str, bytes | None], list[str], list[str]]:
-        """What the next exercise changes, as contents to write; our version beside each that the learner changed."""
+    def _changes_for(
+        self, step: Step, following: Step
+    ) -> tuple[dict[str, bytes | None], list[str], list[str]]:
+        """Contents to write for the next exercise, files that the learner changed too, and files that stay.
+
+        For a file that the learner changed, our version is written beside it, with `.incoming` at the end of its name.
+        """
         start, old = self.course.state(step, "start"), self.course.state(step, "solution")
         new = self.course.state(following, "start")
         wanted: dict[str, bytes | None] = {}
         incoming, kept = [], []
-        for place in sorted({*old, *new}):
-            ours, before = _read(new, place), _read(old, place)
-            mine = files.content(self.root / place)
+        for relpath in sorted({*old, *new}):
+            ours, before = _read(new, relpath), _read(old, relpath)
+            mine = files.read(self.root / relpath)
             if ours in {before, mine}:
                 continue
-            if mine in {before, _read(start, place)}:
-                wanted[place] = ours
+            if mine in {before, _read(start, relpath)}:
+                wanted[relpath] = ours
             elif ours is None:
-                kept.append(place)
+                kept.append(relpath)
             else:
-                wanted[place + INCOMING] = ours
-                incoming.append(place)
+                wanted[relpath + INCOMING] = ours
+                incoming.append(relpath)
         return wanted, incoming, kept
 
     def _exactly(self, tree: Tree) -> dict[str, bytes | None]:
-        return self._without_others({place: source.read_bytes() for place, source in tree.items()})
+        return self._without_others({relpath: source.read_bytes() for relpath, source in tree.items()})
 
     def _exactly_as(self, snapshot: Snapshot) -> dict[str, bytes | None]:
         found = self._without_others(
-            {place: self.store.content(name) for place, name in snapshot.files.items()}
+            {relpath: self.store.content(name) for relpath, name in snapshot.files.items()}
         )
-        return {place: text for place, text in found.items() if place not in snapshot.left_out}
+        return {relpath: text for relpath, text in found.items() if relpath not in snapshot.left_out}
 
     def _without_others(self, wanted: dict[str, bytes]) -> dict[str, bytes | None]:
-        small = (p for p in files.theirs(self.root) if (self.root / p).stat().st_size <= files.MAX_BYTES)
+        small = (p for p in files.list_files(self.root) if (self.root / p).stat().st_size <= files.MAX_BYTES)
         return {**dict.fromkeys(small), **wanted}
 
     def _require_contents(self, snapshot: Snapshot) -> None:
-        if missing := self.store.problems(snapshot):
+        if missing := self.store.missing_files(snapshot):
             raise ExerciseError(
-                f"Snapshot {snapshot.number} is no longer whole ({missing[0]} is missing in {self.own}); "
+                f"Snapshot {snapshot.number} is not complete ({missing[0]} is missing in {self.data_dir}); "
                 "nothing was changed."
             )
 
@@ -277,21 +286,21 @@ class Workspace:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    what = (files.content(self.own / "lock") or b"").decode(errors="replace") or "command"
+                    what = (files.read(self.data_dir / "lock") or b"").decode(errors="replace") or "command"
                     raise ExerciseError(
-                        f"Another exercises {what} is at work in {self.root}; wait for its end or stop it with Ctrl-C."
+                        f"Another exercises {what} is running in {self.root}; wait for its end or stop it with Ctrl-C."
                     ) from None
                 time.sleep(0.05)
             else:
                 return
 
     def _sweep_drafts(self) -> None:
-        """Remove what a killed `start` left behind."""
+        """Remove unfinished folders of a killed `start`."""
         for draft in self.root.parent.glob(f".{self.root.name}.new-*"):
             pid = draft.name.rpartition("-")[2]
             if pid.isdigit() and not psutil.pid_exists(int(pid)):
                 shutil.rmtree(draft, ignore_errors=True)
 
 
-def _read(tree: Tree, place: str) -> bytes | None:
-    return tree[place].read_bytes() if place in tree else None
+def _read(tree: Tree, relpath: str) -> bytes | None:
+    return tree[relpath].read_bytes() if relpath in tree else None

@@ -1,1 +1,1 @@
-"""What came out: from the files of a trial to numbers, intervals and verdicts. Pure: no process, no plot."""
+"""From the files of a trial to numbers, intervals and verdicts. Pure: no process, no plot."""

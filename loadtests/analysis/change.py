@@ -1,8 +1,8 @@
-"""Did a number change between two runs, or is it noise? Pure.
+"""Did a number change between two runs, or is the difference noise? Pure.
 
-What is easy to get wrong: two runs have dozens of numbers, and at 95 % one in twenty of them "changes" though nothing
-did. So the numbers of a comparison are judged together: of those called changed, at most one in twenty is expected to
-be noise, and where nothing changed at all, nothing is called so in nineteen of twenty comparisons.
+What is easy to get wrong: two runs have dozens of numbers, and at 95 % one in twenty of them "changes" by chance. So
+the numbers of a comparison are judged together. Of the numbers called changed, at most one in twenty is expected to be
+noise. If nothing changed, then in nineteen of twenty comparisons no number is called changed.
 """
 
 import math
@@ -12,24 +12,25 @@ from dataclasses import dataclass
 from scipy.stats import false_discovery_control
 
 from loadtests.analysis.stats import Interval
-from loadtests.analysis.student import reach, two_sided
+from loadtests.analysis.student import critical_value, p_value
 from loadtests.analysis.summaries import geometric_mean
 
-FALSE_SHARE = 0.05
+FALSE_DISCOVERY_RATE = 0.05
 
 
 @dataclass(frozen=True)
 class Change:
-    """After over before with its 95 % interval; `chance` is how often noise alone looks like this (None: unknown)."""
+    """The ratio of after to before with its 95 % interval, and the p-value of no change (None: unknown)."""
 
     ratio: Interval
-    chance: float | None
+    p_value: float | None
 
 
 def change(before: Sequence[float], after: Sequence[float]) -> Change:
-    """How many times the numbers before are those after; one positive number per repeat, which do not pair.
+    """The change from one positive number per repeat to another. The repeats of two runs are not paired.
 
-    Welch's t on the logarithms (B. L. Welch, Biometrika 34, 1947).
+    Welch's t on the logarithms (B. L. Welch, Biometrika 34, 1947). With one repeat on a side, the interval and the
+    p-value are unknown.
     """
     value = geometric_mean(after) / geometric_mean(before)
     if min(len(before), len(after)) < 2:
@@ -42,17 +43,15 @@ def change(before: Sequence[float], after: Sequence[float]) -> Change:
         (part / error**2) ** 2 / (len(of) - 1) for part, of in zip(parts, (before, after), strict=True)
     ]
     freedom = 1 / sum(squares)
-    distance, stretch = math.log(value), math.exp(reach(freedom) * error)
-    return Change(
-        Interval(value, value / stretch, value * stretch), two_sided(abs(distance) / error, freedom)
-    )
+    distance, factor = math.log(value), math.exp(critical_value(freedom) * error)
+    return Change(Interval(value, value / factor, value * factor), p_value(abs(distance) / error, freedom))
 
 
-def beyond_noise(chances: Sequence[float | None], share: float = FALSE_SHARE) -> list[bool]:
-    """Which of these are no noise, judged together (Y. Benjamini and Y. Hochberg, 1995). Unknown ones never are."""
-    known = [chance for chance in chances if chance is not None]
+def significant(p_values: Sequence[float | None], rate: float = FALSE_DISCOVERY_RATE) -> list[bool]:
+    """Which changes are significant, judged together (Y. Benjamini and Y. Hochberg, 1995). Unknown ones are not."""
+    known = [each for each in p_values if each is not None]
     adjusted = iter(false_discovery_control(known) if known else ())
-    return [chance is not None and next(adjusted) <= share for chance in chances]
+    return [each is not None and next(adjusted) <= rate for each in p_values]
 
 
 def _variance(values: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""A trial as its files tell it: one row per request, one row per process per second, and the facts of the trial."""
+"""A trial, read from its files: a row per request, a row per process and second, and the facts of the trial."""
 
 import csv
 import gzip
@@ -17,17 +17,17 @@ from loadtests.analysis.records import COLUMNS, NOT_REPLICAS
 from loadtests.planning.phases import PlannedAction, PlannedPhase
 
 Window = tuple[float, float]
-"""Begin and end, in seconds after the trial's start."""
+"""Begin and end, in seconds after the start of the trial."""
 
 
 def service_of(replica: str) -> str:
-    """The service of a replica's label: `catalog` of `catalog-1`."""
+    """The service of a replica: `catalog` for `catalog-1`."""
     return replica.rpartition("-")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, or a visit that could not be started (`start` is None). Seconds after the trial's start."""
+    """One request, or a visit that was not started (`start` is None). Times: seconds after the trial's start."""
 
     intended: float
     start: float | None
@@ -40,27 +40,27 @@ class Request:
 
     @property
     def latency_ms(self) -> float:
-        """From the intended start, so that a stall counts for everybody who had to wait for it."""
+        """Milliseconds from the intended start, so that a stall also counts for requests that it delayed."""
         return (self.end - self.intended) * 1000
 
 
 @dataclass(frozen=True)
 class Usage:
-    """One process group's samples: cumulated CPU seconds and bytes of memory at certain times."""
+    """The samples of one process group: times in seconds, CPU seconds so far, and bytes of memory (USS)."""
 
     at: list[float]
     cpu: list[float]
     uss: list[int]
 
     def cores(self, windows: Sequence[Window]) -> float:
-        """CPU seconds per second in these windows, interpolated between samples."""
+        """CPU seconds per second in these windows, interpolated linearly between samples."""
         used = np.interp([end for _, end in windows], self.at, self.cpu) - np.interp(
             [begin for begin, _ in windows], self.at, self.cpu
         )
         return float(used.sum()) / sum(end - begin for begin, end in windows)
 
     def memory(self, windows: Sequence[Window]) -> int:
-        """Mean bytes in these windows."""
+        """The mean of the bytes in these windows; 0 without a sample in them."""
         inside = [
             uss
             for at, uss in zip(self.at, self.uss, strict=True)
@@ -71,7 +71,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class RawTrial:
-    """Everything that one trial left behind."""
+    """All that the files of one trial hold. `usage` is by process name."""
 
     facts: dict[str, Any]
     phases: list[PlannedPhase]
@@ -79,16 +79,16 @@ class RawTrial:
     usage: dict[str, Usage]
 
     def window(self, index: int) -> Window:
-        """Begin and end of a phase, in seconds after the trial's start."""
+        """Begin and end of the phase of that index."""
         ends = list(accumulate((phase.seconds for phase in self.phases), initial=0.0))
         return ends[index], ends[index + 1]
 
-    def whole(self, turns: Sequence[int]) -> PlannedPhase:
-        """The phase that these turns make up."""
+    def merged(self, turns: Sequence[int]) -> PlannedPhase:
+        """The phase that consists of the turns of these indexes, with the sum of their seconds."""
         return replace(self.phases[turns[0]], seconds=sum(self.phases[index].seconds for index in turns))
 
-    def recorded(self) -> list[list[int]]:
-        """Indexes of the phases that count (warm-ups do not), those together that are turns of one phase."""
+    def recorded_phases(self) -> list[list[int]]:
+        """The indexes of the phases that count (not the warm-up). Turns of one phase share a list."""
         found: dict[tuple[str, str], list[int]] = {}
         for index, phase in enumerate(self.phases):
             if phase.record:
@@ -97,12 +97,12 @@ class RawTrial:
 
     @property
     def replicas(self) -> list[str]:
-        """Names of the shop's replicas, without the gateway."""
+        """The names of the shop's replicas, without the gateway."""
         return [name for name in self.usage if name not in NOT_REPLICAS]
 
 
 def read_trial(folder: Path) -> RawTrial:
-    """Read one trial's folder."""
+    """Read the folder of a finished trial."""
     facts = json.loads((folder / "trial.json").read_text(encoding="utf-8"))
     phases = [_phase(phase) for phase in facts["phases"]]
     return RawTrial(
@@ -111,15 +111,15 @@ def read_trial(folder: Path) -> RawTrial:
 
 
 def read_trials(run: Path) -> Iterator[RawTrial]:
-    """All finished trials of a run, in order, one at a time: each may hold very many requests.
+    """All finished trials of a run, in order. They are read one at a time, because each may have very many requests.
 
-    One that was interrupted has no trial.json and is left out.
+    An interrupted trial has no trial.json and is left out.
     """
     return (read_trial(file.parent) for file in sorted((run / "trials").glob("*/trial.json")))
 
 
 def _phase(facts: dict[str, Any]) -> PlannedPhase:
-    """JSON has lists where a phase has tuples; runs from before there were curves or actions have none."""
+    """JSON has lists where a phase has tuples. Trials of older versions have no curves or actions."""
     curve = tuple((at, multiple) for at, multiple in facts.get("curve", ()))
     action = PlannedAction(**facts["action"]) if facts.get("action") else None
     own = {"saturates": tuple(facts["saturates"]), "curve": curve, "action": action}
@@ -127,12 +127,12 @@ def _phase(facts: dict[str, Any]) -> PlannedPhase:
 
 
 def read_requests(file: Path) -> list[Request]:
-    """The generator's log."""
+    """Read the generator's log."""
     with gzip.open(file, "rt", newline="", encoding="utf-8") as text:
         rows = csv.reader(text)
         head = next(rows)
         pick = itemgetter(*map(head.index, COLUMNS[:-1]))
-        # Interned: a million rows name a dozen routes.
+        # Interned, because a million rows share a dozen routes.
         return [
             Request(
                 float(intended),

@@ -1,32 +1,35 @@
-"""Searches for capacity within a run: which rate is tried next, and which trial stands for the answer. Pure.
+"""Searches for capacity within a run: the next probe of a search, and its result. Pure.
 
-One probe is one trial with fresh processes. Searches of different systems and repeats go on side by side: each time a
-probe ends, the next of its search joins the end of the queue, so that the systems keep taking turns.
+One probe is one trial with new processes. The searches of different systems and repeats alternate: when a probe ends,
+the next probe of its search goes to the end of the queue.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from loadtests.analysis.measure import PhaseResult, answered
+from loadtests.analysis.phase_result import PhaseResult
+from loadtests.analysis.routes import succeeded
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.parts import SearchText
-from loadtests.planning.capacity import Bracket, Promise, Search, Tried
+from loadtests.experiments.parts import SearchSpec
+from loadtests.planning.capacity import Bracket, Probe, Promise, Search
 from loadtests.planning.trials import Trial
 
 
-def follow(experiment: Experiment, trial: Trial, probes: Iterable[PhaseResult]) -> Trial | None:
-    """The next probe after `trial`, given all valid results of its search so far; None when the search is over."""
+def next_probe(experiment: Experiment, trial: Trial, probes: Iterable[PhaseResult]) -> Trial | None:
+    """The probe after `trial`, given all valid results of its search so far; None when the search is over."""
     if experiment.search is None:
         return None
     found = _next_rate(experiment.search, probes)
     return None if isinstance(found, Bracket) else trial.at_rate(experiment, found)
 
 
-def answer(experiment: Experiment, probes: Sequence[PhaseResult]) -> tuple[Bracket, PhaseResult] | None:
-    """The bracket and the fastest probe that kept the promise twice, as the result that stands for the search.
+def found_capacity(
+    experiment: Experiment, probes: Sequence[PhaseResult]
+) -> tuple[Bracket, PhaseResult] | None:
+    """The bracket, and the result that represents the search: a probe at the highest rate that was kept.
 
-    It has the capacity (the bracket's lower end, visits per second) among its numbers. None while the search is not
-    over, and when nothing was kept.
+    Its numbers include `capacity_rps`, the lower end of the bracket in visits per second. None while the search is not
+    over, and if no rate was kept.
     """
     if experiment.search is None:
         return None
@@ -37,18 +40,18 @@ def answer(experiment: Experiment, probes: Sequence[PhaseResult]) -> tuple[Brack
     return found, replace(best, of_shop={**best.of_shop, "capacity_rps": found.low})
 
 
-def kept(search: SearchText, result: PhaseResult) -> bool:
-    """Whether the promise was kept in a probe: for its endpoint's p95, and over all that was asked for the rest."""
+def kept(search: SearchSpec, result: PhaseResult) -> bool:
+    """Whether a probe kept the promise: the p95 of its endpoint, errors and successes of all requests."""
     everything, measured = result.metrics.get("all"), result.metrics.get(search.endpoint)
     if not everything or not measured:
         return False
-    done, asked = answered(everything)
-    failed = float(everything["errors"] or 0) / asked
+    successes, requests = succeeded(everything)
+    failed = float(everything["errors"] or 0) / requests
     return Promise(search.p95_ms, search.errors, search.achieved).kept(
-        measured["p95_ms"], failed, done / asked
+        measured["p95_ms"], failed, successes / requests
     )
 
 
-def _next_rate(search: SearchText, probes: Iterable[PhaseResult]) -> float | Bracket:
-    history = [Tried(each.rate, kept(search, each)) for each in probes if each.rate is not None]
+def _next_rate(search: SearchSpec, probes: Iterable[PhaseResult]) -> float | Bracket:
+    history = [Probe(each.rate, kept(search, each)) for each in probes if each.rate is not None]
     return Search(search.start, search.width, search.least, search.most).next_rate(history)

@@ -1,11 +1,11 @@
-"""One number for many: a percentile, a geometric mean. Pure; needs no library."""
+"""Percentile and geometric mean. Pure; imports no library outside the standard library."""
 
 import math
 from collections.abc import Sequence
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` (0..1) of `values` lies, linear between neighbours."""
+    """The value below which `share` (0 to 1) of `values` lies, interpolated linearly. ValueError without values."""
     if not values:
         raise ValueError("a percentile needs at least one value")
     if not 0 <= share <= 1:
@@ -18,5 +18,5 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """The mean that treats a doubling and a halving alike, as ratios need it. Values must be positive."""
+    """The mean for ratios: a doubling and a halving cancel. Values must be positive."""
     return math.exp(math.fsum(math.log(value) for value in values) / len(values))

@@ -1,1 +1,1 @@
-"""What things cost: CPU and requests per second of each endpoint, and what the lab's instruments are worth."""
+"""What things cost: CPU and requests per second of each endpoint, and the quality of the lab's instruments."""

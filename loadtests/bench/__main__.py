@@ -1,5 +1,5 @@
-"""`python -m loadtests.bench`: what a request costs, and what the lab's instruments are worth."""
+"""`python -m loadtests.bench`: what a request costs, and how good the lab's instruments are."""
 
-from loadtests.bench.endpoints import main
+from loadtests.bench.cli import main
 
 main()

@@ -1,4 +1,4 @@
-"""Promised numbers and what was measured: the tables and the JSON of the benchmark."""
+"""Promised numbers and measured ones: the table and the JSON of the benchmark."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MEBIBYTE = 2**20
 
 @dataclass(frozen=True)
 class Check:
-    """A promised bar and what was measured."""
+    """A measured value and the bar that was promised for it, both in `unit`."""
 
     what: str
     value: float
@@ -23,11 +23,11 @@ class Check:
 
     @property
     def met(self) -> bool:
-        """Whether the bar is kept."""
+        """Whether the value meets the bar."""
         return self.bar.holds(self.value)
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
+        """An entry of `bars` in the benchmark's JSON."""
         return {
             "what": self.what,
             "measured": float(f"{self.value:.5g}"),
@@ -37,10 +37,10 @@ class Check:
         }
 
 
-def check_table(found: Sequence[Check], title: str = "Bars") -> Table:
-    """Bars, met and missed alike."""
+def check_table(checks: Sequence[Check], title: str = "Bars") -> Table:
+    """All bars, met or missed."""
     table = Table("what", "measured", "bar", "", title=title, title_justify="left")
-    for check in found:
-        said = Text("met", "green") if check.met else Text("missed", "bold red")
-        table.add_row(check.what, f"{check.value:.2f} {check.unit}", f"{check.bar} {check.unit}", said)
+    for check in checks:
+        verdict = Text("met", "green") if check.met else Text("missed", "bold red")
+        table.add_row(check.what, f"{check.value:.2f} {check.unit}", f"{check.bar} {check.unit}", verdict)
     return table

@@ -1,6 +1,6 @@
-"""A cheap HTTP/1.1 client for the bench: one kept connection, bytes prepared beforehand, bodies read and dropped.
+"""A cheap HTTP/1.1 client for the bench: one kept connection, few allocations, no parsing of bodies.
 
-It understands just what both shops answer with (Content-Length, 204); the lab proper uses Locust's client.
+It understands only what both shops answer with (Content-Length, 204). The lab's load comes from Locust's client.
 """
 
 import json
@@ -14,8 +14,8 @@ NO_CONTENT = 204
 FAILED = 400
 
 
-class BadAnswerError(Exception):
-    """An answer that the bench cannot count; the sentence says which."""
+class BenchError(Exception):
+    """The bench cannot measure; the message says why."""
 
 
 class Connection:
@@ -36,14 +36,14 @@ class Connection:
     ) -> None:
         self._socket.close()
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
         body: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> bytes:
-        """Send one request and return the body; BadAnswerError when the shop refuses."""
+        """Send one request and return the body of the answer; BenchError when its status is 400 or more."""
         data = b"" if body is None else json.dumps(body).encode()
         head = {"Host": self._host, **(headers or {})}
         if body is not None:
@@ -52,30 +52,31 @@ class Connection:
         self._socket.sendall(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + data)
         status, content = self._read()
         if status >= FAILED:
-            raise BadAnswerError(
+            raise BenchError(
                 f"{method} {path} was answered {status}: {content[:200].decode(errors='replace')}"
             )
         return content
 
     def _read(self) -> tuple[int, bytes]:
+        """The status and the body of one answer."""
         while b"\r\n\r\n" not in self._buffer:
-            self._more()
+            self._receive()
         head, _, rest = self._buffer.partition(b"\r\n\r\n")
         first, *lines = head.split(b"\r\n")
         status = int(first.split()[1])
         length = next((int(line[15:]) for line in lines if line.lower().startswith(b"content-length:")), None)
         if length is None:
             if status != NO_CONTENT:
-                raise BadAnswerError(f"an answer {status} had no Content-Length")
+                raise BenchError(f"an answer {status} had no Content-Length")
             length = 0
         self._buffer = rest
         while len(self._buffer) < length:
-            self._more()
+            self._receive()
         content, self._buffer = self._buffer[:length], self._buffer[length:]
         return status, content
 
-    def _more(self) -> None:
+    def _receive(self) -> None:
         received = self._socket.recv(65536)
         if not received:
-            raise BadAnswerError("the connection was closed in the middle of an answer")
+            raise BenchError("the connection was closed in the middle of an answer")
         self._buffer += received

@@ -1,7 +1,7 @@
 """The floor of the bench: a bare Flask hello on the same server, `python -m loadtests.bench.floor HOST PORT`.
 
-What the framework and the server cost before any shop exists. It is started as a command like a shop, and is the one
-file of this package that may import Flask (.importlinter names it).
+It shows what framework and server cost without a shop. It is started as a command, as a shop is. Only this file of the
+lab may import Flask (.importlinter names it).
 """
 
 import sys
@@ -12,7 +12,7 @@ HELLO = {"hello": "world"}
 
 
 def load(_target: str) -> Callable[..., Any]:
-    """The application, made in the worker as both shops do."""
+    """The WSGI application, made in the worker process, as in both shops."""
     from flask import Flask
 
     app = Flask(__name__)
@@ -22,7 +22,7 @@ def load(_target: str) -> Callable[..., Any]:
 
 
 def main(host: str, port: int) -> None:
-    """Serve until told to stop."""
+    """Serve until a signal ends the process."""
     from granian.constants import Interfaces
     from granian.log import LogLevels
     from granian.server.mp import MPServer

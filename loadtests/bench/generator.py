@@ -1,7 +1,7 @@
-"""What the generator can do: 2,000 visits a second from one process, each started when it was due.
+"""How good the load generator is: 2,000 visits a second from one process, each started when it was due.
 
-The shop is a server that answers every route with the same bytes at once, because a real one would be the slow one
-here. Arrivals are Poisson, which is harder than evenly spaced: what comes in bursts has to wait for its turn.
+The shop is a server that answers each route at once with fixed bytes, because a real shop would be the bottleneck here.
+Arrivals are Poisson, which is harder than evenly spaced ones: in a burst, visits wait for each other.
 """
 
 import json
@@ -31,19 +31,19 @@ PERSONA = "recommendation-widget"
 ROUNDS = 3
 READY_SECONDS = 20.0
 MAX_LATE_MS = 5.0
-LEAST_STARTED = 0.99
+MIN_STARTED = 0.99
 ITEMS = [{"sku": f"P{n}", "name": f"Green kettle {n}"} for n in range(100)]
 ANSWERS: Mapping[str, Any] = {
     "/api/categories": {"items": [{"slug": "tea", "name": "Tea", "products": 100}]},
     "/api/products": {"items": ITEMS, "page": 1, "page_size": 100, "total": 100},
-    "/api/sessions": {"token": "blank"},
+    "/api/sessions": {"token": "static"},
     "/*": {"sku": "P1", "items": ITEMS[:5]},
 }
 
 
 @dataclass(frozen=True)
-class Driven:
-    """One run of the generator: visits started per second, how late they were, and what it used."""
+class GeneratorRun:
+    """One run of the generator: visits started per second, how late they started, and the cores that it used."""
 
     started_per_second: float
     late_p50_ms: float
@@ -52,27 +52,27 @@ class Driven:
 
 
 def checks(folder: Path, seconds: float) -> Iterator[Check]:
-    """The median of some rounds against its bars."""
-    with blank_shop(folder) as url:
-        rounds = [drive(url, folder / str(number), seconds) for number in range(ROUNDS)]
+    """The medians of ROUNDS runs of so many seconds, against their bars."""
+    with static_shop(folder) as url:
+        rounds = [run_generator(url, folder / str(number), seconds) for number in range(ROUNDS)]
     started = median(each.started_per_second for each in rounds)
     late = [median(each.late_p50_ms for each in rounds), median(each.late_p99_ms for each in rounds)]
     cores = median(each.cores for each in rounds)
     what = f"generator asked for {RATE:,} visits/s"
-    yield Check(f"{what}: started", started, "/s", Bar(at_least=LEAST_STARTED * RATE))
+    yield Check(f"{what}: started", started, "/s", Bar(at_least=MIN_STARTED * RATE))
     yield Check(f"{what}: late, p50", late[0], "ms", Bar(at_most=MAX_LATE_MS))
     yield Check(f"{what}: late, p99", late[1], "ms", Bar(at_most=MAX_LATE_MS))
     yield Check(f"{what}: CPU", cores, "cores", Bar(at_most=MAX_GENERATOR_CORES))
 
 
-def drive(url: str, folder: Path, seconds: float) -> Driven:
-    """Let the generator run alone for a while, and read from its log when it started what."""
+def run_generator(url: str, folder: Path, seconds: float) -> GeneratorRun:
+    """Run the generator against `url` for so many seconds, and read from its log when it started each visit."""
     folder.mkdir()
     spec = {
         "seed": "bench",
         "host": url,
         "out": str(folder / "requests.csv.gz"),
-        "phases": [{"name": "blank", "seconds": seconds, "rates": {PERSONA: RATE}}],
+        "phases": [{"name": "static", "seconds": seconds, "rates": {PERSONA: RATE}}],
         "users": {PERSONA: VISITORS},
         "drain_seconds": 2,
     }
@@ -81,23 +81,23 @@ def drive(url: str, folder: Path, seconds: float) -> Driven:
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ours
     requests = read_requests(folder / "requests.csv.gz")
     late = [(each.start - each.intended) * 1000 for each in requests if each.start is not None and each.ok]
-    # What was planned for that time is a matter of luck too: the share that was started is not.
+    # The number of planned visits is random; the share of them that was started is not.
     share = len(late) / len(requests)
-    return Driven(
+    return GeneratorRun(
         share * RATE, percentile(late, 0.5), percentile(late, 0.99), json.loads(done.stdout)["cpu_cores"]
     )
 
 
 @contextmanager
-def blank_shop(folder: Path) -> Iterator[str]:
-    """A server that knows one answer for each route and gives it at once."""
+def static_shop(folder: Path) -> Iterator[str]:
+    """Run a server with one fixed answer for each route; yields its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    config = folder / "blank.json"
+    config = folder / "static.json"
     config.write_text(json.dumps(_config(port)), encoding="utf-8")
     command = [str(caddy()), "run", "--config", str(config)]
-    with (folder / "blank.log").open("w") as log:
+    with (folder / "static.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - ours
     url = f"http://127.0.0.1:{port}"
     try:
@@ -125,7 +125,7 @@ def _config(port: int) -> dict[str, Any]:
     ]
     server = {"listen": [f"127.0.0.1:{port}"], "automatic_https": {"disable": True}, "routes": routes}
     admin = {"disabled": True, "config": {"persist": False}}
-    return {"admin": admin, "apps": {"http": {"servers": {"blank": server}}}}
+    return {"admin": admin, "apps": {"http": {"servers": {"static": server}}}}
 
 
 def _wait_for(url: str) -> None:

@@ -1,4 +1,4 @@
-"""What the bench asks: every endpoint alone, then a mixed journey through the shop. Over HTTP only."""
+"""What the bench requests: each endpoint alone, then a mixed journey through the shop. Over HTTP only."""
 
 import itertools
 import json
@@ -8,95 +8,99 @@ from dataclasses import dataclass, field
 
 from loadtests.bench.client import Connection
 
-PASSWORD = "correct-horse-battery"  # noqa: S105 - every seeded account's, printed in the docs
+PASSWORD = "correct-horse-battery"  # noqa: S105 - of every seeded account, printed in the docs
 CARD = "4242424242424242"
 FIRST_ACCOUNT = 500
 
 
 @dataclass
 class Shopper:
-    """Who asks: a signed-in customer who takes one product after the other, so that none runs out."""
+    """A signed-in customer, who takes one product after another so that none is sold out."""
 
     skus: tuple[str, ...]
     token: str
     _turn: Iterator[int] = field(default_factory=itertools.count)
 
     def next_sku(self) -> str:
-        """Another product each time."""
+        """The next product: another one each time, until all were taken."""
         return self.skus[next(self._turn) * 7 % len(self.skus)]
 
     @property
-    def signed(self) -> dict[str, str]:
-        """The header of a signed-in request."""
+    def auth_header(self) -> dict[str, str]:
+        """The header of a request with a session."""
         return {"Authorization": f"Bearer {self.token}"}
 
 
 @dataclass(frozen=True)
 class Journey:
-    """Something to do again and again. `single_owner`: the split answers it from one service alone."""
+    """One or more requests that the bench repeats. `single_owner`: in the split, one service alone answers it."""
 
     name: str
-    go: Callable[[Connection, Shopper], None]
+    run: Callable[[Connection, Shopper], None]
     single_owner: bool = False
 
 
 def sign_in(url: str, number: int) -> str:
-    """A token for one of the seeded accounts."""
+    """A token for one of the seeded accounts; `number` counts from 0."""
     form = {"email": f"customer{FIRST_ACCOUNT + number:05}@example.com", "password": PASSWORD}
     with Connection(url) as connection:
-        return str(json.loads(connection.ask("POST", "/api/sessions", form))["token"])
+        return str(json.loads(connection.request("POST", "/api/sessions", form))["token"])
+
+
+def _hello(connection: Connection, _shopper: Shopper) -> None:
+    connection.request("GET", "/api/hello")
 
 
 def _product(connection: Connection, shopper: Shopper) -> None:
-    connection.ask("GET", f"/api/products/{shopper.next_sku()}")
+    connection.request("GET", f"/api/products/{shopper.next_sku()}")
 
 
 def _page_of_products(connection: Connection, _shopper: Shopper) -> None:
-    connection.ask("GET", "/api/products?page=3")
+    connection.request("GET", "/api/products?page=3")
 
 
 def _search(connection: Connection, _shopper: Shopper) -> None:
-    connection.ask("GET", "/api/products?q=tea")
+    connection.request("GET", "/api/products?q=tea")
 
 
 def _stock(connection: Connection, shopper: Shopper) -> None:
-    connection.ask("GET", f"/api/inventory/{shopper.next_sku()}")
+    connection.request("GET", f"/api/inventory/{shopper.next_sku()}")
 
 
 def _profile(connection: Connection, shopper: Shopper) -> None:
-    connection.ask("GET", "/api/customers/me", headers=shopper.signed)
+    connection.request("GET", "/api/customers/me", headers=shopper.auth_header)
 
 
 def _history(connection: Connection, shopper: Shopper) -> None:
-    connection.ask("GET", "/api/orders?page_size=5", headers=shopper.signed)
+    connection.request("GET", "/api/orders?page_size=5", headers=shopper.auth_header)
 
 
 def _recommendations(connection: Connection, shopper: Shopper) -> None:
-    connection.ask("GET", f"/api/products/{shopper.next_sku()}/recommendations")
+    connection.request("GET", f"/api/products/{shopper.next_sku()}/recommendations")
 
 
 def _cart(connection: Connection, shopper: Shopper) -> None:
-    connection.ask("GET", "/api/cart", headers=shopper.signed)
+    connection.request("GET", "/api/cart", headers=shopper.auth_header)
 
 
 def _put(connection: Connection, shopper: Shopper) -> None:
     path = f"/api/cart/items/{shopper.skus[0]}"
-    connection.ask("PUT", path, {"quantity": 1}, headers=shopper.signed)
+    connection.request("PUT", path, {"quantity": 1}, headers=shopper.auth_header)
 
 
 def _front_page(connection: Connection, _shopper: Shopper) -> None:
-    connection.ask("GET", "/")
+    connection.request("GET", "/")
 
 
 def _product_page(connection: Connection, shopper: Shopper) -> None:
-    connection.ask("GET", f"/products/{shopper.next_sku()}")
+    connection.request("GET", f"/products/{shopper.next_sku()}")
 
 
 def _buy(connection: Connection, shopper: Shopper) -> None:
     path = f"/api/cart/items/{shopper.next_sku()}"
-    connection.ask("PUT", path, {"quantity": 1}, headers=shopper.signed)
+    connection.request("PUT", path, {"quantity": 1}, headers=shopper.auth_header)
     key = {"Idempotency-Key": uuid.uuid4().hex}
-    connection.ask("POST", "/api/orders", {"card_number": CARD}, headers={**shopper.signed, **key})
+    connection.request("POST", "/api/orders", {"card_number": CARD}, headers={**shopper.auth_header, **key})
 
 
 def _mixed(connection: Connection, shopper: Shopper) -> None:
@@ -104,6 +108,7 @@ def _mixed(connection: Connection, shopper: Shopper) -> None:
         step(connection, shopper)
 
 
+HELLO = Journey("hello", _hello)
 PRODUCT = Journey("GET /api/products/{sku}", _product, single_owner=True)
 MIXED = Journey("mixed journey (9 requests)", _mixed)
 ENDPOINTS = (

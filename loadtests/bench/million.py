@@ -1,7 +1,8 @@
-"""The analysis of a very large run: a million requests in one trial, the most that has to be held at a time.
+"""The analysis of a very large run: a million requests in one trial, which all have to be in memory at once.
 
-`python -m loadtests.bench.million FOLDER` analyses the run in FOLDER and prints what that took; the benchmark
-makes the folder and asks a process of its own, whose peak memory is then that of the analysis and of nothing else.
+`python -m loadtests.bench.million FOLDER` analyses the run in FOLDER and prints the CPU and memory that this took. The
+benchmark writes the folder and starts this in a process of its own, so that its peak memory is that of the analysis
+alone.
 """
 
 import csv
@@ -19,7 +20,7 @@ from pathlib import Path
 from loadtests.analysis.records import COLUMNS
 from loadtests.bench.bars import MEBIBYTE, Check
 from loadtests.experiments.bar import Bar
-from loadtests.running.runner import read_run
+from loadtests.running.folder import read_run
 from loadtests.selftest import simulated
 
 ROWS = 1_000_000
@@ -29,7 +30,7 @@ MAX_MEGABYTES = 500.0
 
 
 def checks(folder: Path, rows: int = ROWS) -> Iterator[Check]:
-    """Make such a run in `folder`, analyse it, and hold it to its bars."""
+    """Write such a run into `folder`, analyse it, and compare CPU and memory with their bars."""
     write(folder, rows)
     command = [sys.executable, "-m", "loadtests.bench.million", str(folder)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - ourselves
@@ -39,7 +40,7 @@ def checks(folder: Path, rows: int = ROWS) -> Iterator[Check]:
 
 
 def write(folder: Path, rows: int) -> None:
-    """A run of one experiment with one trial of so many rows, as the runner leaves it."""
+    """Write a run of one experiment with one trial of so many requests, in the files that the runner writes."""
     raw = simulated.trial("monolith", 1, random.Random(1))
     place = folder / "trials" / "001-a-r1"
     place.mkdir(parents=True)
@@ -61,7 +62,7 @@ def write(folder: Path, rows: int) -> None:
 
 
 def _row(number: int, at: float) -> tuple[object, ...]:
-    """A request among many; one in a hundred failed, and one in a hundred could not be started."""
+    """Request number `number`. One in a hundred failed, and one in a hundred could not be started."""
     route, took = f"GET /route/{number % ROUTES}", 0.005 + (number * 7919 % 1000) / 20_000
     if number % 100 == 1:
         return (f"{at:.6f}", "", "", 0, "searcher", route, 0, 0, 0)
@@ -71,8 +72,8 @@ def _row(number: int, at: float) -> tuple[object, ...]:
 
 
 def main() -> None:
-    """Analyse the run in the folder that is named, and print seconds and megabytes."""
-    # One thread that waits for nothing: its CPU time is what it takes when nobody else wants the core.
+    """Analyse the run in the folder of the first argument, and print seconds of CPU and megabytes as JSON."""
+    # One thread that never waits: its CPU time is its duration on a free core.
     since = time.process_time()
     read_run(Path(sys.argv[1]))
     seconds = time.process_time() - since

@@ -1,4 +1,4 @@
-"""What a slice is worth: whether busy processes get what was stated, and what keeping them to it costs."""
+"""How good slices are: how close busy processes stay to theirs, and what CPU it costs to keep them there."""
 
 import contextlib
 import subprocess
@@ -17,52 +17,52 @@ CORES = 0.1
 INSTANCES = (1, 8)
 SETTLE_SECONDS = 0.5
 BUSY = "import time; end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
-"""Not for ever: whoever started it may be killed before it ends it."""
-MAX_OFF = 10.0
-MAX_COST = 1.0
+"""It ends after a minute, because the bench may be killed before it can end it."""
+MAX_ERROR_PERCENT = 10.0
+MAX_COST_PERCENT = 1.0
 
 
 @dataclass(frozen=True)
-class Kept:
-    """How busy processes fared: the worst one's distance from its slice in percent, and CPU of the keeper for each."""
+class SliceQuality:
+    """The largest distance of a process from its slice in percent; the governor's CPU per process in % of a core."""
 
     backend: str
     instances: int
-    off_percent: float
+    error_percent: float
     cost_percent: float
 
 
 def checks(seconds: float) -> Iterator[Check]:
-    """Every way of slicing that works here, with one instance and with eight."""
+    """Every backend that works on this machine, with one busy process and with eight."""
     for backend in slices.BACKENDS:
         for instances in INSTANCES if backend != "none" else ():
             with contextlib.suppress(slices.SliceError):
-                kept = measure(backend, instances, seconds)
-                who = f"{backend}, {instances} busy process{'' if instances == 1 else 'es'}"
-                yield Check(
-                    f"slice of {CORES}: {who}, worst off by", kept.off_percent, "%", Bar(at_most=MAX_OFF)
-                )
+                quality = measure(backend, instances, seconds)
+                what = f"{backend}, {instances} busy process{'' if instances == 1 else 'es'}"
+                error, cost = quality.error_percent, quality.cost_percent
+                limit = Bar(at_most=MAX_ERROR_PERCENT)
+                yield Check(f"slice of {CORES}: {what}, largest error", error, "%", limit)
                 if backend == "governor":
-                    cost = kept.cost_percent
-                    yield Check(f"{who}, cost of each", cost, "% of a core", Bar(at_most=MAX_COST))
+                    limit = Bar(at_most=MAX_COST_PERCENT)
+                    yield Check(f"{what}, cost per process", cost, "% of a core", limit)
 
 
-def measure(backend: str, instances: int, seconds: float) -> Kept:
-    """Keep so many busy processes to a slice each for a while; SliceError where this backend does not work."""
+def measure(backend: str, instances: int, seconds: float) -> SliceQuality:
+    """Put so many busy processes on a slice each for so many seconds; SliceError where the backend does not work."""
     with ExitStack() as running:
         slicer = running.enter_context(closing(slices.open_backend(backend)))
         pids = [_busy(running) for _ in range(instances)]
         for number, pid in enumerate(pids):
             slicer.put(f"busy-{number}", pid, CORES)
-        keeper = [slicer.pid] if isinstance(slicer, slices.GovernorSlices) else []
+        governor = [slicer.pid] if isinstance(slicer, slices.GovernorSlices) else []
         time.sleep(SETTLE_SECONDS)
-        before, since = [cpu_seconds(pid) for pid in (*pids, *keeper)], time.perf_counter()
+        before, since = [cpu_seconds(pid) for pid in (*pids, *governor)], time.perf_counter()
         time.sleep(seconds)
         elapsed = time.perf_counter() - since
-        after = [cpu_seconds(pid) for pid in (*pids, *keeper)]
+        after = [cpu_seconds(pid) for pid in (*pids, *governor)]
         used = [(last - first) / elapsed for first, last in zip(before, after, strict=True)]
-        off = max(abs(cores / CORES - 1) for cores in used[:instances])
-        return Kept(backend, instances, off * 100, sum(used[instances:]) / instances * 100)
+        error = max(abs(cores / CORES - 1) for cores in used[:instances])
+        return SliceQuality(backend, instances, error * 100, sum(used[instances:]) / instances * 100)
 
 
 def _busy(running: ExitStack) -> int:

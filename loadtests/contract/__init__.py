@@ -1,1 +1,1 @@
-"""What both shops promise: the acceptance suite, the parity script, and requests made from the contract."""
+"""The contract of both shops: the acceptance suite, the parity check, and requests generated from the contract."""

@@ -1,1 +1,1 @@
-"""What is asked: the experiments as TOML files, and what reads and checks them."""
+"""The experiments as TOML files, and the code that reads and checks them."""

@@ -1,4 +1,4 @@
-"""What an experiment's file says about its numbers: the claims that become rows of the ledger, and the charts."""
+"""The claims of an experiment's file, which become rows of the ledger, and its charts."""
 
 from typing import Annotated, Literal, Self
 
@@ -20,11 +20,12 @@ Metric = Annotated[str, AfterValidator(_known)]
 
 
 class Claim(Part):
-    """One row of the ledger: the ratio of a metric `of` some measurements `over` others, written `system/phase`.
+    """One row of the ledger: a metric of some measurements, divided by the same metric of others.
 
-    Several names multiply, so a ratio of ratios is two names on each side. Without `over` the row is the metric itself
-    and needs a bar. `judge = "bar"` asks whether the whole interval keeps the bar, `"direction"` whether the ratio is
-    more (or less) than 1 as `more` says.
+    `of` (the numerator) and `over` (the denominator) name measurements as `system/phase`. Several names on one side
+    are multiplied, so a ratio of ratios has two names on each side. Without `over` the row is the metric itself, and
+    a bar is required. `judge = "bar"` asks whether the whole interval keeps the bar. `judge = "direction"` asks
+    whether the ratio is above 1, or below 1 with `more = false`.
     """
 
     side: Literal["claim", "price"]
@@ -41,13 +42,13 @@ class Claim(Part):
 
     @property
     def bar(self) -> Bar | None:
-        """The number promised beforehand, if one was."""
+        """The promised number, if the claim has one."""
         if self.at_least is None and self.at_most is None:
             return None
         return Bar(self.at_least, self.at_most)
 
     @model_validator(mode="after")
-    def _bar_is_one(self) -> Self:
+    def _has_at_most_one_bar(self) -> Self:
         if self.at_least is not None and self.at_most is not None:
             raise ValueError("expected at_least or at_most, not both")
         if self.judge == "bar" and self.bar is None:
@@ -58,9 +59,10 @@ class Claim(Part):
 
 
 class Chart(Part):
-    """A picture of a metric: `bars` by system and phase, `scaling` over replicas, `levels` over the phases' levels.
+    """A chart of one metric.
 
-    `products` is like `scaling`, over the size of the catalogue.
+    `kind` is the horizontal axis: `bars` for system and phase, `scaling` for the number of replicas, `levels` for the
+    `level` of each phase, `products` for the size of the catalogue.
     """
 
     kind: Literal["bars", "scaling", "levels", "products"]

@@ -1,9 +1,9 @@
-"""How the rate of a phase moves: in steps, as a spike, as a double wave, or as a CSV of time and rate says. Pure.
+"""How the rate of a phase changes: in steps, as a spike, as a double wave, or as a CSV file says. Pure.
 
-A curve is a row of points (seconds, multiple of the phase's rates), straight between them; two points at one time
-are a step. What is easy to get wrong: drawing gaps at the rate of the moment lets visitors in late after every rise,
-because a long gap drawn in a quiet second reaches far into the spike. Here visits are spread evenly, or at random,
-over the number of expected visits, and then put at the time when that number is reached.
+A curve is a sequence of points (seconds, multiple of the phase's rates) with straight lines between them. Two points
+at one time are a step. What is easy to get wrong: a gap drawn at the current rate makes visits late after every rise,
+because a long gap drawn in a quiet second reaches far into the spike. Here visits are placed evenly, or at random, on
+the axis of the expected number of visits, and each gets the time at which that number is reached.
 """
 
 import csv
@@ -14,19 +14,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
 Point = tuple[float, float]
-"""Seconds after the phase's start, and the multiple of its rates there."""
+"""Seconds after the start of the phase, and the multiple of its rates at that time."""
 
 WAVE_POINTS = 60
-HIGHEST = 1000.0
+MAX_MULTIPLE = 1000.0
 HEADER = ["time", "rate"]
 
 
 class CurveError(ValueError):
-    """A curve that cannot be followed; the sentence names the place and what was expected there."""
+    """An invalid curve. The message names the place and what was expected there."""
 
 
 def steps(seconds: float, multiples: Sequence[float]) -> tuple[Point, ...]:
-    """Equal stretches, each at its multiple."""
+    """Stretches of equal length, one for each multiple."""
     length = seconds / len(multiples)
     return tuple(
         point
@@ -36,25 +36,26 @@ def steps(seconds: float, multiples: Sequence[float]) -> tuple[Point, ...]:
 
 
 def spike(seconds: float, multiple: float, begin: float, end: float) -> tuple[Point, ...]:
-    """The rates themselves, and from `begin` to `end` (shares of the phase) their multiple."""
+    """A multiple of 1, and `multiple` from `begin` to `end` (shares of the phase)."""
     up, down = begin * seconds, end * seconds
     return (0.0, 1.0), (up, 1.0), (up, multiple), (down, multiple), (down, 1.0), (seconds, 1.0)
 
 
 def double_wave(seconds: float, low: float, high: float) -> tuple[Point, ...]:
-    """A day with two peaks, at a quarter and at three quarters; lowest at both ends and in the middle."""
-    middle, reach = (low + high) / 2, (high - low) / 2
+    """A day with two peaks (`high`), at a quarter and at three quarters; `low` at both ends and in the middle."""
+    middle, amplitude = (low + high) / 2, (high - low) / 2
     return tuple(
-        (seconds * n / WAVE_POINTS, middle - reach * math.cos(4 * math.pi * n / WAVE_POINTS))
+        (seconds * n / WAVE_POINTS, middle - amplitude * math.cos(4 * math.pi * n / WAVE_POINTS))
         for n in range(WAVE_POINTS + 1)
     )
 
 
 def read_csv(lines: Iterable[str], file: str, total: float) -> tuple[Point, ...]:
-    """The points of a CSV of `time,rate`: seconds from 0 upwards, visits per second of all personas together.
+    """The points of a CSV file with the columns `time,rate`.
 
-    `total` is what the phase's rates add up to, so that they give the mix and the file the amount. CurveError names
-    file and line. Before the first row and after the last one their rates hold.
+    Times are seconds, 0 or more. Rates are visits per second of all personas together. `total` is the sum of the
+    phase's rates: the file sets the amount and the rates set the mix. The first rate also holds before the first row,
+    the last one after the last row. CurveError names the file and the line.
     """
     rows = csv.reader(lines)
     if [name.strip().lower() for name in next(rows, [])] != HEADER:
@@ -83,8 +84,8 @@ def _numbers(row: Sequence[str], place: str) -> tuple[float, float]:
     return time, rate
 
 
-def within(points: Sequence[Point], seconds: float) -> list[Point]:
-    """The curve from 0 to `seconds`: held before its first point and after its last, cut where the phase ends."""
+def clip(points: Sequence[Point], seconds: float) -> list[Point]:
+    """The curve from 0 to `seconds`: constant before its first and after its last point, and cut at `seconds`."""
     (first, begin), (last, end) = points[0], points[-1]
     whole = [(0.0, begin), *points] if first > 0 else list(points)
     whole = [*whole, (seconds, end)] if last < seconds else whole
@@ -95,30 +96,30 @@ def within(points: Sequence[Point], seconds: float) -> list[Point]:
     return inside
 
 
-def expected(points: Sequence[Point], rate: float, until: float) -> float:
-    """How many visits are expected before `until` seconds, at `rate` visits per second times the curve."""
-    cut = within(points, until)
+def expected_visits(points: Sequence[Point], rate: float, until: float) -> float:
+    """The expected number of visits before `until` seconds, at `rate` visits per second times the curve."""
+    cut = clip(points, until)
     return rate * math.fsum((t1 - t0) * (m0 + m1) / 2 for (t0, m0), (t1, m1) in pairwise(cut))
 
 
 def offsets(
     points: Sequence[Point], rate: float, seconds: float, *, fixed: bool, rng: random.Random
 ) -> Iterator[float]:
-    """Seconds after the phase's start at which visits begin: evenly over the curve when `fixed`, else Poisson."""
-    cut = within(points, seconds)
+    """The starts of visits, in seconds after the phase begins: evenly along the curve if `fixed`, else Poisson."""
+    cut = clip(points, seconds)
     pieces = list(pairwise(cut))
     sums = list(accumulate((rate * (t1 - t0) * (m0 + m1) / 2 for (t0, m0), (t1, m1) in pieces), initial=0.0))
     done = rng.random() if fixed else rng.expovariate(1.0)
     while done < sums[-1]:
         number = min(bisect_right(sums, done) - 1, len(pieces) - 1)
-        at = _reached(*pieces[number], (done - sums[number]) / rate)
+        at = _time_of_area(*pieces[number], (done - sums[number]) / rate)
         if at < seconds:
             yield at
         done += 1.0 if fixed else rng.expovariate(1.0)
 
 
-def _reached(begin: Point, end: Point, area: float) -> float:
-    """When the area under a straight piece has grown to `area`: the root of a quadratic, in its stable form."""
+def _time_of_area(begin: Point, end: Point, area: float) -> float:
+    """The time at which the area under a straight line reaches `area`: a root of a quadratic, numerically stable."""
     (t0, m0), (t1, m1) = begin, end
     slope = (m1 - m0) / (t1 - t0)
     root = math.sqrt(max(0.0, m0 * m0 + 2 * slope * area))

@@ -1,78 +1,55 @@
-"""Parts of an experiment's file that move a rate, and how the files beside it are read."""
+"""The tables of an experiment's file, except phases and claims: systems, limits, search, turns, short form."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from loadtests.experiments import curves
-from loadtests.experiments.kinds import Kind, What
+from loadtests.experiments.kinds import Kind
 
-Multiple = Annotated[float, Field(ge=0, le=curves.HIGHEST)]
+Persona = Literal["window-shopper", "searcher", "buyer", "recommendation-widget", "auditor"]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Rate = Annotated[float, Field(ge=0, le=5000)]
+Count = Annotated[int, Field(ge=1, le=64)]
+Cores = Annotated[float, Field(ge=0.02, le=64)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Part(BaseModel):
-    """A table of the file: unknown keys are mistakes, and nothing changes after it was read."""
+    """A table of the file. An unknown key is an error, and nothing changes after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Curve(Part):
-    """How a phase's rates move; exactly one of four, as multiples of the rates, or as a file.
+class System(Part):
+    """A shop in one configuration. A service that `replicas` does not name has one replica.
 
-    `steps` are equal stretches; `spike` lasts from `begin` to `end`, shares of the phase; `double_wave` is the lowest
-    and the highest multiple of a day with two peaks; `csv` is a file beside the experiment, with the columns time
-    (seconds) and rate (visits per second of all personas), whose rates the phase's own divide among the personas.
+    `slices` sets the cores per replica of single services, in phases that set no slice of their own. `products` is the
+    size of the catalogue.
     """
 
-    steps: Annotated[tuple[Multiple, ...], Field(min_length=1)] | None = None
-    spike: Multiple | None = None
-    begin: Share = 0.4
-    end: Share = 0.6
-    double_wave: tuple[Multiple, Multiple] | None = None
-    csv: str | None = None
-
-    @model_validator(mode="after")
-    def _one_of_four(self) -> Self:
-        given = (self.steps, self.spike, self.double_wave, self.csv)
-        if sum(each is not None for each in given) != 1:
-            raise ValueError("expected exactly one of steps, spike, double_wave, csv")
-        if self.begin >= self.end:
-            raise ValueError("expected begin before end")
-        return self
-
-    def points(self, seconds: float, recorded: tuple[curves.Point, ...]) -> tuple[curves.Point, ...]:
-        """The curve over a phase of that length; `recorded` is what the file says."""
-        if self.steps is not None:
-            return curves.steps(seconds, self.steps)
-        if self.spike is not None:
-            return curves.spike(seconds, self.spike, self.begin, self.end)
-        if self.double_wave is not None:
-            return curves.double_wave(seconds, *self.double_wave)
-        return recorded
+    id: str
+    label: str
+    system: Kind
+    replicas: dict[str, Count] = Field(default_factory=dict)
+    slices: dict[str, Cores] = Field(default_factory=dict)
+    products: Annotated[int, Field(ge=40, le=99_999)] | None = None
 
 
-class Action(Part):
-    """What is done to a running shop in a phase, `at` seconds after its begin; faults end with the phase.
+class Limits(Part):
+    """The timeout of a request, and how many visits of a persona may be in flight (the bounded queue)."""
 
-    To the service that `of` names for each shop: `kill` (SIGKILL once, the launcher starts it again), `dead` (killed as
-    often as it comes back), `hang` (SIGSTOP), `slow` (a tenth of its slice), `restart` (rolling), `add` (one replica
-    more).
-    """
-
-    what: What
-    of: dict[Kind, str]
-    at: Annotated[float, Field(ge=0)] = 1.0
+    timeout_seconds: Seconds = 10.0
+    drain_seconds: Seconds = 10.0
+    users: dict[Persona, Annotated[int, Field(ge=1, le=2000)]]
 
 
-class SearchText(Part):
-    """Capacity at a promise, searched by bisection: `phase` is run at rates from `start` visits per second on.
+class SearchSpec(Part):
+    """A search by bisection for the capacity: the highest rate at which the shop keeps a promise.
 
-    The rates of the phase say only how visits are divided among personas. One trial is one rate, with fresh processes:
-    the phases before it that are not recorded, and this one, which the other trials leave out. The bracket is narrow
-    enough at `width` of its lower end. The p95 is that of `endpoint`, errors and what was answered are of everything.
+    One trial tries one rate. It starts fresh processes, runs the unrecorded phases that come before `phase`, and then
+    `phase` at that rate, from `start` visits per second on. Other trials leave this phase out. The phase's own rates
+    only divide the visits among the personas. The search ends when the bracket is at most `width` times its lower end
+    wide. The promised p95 is that of `endpoint`; `errors` and `achieved` are shares of all requests.
     """
 
     phase: str
@@ -87,10 +64,11 @@ class SearchText(Part):
 
 
 class Turns(Part):
-    """Systems whose shops are up together and take turns under the load of one `phase` (`loadtests.planning.turns`).
+    """Systems that run at the same time and take turns under the load of one `phase` (`loadtests.planning.turns`).
 
-    Each of `groups` names systems; one that no group names runs alone. The phase's seconds are each system's own, in
-    turns of about `seconds`, each after `lead_seconds` of the same load that do not count.
+    Each of `groups` names the systems of one group. A system in no group runs alone. Every system gets the whole
+    length of the phase, in turns of about `seconds`. Before each turn come `lead_seconds` of the same load, which are
+    not recorded.
     """
 
     phase: str
@@ -99,27 +77,17 @@ class Turns(Part):
     lead_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
 
     def rounds(self, phase_seconds: float) -> int:
-        """How many turns each has in a phase of that length."""
+        """The number of turns of each system in a phase of that length."""
         return max(1, round(phase_seconds / self.seconds))
 
 
-@dataclass
-class Reading:
-    """What the validators need to know: where files stand beside the experiment, and which were read."""
+class ShortForm(Part):
+    """What the short form (the demo's) changes: fewer repeats, shorter phases, fewer systems. The rest stays."""
 
-    folder: Path | None
-    texts: dict[str, str]
-
-
-def beside(reading: Reading | None, name: str) -> str:
-    """A file beside the experiment's own, remembered with it."""
-    if Path(name).name != name:
-        raise ValueError(f'expected a file beside this one, not "{name}"')
-    if reading is None or reading.folder is None:
-        raise ValueError(f"{name} cannot be read, because this experiment is in no folder")
-    try:
-        text = (reading.folder / name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name}: expected a CSV of time and rate beside this file: {error}") from error
-    reading.texts[name] = text
-    return text
+    repeats: Annotated[int, Field(ge=1, le=50)]
+    seconds: dict[str, Seconds]
+    systems: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
+    slice_cores: Cores | None = None
+    timeout_seconds: Seconds | None = None
+    drain_seconds: Seconds | None = None

@@ -1,1 +1,1 @@
-"""Who visits, and when: the visitors, their arrivals, and the process that sends them."""
+"""The simulated customers: what a visit does, when visits start, and the process that sends their requests."""

@@ -1,7 +1,7 @@
-"""When visits begin: open arrivals, planned before the first request and kept whatever the shop does.
+"""The start times of visits: open arrivals, which are planned before the first request.
 
-A closed user waits for an answer before the next visit, so a stalled shop is asked less and looks better
-than it is (coordinated omission). Here the times are fixed beforehand and latency counts from them.
+In a closed model a user waits for a response before the next visit. So a stalled shop gets fewer requests and looks
+better than it is (coordinated omission). Here the times do not depend on the shop, and latency counts from them.
 """
 
 import random
@@ -15,9 +15,9 @@ from loadtests.experiments.kinds import Shape
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of time: `rates` are visits per second by persona, `most` those under way at a time.
+    """A stretch of time. By persona, `rates` are visits per second and `most` is the limit of visits under way.
 
-    Without a `curve` the rates stay; with one (see `loadtests.experiments.curves`) they are multiplied by it.
+    The rates are constant, or follow a `curve` of multiples (see `loadtests.experiments.curves`).
     """
 
     name: str
@@ -30,7 +30,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Arrival:
-    """One intended visit: `at` seconds after the start, the `number`-th of its persona in phases of that name."""
+    """One planned visit, `at` seconds after the start. `number` counts the visits of its persona and phase name."""
 
     at: float
     phase: int
@@ -39,7 +39,7 @@ class Arrival:
 
 
 def offsets(rate: float, seconds: float, shape: Shape, rng: random.Random) -> Iterator[float]:
-    """Seconds after a phase's start at which visits begin, `rate` per second on average."""
+    """The starts of visits in seconds after the phase begins, at a mean rate of `rate` per second."""
     if rate <= 0:
         return
     at = rng.random() / rate if shape == "fixed" else rng.expovariate(rate)
@@ -51,9 +51,9 @@ def offsets(rate: float, seconds: float, shape: Shape, rng: random.Random) -> It
 def schedule(phases: Sequence[Phase], seed: str) -> list[Arrival]:
     """All visits of all phases in order of time.
 
-    The generator restarts from the seed in every phase: a persona whose rate stays the same arrives at the
-    same offsets in the quiet phase as in the spike, so that the two differ by the spike and not by luck.
-    Phases of the same name are one that is taken in turns: it goes on where it was, with other visits.
+    The random generator starts from the seed again in every phase. So a persona with a constant rate has the same
+    offsets in the quiet phase and in the spike, and chance does not add to the difference between the two. Phases of
+    one name are the turns of one phase: the next turn continues with new visits.
     """
     begins = accumulate((phase.seconds for phase in phases), initial=0.0)
     streams: dict[tuple[str, str], tuple[random.Random, Iterator[int]]] = {}

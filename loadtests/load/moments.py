@@ -1,7 +1,7 @@
-"""What a trial does while it runs: the generator writes a line a second, and whoever watches reads the newest.
+"""The progress of a running trial: the generator appends a line per second to a file, and a display reads the newest.
 
-The generator must not be slowed down: it appends one line to a file, of numbers that it has anyway. Nothing here is a
-result; results come from the whole log afterwards.
+This must not slow the generator down, so it writes only numbers that it has in any case. They are not results; those
+are computed afterwards from the whole log.
 """
 
 import contextlib
@@ -15,16 +15,16 @@ from loadtests.analysis.summaries import percentile
 
 MOMENTS = "live.jsonl"
 WINDOW_SECONDS = 5.0
-MAX_ROWS = 2000  # a longer look back would hold up the requests that are due meanwhile
+MAX_ROWS = 2000  # more rows would delay the requests that are due meanwhile
 END_BYTES = 1000
 
 Row = Sequence[Any]
-"""A row of the generator's log, in the order of records.COLUMNS; what could not be started has no start."""
+"""A row of the generator's log, in the order of records.COLUMNS. A visit that was not started has no start."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """The last seconds before `at` seconds after the start: answers per second, their p95, and what went wrong."""
+    """The five seconds before `at` (seconds after the start): successes per second, their p95, failures."""
 
     at: float
     phase: str
@@ -41,12 +41,12 @@ class Moment:
 
 
 def moment(rows: Sequence[Row], at: float, phase: str, under_way: int, began: float = 0.0) -> Moment:
-    """The newest rows of the log in a few numbers; `began` is when the load did that is on the shop now."""
+    """A summary of the newest rows of the log. `began` is the time at which the present load began."""
     since = max(began, at - WINDOW_SECONDS)
     newest = rows[-MAX_ROWS:]
     started = [row for row in newest if row[1] != "" and row[2] >= since]
     waits = [(row[2] - row[0]) * 1000 for row in started if row[7]]
-    # Fewer seconds are seen where there were more rows than may be looked at, and at the start.
+    # The time seen is shorter at the start, and when MAX_ROWS rows cover less than the window.
     seconds = at - max(since, started[0][2] if len(newest) == MAX_ROWS and started else 0.0)
     return Moment(
         at=round(at, 1),
@@ -60,13 +60,13 @@ def moment(rows: Sequence[Row], at: float, phase: str, under_way: int, began: fl
 
 
 def append(folder: Path, now: Moment) -> None:
-    """Write a line; a full disk must not end the trial, which will say so itself."""
+    """Append a line. A full disk must not end the trial here; the trial reports it when it saves its log."""
     with contextlib.suppress(OSError), (folder / MOMENTS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(now)) + "\n")
 
 
 def last(folder: Path) -> Moment | None:
-    """The newest whole line of a trial; None before there is one."""
+    """The newest complete line of a trial; None before the first."""
     try:
         with (folder / MOMENTS).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - END_BYTES))

@@ -1,8 +1,8 @@
-"""Who visits the shop: Locust users that know its public API and pages, and not which shop answers.
+"""The personas: Locust users that know the public API and pages of the shop, and nothing else of it.
 
-`locust -f loadtests/locustfile.py --host http://127.0.0.1:8000` lets them walk with pauses, each waiting
-for its answers. The lab (`loadtests.load.generate`) starts their visits on a schedule instead. Both run the same
-visits. Requests are named by route template, so that a thousand products are one line of the statistics.
+`locust -f loadtests/locustfile.py --host http://127.0.0.1:8000` runs them in a closed model: each user waits for its
+responses, and pauses between visits. The lab (`loadtests.load.generate`) runs the same visits on a schedule. Requests
+are named by route template, so that all products share one line of the statistics.
 """
 
 import itertools
@@ -12,28 +12,28 @@ from urllib.parse import quote_plus
 from locust import task
 
 from loadtests.load.auditor import Auditor
-from loadtests.load.visitor import APPROVED_CARD, Customer, Persona, opens
+from loadtests.load.visitor import APPROVED_CARD, Customer, Persona, first_request
 
 SIGNED_IN = 0.25
 
 
 class WindowShopper(Persona):
-    """Looks around and buys nothing: the front page, a product, a category shelf."""
+    """Looks around and buys nothing: the front page, products, categories."""
 
     persona = "window-shopper"
     weight = 5
 
     @task(3)
-    @opens("GET /")
+    @first_request("GET /")
     def stroll(self) -> None:
-        """The front page, then a product's page (which shows what goes well with it)."""
+        """The front page, then the page of a product, with recommendations."""
         self.ask("GET", "/", "/")
         self.ask("GET", f"/products/{self.shelf.popular(self.rng)}", "/products/{sku}")
 
     @task(2)
-    @opens("GET /api/products?category={slug}")
-    def look_along_a_shelf(self) -> None:
-        """A category, one of its products, and whether it is in stock."""
+    @first_request("GET /api/products?category={slug}")
+    def browse_a_category(self) -> None:
+        """The list of a category, then a product and its stock."""
         category = self.rng.choice(self.shelf.categories)
         self.ask("GET", f"/api/products?category={category}", "/api/products?category={slug}")
         sku = self.shelf.popular(self.rng)
@@ -42,30 +42,30 @@ class WindowShopper(Persona):
 
 
 class Searcher(Persona):
-    """Knows a word and looks for it, in an app or on the search page."""
+    """Searches for a word, through the API or on the search page."""
 
     persona = "searcher"
     weight = 3
 
     @task(2)
-    @opens("GET /api/products?q={words}")
+    @first_request("GET /api/products?q={words}")
     def search(self) -> None:
-        """Search by API and open a product."""
+        """Search through the API and open a product."""
         words = quote_plus(self.rng.choice(self.shelf.words))
         self.ask("GET", f"/api/products?q={words}", "/api/products?q={words}")
         self.ask("GET", f"/api/products/{self.shelf.popular(self.rng)}", "/api/products/{sku}")
 
     @task(1)
-    @opens("GET /search?q={words}")
+    @first_request("GET /search?q={words}")
     def search_page(self) -> None:
         """The search page."""
         self.ask("GET", f"/search?q={quote_plus(self.rng.choice(self.shelf.words))}", "/search?q={words}")
 
 
 class Buyer(Customer):
-    """Puts something into the cart and pays; now and then looks at past orders.
+    """Puts a product into the cart and orders it; sometimes looks at past orders.
 
-    Each user has an account of its own: two who share a cart would order each other's things.
+    Each user has its own account: two users with one cart would order each other's products.
     """
 
     persona = "buyer"
@@ -74,13 +74,13 @@ class Buyer(Customer):
     _numbers = itertools.count()
 
     @task(4)
-    @opens("PUT /api/cart/items/{sku}")
+    @first_request("PUT /api/cart/items/{sku}")
     def buy(self) -> None:
-        """One or two of one product. Sold out is an answer, not an error: the cart is emptied for next time."""
+        """Order one or two of one product. "Out of stock" is a valid answer; then the cart is emptied."""
         sku = self.shelf.any(self.rng)
         quantity = {"quantity": self.rng.randint(1, 2)}
         self.ask("PUT", f"/api/cart/items/{sku}", "/api/cart/items/{sku}", json=quantity)
-        # A key that another trial may have used would be answered from memory, without any work.
+        # A new key each time: the shop would answer a used one with the stored response, without any work.
         key = {"Idempotency-Key": uuid.uuid4().hex}
         card = {"card_number": APPROVED_CARD}
         order = self.ask(
@@ -90,9 +90,9 @@ class Buyer(Customer):
             self.ask("DELETE", "/api/cart", "/api/cart")
 
     @task(1)
-    @opens("GET /api/orders")
+    @first_request("GET /api/orders")
     def look_back(self) -> None:
-        """Past orders, and the newest in detail."""
+        """The list of past orders, and the newest one."""
         history = self.ask("GET", "/api/orders", "/api/orders")
         orders = history.json()["items"] if history.ok and history.status_code else []
         if orders:
@@ -100,10 +100,10 @@ class Buyer(Customer):
 
 
 class RecommendationWidget(Customer):
-    """A page's "goes well with" box: asks for recommendations and nothing else, with a cart every other time.
+    """The recommendations box of a page: requests only recommendations, half of the time with a cart.
 
-    One visitor in four is signed in and gets personal ones, which cost the shop about twice as much. A few accounts
-    are enough for that; signing in is not what this persona is about.
+    One visitor in four is signed in. Those get personal recommendations, which cost the shop about twice as much. A few
+    accounts are enough, because this persona is not meant to measure signing in.
     """
 
     persona = "recommendation-widget"
@@ -112,17 +112,17 @@ class RecommendationWidget(Customer):
     _numbers = itertools.count()
 
     def headers(self) -> dict[str, str]:
-        return super().headers() if self.known else {}
+        return super().headers() if self.signed_in else {}
 
     def on_start(self) -> None:
-        self.known = True
+        self.signed_in = True
         super().on_start()
 
     @task
-    @opens("GET /api/products/{sku}/recommendations")
+    @first_request("GET /api/products/{sku}/recommendations")
     def ask_what_goes_well(self) -> None:
-        """Recommendations for a product in view."""
-        self.known = self.rng.random() < SIGNED_IN
+        """Request recommendations for a product."""
+        self.signed_in = self.rng.random() < SIGNED_IN
         sku = self.shelf.popular(self.rng)
         cart = self.shelf.some(self.rng, 2 * self.rng.randint(0, 1))
         query = f"?cart={','.join(cart)}" if cart else ""

@@ -1,4 +1,4 @@
-"""What a shopper can know about a shop: its products, categories and words, learnt from the public API."""
+"""The products, categories and words that a customer can know of a shop, read from its public API."""
 
 import json
 import random
@@ -12,36 +12,36 @@ PAGES = 5
 PAGE_SIZE = 100
 SHORTEST_WORD = 4
 TIMEOUT_SECONDS = 10.0
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never a proxy between us and the shop
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
 
 
 class ShopNotThereError(Exception):
-    """The shop cannot be read; the sentence says how."""
+    """The shop does not answer as a shop should. The message says how."""
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """The first products in bestseller order, all category slugs, and words that products are named with."""
+    """The first products in bestseller order, the slugs of all categories, and words of product names."""
 
     skus: tuple[str, ...]
     categories: tuple[str, ...]
     words: tuple[str, ...]
 
     def popular(self, rng: random.Random) -> str:
-        """A product as shoppers look at them: the n-th bestseller is viewed about 1/n as often (Zipf)."""
+        """A product by popularity: the n-th bestseller about 1/n as often as the first (Zipf's law)."""
         return self.skus[int(len(self.skus) ** rng.random()) - 1]
 
     def any(self, rng: random.Random) -> str:
-        """Any product alike: buyers use this, so that no bestseller runs out during a measurement."""
+        """Any product, all with equal probability. Buyers use this, so that no bestseller sells out in a trial."""
         return rng.choice(self.skus)
 
     def some(self, rng: random.Random, count: int) -> list[str]:
-        """Different products, as they might lie in a cart."""
+        """`count` different products, as for a cart."""
         return rng.sample(self.skus, min(count, len(self.skus)))
 
 
 def learn(host: str) -> Shelf:
-    """Read the shelf of the shop at `host`. These requests are the test's own and are not measured."""
+    """Read the shelf of the shop at `host`, with requests that are not measured. ShopNotThereError without products."""
     categories = read(host, "/api/categories")["items"]
     products: list[dict[str, Any]] = []
     for page in range(1, PAGES + 1):
@@ -64,15 +64,15 @@ def learn(host: str) -> Shelf:
 def read(
     host: str, path: str, headers: Mapping[str, str] | None = None, timeout: float = TIMEOUT_SECONDS
 ) -> dict[str, Any]:
-    """Ask the shop without leaving a row in the measurement; `timeout` in seconds."""
+    """The JSON object at `path`, read without a row in the log. `timeout` in seconds. Raises ShopNotThereError."""
     url = host.rstrip("/") + path
     try:
-        # Only the --host that the person running the test gave.
+        # The URL is the --host that the user of the test gave.
         request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310
         with OPENER.open(request, timeout=timeout) as response:
             body = json.load(response)
     except (OSError, ValueError) as error:
         raise ShopNotThereError(f"No shop answers at {url} ({error}); start one first.") from error
     if not isinstance(body, dict):
-        raise ShopNotThereError(f"{url} answered something that is not a shop's.")
+        raise ShopNotThereError(f"{url} answers, but not as a shop does.")
     return body

@@ -1,4 +1,4 @@
-"""What every visitor can do: know the shelf, make seeded choices, name requests by route template, sign in."""
+"""The base of all personas: seeded choices, requests named by route template, and signing in."""
 
 import itertools
 import os
@@ -11,25 +11,25 @@ from locust.exception import StopUser
 
 from loadtests.load.shelf import Shelf, ShopNotThereError, learn
 
-DEMO_PASSWORD = "correct-horse-battery"  # noqa: S105 - every seeded account's, printed in the docs
+DEMO_PASSWORD = "correct-horse-battery"  # noqa: S105 - of every seeded account, and in the docs
 SEED = os.environ.get("LOADTESTS_SEED", "1")
 APPROVED_CARD = "4242 4242 4242 4242"
 UNAUTHORIZED = 401
 CUSTOMERS = 2000  # account numbers wrap here; the default data set has 5,000
 
 
-def opens(route: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Note which route a visit asks first, for the log row of a visit that could not be started."""
+def first_request(route: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Name the first request of a visit, for the row of a visit that could not be started."""
 
     def mark(visit: Callable[..., None]) -> Callable[..., None]:
-        visit.opens = route  # type: ignore[attr-defined]
+        visit.first_request = route  # type: ignore[attr-defined]
         return visit
 
     return mark
 
 
 class Persona(FastHttpUser):
-    """Anybody who visits: knows the shelf, makes seeded choices, names requests by route template."""
+    """A user of the shop: knows the shelf, makes seeded choices, names its requests by route template."""
 
     abstract = True
     wait_time = between(0.5, 2.5)
@@ -41,11 +41,11 @@ class Persona(FastHttpUser):
         super().__init__(environment)
         self.number = next(self._numbers)
         self.rng = random.Random(f"{SEED}:{self.persona}:{self.number}")
-        self.visit: Any = None  # the lab's note of which arrival this is
+        self.visit: Any = None  # set by the lab: the visit under way
         self.asking = ""
 
     def on_start(self) -> None:
-        """Locust calls this before the first visit; the lab calls it before the schedule begins."""
+        """Enter the shop. Locust calls this before the first visit, the lab before the schedule begins."""
         try:
             self.learn_shelf(str(self.host))
         except ShopNotThereError as error:
@@ -54,22 +54,22 @@ class Persona(FastHttpUser):
 
     @property
     def shelf(self) -> Shelf:
-        """The shop's products, learnt once per host."""
+        """The shelf of the shop."""
         return self.learn_shelf(str(self.host))
 
     @classmethod
     def learn_shelf(cls, host: str) -> Shelf:
-        """Read the shelf of `host`, or remember it."""
+        """The shelf of `host`, which is read once."""
         if host not in cls._shelves:
             cls._shelves[host] = learn(host)
         return cls._shelves[host]
 
     def context(self) -> dict[str, Any]:
-        """What Locust hands to request listeners besides the request itself."""
+        """The context that Locust gives to request listeners."""
         return {"persona": self.persona, "visit": self.visit}
 
     def ask(self, method: str, path: str, route: str, *, accept: tuple[str, ...] = (), **options: Any) -> Any:
-        """Send one request. `accept` names problems that are valid answers here: they count so, by name."""
+        """Send one request. A problem that `accept` names counts as a success, and is logged under its own name."""
         options["headers"] = {**self.headers(), **options.get("headers", {})}
         options["allow_redirects"] = False
         self.asking = f"{method} {route}"
@@ -81,19 +81,19 @@ class Persona(FastHttpUser):
         return response
 
     def headers(self) -> dict[str, str]:
-        """Headers of every request; anonymous visitors have none."""
+        """The headers of every request; none for anonymous users."""
         return {}
 
 
 def _problem(response: Any) -> str:
-    """The slug of an answer's problem type, "" when it is no problem."""
+    """The slug of the problem type of a response; "" if it is no problem."""
     if "problem+json" not in (response.headers or {}).get("content-type", ""):
         return ""
     return str(response.json().get("type", "")).removeprefix("/problems/")
 
 
 class Customer(Persona):
-    """Somebody with an account. Tokens end after half an hour: a 401 is answered by signing in again, once."""
+    """A user with an account. Tokens expire after half an hour: after a 401 it signs in again, once."""
 
     abstract = True
     first_account: ClassVar[int] = 3
@@ -102,7 +102,7 @@ class Customer(Persona):
 
     @property
     def email(self) -> str:
-        """The account of this user; several users of a persona with few accounts share one."""
+        """The account of this user. Users of a persona with few accounts share them."""
         return f"customer{self.first_account + self.number % self.accounts:05}@example.com"
 
     def headers(self) -> dict[str, str]:
@@ -119,7 +119,7 @@ class Customer(Persona):
         self._tokens.pop((str(self.host), self.email), None)
         form = {"email": self.email, "password": DEMO_PASSWORD}
         answer = super().ask("POST", "/api/sessions", "/api/sessions", json=form)
-        if answer.ok and answer.status_code:  # Locust calls an answer that never came "ok"
+        if answer.ok and answer.status_code:  # a request without any response also counts as "ok" for Locust
             self._tokens[str(self.host), self.email] = answer.json()["token"]
 
     def ask(self, method: str, path: str, route: str, *, accept: tuple[str, ...] = (), **options: Any) -> Any:

@@ -1,1 +1,1 @@
-"""In which order: the trials of a run, the turns that shops take, and the rates that a search tries. Pure."""
+"""The order of work: the trials of a run, the turns of shops, and the rates that a search tries. Pure."""

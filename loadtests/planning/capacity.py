@@ -1,28 +1,29 @@
-"""Capacity at a promise: the highest arrival rate at which the shop keeps it, found by bisection as a bracket. Pure.
+"""The search for capacity: the highest arrival rate at which the shop keeps a promise. Bisection, pure.
 
-The search owns no shop. `next_rate` looks at what was tried so far and says what to try next, so that it can be
+The search starts no shop. `next_rate` gets the probes so far and returns the next rate. So a search can be
 interrupted, resumed from the files of a run, and tested against simulated shops. What is easy to get wrong: near its
-capacity a shop keeps the promise on some days. A side of the bracket counts only when it was seen twice there.
+capacity a shop keeps the promise in some trials and breaks it in others. A rate therefore counts as kept, or as
+broken, only when two trials agree.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_TRIALS = 40
-TWICE = 2
+AGREEING = 2
 GROWTH = 2.0
 
 
 @dataclass(frozen=True)
 class Promise:
-    """What the shop must keep: p95 from the intended start, share of errors, share of the asked that was answered."""
+    """Limits for the p95 (from the intended start), the share of errors, and the share of successful requests."""
 
     p95_ms: float = 250.0
     errors: float = 0.001
     achieved: float = 0.99
 
     def kept(self, p95_ms: float | None, errors: float, achieved: float) -> bool:
-        """Whether one trial kept it; without any answer there is no p95, and nothing is kept."""
+        """Whether one trial kept the promise. Without any answer there is no p95 (None), and the promise is broken."""
         return (
             p95_ms is not None
             and p95_ms <= self.p95_ms
@@ -32,8 +33,8 @@ class Promise:
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One trial at `rate` visits per second, and whether the promise was kept."""
+class Probe:
+    """One trial at `rate` visits per second, and whether it kept the promise."""
 
     rate: float
     kept: bool
@@ -41,16 +42,17 @@ class Tried:
 
 @dataclass(frozen=True)
 class Bracket:
-    """The end of a search: kept at `low`, broken at `high`.
+    """The result of a search, in visits per second: the promise is kept at `low` and broken at `high`.
 
-    `low` is 0 when no rate was kept, `high` None when none was broken: the search's bounds or its trials ended it.
+    `low` is 0 when no rate was kept. `high` is None when no rate was broken: the search reached `most`, or its last
+    trial.
     """
 
     low: float
     high: float | None
 
-    def holds(self, rate: float) -> bool:
-        """Whether the capacity may be `rate`."""
+    def contains(self, rate: float) -> bool:
+        """Whether `rate` can be the capacity."""
         return self.low <= rate and (self.high is None or rate <= self.high)
 
     def __str__(self) -> str:
@@ -59,33 +61,37 @@ class Bracket:
 
 @dataclass(frozen=True)
 class Search:
-    """Where to look: from `start` visits per second, until the bracket is `width` of its lower end, within bounds."""
+    """A search from `start` visits per second, between `least` and `most`.
+
+    It ends when the bracket is at most `width` times its lower end wide, or after `max_trials`. ValueError for limits
+    that do not fit.
+    """
 
     start: float
     width: float = 0.05
     least: float = 1.0
     most: float = 5000.0
-    trials: int = MAX_TRIALS
+    max_trials: int = MAX_TRIALS
 
     def __post_init__(self) -> None:
         if not 0 < self.least <= self.start <= self.most or self.width <= 0:
             raise ValueError("a search needs 0 < least ≤ start ≤ most, and a width above 0")
 
-    def next_rate(self, history: Sequence[Tried]) -> float | Bracket:
-        """The next rate to try, or the bracket when it is narrow enough, the bounds are met or trials are used up.
+    def next_rate(self, history: Sequence[Probe]) -> float | Bracket:
+        """The next rate to try, or the bracket when the search is over.
 
-        A rate is tried until one answer has been given twice: two of three decide. Rates grow or shrink by factors of
-        two until both sides are known; then the geometric middle halves the bracket.
+        A rate is tried until two trials agree, so at most three times. Rates double or halve until one is kept and
+        one is broken. Then the next rate is the geometric mean of both.
         """
         for rate in dict.fromkeys(each.rate for each in history):
-            if _decided(rate, history) is None and len(history) < self.trials:
+            if _agreed(rate, history) is None and len(history) < self.max_trials:
                 return rate
-        kept = [rate for rate in _rates(history) if _decided(rate, history) is True]
-        broken = [rate for rate in _rates(history) if _decided(rate, history) is False]
+        kept = [rate for rate in _rates(history) if _agreed(rate, history) is True]
+        broken = [rate for rate in _rates(history) if _agreed(rate, history) is False]
         high = min(broken, default=None)
-        # Noise may keep a promise above a rate that broke it; the lower of the two answers is the careful one.
+        # By chance, a rate above a broken one may be kept. The lower of the two is the safe answer.
         low = max((rate for rate in kept if high is None or rate < high), default=0.0)
-        if len(history) >= self.trials:
+        if len(history) >= self.max_trials:
             return Bracket(low, high)
         return self._step(low, high)
 
@@ -99,14 +105,14 @@ class Search:
         return Bracket(low, high) if high <= low * (1 + self.width) else (low * high) ** 0.5
 
 
-def _rates(history: Iterable[Tried]) -> list[float]:
+def _rates(history: Iterable[Probe]) -> list[float]:
     return sorted({each.rate for each in history})
 
 
-def _decided(rate: float, history: Iterable[Tried]) -> bool | None:
-    """What two trials at this rate agree on; None while they do not."""
+def _agreed(rate: float, history: Iterable[Probe]) -> bool | None:
+    """The answer that two trials at this rate agree on; None while no two agree."""
     answers = [each.kept for each in history if each.rate == rate]
     for answer in (True, False):
-        if answers.count(answer) >= TWICE:
+        if answers.count(answer) >= AGREEING:
             return answer
     return None

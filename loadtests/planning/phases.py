@@ -1,27 +1,30 @@
-"""A phase of a trial as it is run, and what is done to the shop in it. Needs no library."""
+"""A phase of a trial as it runs, and the action on the shop in it. Imports no library."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loadtests.experiments.curves import Point
-from loadtests.experiments.kinds import Shape, What
+from loadtests.experiments.kinds import ActionKind, Shape
 
 IDLE = "others"
-"""The name of a phase in which a shop only waits while others have their turn."""
+"""The name of a phase in which a shop gets no load, because other shops have their turn."""
 
 
 @dataclass(frozen=True)
 class PlannedAction:
-    """What is done to the shop in a phase: `what` to `service`, `at` seconds after the phase's begin."""
+    """The action `what` on `service`, `at` seconds after the phase begins."""
 
-    what: What
+    what: ActionKind
     service: str
     at: float
 
 
 @dataclass(frozen=True)
 class PlannedPhase:
-    """A phase of one experiment as it is run: everything that its raw files must remember."""
+    """A phase of one experiment as it runs. A trial's file keeps all of it.
+
+    `rates` are visits per second, `most` the visits in flight, both by persona.
+    """
 
     experiment: str
     name: str
@@ -38,8 +41,8 @@ class PlannedPhase:
     """Cores by service, where they differ from `slice_cores`."""
     action: PlannedAction | None = None
     idle: bool = False
-    """Whether it only waits while others have their turn."""
+    """Whether the shop gets no load, because other shops have their turn."""
 
     def cores_of(self, service: str) -> float:
-        """The slice of each replica of the service."""
+        """The cores of each replica of the service."""
         return self.slices.get(service, self.slice_cores)

@@ -1,8 +1,8 @@
-"""The order of trials: systems alternate within each repeat, in an order drawn from the seed.
+"""The order of trials: each repeat runs every system once, in an order drawn from the seed.
 
-Runs in blocks (all of one shop, then all of the other) would measure the afternoon as much as the shops.
-The demo shares trials: a shop that several experiments ask for is started once per repeat and runs their
-phases in turn.
+If all trials of one shop came first, a change in the machine's speed over time would look like a difference between
+the shops. The demo shares trials: a system that several experiments need starts once per repeat and runs the phases of
+all of them.
 """
 
 import random
@@ -10,22 +10,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from loadtests.experiments.experiment import Experiment, PhaseText, System
+from loadtests.experiments.experiment import Experiment
+from loadtests.experiments.parts import System
+from loadtests.experiments.phase import PhaseSpec
 from loadtests.planning.phases import PlannedAction, PlannedPhase
-from loadtests.planning.trials import Trial, more_than_one
+from loadtests.planning.trials import Trial, canonical
 from loadtests.planning.turns import take_turns
 
 
 def plan(experiments: Sequence[Experiment], *, share: bool) -> list[Trial]:
-    """All trials in order. With `share`, equal systems of different experiments are one trial per repeat.
+    """All trials in order. With `share`, equal systems of different experiments share one trial per repeat.
 
-    Those that take turns are never shared, and come one after another.
+    Trials that take turns are never shared, and follow each other in the list.
     """
     trials: list[Trial] = []
     groups: Iterable[Sequence[Experiment]] = [experiments] if share else [[each] for each in experiments]
     for group in groups:
         for repeat in range(1, max(each.repeats for each in group) + 1):
-            drawn = _repeat(group, repeat)
+            drawn = _trials_of_repeat(group, repeat)
             random.Random(f"{group[0].seed}:{repeat}").shuffle(drawn)
             trials += chain.from_iterable(drawn)
     for order, trial in enumerate(trials, start=1):
@@ -33,26 +35,26 @@ def plan(experiments: Sequence[Experiment], *, share: bool) -> list[Trial]:
     return trials
 
 
-def _repeat(experiments: Sequence[Experiment], repeat: int) -> list[list[Trial]]:
-    """The trials of a repeat, those that take turns together and the others each alone."""
+def _trials_of_repeat(experiments: Sequence[Experiment], repeat: int) -> list[list[Trial]]:
+    """The trials of one repeat in lists: those that take turns share a list, every other trial has its own."""
     found: dict[object, list[Trial]] = {}
     for experiment in experiments:
         if repeat > experiment.repeats:
             continue
         groups: dict[str, list[Trial]] = {}
         for system in experiment.systems:
-            same = (system.system, str(more_than_one(system.replicas)), system.products, str(system.slices))
+            same = (system.system, str(canonical(system.replicas)), system.products, str(system.slices))
             if group := experiment.group_of(system.id):
                 trial = _trial(experiment, system, repeat, f"{experiment.name}:{group[0]}:{repeat}")
                 groups[trial.group] = found.setdefault(trial.group, [])
                 groups[trial.group].append(trial)
-                _add(trial, experiment, system, experiment.phases)
+                _add_phases(trial, experiment, system, experiment.phases)
             elif any(phase.record for phase in experiment.plain_phases()):
                 (trial,) = found.setdefault(same, [_trial(experiment, system, repeat)])
-                _add(trial, experiment, system, experiment.plain_phases())
+                _add_phases(trial, experiment, system, experiment.plain_phases())
             if experiment.search:
                 probe = _trial(experiment, system, repeat)
-                _add(probe, experiment, system, experiment.searched_phases())
+                _add_phases(probe, experiment, system, experiment.searched_phases())
                 found[*same, "probe"] = [probe.at_rate(experiment, experiment.search.start)]
         if experiment.turns:
             for trials in groups.values():
@@ -63,7 +65,7 @@ def _repeat(experiments: Sequence[Experiment], repeat: int) -> list[list[Trial]]
 def _trial(experiment: Experiment, system: System, repeat: int, group: str = "") -> Trial:
     return Trial(
         system.system,
-        more_than_one(system.replicas),
+        canonical(system.replicas),
         system.label,
         repeat,
         id=system.id,
@@ -73,7 +75,7 @@ def _trial(experiment: Experiment, system: System, repeat: int, group: str = "")
     )
 
 
-def _add(trial: Trial, experiment: Experiment, system: System, phases: Iterable[PhaseText]) -> None:
+def _add_phases(trial: Trial, experiment: Experiment, system: System, phases: Iterable[PhaseSpec]) -> None:
     limits = experiment.limits
     trial.timeout_seconds = max(trial.timeout_seconds, limits.timeout_seconds)
     trial.drain_seconds = max(trial.drain_seconds, limits.drain_seconds)
@@ -82,7 +84,7 @@ def _add(trial: Trial, experiment: Experiment, system: System, phases: Iterable[
     trial.phases += [_planned(experiment, phase, system) for phase in phases]
 
 
-def _planned(experiment: Experiment, phase: PhaseText, system: System) -> PlannedPhase:
+def _planned(experiment: Experiment, phase: PhaseSpec, system: System) -> PlannedPhase:
     replicas = max(system.replicas.values(), default=1)
     action = phase.action
     return PlannedPhase(
@@ -95,7 +97,7 @@ def _planned(experiment: Experiment, phase: PhaseText, system: System) -> Planne
         experiment.slice_of(phase),
         phase.record,
         phase.overload,
-        # A workspace on its way still has a service that is called monolith, and it is another that is to be saturated.
+        # A learner's split still has a service called monolith, and there another service is to be saturated.
         tuple(name for name in phase.saturates if (name == "monolith") == (system.system == "monolith")),
         phase.points,
         {} if phase.slice_cores else system.slices,
@@ -106,19 +108,19 @@ def _planned(experiment: Experiment, phase: PhaseText, system: System) -> Planne
 
 
 def system_of(experiment: Experiment, facts: Mapping[str, Any]) -> System | None:
-    """The experiment's name for a system that was run, from the facts of its trial.
+    """The experiment's system that a trial ran, found from the facts of the trial; None if there is none.
 
-    A trial that several experiments shared has the id that the first of them gave it, so replicas decide there; runs
-    from before there were ids have none.
+    The id does not always decide. A trial that several experiments shared has the id of the first one, and trials of
+    older versions have no id. There the first system with the same shop, replicas and products is the answer.
     """
-    same = [each for each in experiment.systems if _runs_as(each, facts)]
+    same = [each for each in experiment.systems if _matches(each, facts)]
     named = [each for each in same if each.id == facts.get("id")]
     return next(iter(named or same), None)
 
 
-def _runs_as(system: System, facts: Mapping[str, Any]) -> bool:
+def _matches(system: System, facts: Mapping[str, Any]) -> bool:
     return (
         system.system == facts["system"]
-        and more_than_one(system.replicas) == more_than_one(facts["replicas"])
+        and canonical(system.replicas) == canonical(facts["replicas"])
         and system.products == facts.get("products")
     )

@@ -1,4 +1,4 @@
-"""A trial: one start of one system with fresh processes and data, and the phases that it runs. Pure."""
+"""A trial: one start of one system, with new processes and fresh data, and its phases. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,17 +7,18 @@ from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.kinds import Kind
 from loadtests.planning.phases import PlannedPhase
 
-PROBES = 8
-"""About as many trials a search takes."""
-STARTING_SECONDS = {"monolith": 1.8, "microservices": 3.4}  # boot, sign-ins and stop; measured on two cores
-DEADLY = {"kill", "dead"}
+EXPECTED_PROBES = 8
+"""The usual number of trials of a search."""
+STARTING_SECONDS = {"monolith": 1.8, "microservices": 3.4}  # start, sign-ins and stop; measured on two cores
+KILLING = {"kill", "dead"}
 
 
 @dataclass
 class Trial:
-    """One start of one system with fresh processes and data, and the phases it runs.
+    """One start of one system with new processes and fresh data, and the phases that it runs.
 
-    `rate` is the rate that a search tries (visits per second, None outside of searches), and `probe` counts the tries.
+    In a search, `rate` is the rate of this trial in visits per second and `probe` its number, from 1. Otherwise they
+    are None and 0.
     """
 
     system: Kind
@@ -31,9 +32,9 @@ class Trial:
     order: int = 0
     attempt: int = 1
     group: str = ""
-    """Of trials whose shops take turns (`loadtests.planning.turns`); empty where a trial is alone."""
+    """The name that trials share whose shops take turns (`loadtests.planning.turns`); empty for a trial on its own."""
     seat: int = 0
-    """Its place in the group."""
+    """Its position in the group, from 0."""
     phases: list[PlannedPhase] = field(default_factory=list)
     users: dict[str, int] = field(default_factory=dict)
     timeout_seconds: float = 0.0
@@ -42,25 +43,27 @@ class Trial:
 
     @property
     def seconds(self) -> float:
-        """About how long it takes, with the probes that are to follow it, and without the turns of others."""
+        """Its estimated duration, with the probes that are expected after it and without the turns of others."""
         own = sum(phase.seconds for phase in self.phases if not phase.idle)
-        drain = 0.0 if self.seat else self.drain_seconds  # a group is drained once
+        drain = 0.0 if self.seat else self.drain_seconds  # a group drains once
         one = STARTING_SECONDS[self.system] + own + drain
-        return one * max(1, PROBES + 1 - self.probe) if self.probe else one
+        return one * max(1, EXPECTED_PROBES + 1 - self.probe) if self.probe else one
 
     @property
     def name(self) -> str:
-        """System and repeat, and the probe of a search: the same for all attempts."""
+        """System, repeat, and the number of the probe in a search. All attempts have the same name."""
         probe = f"-p{self.probe:02}" if self.probe else ""
         return f"{self.id}-r{self.repeat}{probe}"
 
     @property
     def killed(self) -> set[str]:
-        """Services that die in it because they are to."""
-        return {phase.action.service for phase in self.phases if phase.action and phase.action.what in DEADLY}
+        """The services that the trial kills on purpose."""
+        return {
+            phase.action.service for phase in self.phases if phase.action and phase.action.what in KILLING
+        }
 
     def at_rate(self, experiment: Experiment, rate: float) -> "Trial":
-        """The next probe of the same search: the searched phase at another rate."""
+        """The next probe of the same search: the same phases, with the searched phase at another rate."""
         search = experiment.search
         phases = [
             replace(phase, rates=_scaled(phase.rates, rate))
@@ -72,16 +75,16 @@ class Trial:
 
     @property
     def folder(self) -> str:
-        """Name of its folder: order first, so that a listing shows what happened when."""
+        """The name of its folder. The order comes first, so that a sorted listing is in the order of time."""
         return f"{self.order:03}-{self.name}{f'-try{self.attempt}' if self.attempt > 1 else ''}"
 
 
-def more_than_one(replicas: Mapping[str, int]) -> dict[str, int]:
-    """Replica counts without the ones, so that two spellings of the same system are equal."""
+def canonical(replicas: Mapping[str, int]) -> dict[str, int]:
+    """The replica counts in canonical form: without those of 1, so that two spellings of one system are equal."""
     return {name: count for name, count in sorted(replicas.items()) if count != 1}
 
 
 def _scaled(rates: Mapping[str, float], rate: float) -> dict[str, float]:
-    """The same mix with `rate` visits per second in all."""
+    """The same mix with `rate` visits per second in total."""
     total = sum(rates.values())
     return {persona: each * rate / total for persona, each in rates.items()}

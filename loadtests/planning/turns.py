@@ -1,10 +1,11 @@
-"""Shops that take turns: all of a group are up at once, and the load goes round among them a second at a time.
+"""Shops that take turns: all shops of a group run at the same time, and the load moves between them every second.
 
-A core is not equally fast all the time: heat, power saving and neighbours on the same processor move it for seconds.
-Trials that follow each other meet different moods, and only many of them average that out. Turns that are shorter
-than a mood share it among the shops that are compared, so it cancels in their ratios (duet benchmarking: Bulej et al.,
-ICPE 2020, who run both at the same time; here one shop works at a time, so that they do not slow each other down).
-What a start alone decides, such as the layout of memory, stays: each repeat still has processes of its own.
+The speed of a core changes for seconds at a time: by heat, power saving, and other work on the same processor. Trials
+that follow each other run at different speeds, and only many repeats average that out. Turns are shorter than such a
+change, so it affects all compared shops alike and cancels in their ratios. This is duet benchmarking (Bulej et al.,
+ICPE 2020). They load both systems at the same time; here only one shop has load at a time, so the shops do not slow
+each other down. Effects of a single start, such as the layout of memory, do not cancel. So each repeat still starts new
+processes.
 """
 
 import random
@@ -18,13 +19,13 @@ from loadtests.planning.trials import Trial
 LEAD = "lead"
 
 Slot = tuple[int, PlannedPhase]
-"""Whose turn it is, as a seat in the group, and what it does."""
+"""The seat (position in the group) that has its turn, and its phase."""
 
 
 def take_turns(group: Sequence[Trial], turns: Turns) -> None:
-    """Give the trials of a group one timeline: each has its phases in slots where the others have nothing to do.
+    """Give the trials of a group one common timeline: while one has a phase, the others are idle.
 
-    What comes before the phase that is taken in turns is done once by each. The order is drawn anew for each round.
+    The phases before the one with turns run once per trial. Each round of turns has a newly drawn order.
     """
     slots = list(_slots([trial.phases for trial in group], turns, random.Random(group[0].seed)))
     for seat, trial in enumerate(group):
@@ -42,16 +43,16 @@ def _slots(phases: Sequence[Sequence[PlannedPhase]], turns: Turns, rng: random.R
     rounds = turns.rounds(taken[0].seconds)
     for _ in range(rounds):
         for seat in rng.sample(seats, len(seats)):
-            # What is under way when a turn begins is as much as when it ends, and caches are this shop's again.
+            # After the lead, as many requests are in flight as at the end of the turn, and the CPU caches are warm.
             yield seat, replace(taken[seat], name=LEAD, seconds=turns.lead_seconds, record=False)
             yield seat, replace(taken[seat], seconds=taken[seat].seconds / rounds)
 
 
 def _timeline(seat: int, first: PlannedPhase, slots: Iterable[Slot]) -> Iterator[PlannedPhase]:
-    """The slots as one of them sees them: its own, and between them one stretch without any load."""
+    """The phases of one seat: its own slots, and one idle phase for the slots of others in between."""
     waiting, before = 0.0, first
-    for whose, phase in slots:
-        if whose != seat:
+    for owner, phase in slots:
+        if owner != seat:
             waiting += phase.seconds
             continue
         if waiting:
@@ -64,5 +65,5 @@ def _timeline(seat: int, first: PlannedPhase, slots: Iterable[Slot]) -> Iterator
 
 
 def _idle(like: PlannedPhase, seconds: float) -> PlannedPhase:
-    """A stretch in which others have their turn: no load, the slice as it was."""
+    """A phase without load while others have their turn. The slice stays as in `like`."""
     return replace(like, name=IDLE, seconds=seconds, rates={}, most={}, record=False, idle=True, curve=())

@@ -1,1 +1,1 @@
-"""How it is told: the ledger, the page, the charts, the comparison of two runs."""
+"""Shows results: the ledger, the report page, charts, and the comparison of two runs."""

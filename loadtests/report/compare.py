@@ -1,4 +1,4 @@
-"""Two runs side by side: which claims and numbers changed beyond noise. Pure, from what both runs' files say."""
+"""Two runs side by side: which claims and measurements changed beyond noise. Pure, from the files of both runs."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,26 +7,25 @@ from typing import Any
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.text import Text
 
-from loadtests.analysis.change import Change, beyond_noise, change
-from loadtests.analysis.measure import PhaseResult
+from loadtests.analysis.change import Change, change, significant
+from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.results import per_repeat
 from loadtests.analysis.summaries import geometric_mean
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.metrics import PLAIN, plain
-from loadtests.report.estimates import number
-from loadtests.report.ledger import DASH, TIMES
-from loadtests.report.terminal import below, line, widths
+from loadtests.experiments.metrics import SHOWN_UNITS, to_shown_unit
+from loadtests.report.estimates import DASH, TIMES, format_number
+from loadtests.report.terminal import column_widths, indented, line
 
 HEADS = ("before", "after", "change", "95 % interval", "")
 ALIGNED: tuple[JustifyMethod, ...] = ("right", "right", "right", "right", "left")
 CHANGED, NOISE, UNKNOWN = "changed", "noise", "unknown"
 SIGNS = {CHANGED: "!", NOISE: "=", UNKNOWN: "?"}
 STYLES = {CHANGED: "bold yellow", NOISE: "dim", UNKNOWN: "dim"}
-FACTS = {
+MACHINE_FACTS = {
     "cpu_model": "processor",
     "cores": "number of cores",
     "os": "system",
-    "python": "Python",
+    "python": "version of Python",
     "slice_backend": "way of slicing CPU",
     "versions": "set of library versions",
 }
@@ -34,7 +33,7 @@ FACTS = {
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two runs: its notes, experiments, results and what was measured in each phase."""
+    """One of the two runs: its run.json, experiments and results.json, and one result per trial and phase."""
 
     notes: Mapping[str, Any]
     experiments: Sequence[Experiment]
@@ -44,11 +43,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Row:
-    """One number in both runs. `claim` rows are of the ledger, the others measurements with a unit."""
+    """One number in both runs: a row of the ledger where `claim` is set, otherwise a measurement with a unit."""
 
     experiment: str
     what: str
-    below: str
+    detail: str
     claim: bool
     before: str
     after: str
@@ -57,7 +56,7 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The narrow columns, in the order of HEADS."""
+        """The text of the narrow columns, in the order of HEADS."""
         ratio = self.change.ratio
         ends = f"{ratio.low:.2f} {DASH} {ratio.high:.2f}" if ratio.low is not None else "unknown"
         return (
@@ -70,58 +69,61 @@ class Row:
 
 
 def compare(before: Side, after: Side) -> list[Row]:
-    """All numbers that both runs have, claims first within each experiment, judged together."""
+    """All numbers that both runs have, claims first within each experiment.
+
+    They are judged together (`significant`); UNKNOWN where a run has too few repeats.
+    """
     texts = {each.name: each for each in after.experiments}
     shared = [(each, texts[each.name]) for each in before.experiments if each.name in texts]
     rows = [row for one, other in shared for row in _rows(one, other, before, after)]
-    answers = beyond_noise([row.change.chance for row in rows])
+    answers = significant([row.change.p_value for row in rows])
     return [
-        replace(row, answer=UNKNOWN if row.change.chance is None else CHANGED if changed else NOISE)
+        replace(row, answer=UNKNOWN if row.change.p_value is None else CHANGED if changed else NOISE)
         for row, changed in zip(rows, answers, strict=True)
     ]
 
 
 def doubts(before: Side, after: Side) -> list[str]:
-    """Why the two runs may differ in more than what they measured; said before any number."""
+    """What else differs between the runs than the numbers; shown before any number."""
     machines = before.results["machine"], after.results["machine"]
     found = [
-        f"Another {name}: {_fact(machines[0][key])}, then {_fact(machines[1][key])}."
-        for key, name in FACTS.items()
+        f"The {name} differs: {_fact(machines[0][key])}, then {_fact(machines[1][key])}."
+        for key, name in MACHINE_FACTS.items()
         if machines[0][key] != machines[1][key]
     ]
     if before.notes["form"] != after.notes["form"]:
-        found.append(f"Another form: {before.notes['form']}, then {after.notes['form']}.")
+        found.append(f"The form differs: {before.notes['form']}, then {after.notes['form']}.")
     texts = {each.name: each for each in after.experiments}
     for each in before.experiments:
         if each.name not in texts:
-            found.append(f"{each.name} was only run before.")
+            found.append(f"{each.name} is only in the first run.")
         elif _rules(each) != _rules(texts[each.name]):
-            found.append(f"{each.name} was run by another text: its numbers may mean something else.")
+            found.append(f"The text of {each.name} differs: its numbers may mean something else.")
     names = {each.name for each in before.experiments}
-    return found + [f"{name} was only run after." for name in texts if name not in names]
+    return found + [f"{name} is only in the second run." for name in texts if name not in names]
 
 
 def terminal(before: Side, after: Side, *, everything: bool = False) -> Group:
-    """For the terminal: all claims, and those measurements that changed, or `everything`."""
+    """For the terminal: all claims and the measurements that changed; all measurements with `everything`."""
     rows = compare(before, after)
     shown = [row for row in rows if everything or row.claim or row.answer == CHANGED]
-    spaces = widths([*zip(HEADS, *(row.cells for row in shown), strict=True)])
+    widths = column_widths([*zip(HEADS, *(row.cells for row in shown), strict=True)])
     parts: list[RenderableType] = [Text(title(before, after), "bold")]
     parts += [Text(f"Doubt: {doubt}", "yellow") for doubt in doubts(before, after)]
     for name in dict.fromkeys(row.experiment for row in shown):
         heads = [Text(name, "bold"), *(Text(head, "dim") for head in HEADS)]
-        parts += ["", line(heads, spaces, ALIGNED)]
+        parts += ["", line(heads, widths, ALIGNED)]
         for row in (row for row in shown if row.experiment == name):
             *cells, answer = row.cells
             parts += [
-                line([Text(row.what), *cells, Text(answer, STYLES[row.answer])], spaces, ALIGNED),
-                below(Text(row.below, "dim")),
+                line([Text(row.what), *cells, Text(answer, STYLES[row.answer])], widths, ALIGNED),
+                indented(Text(row.detail, "dim")),
             ]
     return Group(*parts, "", conclusion(rows, len(rows) - len(shown)))
 
 
 def markdown(before: Side, after: Side) -> str:
-    """The same as Markdown, with every measurement."""
+    """The same as Markdown, with all measurements."""
     rows = compare(before, after)
     head = ("experiment", "what", *(each or "answer" for each in HEADS))
     lines = [f"# {title(before, after)}", ""]
@@ -131,30 +133,30 @@ def markdown(before: Side, after: Side) -> str:
     for row in rows:
         *cells, _ = row.cells
         answer = f"**{row.answer}**" if row.answer == CHANGED else row.answer
-        lines.append("| " + " | ".join([row.experiment, f"{row.what} ({row.below})", *cells, answer]) + " |")
+        lines.append("| " + " | ".join([row.experiment, f"{row.what} ({row.detail})", *cells, answer]) + " |")
     return "\n".join([*lines, "", conclusion(rows, 0), ""])
 
 
 def title(before: Side, after: Side) -> str:
-    """Which two runs."""
+    """The names of the two runs."""
     return f"Before: {before.notes['id']}. After: {after.notes['id']}."
 
 
 def conclusion(rows: Sequence[Row], hidden: int) -> str:
-    """How many numbers changed, and how far that can be trusted."""
+    """How many of the rows changed, and how far that can be trusted. `hidden` rows are not shown."""
     changed = sum(row.answer == CHANGED for row in rows)
-    left_out = f" {hidden} measurements that did not are not shown (--all)." if hidden else ""
+    left_out = f" {hidden} other measurements are not shown (--all)." if hidden else ""
     if not changed:
         return f"None of {len(rows)} numbers changed beyond noise.{left_out}"
     return (
-        f"{changed} of {len(rows)} numbers changed beyond noise; judged together, about one in twenty of those "
-        f"called changed may still be noise. That they differ does not say why: two runs are two moods of a machine."
-        f"{left_out}"
+        f"{changed} of {len(rows)} numbers changed beyond noise. They were judged together: about one in twenty of "
+        "those called changed may still be noise. The cause stays open: conditions differ between runs, and repeats "
+        f"within one run cannot show it.{left_out}"
     )
 
 
 def _rows(one: Experiment, other: Experiment, before: Side, after: Side) -> Iterator[Row]:
-    """The rows of one experiment; claims agree by name and statement, estimates by metric and system."""
+    """The rows of one experiment. Claims are matched by name and statement, measurements by metric and system."""
     ratios, numbers = per_repeat(one, before.measured)
     ratios_after, numbers_after = per_repeat(other, after.measured)
     verdicts, verdicts_after = _verdicts(before, one.name), _verdicts(after, one.name)
@@ -162,15 +164,17 @@ def _rows(one: Experiment, other: Experiment, before: Side, after: Side) -> Iter
     for at, claim in enumerate(one.claims):
         to = place.get((claim.claim, claim.statement))
         if to is not None and ratios[at] and ratios_after[to]:
-            said = dict.fromkeys([verdicts[at]["verdict"], verdicts_after[to]["verdict"]])
+            both = dict.fromkeys([verdicts[at]["verdict"], verdicts_after[to]["verdict"]])
             shown = [f"{geometric_mean(each):.2f} {TIMES}" for each in (ratios[at], ratios_after[to])]
             moved = change(ratios[at], ratios_after[to])
-            yield Row(one.name, claim.claim, ", then ".join(said), True, shown[0], shown[1], moved)
+            yield Row(one.name, claim.claim, ", then ".join(both), True, shown[0], shown[1], moved)
     for key in (key for key in numbers if key in numbers_after):
         metric, system, unit = key
         shown = [_amount(geometric_mean(each), unit) for each in (numbers[key], numbers_after[key])]
         moved = change(numbers[key], numbers_after[key])
-        yield Row(one.name, metric, f"{system}, {PLAIN.get(unit, unit)}", False, shown[0], shown[1], moved)
+        yield Row(
+            one.name, metric, f"{system}, {SHOWN_UNITS.get(unit, unit)}", False, shown[0], shown[1], moved
+        )
 
 
 def _verdicts(side: Side, name: str) -> Sequence[Mapping[str, Any]]:
@@ -179,11 +183,11 @@ def _verdicts(side: Side, name: str) -> Sequence[Mapping[str, Any]]:
 
 
 def _amount(value: float, unit: str) -> str:
-    return number(plain(value, unit))
+    return format_number(to_shown_unit(value, unit))
 
 
 def _rules(experiment: Experiment) -> dict[str, Any]:
-    """What makes two runs of an experiment comparable: everything but its prose and the number of repeats."""
+    """What must be equal for two runs of an experiment to be comparable: all but its prose and number of repeats."""
     return experiment.model_dump(
         exclude={"repeats", "question", "expect", "because", "doubts", "charts", "demo"}
     )

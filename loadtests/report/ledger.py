@@ -1,6 +1,7 @@
-"""The ledger: each claim and each price as one row. The terminal, summary.md and report.html all show these rows.
+"""The ledger: one row for each claim and each price. The terminal, summary.md and report.html show the same rows.
 
-Rows say what was promised beforehand and whether the number keeps it: a missed bar reads "missed" everywhere.
+A row names the bar that was promised before the run, and whether the number meets it: a missed bar reads "missed"
+everywhere.
 """
 
 import math
@@ -15,12 +16,11 @@ from rich.text import Text
 from loadtests.analysis.stats import Verdict
 from loadtests.experiments.bar import Bar
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.metrics import PLAIN, amount, plain
-from loadtests.report.terminal import below, line
-from loadtests.report.terminal import widths as widths_of
+from loadtests.experiments.metrics import SHOWN_UNITS, amount, to_shown_unit
+from loadtests.report.estimates import DASH, TIMES
+from loadtests.report.terminal import column_widths, indented, line
 
 COLUMNS = ("", "experiment", "claim or price", "ratio", "95 % interval", "bar", "verdict")
-DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 SIDES = {"claim": "Claims made for microservices", "price": "Prices paid for them"}
 HEADS = ("ratio", "95 % interval", "verdict")
 ALIGNED: tuple[JustifyMethod, ...] = ("right", "right", "left")
@@ -40,7 +40,7 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the ledger, ready to print; `missed` is for those who colour it."""
+    """One row of the ledger as text. `missed`: whether the bar was missed, for output that colours it."""
 
     side: str
     experiment: str
@@ -54,13 +54,13 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """As text, in the order of COLUMNS."""
+        """The texts in the order of COLUMNS."""
         what = f"{self.claim}: {self.statement}"
         return (self.side, self.experiment, what, self.ratio, self.interval, self.bar, self.verdict.value)
 
 
 def ledger(results: Mapping[str, Any], experiments: Sequence[Experiment]) -> list[Row]:
-    """All rows: claims first, then prices, each in the order of the experiments."""
+    """All rows from results.json: claims first, then prices, each in the order of the experiments."""
     rows = []
     texts = {experiment.name: experiment for experiment in experiments}
     for measured in results["experiments"]:
@@ -102,7 +102,7 @@ def _interval(verdict: Mapping[str, Any]) -> str:
 
 
 def _bar(bar: Bar | None, verdict: Mapping[str, Any]) -> tuple[str, bool]:
-    """The promise, whether the number keeps it, and whether the interval leaves that open."""
+    """The bar with "met" or "missed" and whether the interval crosses it; and whether it was missed."""
     if bar is None:
         return "", False
     promised = _promised(bar, verdict.get("unit"))
@@ -113,7 +113,7 @@ def _bar(bar: Bar | None, verdict: Mapping[str, Any]) -> tuple[str, bool]:
     ends = (0.0 if low is None else low, math.inf if high is None else high)
     certain = all(bar.holds(end) == met for end in ends)
     return (
-        f"{promised}: {'met' if met else 'missed'}{'' if certain else ', interval reaches across'}",
+        f"{promised}: {'met' if met else 'missed'}{'' if certain else ', interval crosses the bar'}",
         not met,
     )
 
@@ -122,14 +122,14 @@ def _promised(bar: Bar, unit: str | None) -> str:
     """The bar in the unit that its number is shown in."""
     if unit is None:
         return str(bar)
-    ends = [None if end is None else plain(end, unit) for end in (bar.at_least, bar.at_most)]
-    return f"{Bar(*ends)} {PLAIN.get(unit, unit)}"
+    ends = [None if end is None else to_shown_unit(end, unit) for end in (bar.at_least, bar.at_most)]
+    return f"{Bar(*ends)} {SHOWN_UNITS.get(unit, unit)}"
 
 
 def terminal(rows: Sequence[Row], title: str) -> Group:
-    """For the terminal: a line of numbers for each row, and below it, over the whole width, what they say."""
+    """For the terminal: a line of numbers for each row, and below it the statement, over the whole width."""
     narrow = [(row.ratio, row.interval, f"{SIGNS[row.verdict]} {row.verdict.value}") for row in rows]
-    widths = widths_of([*zip(HEADS, *narrow, strict=True)])
+    widths = column_widths([*zip(HEADS, *narrow, strict=True)])
     shown: list[RenderableType] = [Text(title, "bold")]
     for side, heading in SIDES.items():
         own = [row for row in rows if row.side == side]
@@ -138,19 +138,22 @@ def terminal(rows: Sequence[Row], title: str) -> Group:
             shown += ["", line(heads, widths, ALIGNED)]
         for row in own:
             verdict = Text(f"{SIGNS[row.verdict]} {row.verdict.value}", STYLES[row.verdict])
-            shown += [line([Text(row.claim), row.ratio, row.interval, verdict], widths, ALIGNED), _said(row)]
+            shown += [
+                line([Text(row.claim), row.ratio, row.interval, verdict], widths, ALIGNED),
+                _statement(row),
+            ]
     return Group(*shown)
 
 
-def _said(row: Row) -> Padding:
+def _statement(row: Row) -> Padding:
     text = Text(f"{row.experiment}: {row.statement}", "dim")
     if row.bar:
         text.append(" Promised ").append(row.bar, "not dim bold red" if row.missed else "").append(".")
-    return below(text)
+    return indented(text)
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """As a Markdown table."""
+    """The rows as a Markdown table."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     for row in rows:
         *cells, bar, verdict = row.cells

@@ -1,7 +1,7 @@
 """The report: one HTML file that opens offline, and summary.md. Pure functions of a finished run.
 
-The ledger comes first; then, for each experiment, the question, the doubts, the answer, pictures, the table
-and how to repeat it. Doubts stand before numbers on purpose.
+The ledger comes first. Then each experiment has its question, the doubts, the answer, charts, tables and how to repeat
+it. The doubts come before the numbers on purpose.
 """
 
 import re
@@ -13,16 +13,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.metrics import PLAIN, plain
+from loadtests.experiments.metrics import SHOWN_UNITS, to_shown_unit
 from loadtests.report import ledger
 from loadtests.report.answers import level_answers, scaling_answers
 from loadtests.report.charts import draw
 from loadtests.report.doubts import doubts
-from loadtests.report.estimates import Estimate, number
+from loadtests.report.estimates import DASH, TIMES, Estimate, format_number
 from loadtests.report.ledger import Row
 
 HERE = Path(__file__).parent
-TITLE = "One shop, built twice: what the split buys and what it costs"
+TITLE = "One shop, built twice: benefits and costs of the split"
 METRIC_COLUMNS = {
     "asked_rps": "asked/s",
     "achieved_rps": "answered/s",
@@ -36,7 +36,7 @@ METRIC_COLUMNS = {
 
 
 def html(results: Mapping[str, Any], experiments: Sequence[Experiment], notes: Mapping[str, Any]) -> str:
-    """The whole report as one file."""
+    """The report as one HTML file. `results` is results.json, `notes` run.json."""
     rows = ledger.ledger(results, experiments)
     texts = {experiment.name: experiment for experiment in experiments}
     return _template().render(
@@ -58,7 +58,7 @@ def html(results: Mapping[str, Any], experiments: Sequence[Experiment], notes: M
 
 
 def summary(results: Mapping[str, Any], experiments: Sequence[Experiment], notes: Mapping[str, Any]) -> str:
-    """The same ledger and doubts as Markdown."""
+    """The ledger, the doubts and the answers as Markdown."""
     texts = {experiment.name: experiment for experiment in experiments}
     parts = [f"# {TITLE}\n", about(results, notes) + "\n"]
     parts.append(ledger.markdown(ledger.ledger(results, experiments)))
@@ -73,25 +73,26 @@ def summary(results: Mapping[str, Any], experiments: Sequence[Experiment], notes
 
 
 def about(results: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
-    """When, where and under which rules, in two sentences."""
+    """When and where the run was made, how CPU was sliced, and the same-work gate, in a few sentences."""
     machine = results["machine"]
     return (
         f"Run {notes['id']} ({notes['form']} form, {notes['started']}) on {machine['cpu_model']}, "
-        f"{machine['cores']} cores; CPU slices by {machine['slice_backend']}. {_gated(notes['gate'])}"
+        f"{machine['cores']} cores; CPU slices by {machine['slice_backend']}. {_gate(notes['gate'])}"
     )
 
 
-def _gated(gate: Mapping[str, Any] | None) -> str:
+def _gate(gate: Mapping[str, Any] | None) -> str:
     if not gate:
-        return "The same-work gate did not finish, so nothing here compares equal work."
-    alike = f"Before any number both shops answered the same {gate['asked']} requests alike"
+        return "The same-work gate did not finish, so it is not known whether both shops did the same work."
+    equal = f"Before any measurement both shops gave the same answers to {gate['asked']} requests"
     if not gate.get("before"):
-        return f"{alike}."
-    return f"{alike}, at the second asking on fresh processes and data. At the first they differed {gate['before']}"
+        return f"{equal}."
+    second = f"{equal}, in the second round, on fresh processes and data."
+    return f"{second} In the first round they differed {gate['before']}"
 
 
 def answer(rows: Iterable[Row]) -> list[str]:
-    """The claims of one experiment as sentences with their numbers."""
+    """The claims of one experiment as sentences."""
     return [
         f"{row.statement} 95 % interval {row.interval}: {row.verdict.value}."
         + (f" Promised beforehand {row.bar}." if row.bar else "")
@@ -104,7 +105,7 @@ def _sentences(experiment: Experiment, measured: Mapping[str, Any]) -> list[str]
 
 
 def _template() -> Template:
-    found = Environment(
+    environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
         undefined=StrictUndefined,
@@ -112,30 +113,30 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters["prose"] = _prose
-    return found.get_template("report.html")
+    environment.filters["prose"] = _prose
+    return environment.get_template("report.html")
 
 
 def _prose(sentence: str) -> Markup:
-    """Escaped, with `commands` set as such."""
+    """The sentence escaped, with `commands` as code elements."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))  # noqa: S704 - escaped above
 
 
 def _section(
     measured: Mapping[str, Any], experiment: Experiment, rows: Sequence[Row], notes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the page says of one experiment, ready to print."""
+    """The texts of the page's section on one experiment."""
     own = [row for row in rows if row.experiment == experiment.name]
-    pictures = [(chart.title, draw(chart, experiment, measured["estimates"])) for chart in experiment.charts]
+    charts = [(chart.title, draw(chart, experiment, measured["estimates"])) for chart in experiment.charts]
     labels = {system.id: system.label for system in experiment.systems}
     return {
         "experiment": experiment,
         "doubts": doubts(experiment, measured, notes),
         "answers": [*answer(own), *_sentences(experiment, measured)],
-        "pictures": [(title, svg) for title, svg in pictures if svg],
+        "charts": [(title, svg) for title, svg in charts if svg],
         "estimates": [_estimate(each, labels) for each in measured["estimates"]],
         "trials": [
-            _route(trial, route, metric)
+            _trial(trial, route, metric)
             for trial in measured["trials"]
             for route, metric in trial["metrics"].items()
         ],
@@ -155,17 +156,17 @@ def _estimate(estimate: Estimate, labels: Mapping[str, str]) -> dict[str, str]:
         "name": estimate["name"],
         "system": labels[estimate["id"]],
         "value": _amount(estimate, "value"),
-        "interval": f"{_amount(estimate, 'low')} {ledger.DASH} {_amount(estimate, 'high')}",
-        "unit": PLAIN.get(estimate["unit"], estimate["unit"]),
+        "interval": f"{_amount(estimate, 'low')} {DASH} {_amount(estimate, 'high')}",
+        "unit": SHOWN_UNITS.get(estimate["unit"], estimate["unit"]),
     }
 
 
 def _amount(estimate: Estimate, key: str) -> str:
     value = estimate[key]
-    return "?" if value is None else number(plain(value, estimate["unit"]))
+    return "?" if value is None else format_number(to_shown_unit(value, estimate["unit"]))
 
 
-def _route(trial: Mapping[str, Any], route: str, metric: Mapping[str, Any]) -> dict[str, Any]:
+def _trial(trial: Mapping[str, Any], route: str, metric: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "order": trial["order"],
         "system": _system(trial),
@@ -178,14 +179,14 @@ def _route(trial: Mapping[str, Any], route: str, metric: Mapping[str, Any]) -> d
 
 
 def _system(trial: Mapping[str, Any]) -> str:
-    replicas = "".join(f", {name} {ledger.TIMES} {count}" for name, count in trial["replicas"].items())
+    replicas = "".join(f", {name} {TIMES} {count}" for name, count in trial["replicas"].items())
     products = f", {trial['products']:,} products" if trial.get("products") else ""
     rate = f", at {trial['rate']:.4g} visits/s" if trial.get("rate") else ""
     return f"{trial['system']}{replicas}{products}{rate}"
 
 
 def _number(value: float | None) -> str:
-    return ledger.DASH if value is None else f"{value:.4g}"
+    return DASH if value is None else f"{value:.4g}"
 
 
 def _machine(machine: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, str]:
@@ -196,5 +197,5 @@ def _machine(machine: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, 
         "Python": machine["python"],
         "Versions": ", ".join(f"{name} {version}" for name, version in machine["versions"].items()),
         "CPU slices": machine["slice_backend"],
-        "Trials": f"{notes['planned_trials']} planned, {notes.get('seconds', 0):.0f} s in all",
+        "Trials": f"{notes['planned_trials']} planned; the run took {notes.get('seconds', 0):.0f} s",
     }

@@ -1,4 +1,4 @@
-"""Lines for the terminal: one wide cell that wraps, then narrow columns that never do, aligned without a box."""
+"""Lines for the terminal: one wide cell that wraps, then narrow columns that do not, aligned without a frame."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ GAP = 2
 
 
 def line(cells: Sequence[RenderableType], widths: Sequence[int], aligned: Sequence[JustifyMethod]) -> Table:
-    """One line; lines agree because the widths of the narrow columns are the same in all of them."""
+    """One line: the first cell wraps, the others have these widths, the same in all lines of a table."""
     grid = Table.grid(expand=True)
     grid.add_column(ratio=1)
     for width, justify in zip(widths, aligned, strict=True):
@@ -22,11 +22,11 @@ def line(cells: Sequence[RenderableType], widths: Sequence[int], aligned: Sequen
     return grid
 
 
-def below(text: Text) -> Padding:
-    """What belongs to the line above, over the whole width."""
+def indented(text: Text) -> Padding:
+    """Text that belongs to the line above it, over the whole width."""
     return Padding(text, (0, 0, 0, GAP))
 
 
-def widths(columns: Sequence[Sequence[str]]) -> list[int]:
-    """What each narrow column needs, its head among its cells."""
+def column_widths(columns: Sequence[Sequence[str]]) -> list[int]:
+    """The width of each narrow column, given all its texts, the head included."""
     return [max(map(len, column)) for column in columns]

@@ -1,1 +1,1 @@
-"""The shops under test: started, given CPU slices, watched, broken and stopped; one trial at a time."""
+"""The shops under test and their instruments: start, slice, observe, disturb and stop a shop, one trial at a time."""

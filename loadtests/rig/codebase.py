@@ -1,7 +1,7 @@
-"""How large the deployable units of each shop are, and how long the tests of one take: facts of the code, not of a run.
+"""How large the deployable units of each shop are, and how long one unit's tests take: facts of the code, not of a run.
 
-A unit is what is deployed on its own: the whole monolith, or one service. The chassis that every service carries is
-counted once more in each unit, because it is deployed with each; in the sum of the shop it counts once.
+A unit is what is deployed on its own: the whole monolith, or one service. The chassis is deployed with every service,
+so it counts in each unit. In the total of the shop it counts once.
 """
 
 import io
@@ -14,46 +14,49 @@ from collections.abc import Collection, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from loadtests.experiments.metrics import of_source
+from loadtests.experiments.metrics import keys_from
 from microservices.topology import SPLIT
 
 ROOT = Path(__file__).resolve().parents[2]
-METRICS = frozenset(of_source("code"))
+METRICS = frozenset(keys_from("code"))
 NEW_LINE = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 NOT_CODE = {*NEW_LINE, tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
 TEST_SECONDS = 600
-TESTED_WITH = "hypothesis"
-"""A package that is there once `make dev` has run."""
+TEST_DEPENDENCY = "hypothesis"
+"""A package that `make dev` installs."""
+
+
+class CodeError(Exception):
+    """The code could not be measured; the message says why."""
 
 
 def facts(asked: Collection[str]) -> dict[str, dict[str, float]]:
-    """For each shop those of METRICS that are asked for: lines of Python, those of a unit, seconds of a unit's tests.
+    """Shop → metric → value: lines of Python, lines per unit and, only if `asked` names it, seconds of a unit's tests.
 
-    Of the split shop's units the numbers are means; tests are run once, one after another, each in its own process.
+    The split's numbers per unit are means over its services. Tests run once, one unit after another, each in its own
+    process. Raises CodeError when the tests cannot run or fail.
     """
     services = [ROOT / "microservices" / service.name for service in SPLIT.services]
-    chassis, edge = (
-        _lines(ROOT / "microservices" / "chassis"),
-        _count(ROOT / "microservices" / "launcher" / "gateway.py"),
-    )
+    chassis = _lines(ROOT / "microservices" / "chassis")
+    gateway = _count(ROOT / "microservices" / "launcher" / "gateway.py")
     monolith, own = _lines(ROOT / "monolith"), sum(map(_lines, services))
     found: dict[str, dict[str, float]] = {
         "monolith": {"lines": monolith, "lines_per_unit": monolith},
         "microservices": {
-            "lines": own + chassis + edge,
+            "lines": own + chassis + gateway,
             "lines_per_unit": own / len(services) + chassis,
         },
     }
     if "test_seconds_per_unit" in asked:
-        if find_spec(TESTED_WITH) is None:
-            raise CodeError("To time the shops' tests, what they are written with is needed; run `make dev`.")
+        if find_spec(TEST_DEPENDENCY) is None:
+            raise CodeError("To time the shops' tests, the packages of the tests are needed; run `make dev`.")
         found["monolith"]["test_seconds_per_unit"] = _test_seconds(ROOT / "monolith")
         found["microservices"]["test_seconds_per_unit"] = sum(map(_test_seconds, services)) / len(services)
     return found
 
 
 def _lines(folder: Path) -> int:
-    """Lines with code on them in a package, without its tests."""
+    """Lines of code in a package, without its tests."""
     return sum(_count(file) for file in _files(folder))
 
 
@@ -62,7 +65,7 @@ def _files(folder: Path) -> Iterable[Path]:
 
 
 def _count(file: Path) -> int:
-    """Lines that hold a token; neither comments nor docstrings nor empty lines."""
+    """Lines that hold a token of code; comments, docstrings and empty lines do not count."""
     counted: set[int] = set()
     statement = True
     for token in tokenize.generate_tokens(io.StringIO(file.read_text(encoding="utf-8")).readline):
@@ -76,7 +79,7 @@ def _count(file: Path) -> int:
 
 
 def _test_seconds(folder: Path) -> float:
-    """How long the tests of a unit take, in seconds, the start of pytest included."""
+    """Seconds that the tests of a unit take, with the start of pytest; CodeError when they fail."""
     began = time.monotonic()
     done = subprocess.run(  # noqa: S603 - our own tests
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
@@ -88,10 +91,6 @@ def _test_seconds(folder: Path) -> float:
         timeout=TEST_SECONDS,
     )
     if done.returncode:
-        last = (done.stdout.strip().splitlines() or ["they said nothing"])[-1]
-        raise CodeError(f"The tests of {folder.name} fail, so their time says nothing: {last}")
+        last = (done.stdout.strip().splitlines() or ["no output"])[-1]
+        raise CodeError(f"The tests of {folder.name} fail, so their time means nothing: {last}")
     return time.monotonic() - began
-
-
-class CodeError(Exception):
-    """The code could not be measured; the sentence says why."""

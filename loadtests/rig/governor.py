@@ -1,12 +1,12 @@
 """Keep process groups to a share of a core by pausing and resuming them: `python -m loadtests.rig.governor`.
 
-For systems where no control group can be written (macOS, an ordinary user's container). Orders come as JSON
-lines on standard input, `{"group": 123, "cores": 0.1}` or `"cores": null` to let go; each is answered by a
-line. When the input ends, for whatever reason, every group is resumed: a paused shop must not outlive its
-lab.
+It is for systems where no control group can be written (macOS, an ordinary user's container). Orders come as JSON
+lines on standard input: `{"group": 123, "cores": 0.1}`, or `"cores": null` to remove the limit. Each order is answered
+by one line. When the input ends, for any reason, every group is resumed: no shop may stay paused after its lab ended.
 
-Each group is looked at when something can have happened to it and not more often, because waking up is what a governor
-costs. A busy one runs on the share of one period, then stands still while the next is saved up: two looks a period.
+Each check wakes the governor up, and that is its cost. So it checks a group only when its credit can have run out or
+can be enough again. A busy group runs for its share of a period, then stands still until it has earned the next share:
+two checks per period.
 """
 
 import json
@@ -17,32 +17,32 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from loadtests.rig.processes import cpu_seconds, members, session_pids
+from loadtests.rig.processes import cpu_seconds, group_pids, pids_by_group
 
-PERIOD_SECONDS = 0.032  # at 0.025 a lone busy group cost 0.8 to 1.2 % of a core to look after
-SOONEST_SECONDS = 0.001
-LATEST_SECONDS = 0.008  # an idle group may start to work at any time, and must not work for long unseen
-TOGETHER_SECONDS = 0.0005  # who is due so soon is looked at now: waking up costs more than looking
+PERIOD_SECONDS = 0.032  # with 0.025, governing one busy group cost 0.8 to 1.2 % of a core
+MIN_WAIT_SECONDS = 0.001
+MAX_WAIT_SECONDS = 0.008  # an idle group may become busy at any time, and must not run unchecked for long
+BATCH_SECONDS = 0.0005  # a group due this soon is checked now: another wake-up costs more than a check
 ROUNDING_SECONDS = 1e-7
-MEMBERS_EVERY_SECONDS = 1.0
+REFRESH_SECONDS = 1.0
 
 
 @dataclass
 class Account:
-    """The CPU account of one process group: credit in seconds grows with time and falls with use."""
+    """The CPU account of one process group: its credit in seconds grows with time and falls with use."""
 
     cores: float
-    members: list[int]
+    pids: list[int]
     clocks: dict[int, float] = field(default_factory=dict)
     used: float = 0.0
     credit: float = 0.0
     paused: bool = False
-    seen: float = 0.0
+    checked_at: float = 0.0
     due: float = 0.0
 
     def use(self) -> float:
-        """CPU seconds of all members so far, also of those that have ended. Lean: this is what a look consists of."""
-        for pid in self.members:
+        """CPU seconds of all processes so far, ended ones included. It is kept short: it is most of a check's cost."""
+        for pid in self.pids:
             try:
                 self.clocks[pid] = cpu_seconds(pid)
             except ProcessLookupError:
@@ -51,28 +51,31 @@ class Account:
 
     @property
     def enough(self) -> float:
-        """What a group must have saved up to go on: on one core it then runs for its share of a period."""
+        """The credit that resumes a paused group: one busy core then runs for its share of a period."""
         return max(0.0, self.cores * (1 - self.cores) * PERIOD_SECONDS)
 
     def settle(self, now: float, used: float) -> bool:
-        """Book the time since the last look and the group's total use; returns whether it must stand still now."""
-        earned = self.cores * (now - self.seen) - (used - self.used)
-        most = self.cores * PERIOD_SECONDS
-        self.credit = min(self.credit + earned, most)
-        self.used, self.seen = used, now
+        """Update the credit and the next check. Returns whether the group must stand still now.
+
+        `now` is a monotonic time, `used` the group's CPU seconds so far.
+        """
+        earned = self.cores * (now - self.checked_at) - (used - self.used)
+        limit = self.cores * PERIOD_SECONDS
+        self.credit = min(self.credit + earned, limit)
+        self.used, self.checked_at = used, now
         stand_still = self.credit < (self.enough - ROUNDING_SECONDS if self.paused else ROUNDING_SECONDS)
         if stand_still:
             wait = (self.enough - self.credit) / self.cores
-        elif self.credit < most and self.cores < 1:
+        elif self.credit < limit and self.cores < 1:
             wait = self.credit / (1 - self.cores)  # until one busy core has used it up
         else:
-            wait = LATEST_SECONDS
-        self.due = now + max(wait, SOONEST_SECONDS)
+            wait = MAX_WAIT_SECONDS
+        self.due = now + max(wait, MIN_WAIT_SECONDS)
         return stand_still
 
 
 class Governor:
-    """All accounts. Orders and looks come from two threads; `lock` keeps them apart."""
+    """All accounts, by process group. Orders and checks come from two threads; `lock` separates them."""
 
     def __init__(self) -> None:
         self.accounts: dict[int, Account] = {}
@@ -90,27 +93,29 @@ class Governor:
                 self.accounts[group].cores = cores
             else:
                 account = Account(
-                    cores, session_pids(group), credit=cores * PERIOD_SECONDS, seen=time.monotonic()
+                    cores, group_pids(group), credit=cores * PERIOD_SECONDS, checked_at=time.monotonic()
                 )
                 account.used = account.use()
                 self.accounts[group] = account
 
-    def look(self, now: float) -> float:
-        """Settle the accounts that are due, pause or resume their groups; returns the seconds until the next look."""
+    def check(self, now: float) -> float:
+        """Settle the accounts that are due, pause or resume their groups; returns the seconds until the next check."""
         with self.lock:
             for group, account in self.accounts.items():
-                if account.due <= now + TOGETHER_SECONDS:
+                if account.due <= now + BATCH_SECONDS:
                     pause = account.settle(now, account.use())
                     if pause != account.paused:
                         self._signal(group, account, pause=pause)
-            soonest = min((account.due for account in self.accounts.values()), default=now + LATEST_SECONDS)
-        return max(soonest - now, SOONEST_SECONDS)
+            next_due = min(
+                (account.due for account in self.accounts.values()), default=now + MAX_WAIT_SECONDS
+            )
+        return max(next_due - now, MIN_WAIT_SECONDS)
 
     def refresh(self) -> None:
-        """Look for processes that joined or left the groups."""
-        found = members(set(self.accounts))
+        """Find processes that joined or left the groups."""
+        found = pids_by_group(set(self.accounts))
         for group, account in list(self.accounts.items()):
-            account.members = found[group]
+            account.pids = found[group]
 
     def resume_all(self) -> None:
         """Let every group run."""
@@ -124,7 +129,7 @@ class Governor:
         try:
             os.killpg(group, signal.SIGSTOP if pause else signal.SIGCONT)
         except ProcessLookupError:
-            return  # it has ended; the next order about it will say so
+            return  # it has ended; the lab will remove its account
 
 
 def _take_orders(governor: Governor, ended: threading.Event) -> None:
@@ -136,17 +141,17 @@ def _take_orders(governor: Governor, ended: threading.Event) -> None:
 
 
 def main() -> None:
-    """Look after the groups until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the lab's to handle; it closes our input
+    """Govern the groups until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the lab, which then closes our input
     governor, ended = Governor(), threading.Event()
     threading.Thread(target=_take_orders, args=(governor, ended), daemon=True).start()
     refreshed = time.monotonic()
     try:
         while not ended.is_set():
             now = time.monotonic()
-            # A plain sleep: waiting for the event costs several times as much, and the end is noticed soon enough.
-            time.sleep(min(governor.look(now), PERIOD_SECONDS))
-            if now - refreshed > MEMBERS_EVERY_SECONDS:
+            # A plain sleep: waiting for the event costs several times as much, and the end is seen within a period.
+            time.sleep(min(governor.check(now), PERIOD_SECONDS))
+            if now - refreshed > REFRESH_SECONDS:
                 governor.refresh()
                 refreshed = now
     finally:

@@ -1,7 +1,8 @@
-"""What a trial does while it runs: a line a second, written by those who know it and read by whoever watches.
+"""What a trial does while it runs, shown on the terminal: one line a second, written by the trial's processes.
 
-The generator must not notice: it appends one line to a file, of numbers that it has anyway, and what is made of them
-is the watcher's work, in another process. Nothing here is a result; those come from the whole log afterwards.
+The load generator must not be slowed down by this. It only appends a line of numbers that it already has to a file
+(`loadtests.load.moments`); another process reads and shows it. Nothing here is a result: results come from the whole
+log afterwards.
 """
 
 import contextlib
@@ -11,25 +12,25 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
+
+from rich.console import Console
+from rich.status import Status
 
 from loadtests.analysis.records import NOT_REPLICAS
 from loadtests.load.moments import last
 from loadtests.planning.phases import IDLE
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 REPLICAS = "live-replicas"
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 PLAIN_EVERY_SECONDS = 10.0
 
 
-def replicas_into(folder: Path) -> Callable[[Collection[str]], None]:
-    """For the sampler: notes how many replicas there are, when that changes."""
+def replicas_recorder(folder: Path) -> Callable[[Collection[str]], None]:
+    """For the sampler: a function that writes the number of replicas to a file when it changes."""
     known = -1
 
-    def note(names: Collection[str]) -> None:
+    def record(names: Collection[str]) -> None:
         nonlocal known
         count = sum(name not in NOT_REPLICAS for name in names)
         if count != known:
@@ -37,40 +38,44 @@ def replicas_into(folder: Path) -> Callable[[Collection[str]], None]:
             with contextlib.suppress(OSError):
                 (folder / REPLICAS).write_text(str(count), encoding="utf-8")
 
-    return note
+    return record
 
 
-def said(trials: Mapping[Path, str]) -> str:
-    """The line to show of the trials in these folders, of those that take turns the one that has it; may be empty."""
+def status_line(trials: Mapping[Path, str]) -> str:
+    """The newest line of the trials in these folders, given with their labels; "" before there is one.
+
+    Of shops that take turns, it is the line of the one under load.
+    """
     moments = {folder: now for folder in trials if (now := last(folder))}
     shown = next((folder for folder, now in moments.items() if now.phase != IDLE), None)
     if shown is None:
         return ""
-    whose = f"{trials[shown]}, " if len(trials) > 1 else ""
+    label = f"{trials[shown]}, " if len(trials) > 1 else ""
     try:
         count = int((shown / REPLICAS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return f"{whose}{moments[shown]}"
-    return f"{whose}{moments[shown]}, {count} replica{'' if count == 1 else 's'}"
+        return f"{label}{moments[shown]}"
+    return f"{label}{moments[shown]}, {count} replica{'' if count == 1 else 's'}"
 
 
-class Watch(threading.Thread):
-    """Shows the step that a run is at and the trial's newest line: on one place of a terminal, or as plain lines."""
+class ProgressDisplay(threading.Thread):
+    """Shows a run's current step and its trial's newest line: in place on a terminal, as plain lines elsewhere.
 
-    def __init__(self, console: "Console", every: float = PLAIN_EVERY_SECONDS) -> None:
-        from rich.status import Status  # the generator, which writes the lines, does without
+    `every` is the least time between two plain lines of a trial, in seconds.
+    """
 
-        super().__init__(name="watch", daemon=True)
+    def __init__(self, console: Console, every: float = PLAIN_EVERY_SECONDS) -> None:
+        super().__init__(name="progress", daemon=True)
         self._console, self._every = console, every
         self._step, self._trials = "starting", dict[Path, str]()
         self._ended = threading.Event()
-        # Drawn seldom: this process shares the machine with what it measures.
+        # Drawn only twice a second: this process shares the machine with what it measures.
         self._status = (
             Status(self._step, console=console, refresh_per_second=2) if console.is_terminal else None
         )
 
     def step(self, text: str, trials: Mapping[Path, str]) -> None:
-        """What is done now, and in which folders which trials run; said at once."""
+        """Show at once what is done now; `trials` are the folders of the running trials, with their labels."""
         self._step, self._trials = text, dict(trials)
         if self._status:
             self._status.update(text)
@@ -92,10 +97,10 @@ class Watch(threading.Thread):
             self._status.stop()
 
     def run(self) -> None:
-        """Look for a new line until the watch ends."""
+        """Show new lines until the display ends."""
         shown, when = "", 0.0
-        while not self._ended.wait(LOOK_SECONDS):
-            line = said(self._trials)
+        while not self._ended.wait(POLL_SECONDS):
+            line = status_line(self._trials)
             if not line or line == shown:
                 continue
             if self._status:

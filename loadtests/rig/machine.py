@@ -1,4 +1,4 @@
-"""Facts about the machine that a result must carry; no names of hosts or people."""
+"""Facts of the machine that belong to a result; no names of hosts or people."""
 
 import os
 import platform
@@ -53,11 +53,11 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def forget_settings() -> list[str]:
-    """Take the user's SHOP_* settings out of this process, all but SHOP_HOME; returns their names.
+def clear_shop_settings() -> list[str]:
+    """Remove the user's SHOP_* settings from this process, all but SHOP_HOME; returns their names.
 
-    The shops of the lab get their databases and sizes from the lab: what somebody exported for a shop of their own
-    would be sold by the load, and would change one shop and not the other.
+    The lab gives its shops their databases and sizes. A setting that was exported for another shop would let the load
+    sell that shop's stock, and could change one of the two shops but not the other.
     """
     names = sorted(name for name in os.environ if name.startswith("SHOP_") and name != "SHOP_HOME")
     for name in names:

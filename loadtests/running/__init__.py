@@ -1,1 +1,1 @@
-"""Carries out a plan: waits for a calm machine, runs trial after trial, repeats what is void."""
+"""Carries out a plan: waits until the machine is calm, runs trial after trial, repeats void ones."""

@@ -1,8 +1,8 @@
-"""Waits for a calm machine before a trial, as a careful person would: a trial that is sure to be void need not begin.
+"""Waits before a trial until the machine is calm, so that fewer trials are void.
 
-Nothing of ours runs between two trials, so whatever is busy then is somebody else. Which system comes next plays no
-part in the waiting, so it favours none. It is bounded: on a machine that is never calm the trials run all the same,
-and what was taken from them is judged afterwards (`loadtests.analysis.validity`).
+No process of ours runs between two trials, so all CPU time used then belongs to others. The wait does not depend on
+which system comes next, so it favours none. It is bounded: on a machine that is never calm the trials run all the
+same, and `loadtests.analysis.validity` judges afterwards what was taken from them.
 """
 
 import time
@@ -15,16 +15,16 @@ from loadtests.rig.processes import machine_seconds
 
 WINDOW_SECONDS = 0.5
 MAX_OTHERS = 0.15
-"""Share of the machine that other programs may use: a desktop with a browser open is calm enough."""
-LONGEST_SECONDS = 15.0
+"""Share of the machine that other programs may use: a desktop with an open browser is calm enough."""
+MAX_WAIT_SECONDS = 15.0
 """Before one trial."""
 
-Look = Callable[[float], tuple[float, float]]
-"""Watches for so many seconds; the shares of the machine that other programs and a hypervisor took meanwhile."""
+Observe = Callable[[float], tuple[float, float]]
+"""Observes the machine for so many seconds; returns the shares of it that others used and a hypervisor took."""
 
 
-def look(seconds: float) -> tuple[float, float]:
-    """As `Look` says, on this machine."""
+def observe(seconds: float) -> tuple[float, float]:
+    """`Observe` for this machine."""
     began, busy, stolen = time.monotonic(), *machine_seconds()
     time.sleep(seconds)
     busy_now, stolen_now = machine_seconds()
@@ -32,22 +32,22 @@ def look(seconds: float) -> tuple[float, float]:
     return (busy_now - busy) / machine, (stolen_now - stolen) / machine
 
 
-class Patience:
-    """The seconds of waiting that a run may spend in all, asked before each trial."""
+class WaitBudget:
+    """The seconds that a run may still spend on waiting (`left`), and those that it has spent (`waited`)."""
 
-    def __init__(self, seconds: float, look: Look = look) -> None:
+    def __init__(self, seconds: float, observe: Observe = observe) -> None:
         self.left = seconds
         self.waited = 0.0
-        self._look = look
+        self._observe = observe
 
     def disturbance(self) -> str:
-        """What disturbs the machine just now; empty when it is calm, or nothing is left to wait with."""
-        return disturbance(*self._look(WINDOW_SECONDS)) if self.left > 0 else ""
+        """What disturbs the machine now; empty when it is calm or no time to wait is left."""
+        return disturbance(*self._observe(WINDOW_SECONDS)) if self.left > 0 else ""
 
     def wait(self) -> None:
-        """Wait until the machine is calm, or for as long as is allowed."""
-        longest = min(self.left, LONGEST_SECONDS)
-        waited = WINDOW_SECONDS  # somebody has just looked
+        """After a disturbance was seen: wait until the machine is calm or the time is up."""
+        longest = min(self.left, MAX_WAIT_SECONDS)
+        waited = WINDOW_SECONDS  # the window in which the disturbance was seen
         while waited < longest and self.disturbance():
             waited += WINDOW_SECONDS
         self.left -= waited
@@ -55,7 +55,7 @@ class Patience:
 
 
 def disturbance(others: float, stolen: float) -> str:
-    """What disturbs the machine, given shares of it; empty when it is calm."""
+    """What disturbs the machine, given the shares of it that were used; empty when it is calm."""
     if stolen > MAX_STOLEN:
         return f"a hypervisor takes {stolen:.0%} of it"
     if others > MAX_OTHERS:

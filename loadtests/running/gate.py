@@ -1,8 +1,8 @@
-"""Same work first: both shops answer one seeded script alike on fresh processes and data, or no number is taken.
+"""The same-work gate: both shops must give the same answers to one seeded script before anything is measured.
 
-A difference counts when it comes again. The script holds a payment card that is silent for half of a checkout's time,
-so a machine that is busy elsewhere can make a shop give up earlier than it would; a shop that does other work does it
-each time.
+They are asked on fresh processes and fresh data. Only a difference in two rounds counts. The script contains a
+payment card that does not answer for half of a checkout's time, so on a busy machine a shop can give up too early in
+one round. A shop that does different work does it in every round.
 """
 
 from contextlib import AbstractContextManager, ExitStack
@@ -10,67 +10,71 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, TypedDict
 
 from loadtests.planning.trials import Trial
-from loadtests.rig.targets import KINDS, Shop
-from loadtests.rig.trial import Bench
+from loadtests.rig.shop import Shop
+from loadtests.rig.targets import KINDS
+from loadtests.rig.trial import Rig
 
 if TYPE_CHECKING:
     from loadtests.contract.parity import Difference, ParityResult
 
 
 class GateError(Exception):
-    """The shops do different work; the sentence says where."""
+    """The shops do different work; the message says where they differ."""
 
 
-class Passed(TypedDict):
-    """What a run keeps of the gate."""
+class GateResult(TypedDict):
+    """The `gate` object of run.json."""
 
     asked: int
+    """Requests in a round."""
     differences: int
-    """0 at the last asking."""
+    """In the last round; always 0, because other runs end here."""
     before: str | None
-    """Where the shops differed when they were asked first; None when they did not."""
+    """The first difference of an earlier round; None when the first round had none."""
 
 
-def same_work(bench: Bench, requests: int, seed: int) -> Passed:
-    """Ask both shops the same, and ask fresh ones again where they differ; GateError when they still do."""
-    first = _ask(bench, requests, seed)
+def same_work(rig: Rig, requests: int, seed: int) -> GateResult:
+    """Send both shops the same script, and a second time to fresh shops if they differ.
+
+    Raises GateError when they differ in both rounds. External shops keep their data, so they get one round only.
+    """
+    first = _round(rig, requests, seed)
     if not first.differences:
-        return Passed(asked=first.asked, differences=0, before=None)
-    fresh = all(target.ours for target in bench.targets.values())
-    last = _ask(bench, requests, seed) if fresh else first
-    if said := refusal(last, askings=2 if fresh else 1):
-        raise GateError(said)
-    return Passed(asked=last.asked, differences=0, before=_place(first.differences[0]))
+        return GateResult(asked=first.asked, differences=0, before=None)
+    fresh = all(target.managed for target in rig.targets.values())
+    last = _round(rig, requests, seed) if fresh else first
+    if reason := refusal(last, rounds=2 if fresh else 1):
+        raise GateError(reason)
+    return GateResult(asked=last.asked, differences=0, before=_described(first.differences[0]))
 
 
-def refusal(result: "ParityResult", askings: int = 1) -> str | None:
-    """Why shops that answered so are not compared; None when they answered alike."""
+def refusal(result: "ParityResult", rounds: int = 1) -> str | None:
+    """Why the shops are not compared, from their last round; None when all answers were the same."""
     if not result.differences:
         return None
     count, first = len(result.differences), result.differences[0]
-    again = ", asked twice," if askings > 1 else ","
+    again = " in two rounds," if rounds > 1 else ","
     return (
-        f"The shops do not answer alike{again} so they are not compared ({count} difference{'s' if count > 1 else ''}"
-        f" in {result.asked} requests). First, {_place(first)}"
+        f"The shops give different answers{again} so they are not compared ({count} difference"
+        f"{'s' if count > 1 else ''} in {result.asked} requests). The first is {_described(first)}"
     )
 
 
-def _place(difference: "Difference") -> str:
+def _described(difference: "Difference") -> str:
     return (
         f"at step {difference.step}: the monolith answers {difference.a}; the microservices answer {difference.b}. "
         f"The request: {shorten(difference.request, 300)}"
     )
 
 
-def _ask(bench: Bench, requests: int, seed: int) -> "ParityResult":
-    from loadtests.contract.parity import (
-        run_parity,
-    )  # the only part that needs it, and it loads a second HTTP client
+def _round(rig: Rig, requests: int, seed: int) -> "ParityResult":
+    # Only the gate needs this, and it loads a second HTTP client.
+    from loadtests.contract.parity import run_parity
 
     with ExitStack() as shops:
         urls = []
         for kind in KINDS:
             trial = Trial(kind, {}, kind, repeat=0)
-            opened: AbstractContextManager[Shop] = bench.targets[kind].open(trial, bench.home, lambda _: None)
+            opened: AbstractContextManager[Shop] = rig.targets[kind].open(trial, rig.home, lambda _: None)
             urls.append(shops.enter_context(opened).url)
         return run_parity(urls[0], urls[1], seed, requests)

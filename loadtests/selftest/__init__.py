@@ -1,1 +1,1 @@
-"""The lab proves itself: what was put in must come out. Simulated trials, then real processes."""
+"""The lab tests itself: it must find what was put into its trials, and refuse trials that were disturbed."""

@@ -1,7 +1,7 @@
-"""Simulated trials: what a trial would leave behind, with a truth that is known because it was put in.
+"""Simulated trials: what the files of a trial would contain, with a known truth.
 
-They let the lab be held to account without a shop: `loadtests selftest` asks whether its verdicts find the truth.
-Requests differ among each other, and trials differ as a whole, as those of real processes do.
+`loadtests selftest` asks whether the lab's verdicts find this truth; no shop is needed. Requests differ from each
+other, and so do whole trials, as with real processes.
 """
 
 import math
@@ -18,15 +18,17 @@ SECONDS = 10.0
 RATE = 8.0
 SLICE = 0.5
 MEDIAN_MS = 20.0
-SPREAD = 0.4  # of one request's logarithm
-LUCK = 0.04  # of a whole trial's
+REQUEST_NOISE = 0.4
+"""Standard deviation of the logarithm of one request's latency."""
+TRIAL_NOISE = 0.04
+"""The same for a factor that all requests of a trial share."""
 REPLICAS = {"monolith": "monolith-1", "microservices": "recommendations-1"}
 
 TEXT = """
 name = "selftest"
-question = "Does the lab find what was put in?"
+question = "Does the lab find a known difference?"
 expect = "Yes."
-because = "It was put in."
+because = "The difference was simulated."
 seed = 1
 repeats = 5
 slice_cores = 0.5
@@ -64,16 +66,16 @@ seconds = {}
 
 
 def experiment() -> Experiment:
-    """The experiment that simulated trials belong to: the median latency of one shop over another's."""
+    """The experiment of the simulated trials: the median latency of one shop over the other's."""
     return parse(TEXT, "selftest.toml")
 
 
 def trial(system: str, repeat: int, rng: random.Random, slower: float = 1.0) -> RawTrial:
-    """One trial in good order; `slower` multiplies all its latencies."""
-    luck = slower * math.exp(rng.gauss(0, LUCK))
+    """One valid trial; `slower` multiplies all its latencies."""
+    factor = slower * math.exp(rng.gauss(0, TRIAL_NOISE))
     at, requests = rng.expovariate(RATE), []
     while at < SECONDS:
-        took = MEDIAN_MS / 1000 * luck * math.exp(rng.gauss(0, SPREAD))
+        took = MEDIAN_MS / 1000 * factor * math.exp(rng.gauss(0, REQUEST_NOISE))
         requests.append(Request(at, at, at + took, 0, "searcher", "GET /search", 200, ok=True))
         at += rng.expovariate(RATE)
     phase = PlannedPhase(
@@ -100,7 +102,7 @@ def trial(system: str, repeat: int, rng: random.Random, slower: float = 1.0) -> 
 
 
 def repeats(rng: random.Random, slower: float = 1.0, count: int = 5) -> list[RawTrial]:
-    """So many trials of each shop; the second is `slower` times as slow."""
+    """`count` trials of each shop; the microservices' latencies are `slower` times those of the monolith."""
     return [
         trial(system, repeat, rng, factor)
         for repeat in range(1, count + 1)
@@ -109,41 +111,41 @@ def repeats(rng: random.Random, slower: float = 1.0, count: int = 5) -> list[Raw
 
 
 def steady(cores: float) -> Usage:
-    """A process that uses the same all the time."""
+    """A process that uses so many cores all the time."""
     return Usage([0.0, SECONDS], [0.0, cores * SECONDS], [50_000_000] * 2)
 
 
 def late(raw: RawTrial, seconds: float) -> RawTrial:
-    """The same trial from a generator that came late to every request."""
+    """The same trial, but the generator started every request so many seconds late."""
     moved = [replace(each, start=each.intended + seconds, end=each.end + seconds) for each in raw.requests]
     return replace(raw, requests=moved)
 
 
 def using(raw: RawTrial, name: str, cores: float) -> RawTrial:
-    """The same trial with one process that used so much CPU."""
+    """The same trial, but this process used so many cores."""
     return replace(raw, usage={**raw.usage, name: steady(cores)})
 
 
 def with_facts(raw: RawTrial, **facts: Any) -> RawTrial:
-    """The same trial with other facts, such as what died."""
+    """The same trial with other facts, such as `died`."""
     return replace(raw, facts={**raw.facts, **facts})
 
 
 def saturating(raw: RawTrial) -> RawTrial:
-    """The same trial, in a phase that was to use up the slice of the shop's replica."""
+    """The same trial, but its phase should use up the slice of the shop's replica."""
     name = REPLICAS[raw.facts["system"]].rpartition("-")[0]
     return replace(raw, phases=[replace(raw.phases[0], saturates=(name,))])
 
 
 def unanswered(raw: RawTrial, share: float) -> RawTrial:
-    """The same trial with that share of its requests answered by errors."""
+    """The same trial, but this share of its requests was answered with errors."""
     failing = round(len(raw.requests) * share)
     failed = [replace(each, status=503, ok=False) for each in raw.requests[:failing]]
     return replace(raw, requests=failed + raw.requests[failing:])
 
 
 def cold(raw: RawTrial, times: float) -> RawTrial:
-    """The same trial with a first half that took so many times as long."""
+    """The same trial, but requests of the first half took so many times as long."""
     half = SECONDS / 2
     slow = [
         replace(each, end=each.intended + (each.end - each.intended) * (times if each.intended < half else 1))

@@ -1,4 +1,4 @@
-"""Both shops as real processes for a module of tests, on fresh data and one of the two databases."""
+"""Both shops as real processes for the tests of one module, on fresh data and one of the two databases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtests.contract.parity import ParityResult, run_parity
-from loadtests.contract.parity.script import SHORTEST
+from loadtests.contract.parity.script import MIN_REQUESTS
 from microservices.launcher import MONOLITH, SPLIT, Fleet
 from microservices.launcher.databases import Server
 from microservices.tests import postgresql
@@ -19,26 +19,26 @@ from microservices.topology import Topology
 
 SIZES = {"SHOP_PRODUCTS": "200", "SHOP_CUSTOMERS": "30", "SHOP_ORDERS": "300"}
 QUICK = {"SHOP_PAYMENT_TIMEOUT_SECONDS": "0.3"}
-"""How long a card that does not answer is waited for."""
+"""The time that a shop waits for a payment card that does not answer."""
 TWO = {"monolith": 2, "accounts": 2, "orders": 2}
-"""Replicas, where what is counted once must not be counted once by each."""
-SCRIPT = SHORTEST
+"""Several replicas of these services, to show that they do not count or do the same thing twice."""
+SCRIPT = MIN_REQUESTS
 
 
 @dataclass(frozen=True)
 class Shops:
-    """Both shops, after they answered one script each."""
+    """Both shops, after the parity check."""
 
     urls: dict[str, str]
     split: str
-    """Where the databases of the split are, with {service} for the name."""
+    """The URL of the split's databases, with {service} in place of the name."""
     parity: ParityResult
     servers: dict[str, Server] = field(default_factory=dict)
 
 
 @contextmanager
 def on_sqlite(home: Path) -> Iterator[Shops]:
-    """Both shops on SQLite files in `home`/data, where they belong without another setting."""
+    """Both shops on SQLite files in `home`/data, their default place."""
     data = home / "data"
     with _open(home, {}) as urls:
         yield Shops(urls, f"sqlite:///{data}/{{service}}.sqlite3", _parity(urls))
@@ -46,7 +46,7 @@ def on_sqlite(home: Path) -> Iterator[Shops]:
 
 @contextmanager
 def on_postgresql(home: Path) -> Iterator[Shops]:
-    """Both shops on databases of their own, which are dropped afterwards; skips where there is no PostgreSQL."""
+    """Both shops on new PostgreSQL databases, which are dropped afterwards. Skips the test without PostgreSQL."""
     with ExitStack() as stack:
         servers, patterns = {}, {}
         for topology in (MONOLITH, SPLIT):
@@ -75,7 +75,7 @@ def _open(home: Path, patterns: Mapping[str, str]) -> Iterator[dict[str, str]]:
 
 
 def _parity(urls: Mapping[str, str]) -> ParityResult:
-    """The script comes first: both must still stand on the same fresh data."""
+    """The parity check runs first, because it needs the same fresh data in both shops."""
     return run_parity(urls["monolith"], urls["microservices"], 1, SCRIPT)
 
 

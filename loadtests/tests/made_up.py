@@ -1,4 +1,4 @@
-"""Made-up trials for the tests of what is computed from them: small, exact, without any process."""
+"""Made-up trials, for tests of the numbers that are computed from them: small, exact, without a process."""
 
 from typing import Any
 
@@ -110,7 +110,7 @@ def toy() -> Experiment:
 
 
 def request(intended: float, latency_ms: float, phase: int = 1, **other: Any) -> Request:
-    """A search that was answered well, unless `other` says otherwise."""
+    """A successful search, unless `other` says otherwise."""
     facts = {
         "start": intended,
         "end": intended + latency_ms / 1000,
@@ -124,7 +124,7 @@ def request(intended: float, latency_ms: float, phase: int = 1, **other: Any) ->
 
 
 def steady(cores: float, uss: int = 50 * 2**20) -> Usage:
-    """A process that uses the same all the time."""
+    """A process with constant CPU use and memory."""
     return Usage([0.0, 1.0, 11.0], [0.0, cores, cores * 11], [uss] * 3)
 
 
@@ -175,8 +175,8 @@ def trial(
 def three_repeats() -> list[RawTrial]:
     """The second shop is about twice as slow and costs a little more; one of its trials is void."""
     trials = []
-    for repeat, luck in enumerate((1.0, 1.1, 0.95), start=1):
-        trials.append(trial("monolith", repeat, latency_ms=20 * luck))
-        trials.append(trial("microservices", repeat, latency_ms=42 * luck**2, cores=0.2 + 0.02 * luck))
+    for repeat, factor in enumerate((1.0, 1.1, 0.95), start=1):
+        trials.append(trial("monolith", repeat, latency_ms=20 * factor))
+        trials.append(trial("microservices", repeat, latency_ms=42 * factor**2, cores=0.2 + 0.02 * factor))
     trials.append(trial("microservices", 3, died=["recommendations-1: SIGKILL"]))
     return trials

@@ -26,7 +26,7 @@ def test_results_have_the_documented_shape() -> None:
     assert set(experiment["verdicts"][0]) == {"claim", "statement", "ratio", "low", "high", "verdict"}
 
 
-def test_a_shop_made_twice_as_slow_is_found_twice_as_slow() -> None:
+def test_a_shop_that_was_made_twice_as_slow_has_a_ratio_of_two() -> None:
     latency, cpu = analyse(MACHINE, [toy()], three_repeats())["experiments"][0]["verdicts"]
     assert latency["ratio"] == pytest.approx(2.1, rel=0.05)
     assert latency["low"] < 2.1 < latency["high"]
@@ -37,14 +37,14 @@ def test_a_shop_made_twice_as_slow_is_found_twice_as_slow() -> None:
 
 def test_the_same_shop_twice_has_no_winner() -> None:
     trials = [
-        trial(system, repeat, latency_ms=20 * luck)
+        trial(system, repeat, latency_ms=20 * factor)
         for repeat, (one, other) in enumerate([(1.0, 1.02), (1.05, 0.98), (0.97, 1.0)], start=1)
-        for system, luck in (("monolith", one), ("microservices", other))
+        for system, factor in (("monolith", one), ("microservices", other))
     ]
     assert analyse(MACHINE, [toy()], trials)["experiments"][0]["verdicts"][0]["verdict"] == "no winner"
 
 
-def test_a_void_trial_is_kept_and_not_counted() -> None:
+def test_a_void_trial_is_listed_and_not_counted() -> None:
     trials = three_repeats()
     results = analyse(MACHINE, [toy()], trials)["experiments"][0]
     assert [each["valid"] for each in results["trials"]] == [True] * 6 + [False]
@@ -70,8 +70,8 @@ def overloaded(raw: RawTrial) -> RawTrial:
     return raw
 
 
-def hopeless(repeat: int, share: float) -> RawTrial:
-    """A trial of the second shop in which the last `share` of the requests was answered by a quick error."""
+def failing(repeat: int, share: float) -> RawTrial:
+    """A trial of the second shop in which the first `share` of the requests failed fast."""
     requests = [
         request(1.05 + n / 10, 20, ok=n >= 99 * share, status=200 if n >= 99 * share else 503)
         for n in range(99)
@@ -84,11 +84,9 @@ def verdicts(trials: list[RawTrial]) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_shop_that_answers_nothing_loses_instead_of_dropping_out() -> None:
+def test_a_shop_without_any_success_loses_and_is_not_left_out() -> None:
     trials = [
-        each
-        for repeat in (1, 2, 3)
-        for each in (overloaded(trial("monolith", repeat)), hopeless(repeat, 1.0))
+        each for repeat in (1, 2, 3) for each in (overloaded(trial("monolith", repeat)), failing(repeat, 1.0))
     ]
     latency, cpu = verdicts(trials)
     assert latency["ratio"] == pytest.approx(500)
@@ -98,27 +96,27 @@ def test_a_shop_that_answers_nothing_loses_instead_of_dropping_out() -> None:
     assert cpu["verdict"] == "not supported"
 
 
-def test_a_bound_on_both_sides_or_against_the_claim_is_inconclusive() -> None:
-    all_in_vain = [hopeless(repeat, 1.0) for repeat in (1, 2, 3)]
-    others = [replace(raw, facts={**raw.facts, "system": "monolith", "replicas": {}}) for raw in all_in_vain]
-    latency = verdicts(all_in_vain + others)[0]
+def test_a_ratio_of_two_bounds_is_inconclusive() -> None:
+    all_failed = [failing(repeat, 1.0) for repeat in (1, 2, 3)]
+    others = [replace(raw, facts={**raw.facts, "system": "monolith", "replicas": {}}) for raw in all_failed]
+    latency = verdicts(all_failed + others)[0]
     assert (latency["low"], latency["high"], latency["verdict"]) == (None, None, "inconclusive")
 
 
-def test_a_repeat_in_which_a_side_was_never_asked_makes_the_claim_inconclusive_and_says_so() -> None:
+def test_a_repeat_without_requests_on_one_side_makes_the_claim_inconclusive_and_says_so() -> None:
     trials = three_repeats()[:6]
-    silent = overloaded(
+    without = overloaded(
         trial(
             "microservices", 3, requests=[request(1.05 + n / 10, 20, route="GET /other") for n in range(99)]
         )
     )
-    latency = verdicts([*trials[:5], silent])[0]
+    latency = verdicts([*trials[:5], without])[0]
     assert latency["verdict"] == "inconclusive"
     assert latency["statement"].endswith(
-        "In one repeat a side had no such request at all, so this cannot be told."
+        "In one repeat one side had no such request, so this run cannot tell."
     )
 
 
-def test_a_trial_is_valid_when_nothing_speaks_against_it() -> None:
+def test_a_trial_without_a_reason_to_void_it_is_valid() -> None:
     assert is_valid(trial())
     assert not is_valid(trial(died=["monolith-1: exit status 1"]))

@@ -1,4 +1,4 @@
-"""What a scaling chart says in words."""
+"""What charts of scaling and of levels show, in sentences."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from loadtests.experiments.experiment import Experiment, load
 from loadtests.report.answers import level_answers, scaling_answers
-from loadtests.report.ledger import TIMES
+from loadtests.report.estimates import TIMES
 
 
 def trial(
@@ -33,14 +33,15 @@ def scale_hot() -> Experiment:
     return load("scale-hot")
 
 
-def said(trials: list[dict[str, Any]]) -> list[str]:
+def sentences(trials: list[dict[str, Any]]) -> list[str]:
     return scaling_answers(scale_hot(), {"trials": trials})
 
 
 def test_two_sizes_have_an_efficiency_and_no_law() -> None:
     trials = [trial("monolith", n, repeat, 10 * n * 0.9 ** (n > 1)) for n in (1, 4) for repeat in (1, 2, 3)]
-    (sentence,) = said(trials)
-    assert sentence.startswith(f"The monolith {TIMES} 4 does 90% of 4 times what one does (95 % interval 90%")
+    (sentence,) = sentences(trials)
+    begin = "The monolith with 4 replicas reaches 90% of 4 times the throughput of one replica"
+    assert sentence.startswith(f"{begin} (95 % interval 90%")
 
 
 def test_three_sizes_have_a_law_too() -> None:
@@ -49,8 +50,8 @@ def test_three_sizes_have_a_law_too() -> None:
         for n in (1, 2, 4, 8)
         for repeat in (1, 2, 3)
     ]
-    efficiency, _, law = said(trials)
-    assert f"The split {TIMES} 8 does 59% of 8 times" in efficiency
+    efficiency, _, law = sentences(trials)
+    assert "The split with 8 replicas reaches 59% of 8 times" in efficiency
     assert "10 (10 to 10) requests/s of one replica, contention 0.1 (0.1 to 0.1)" in law
 
 
@@ -60,35 +61,35 @@ def test_a_law_that_turns_down_names_its_peak() -> None:
         for n in (1, 2, 4, 8)
         for repeat in (1, 2, 3)
     ]
-    assert said(trials)[2].endswith("more than 5 replicas would do less; nothing beyond 8 was measured.")
+    assert sentences(trials)[2].endswith("throughput falls beyond 5 replicas; nothing beyond 8 was measured.")
 
 
 def test_a_repeat_counts_only_where_it_is_valid_at_every_size() -> None:
     trials = [trial("monolith", n, repeat, 10.0 * n) for n in (1, 4) for repeat in (1, 2)]
     void = [trial("monolith", 1, 3, 10), trial("monolith", 4, 3, 1, valid=False)]
-    assert said(trials + void) == said(trials)
+    assert sentences(trials + void) == sentences(trials)
 
 
-def test_one_size_says_nothing() -> None:
-    assert said([trial("monolith", 1, 1, 10)]) == []
-    assert said([]) == []
+def test_one_size_has_no_efficiency() -> None:
+    assert sentences([trial("monolith", 1, 1, 10)]) == []
+    assert sentences([]) == []
 
 
 @pytest.mark.parametrize(
     ("full", "why"),
     [
         (0.98, "used 98% of their slices, so each answer cost more CPU than with one replica"),
-        (0.6, "used 60% of their slices, so something else was in the way"),
+        (0.6, "used 60% of their slices, so something else limited them"),
     ],
 )
-def test_where_replicas_do_not_count_in_full_the_evidence_is_named(full: float, why: str) -> None:
+def test_the_evidence_for_a_low_efficiency_is_named(full: float, why: str) -> None:
     trials = [
         trial("microservices", n, repeat, 10 * n / (1 + 0.1 * (n - 1)), full)
         for n in (1, 8)
         for repeat in (1, 2, 3)
     ]
-    evidence = said(trials)[1]
-    assert evidence == f"The 8 replicas {why}; the busiest process besides was gateway with 0.80 cores."
+    evidence = sentences(trials)[1]
+    assert evidence == f"The 8 replicas {why}; the busiest other process was gateway with 0.80 cores."
 
 
 def level(phase: str, system: str, value: float) -> dict[str, Any]:
@@ -110,13 +111,13 @@ def lines_of(monolith: list[float], split: list[float]) -> list[dict[str, Any]]:
     ]
 
 
-def test_lines_that_cross_are_said_with_both_sides_and_the_place() -> None:
+def test_lines_that_cross_are_named_with_the_place() -> None:
     estimates = lines_of([20, 20, 80, 2000], [40, 40, 40, 40])
     (sentence,) = level_answers(load("budget"), {"estimates": estimates})
     assert f"monolith {TIMES} 6 is lower up to about 16 {TIMES} (measured at 8 and 32)" in sentence
-    assert sentence.endswith("split, divided by need beyond.")
+    assert sentence.endswith("split, divided by need is lower beyond that.")
 
 
-def test_lines_that_do_not_cross_are_said_so() -> None:
+def test_lines_that_do_not_cross_are_named_too() -> None:
     (sentence,) = level_answers(load("budget"), {"estimates": lines_of([20] * 4, [40] * 4)})
     assert f"do not cross; monolith {TIMES} 6 is lower." in sentence

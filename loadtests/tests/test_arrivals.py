@@ -16,7 +16,7 @@ shapes: st.SearchStrategy[Shape] = st.sampled_from(["poisson", "fixed"])
 
 
 @given(rates, seconds, shapes, st.integers())
-def test_visits_of_a_phase_lie_inside_it_and_in_order(
+def test_visits_start_inside_their_phase_and_in_order(
     rate: float, length: float, shape: Shape, seed: int
 ) -> None:
     planned = list(offsets(rate, length, shape, random.Random(seed)))
@@ -25,7 +25,7 @@ def test_visits_of_a_phase_lie_inside_it_and_in_order(
 
 
 @given(rates, seconds, st.integers())
-def test_a_fixed_rate_misses_its_number_by_less_than_one(rate: float, length: float, seed: int) -> None:
+def test_a_fixed_rate_gives_the_expected_number_up_to_one(rate: float, length: float, seed: int) -> None:
     planned = list(offsets(rate, length, "fixed", random.Random(seed)))
     assert abs(len(planned) - rate * length) <= 1 + 1e-6
 
@@ -39,7 +39,7 @@ def test_poisson_arrivals_have_their_rate_and_no_regular_gaps() -> None:
     assert deviation == pytest.approx(mean, rel=0.05)
 
 
-def test_a_persona_whose_rate_stays_arrives_at_the_same_offsets_in_the_spike() -> None:
+def test_a_persona_with_a_constant_rate_has_the_same_offsets_in_the_spike() -> None:
     quiet = Phase("quiet", 5, {"buyer": 4, "recommendation-widget": 3})
     spike = Phase("spike", 5, {"buyer": 4, "recommendation-widget": 30})
     planned = schedule([quiet, spike], "1:0")
@@ -54,17 +54,17 @@ def test_the_seed_fixes_the_schedule() -> None:
     assert schedule(phases, "1:0") != schedule(phases, "1:1")
 
 
-def test_personas_of_one_phase_do_not_arrive_together() -> None:
+def test_two_personas_do_not_arrive_at_the_same_times() -> None:
     planned = schedule([Phase("quiet", 3, {"buyer": 5, "searcher": 5})], "1")
     times = [arrival.at for arrival in planned]
     assert len(set(times)) == len(times)
 
 
-def test_a_rate_of_zero_means_nobody() -> None:
+def test_a_rate_of_zero_means_no_visits() -> None:
     assert schedule([Phase("quiet", 3, {"buyer": 0})], "1") == []
 
 
-def test_a_phase_that_is_taken_in_turns_goes_on_with_other_visits() -> None:
+def test_the_next_turn_of_a_phase_continues_with_new_visits() -> None:
     turn, pause = Phase("overload", 2, {"buyer": 30}), Phase("others", 3, {})
     planned = schedule([turn, pause, turn], "1")
     first, second = ([a for a in planned if a.phase == index] for index in (0, 2))

@@ -1,4 +1,4 @@
-"""The bench's parts that need no shop: the cheap client, the bars, the floor."""
+"""The parts of the bench that need no shop: its client and its bars."""
 
 import subprocess
 import sys
@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from loadtests.bench.bars import MEBIBYTE
-from loadtests.bench.client import BadAnswerError, Connection
-from loadtests.bench.endpoints import HELLO, Cost, Measured, checks
-from loadtests.bench.journeys import ENDPOINTS, MIXED, Shopper
-from loadtests.rig.processes import cpu_seconds, moments
+from loadtests.bench.client import BenchError, Connection
+from loadtests.bench.endpoints import checks
+from loadtests.bench.journeys import ENDPOINTS, HELLO, MIXED, Shopper
+from loadtests.bench.targets import Cost, TargetResult
+from loadtests.rig.processes import cpu_seconds
+from loadtests.rig.sampler import sample_times
 
 STUB = Path(__file__).with_name("stub_shop.py")
 
@@ -25,12 +27,12 @@ def url() -> Iterator[str]:
     process.communicate()
 
 
-def measured(name: str, cpu: float, memory: float, ready: float = 3.0) -> Measured:
+def measured(name: str, cpu: float, memory: float, ready: float = 3.0) -> TargetResult:
     costs = {journey.name: [Cost(cpu, 100.0)] for journey in (*ENDPOINTS, MIXED, HELLO)}
-    return Measured(name, ready, round(memory * MEBIBYTE), 0.01, costs)
+    return TargetResult(name, ready, round(memory * MEBIBYTE), 0.01, costs)
 
 
-def shops(split_cpu: float = 1200.0, split_memory: float = 500.0) -> list[Measured]:
+def shops(split_cpu: float = 1200.0, split_memory: float = 500.0) -> list[TargetResult]:
     return [
         measured("floor", 400, 30),
         measured("monolith", 900, 80),
@@ -43,15 +45,15 @@ def shops(split_cpu: float = 1200.0, split_memory: float = 500.0) -> list[Measur
 def test_one_connection_is_kept_for_many_requests(url: str) -> None:
     with Connection(url) as connection:
         for _ in range(3):
-            assert b"kettle" in connection.ask("GET", "/api/products")
-        assert connection.ask("DELETE", "/api/cart") == b""
+            assert b"kettle" in connection.request("GET", "/api/products")
+        assert connection.request("DELETE", "/api/cart") == b""
 
 
 @pytest.mark.processes
-def test_a_refusal_is_no_measurement(url: str) -> None:
+def test_a_refused_request_is_an_error(url: str) -> None:
     headers = {"Authorization": "Bearer ended"}
-    with Connection(url) as connection, pytest.raises(BadAnswerError, match="was answered 401"):
-        connection.ask("GET", "/api/orders", headers=headers)
+    with Connection(url) as connection, pytest.raises(BenchError, match="was answered 401"):
+        connection.request("GET", "/api/orders", headers=headers)
 
 
 def test_all_bars_are_met_by_a_good_run() -> None:
@@ -66,12 +68,12 @@ def test_a_bar_that_is_missed_says_so() -> None:
         "CPU of the mixed journey, split : monolith",
         "CPU of single-owner endpoints, split : monolith (mean)",
         "CPU of single-owner endpoints, split : monolith (worst)",
-        "split at rest, gateway included",
+        "split at rest, with gateway",
         "seeding both shops from nothing",
     }
 
 
-def test_a_shopper_goes_through_the_shelf_before_taking_anything_twice() -> None:
+def test_a_shopper_takes_every_product_before_taking_one_twice() -> None:
     shopper = Shopper(tuple(f"P{n}" for n in range(10)), "")
     assert len({shopper.next_sku() for _ in range(10)}) == 10
 
@@ -84,7 +86,7 @@ def test_cpu_of_a_process_counts_up_while_it_works() -> None:
     assert cpu_seconds(os.getpid()) > before
 
 
-def test_cpu_of_a_process_that_is_gone_is_an_error() -> None:
+def test_cpu_of_a_process_that_has_ended_is_an_error() -> None:
     gone = subprocess.Popen([sys.executable, "-S", "-c", ""])
     gone.wait()
     with pytest.raises(ProcessLookupError):
@@ -92,9 +94,9 @@ def test_cpu_of_a_process_that_is_gone_is_an_error() -> None:
 
 
 def test_samples_fall_on_every_second_and_on_the_ends_of_phases() -> None:
-    assert moments([(100.0, 102.5), (102.5, 104.0)]) == [100.0, 101.0, 102.0, 102.5, 103.5, 104.0]
-    assert moments([(100.0, 101.1), (101.1, 102.0)]) == [100.0, 101.1, 102.0]
+    assert sample_times([(100.0, 102.5), (102.5, 104.0)]) == [100.0, 101.0, 102.0, 102.5, 103.5, 104.0]
+    assert sample_times([(100.0, 101.1), (101.1, 102.0)]) == [100.0, 101.1, 102.0]
 
 
 def test_no_sample_falls_into_the_turns_of_others() -> None:
-    assert moments([(100.0, 101.5), (105.0, 106.0)]) == [100.0, 101.0, 101.5, 105.0, 106.0]
+    assert sample_times([(100.0, 101.5), (105.0, 106.0)]) == [100.0, 101.0, 101.5, 105.0, 106.0]

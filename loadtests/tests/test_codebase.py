@@ -1,4 +1,4 @@
-"""Lines of code are lines that do something."""
+"""Lines of code are lines that hold code."""
 
 from pathlib import Path
 
@@ -38,8 +38,8 @@ def test_tests_are_not_counted_with_what_they_test(tmp_path: Path) -> None:
     assert _lines(tmp_path) == 6
 
 
-def test_without_what_the_tests_are_written_with_they_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codebase, "TESTED_WITH", "nothing_that_is_installed")
+def test_tests_are_not_timed_where_their_packages_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codebase, "TEST_DEPENDENCY", "nothing_that_is_installed")
     assert facts({"lines"})["monolith"]["lines"] > 0
     with pytest.raises(CodeError, match="make dev"):
         facts({"test_seconds_per_unit"})

@@ -1,4 +1,4 @@
-"""Two runs side by side: what changed is found, what did not is called noise."""
+"""Two runs side by side: a change is found, everything else is called noise."""
 
 import io
 import math
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from loadtests.analysis.change import beyond_noise, change
+from loadtests.analysis.change import change, significant
 from loadtests.analysis.results import measure_all, results_of
 from loadtests.experiments.experiment import parse
 from loadtests.report import compare
@@ -27,7 +27,7 @@ chances = st.lists(st.none() | st.floats(min_value=0, max_value=1), max_size=30)
 def side(
     seed: int, *, repeats: int = 5, slower: float = 1.0, name: str = "one", text: str = TEXT, **machine: Any
 ) -> Side:
-    """A run of the toy experiment with some luck in it; `slower` stretches the split's latency."""
+    """A run of the toy experiment with 5 % noise; `slower` multiplies the split's latency."""
     rng = random.Random(seed)
     trials = [
         trial(system, repeat, latency_ms=latency * math.exp(rng.gauss(0, 0.05)))
@@ -47,21 +47,21 @@ def shown(before: Side, after: Side, width: int = 80, *, everything: bool = Fals
 
 
 def answers(before: Side, after: Side) -> dict[str, str]:
-    return {f"{row.what} ({row.below})": row.answer for row in compare.compare(before, after)}
+    return {f"{row.what} ({row.detail})": row.answer for row in compare.compare(before, after)}
 
 
-def test_a_run_beside_itself_has_not_changed() -> None:
+def test_a_run_compared_with_itself_has_not_changed() -> None:
     assert set(answers(side(1), side(1)).values()) == {NOISE}
     assert "None of 8 numbers changed beyond noise." in " ".join(shown(side(1), side(1)).split())
 
 
-def test_what_became_half_as_slow_again_is_found_and_nothing_else() -> None:
+def test_a_latency_that_grew_by_half_is_found_and_nothing_else() -> None:
     found = answers(side(1), side(2, slower=1.5))
     changed = {what for what, answer in found.items() if answer == CHANGED}
     assert changed == {"Latency (supported)", "median latency, GET /search, quiet (microservices by 2, ms)"}
 
 
-def test_with_one_repeat_nothing_can_be_known() -> None:
+def test_with_one_repeat_every_answer_is_unknown() -> None:
     assert set(answers(side(1, repeats=1), side(2, slower=9)).values()) == {UNKNOWN}
 
 
@@ -70,7 +70,7 @@ def test_twenty_numbers_without_a_change_are_all_noise_nineteen_times_in_twenty(
     alarms = 0
     for _ in range(TRIES):
         runs = [[[math.exp(rng.gauss(0, 0.1)) for _ in range(5)] for _ in range(20)] for _ in range(2)]
-        alarms += any(beyond_noise([change(one, other).chance for one, other in zip(*runs, strict=True)]))
+        alarms += any(significant([change(one, other).p_value for one, other in zip(*runs, strict=True)]))
     # Three standard errors of 200 tries are 4.6 %.
     assert alarms / TRIES <= 0.096
 
@@ -91,15 +91,15 @@ def test_the_interval_of_a_change_holds_the_truth_about_nineteen_times_in_twenty
 
 
 @given(numbers, numbers)
-def test_turning_a_change_over_turns_its_interval_over(before: list[float], after: list[float]) -> None:
+def test_swapping_before_and_after_inverts_the_change(before: list[float], after: list[float]) -> None:
     there, back = change(before, after), change(after, before)
     assert there.ratio.value == pytest.approx(1 / back.ratio.value)
-    assert there.chance == pytest.approx(back.chance)
+    assert there.p_value == pytest.approx(back.p_value)
 
 
 @given(chances)
 def test_a_smaller_chance_is_never_noise_where_a_larger_one_is_not(found: list[float | None]) -> None:
-    called = beyond_noise(found)
+    called = significant(found)
     assert len(called) == len(found)
     kept = [chance for chance, changed in zip(found, called, strict=True) if changed and chance is not None]
     left = [
@@ -109,22 +109,22 @@ def test_a_smaller_chance_is_never_noise_where_a_larger_one_is_not(found: list[f
     assert not kept or not left or max(kept) < min(left)
 
 
-def test_what_else_differs_is_said_before_the_numbers() -> None:
+def test_other_differences_are_doubts() -> None:
     other_text = TEXT.replace("rates = { searcher = 10 }", "rates = { searcher = 11 }")
     after = side(2, text=other_text, cpu_model="Other CPU", slice_backend="governor")
     after = replace(after, notes={**after.notes, "form": "demo"})
     assert compare.doubts(side(1), after) == [
-        "Another processor: Example CPU, then Other CPU.",
-        "Another way of slicing CPU: cgroup2, then governor.",
-        "Another form: full, then demo.",
-        "toy was run by another text: its numbers may mean something else.",
+        "The processor differs: Example CPU, then Other CPU.",
+        "The way of slicing CPU differs: cgroup2, then governor.",
+        "The form differs: full, then demo.",
+        "The text of toy differs: its numbers may mean something else.",
     ]
 
 
-def test_an_experiment_that_only_one_run_has_is_named_and_not_compared() -> None:
+def test_an_experiment_in_only_one_run_is_named_and_not_compared() -> None:
     empty = replace(side(2), experiments=(), results={**side(2).results, "experiments": []})
-    assert compare.doubts(side(1), empty) == ["toy was only run before."]
-    assert compare.doubts(empty, side(1)) == ["toy was only run after."]
+    assert compare.doubts(side(1), empty) == ["toy is only in the first run."]
+    assert compare.doubts(empty, side(1)) == ["toy is only in the second run."]
     assert compare.compare(side(1), empty) == []
     assert "None of 0 numbers changed" in shown(side(1), empty)
 
@@ -135,7 +135,7 @@ def test_the_terminal_shows_claims_and_what_changed(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     assert "! changed" in text
     assert "= noise" in text
-    assert "5 measurements that did not are not shown (--all)" in " ".join(text.split())
+    assert "5 other measurements are not shown (--all)" in " ".join(text.split())
     everything = shown(side(1), side(2, slower=1.5), width, everything=True)
     assert len(everything.splitlines()) > len(text.splitlines())
 
@@ -149,6 +149,6 @@ def test_markdown_has_every_row_side_by_side() -> None:
 
 
 def test_names_in_the_toy_are_those_of_its_systems(tmp_path: Path) -> None:
-    assert {row.below for row in compare.compare(side(1), side(1)) if not row.claim} >= {
+    assert {row.detail for row in compare.compare(side(1), side(1)) if not row.claim} >= {
         f"{system.label}, ms" for system in toy().systems
     }

@@ -1,4 +1,4 @@
-"""Visits follow the curve: their number, and the rate at every moment. A CSV's mistakes are named by line."""
+"""Visits follow the curve, in number and in rate at every time. Mistakes in a CSV file are named by line."""
 
 import random
 from itertools import pairwise
@@ -12,13 +12,13 @@ from loadtests.experiments import curves
 from loadtests.experiments.curves import (
     CurveError,
     Point,
+    clip,
     double_wave,
-    expected,
+    expected_visits,
     offsets,
     read_csv,
     spike,
     steps,
-    within,
 )
 from loadtests.experiments.experiment import Experiment, ExperimentError, load, parse
 from loadtests.load.arrivals import Phase, schedule
@@ -33,14 +33,14 @@ shares = st.tuples(st.floats(min_value=0, max_value=1), st.floats(min_value=0, m
 
 
 def recorded(gaps: list[tuple[float, float]]) -> tuple[Point, ...]:
-    """Points with these gaps between them, as a user's file may have them."""
+    """Points with these gaps of time between them, as in a user's file."""
     times = [sum(gap for gap, _ in gaps[: n + 1]) for n in range(len(gaps))]
     return tuple((at, multiple) for at, (_, multiple) in zip(times, gaps, strict=True))
 
 
 @st.composite
 def lines(draw: st.DrawFn) -> tuple[tuple[Point, ...], float]:
-    """Any curve, and the length of a phase that follows it."""
+    """Any curve, and the length of the phase that follows it."""
     length = draw(lengths)
     low, high = sorted((draw(multiples), draw(multiples)))
     begin, end = draw(shares)
@@ -55,7 +55,7 @@ def lines(draw: st.DrawFn) -> tuple[tuple[Point, ...], float]:
 
 
 @given(lines(), rates, seeds, st.booleans())
-def test_visits_lie_inside_the_phase_and_in_order(
+def test_visits_start_inside_the_phase_and_in_order(
     line: tuple[tuple[Point, ...], float], rate: float, seed: int, fixed: bool
 ) -> None:
     points, length = line
@@ -72,17 +72,17 @@ def test_evenly_spread_visits_follow_the_rate_in_every_window(
     begin, end = (share * length for share in window)
     planned = list(offsets(points, rate, length, fixed=True, rng=random.Random(seed)))
     inside = sum(begin <= at < end for at in planned)
-    wanted = expected(points, rate, end) - expected(points, rate, begin)
+    wanted = expected_visits(points, rate, end) - expected_visits(points, rate, begin)
     assert abs(inside - wanted) <= 1 + 1e-3
 
 
 @given(lines(), rates, seeds)
-def test_nobody_comes_while_the_rate_is_zero(
+def test_no_visit_starts_while_the_rate_is_zero(
     line: tuple[tuple[Point, ...], float], rate: float, seed: int
 ) -> None:
     points, length = line
     planned = list(offsets(points, rate, length, fixed=False, rng=random.Random(seed)))
-    for (t0, m0), (t1, m1) in pairwise(within(points, length)):
+    for (t0, m0), (t1, m1) in pairwise(clip(points, length)):
         if m0 == m1 == 0:
             assert not any(t0 + 1e-6 < at < t1 - 1e-6 for at in planned)
 
@@ -95,7 +95,7 @@ def test_nobody_comes_while_the_rate_is_zero(
 def test_random_visits_have_the_mean_and_the_variance_of_poisson(points: tuple[Point, ...]) -> None:
     tries = 400
     for begin, end in ((0, 20), (0, 7), (9, 11)):
-        wanted = expected(points, 2.0, end) - expected(points, 2.0, begin)
+        wanted = expected_visits(points, 2.0, end) - expected_visits(points, 2.0, begin)
         counts = [
             sum(begin <= at < end for at in offsets(points, 2.0, 20, fixed=False, rng=random.Random(n)))
             for n in range(tries)
@@ -107,7 +107,7 @@ def test_random_visits_have_the_mean_and_the_variance_of_poisson(points: tuple[P
 
 
 @given(rates, lengths, seeds)
-def test_a_level_curve_is_a_constant_rate(rate: float, length: float, seed: int) -> None:
+def test_a_flat_curve_is_a_constant_rate(rate: float, length: float, seed: int) -> None:
     level = Phase("level", length, {"buyer": rate}, "fixed", curve=steps(length, [1]))
     plain = Phase("plain", length, {"buyer": rate}, "fixed")
     followed, constant = (
@@ -150,7 +150,7 @@ def test_two_rows_at_one_time_are_a_step_and_blank_lines_are_nothing() -> None:
         ("time,rate\n10,1\n5,1", "day.csv, line 3: expected a time of 10 or later, not 5"),
     ],
 )
-def test_a_mistake_in_a_file_is_named_by_line_and_expectation(text: str, complaint: str) -> None:
+def test_a_mistake_in_a_file_is_named_with_its_line_and_what_was_expected(text: str, complaint: str) -> None:
     with pytest.raises(CurveError) as caught:
         read_csv(text.splitlines(), "day.csv", 1.0)
     assert str(caught.value).startswith(complaint)
@@ -172,7 +172,7 @@ def with_curve(curve: str) -> str:
         ("{ double_wave = [0.5, 2] }", 2.0),
     ],
 )
-def test_an_experiment_has_its_curve_in_its_plan_also_when_it_is_shortened(curve: str, most: float) -> None:
+def test_the_plan_follows_the_curve_in_the_full_and_in_the_short_form(curve: str, most: float) -> None:
     experiment = parse(with_curve(curve), "toy.toml")
     for form, length in ((experiment, 10.0), (experiment.short(), 2.0)):
         points = plan([form], share=False)[0].phases[1].curve
@@ -181,13 +181,13 @@ def test_an_experiment_has_its_curve_in_its_plan_also_when_it_is_shortened(curve
 
 
 def own(folder: Path, csv: str) -> Experiment:
-    """A user's own experiment with a curve of its own, read from a folder."""
+    """A user's own experiment with its own curve, read from a folder."""
     (folder / "toy.toml").write_text(with_curve('{ csv = "day.csv" }'))
     (folder / "day.csv").write_text(csv)
     return load(str(folder / "toy.toml"))
 
 
-def test_a_users_own_file_and_curve_are_read_from_beside_each_other(tmp_path: Path) -> None:
+def test_a_users_own_file_and_its_curve_are_read_from_one_folder(tmp_path: Path) -> None:
     experiment = own(tmp_path, "time,rate\n0,10\n10,30\n")
     assert experiment.phases[1].points == ((0, 1), (10, 3))
     assert experiment.short().phases[1].points == ((0, 1), (10, 3))
@@ -206,7 +206,7 @@ def test_a_users_own_file_and_curve_are_read_from_beside_each_other(tmp_path: Pa
         ("{ steps = [] }", "toy.toml: phases.1.curve.steps: "),
     ],
 )
-def test_a_mistake_in_a_curve_is_named_by_file_key_and_expectation(
+def test_a_mistake_in_a_curve_is_named_with_file_key_and_what_was_expected(
     curve: str, complaint: str, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.csv").write_text("time,rate\nnoon,3\n")
@@ -215,11 +215,11 @@ def test_a_mistake_in_a_curve_is_named_by_file_key_and_expectation(
     assert str(caught.value).startswith(complaint)
 
 
-def test_an_own_file_that_is_not_there_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match=r"none\.toml cannot be read"):
         load(str(tmp_path / "none.toml"))
 
 
-def test_a_curve_that_ends_early_holds_its_last_rate() -> None:
-    assert curves.within(((2.0, 3.0), (4.0, 5.0)), 10) == [(0.0, 3.0), (2.0, 3.0), (4.0, 5.0), (10, 5.0)]
-    assert curves.within(((0.0, 1.0), (10.0, 3.0)), 5) == [(0.0, 1.0), (5, 2.0)]
+def test_a_curve_that_ends_early_keeps_its_last_rate() -> None:
+    assert curves.clip(((2.0, 3.0), (4.0, 5.0)), 10) == [(0.0, 3.0), (2.0, 3.0), (4.0, 5.0), (10, 5.0)]
+    assert curves.clip(((0.0, 1.0), (10.0, 3.0)), 5) == [(0.0, 1.0), (5, 2.0)]

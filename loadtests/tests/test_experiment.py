@@ -1,4 +1,4 @@
-"""Experiments are checked when they are read; a mistake is named by file, key and expectation."""
+"""Experiments are checked when they are read. A mistake is named with file, key and what was expected."""
 
 import json
 import subprocess
@@ -9,7 +9,8 @@ from typing import get_args
 import pytest
 
 from loadtests.experiments import experiment
-from loadtests.experiments.experiment import ExperimentError, Persona, load, names, parse
+from loadtests.experiments.experiment import ExperimentError, load, names, parse
+from loadtests.experiments.parts import Persona
 from loadtests.tests.made_up import TEXT, toy
 
 
@@ -21,7 +22,7 @@ def test_every_shipped_experiment_can_be_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_demo_keeps_the_rates_and_shortens_the_rest(name: str) -> None:
+def test_the_short_form_keeps_the_rates_and_shortens_the_rest(name: str) -> None:
     full, short = load(name), load(name).short()
     assert [phase.rates for phase in short.phases] == [phase.rates for phase in full.phases]
     assert sum(phase.seconds for phase in short.phases) < sum(phase.seconds for phase in full.phases)
@@ -55,7 +56,7 @@ def test_the_personas_of_experiments_are_those_that_exist() -> None:
         ("seed = 1", "seed = ", "toy.toml: not TOML"),
     ],
 )
-def test_a_mistake_is_named_by_file_key_and_expectation(old: str, new: str, complaint: str) -> None:
+def test_a_mistake_is_named_with_file_key_and_what_was_expected(old: str, new: str, complaint: str) -> None:
     assert old in TEXT
     with pytest.raises(ExperimentError) as caught:
         parse(TEXT.replace(old, new, 1), "toy.toml")
@@ -63,23 +64,23 @@ def test_a_mistake_is_named_by_file_key_and_expectation(old: str, new: str, comp
     assert complaint in str(caught.value)
 
 
-def test_an_unknown_experiment_is_answered_by_those_that_exist() -> None:
-    with pytest.raises(ExperimentError, match=r'no experiment "taxes"; there are .*tax'):
+def test_the_message_about_an_unknown_experiment_lists_the_known_ones() -> None:
+    with pytest.raises(ExperimentError, match=r'no experiment "taxes"\. Choose one of .*tax'):
         load("taxes")
 
 
-def test_a_file_must_be_called_as_its_experiment(tmp_path: Path) -> None:
+def test_a_file_must_have_the_name_of_its_experiment(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text(TEXT)
     with pytest.raises(ExperimentError, match='name: expected "other"'):
         load("other", tmp_path)
 
 
-def test_a_phase_without_a_slice_has_the_experiments() -> None:
+def test_a_phase_without_a_slice_has_the_slice_of_the_experiment() -> None:
     text = TEXT.replace("record = false", "record = false\nslice_cores = 1.0")
     changed = parse(text, "toy.toml")
     assert [changed.slice_of(phase) for phase in changed.phases] == [1.0, 0.5]
     assert [toy().slice_of(phase) for phase in toy().phases] == [0.5, 0.5]
 
 
-def test_the_folder_of_experiments_travels_with_the_package() -> None:
+def test_the_folder_of_experiments_is_part_of_the_package() -> None:
     assert experiment.FOLDER.is_dir()

@@ -1,4 +1,4 @@
-"""The same-work gate: a difference counts when it comes again."""
+"""The same-work gate: only a difference in two rounds counts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +11,10 @@ from loadtests.contract.parity import Difference, ParityResult
 from loadtests.experiments.kinds import Kind
 from loadtests.report.page import about
 from loadtests.rig import slices
-from loadtests.rig.targets import KINDS, Running, Started, Target
-from loadtests.rig.trial import Bench
+from loadtests.rig.external import ExternalTarget
+from loadtests.rig.managed import ManagedTarget
+from loadtests.rig.targets import KINDS, Target
+from loadtests.rig.trial import Rig
 from loadtests.running.gate import GateError, same_work
 from loadtests.tests.made_up import MACHINE, NOTES
 from microservices.launcher import MONOLITH
@@ -21,11 +23,11 @@ LATE = Difference(
     42, "curl -X POST /api/orders", "body.type 'payment-timed-out'", "body.type 'upstream-timeout'"
 )
 OTHER = Difference(7, "curl /api/products", "status: 200", "status: 404")
-FRESH: Mapping[Kind, Target] = {kind: Started(kind, MONOLITH) for kind in KINDS}
+FRESH: Mapping[Kind, Target] = {kind: ManagedTarget(kind, MONOLITH) for kind in KINDS}
 
 
-class Nothing:
-    """A shop that need not run, because nobody is going to ask it."""
+class NoShop:
+    """In place of a running shop, because no request is sent."""
 
     url = "http://127.0.0.1:9"
 
@@ -37,57 +39,59 @@ class Nothing:
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
-    monkeypatch.setattr(Started, "open", lambda *_: Nothing())
-    return Bench(tmp_path, FRESH, slices.NoSlices())
+def rig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rig:
+    monkeypatch.setattr(ManagedTarget, "open", lambda *_: NoShop())
+    return Rig(tmp_path, FRESH, slices.NoSlices())
 
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> list[list[Difference]]:
-    """What the shops differ in at each asking, to be filled in; an asking takes the next of them."""
-    askings: list[list[Difference]] = []
+    """The differences of each round, filled in by the test."""
+    rounds: list[list[Difference]] = []
     monkeypatch.setattr(
-        parity, "run_parity", lambda _a, _b, _seed, requests: ParityResult(requests, askings.pop(0))
+        parity, "run_parity", lambda _a, _b, _seed, requests: ParityResult(requests, rounds.pop(0))
     )
-    return askings
+    return rounds
 
 
-def test_shops_that_answer_alike_are_asked_once(bench: Bench, found: list[list[Difference]]) -> None:
+def test_shops_with_equal_answers_are_asked_once(rig: Rig, found: list[list[Difference]]) -> None:
     found += [[]]
-    assert same_work(bench, 200, 1) == {"asked": 200, "differences": 0, "before": None}
+    assert same_work(rig, 200, 1) == {"asked": 200, "differences": 0, "before": None}
 
 
-def test_a_difference_that_does_not_come_again_lets_them_pass_and_is_told(
-    bench: Bench, found: list[list[Difference]]
+def test_a_difference_in_the_first_round_only_passes_and_is_reported(
+    rig: Rig, found: list[list[Difference]]
 ) -> None:
     found += [[LATE], []]
-    passed = same_work(bench, 200, 1)
-    said = about({"machine": MACHINE}, {**NOTES, "gate": passed})
-    assert "200 requests alike, at the second asking" in said
-    assert f"at step 42: the monolith answers {LATE.a}; the microservices answer {LATE.b}" in said
+    passed = same_work(rig, 200, 1)
+    text = about({"machine": MACHINE}, {**NOTES, "gate": passed})
+    assert "200 requests, in the second round" in text
+    assert f"at step 42: the monolith answers {LATE.a}; the microservices answer {LATE.b}" in text
 
 
-def test_a_difference_that_comes_again_is_refused_with_its_place(
-    bench: Bench, found: list[list[Difference]]
+def test_a_difference_in_two_rounds_is_refused_with_its_place(
+    rig: Rig, found: list[list[Difference]]
 ) -> None:
     found += [[LATE], [LATE, OTHER]]
-    with pytest.raises(GateError, match=r"alike, asked twice, .*2 differences in 200 requests.* at step 42"):
-        same_work(bench, 200, 1)
+    with pytest.raises(
+        GateError, match=r"answers in two rounds, .*2 differences in 200 requests.* at step 42"
+    ):
+        same_work(rig, 200, 1)
 
 
-def test_another_difference_at_the_second_asking_is_refused_too(
-    bench: Bench, found: list[list[Difference]]
+def test_another_difference_in_the_second_round_is_refused_too(
+    rig: Rig, found: list[list[Difference]]
 ) -> None:
     found += [[LATE], [OTHER]]
     with pytest.raises(GateError, match="at step 7"):
-        same_work(bench, 200, 1)
+        same_work(rig, 200, 1)
 
 
-def test_a_shop_that_keeps_what_it_was_told_is_asked_once(
-    bench: Bench, found: list[list[Difference]], monkeypatch: pytest.MonkeyPatch
+def test_an_external_shop_keeps_its_data_so_it_is_asked_once(
+    rig: Rig, found: list[list[Difference]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Running, "open", lambda *_: Nothing())
-    kept = Bench(bench.home, {**FRESH, "monolith": Running("monolith", Nothing.url)}, bench.slices)
+    monkeypatch.setattr(ExternalTarget, "open", lambda *_: NoShop())
+    kept = Rig(rig.home, {**FRESH, "monolith": ExternalTarget("monolith", NoShop.url)}, rig.slices)
     found += [[LATE]]
-    with pytest.raises(GateError, match="do not answer alike, so they are not compared"):
+    with pytest.raises(GateError, match="give different answers, so they are not compared"):
         same_work(kept, 200, 1)

@@ -1,4 +1,4 @@
-"""The generator is tested as it runs: a process that drives a stub shop over loopback."""
+"""The generator runs as in a trial: as a process that sends requests to a stub shop over loopback."""
 
 import csv
 import gzip
@@ -59,7 +59,7 @@ def test_every_persona_visits_on_schedule_and_every_request_is_a_row(
     assert all(float(row["intended"]) <= float(row["start"]) + 1e-3 for row in rows)
 
 
-def test_a_token_that_ended_is_renewed(shop: Callable[..., str], tmp_path: Path) -> None:
+def test_an_expired_token_is_renewed(shop: Callable[..., str], tmp_path: Path) -> None:
     phases = [{"name": "quiet", "seconds": 0.5, "rates": {"buyer": 20}}]
     summary, rows = generate(tmp_path, {"host": shop(), "phases": phases, "users": {"buyer": 2}})
     renewed = [row["route"] for row in rows if row["status"] == "401"]
@@ -68,7 +68,7 @@ def test_a_token_that_ended_is_renewed(shop: Callable[..., str], tmp_path: Path)
     assert summary["errors"] == 0
 
 
-def test_what_follows_from_an_order_is_seen_behind_what_everybody_buys(
+def test_the_auditor_sees_the_effects_of_an_order_behind_the_bestsellers(
     shop: Callable[..., str], tmp_path: Path
 ) -> None:
     phases = [{"name": "quiet", "seconds": 0.5, "rates": {"auditor": 10}, "shape": "fixed"}]
@@ -80,7 +80,7 @@ def test_what_follows_from_an_order_is_seen_behind_what_everybody_buys(
     assert all(row["ok"] == "1" for row in waits)
 
 
-def test_a_stalled_shop_makes_latency_grow_from_the_intended_start(
+def test_latency_counts_from_the_intended_start_when_the_shop_stalls(
     shop: Callable[..., str], tmp_path: Path
 ) -> None:
     phases = [{"name": "spike", "seconds": 1.0, "rates": {"recommendation-widget": 20}, "shape": "fixed"}]
@@ -96,7 +96,7 @@ def test_a_stalled_shop_makes_latency_grow_from_the_intended_start(
     assert all(float(row["end"]) >= 1.3 for row in unfinished)
 
 
-def test_a_shop_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_shop_is_reported_in_one_sentence(tmp_path: Path) -> None:
     spec = {
         "host": "http://127.0.0.1:9",
         "phases": [{"name": "quiet", "seconds": 1, "rates": {"searcher": 1}}],
@@ -108,7 +108,7 @@ def test_a_shop_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in caught.value.stderr
 
 
-def test_the_locustfile_works_as_locust_users_expect(shop: Callable[..., str]) -> None:
+def test_the_locustfile_works_with_locust_itself(shop: Callable[..., str]) -> None:
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--host", shop()]
     options = ["--headless", "--users", "8", "--spawn-rate", "8", "--run-time", "2s", "--json"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=30, check=False)

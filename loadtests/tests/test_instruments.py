@@ -1,4 +1,4 @@
-"""The lab's instruments can be measured. What they are worth is for `make bench` to say, on a quiet machine."""
+"""The lab's instruments can be measured. Whether they meet their bars is for `make bench`, on a quiet machine."""
 
 import json
 from pathlib import Path
@@ -9,19 +9,19 @@ import pytest
 from loadtests.analysis.raw import read_requests, read_trials
 from loadtests.bench import generator, million, slicing
 from loadtests.bench.bars import Check
-from loadtests.bench.endpoints import as_json
+from loadtests.bench.cli import as_json
 from loadtests.experiments.bar import Bar
 from loadtests.rig import slices
 
 pytestmark = pytest.mark.processes
 
 
-def test_the_generator_drives_the_blank_shop_and_leaves_no_process(tmp_path: Path) -> None:
-    with generator.blank_shop(tmp_path) as url:
-        driven = generator.drive(url, tmp_path / "1", 0.5)
-    assert driven.cores > 0
-    assert 0 <= driven.late_p50_ms <= driven.late_p99_ms
-    assert 0 < driven.started_per_second <= generator.RATE
+def test_the_generator_runs_against_the_static_shop_and_leaves_no_process(tmp_path: Path) -> None:
+    with generator.static_shop(tmp_path) as url:
+        run = generator.run_generator(url, tmp_path / "1", 0.5)
+    assert run.cores > 0
+    assert 0 <= run.late_p50_ms <= run.late_p99_ms
+    assert 0 < run.started_per_second <= generator.RATE
     requests = read_requests(tmp_path / "1" / "requests.csv.gz")
     assert {each.route for each in requests} == {"GET /api/products/{sku}/recommendations"}
     assert len(requests) == pytest.approx(generator.RATE / 2, rel=0.2)
@@ -29,7 +29,7 @@ def test_the_generator_drives_the_blank_shop_and_leaves_no_process(tmp_path: Pat
     assert ours == []
 
 
-def test_a_large_run_is_written_as_the_runner_leaves_it_and_analysed_in_a_process_of_its_own(
+def test_a_large_run_is_written_and_analysed_in_a_process_of_its_own(
     tmp_path: Path,
 ) -> None:
     seconds, memory = million.checks(tmp_path, rows=3000)
@@ -44,13 +44,13 @@ def test_a_large_run_is_written_as_the_runner_leaves_it_and_analysed_in_a_proces
 
 
 def test_slices_of_busy_processes_are_measured_with_their_cost() -> None:
-    kept = slicing.measure("governor", 2, 0.5)
-    assert kept.off_percent < 100
-    assert kept.cost_percent > 0
+    quality = slicing.measure("governor", 2, 0.5)
+    assert quality.error_percent < 100
+    assert quality.cost_percent > 0
     assert not [each for each in psutil.Process().children() if slicing.BUSY in each.cmdline()]
 
 
-def test_a_way_of_slicing_that_does_not_work_here_leaves_no_busy_process(
+def test_a_backend_that_does_not_work_leaves_no_busy_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(backend: str) -> slices.Slices:
@@ -61,7 +61,7 @@ def test_a_way_of_slicing_that_does_not_work_here_leaves_no_busy_process(
     assert not [each for each in psutil.Process().children() if slicing.BUSY in each.cmdline()]
 
 
-def test_bars_are_written_for_machines_too() -> None:
+def test_bars_are_written_as_json() -> None:
     found = as_json([], [Check("late, p99", 43.384, "ms", Bar(at_most=5))])
     assert found["bars"] == [
         {"what": "late, p99", "measured": 43.384, "unit": "ms", "bar": "≤ 5", "met": False}

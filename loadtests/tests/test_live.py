@@ -1,4 +1,4 @@
-"""What is told of a trial while it runs."""
+"""What is shown of a trial while it runs."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from rich.console import Console
 
 from loadtests.load import moments
 from loadtests.load.moments import Moment, append, last, moment
-from loadtests.rig.live import Watch, replicas_into, said
+from loadtests.rig.live import ProgressDisplay, replicas_recorder, status_line
 
 STUB = Path(__file__).with_name("stub_shop.py")
 NOW = Moment(12.0, "spike", 118.0, 43.2, 2, 5, 7)
@@ -26,7 +26,7 @@ def row(intended: float, took: float, *, ok: int = 1, started: bool = True) -> t
     return (intended, start, end, 0, "searcher", "GET /search", 200, ok, 10)
 
 
-def test_a_moment_is_of_the_last_seconds_only() -> None:
+def test_a_moment_covers_the_last_seconds_only() -> None:
     old = [row(n / 10, 9.0) for n in range(10)]
     new = [row(20 + n / 100, 0.02) for n in range(490)]
     now = moment([*old, *new, row(24.0, 1.0, ok=0), row(24.1, 0, started=False)], 25.0, "quiet", 3)
@@ -38,7 +38,7 @@ def test_at_a_high_rate_fewer_seconds_are_looked_at_and_the_rate_is_still_right(
     assert moment(rows, 10.0, "quiet", 1).rate == pytest.approx(2000, rel=0.01)
 
 
-def test_before_the_first_answer_there_is_nothing_to_say() -> None:
+def test_before_the_first_answer_there_is_no_latency() -> None:
     now = moment([row(0.5, 0, started=False)], 1.0, "quiet", 9)
     assert (now.rate, now.p95_ms, now.not_started) == (0.0, None, 1)
     assert "no answer" in str(now)
@@ -62,26 +62,26 @@ def test_the_newest_of_many_lines_is_read(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_does_not_end_the_trial(tmp_path: Path) -> None:
     append(tmp_path / "gone", NOW)
-    replicas_into(tmp_path / "gone")(["monolith-1"])
-    assert said({tmp_path / "gone": "monolith"}) == ""
+    replicas_recorder(tmp_path / "gone")(["monolith-1"])
+    assert status_line({tmp_path / "gone": "monolith"}) == ""
 
 
 def test_replicas_are_counted_without_gateway_generator_and_machine(tmp_path: Path) -> None:
     append(tmp_path, NOW)
-    note = replicas_into(tmp_path)
-    note(["recommendations-1", "cart-1", "gateway", "generator"])
-    assert said({tmp_path: "split"}).endswith(
+    record = replicas_recorder(tmp_path)
+    record(["recommendations-1", "cart-1", "gateway", "generator"])
+    assert status_line({tmp_path: "split"}).endswith(
         "118 answers/s, p95 43 ms, 2 failed, 5 not started, 7 under way, 2 replicas"
     )
-    note(["cart-1", "gateway", "generator"])
-    assert said({tmp_path: "split"}).endswith(", 1 replica")
+    record(["cart-1", "gateway", "generator"])
+    assert status_line({tmp_path: "split"}).endswith(", 1 replica")
 
 
-def test_of_shops_that_take_turns_the_one_that_has_it_is_shown(tmp_path: Path) -> None:
+def test_of_shops_that_take_turns_the_one_under_load_is_shown(tmp_path: Path) -> None:
     for name, phase in (("first", "others"), ("second", "overload")):
         (tmp_path / name).mkdir()
         append(tmp_path / name, Moment(12.0, phase, 118.0, 43.0, 0, 0, 7))
-    shown = said({tmp_path / "first": "monolith × 1", tmp_path / "second": "monolith × 4"})  # noqa: RUF001
+    shown = status_line({tmp_path / "first": "monolith × 1", tmp_path / "second": "monolith × 4"})  # noqa: RUF001
     assert shown.startswith("monolith × 4, overload 12 s: 118 answers/s")  # noqa: RUF001
 
 
@@ -91,23 +91,23 @@ def test_a_turn_is_not_mixed_with_the_pause_before_it() -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_watch_shows_steps_and_lines_on_a_terminal_and_in_a_pipe(*, terminal: bool, tmp_path: Path) -> None:
+def test_steps_and_lines_are_shown_on_a_terminal_and_in_a_pipe(*, terminal: bool, tmp_path: Path) -> None:
     shown = io.StringIO()
     console = Console(file=shown, width=100, force_terminal=terminal, color_system=None)
     append(tmp_path, NOW)
-    with Watch(console, every=0.0) as watch:
-        watch.step("trial 1 of 2: monolith, repeat 1 (about 20 s left)", {tmp_path: "monolith"})
-        seen(lambda: "p95 43 ms" in shown.getvalue())
-        watch.step("trial 2 of 2: [split], repeat 1 (about 10 s left)", {})
+    with ProgressDisplay(console, every=0.0) as display:
+        display.step("trial 1 of 2: monolith, repeat 1 (about 20 s left)", {tmp_path: "monolith"})
+        wait_for(lambda: "p95 43 ms" in shown.getvalue())
+        display.step("trial 2 of 2: [split], repeat 1 (about 10 s left)", {})
     text = shown.getvalue()
     assert "trial 1 of 2: monolith" in text
     if not terminal:
         assert "\x1b" not in text
         assert text.splitlines()[-1] == "trial 2 of 2: [split], repeat 1 (about 10 s left)"
-    assert threading.active_count() == 1 or not any(t.name == "watch" for t in threading.enumerate())
+    assert threading.active_count() == 1 or not any(t.name == "progress" for t in threading.enumerate())
 
 
-def seen(condition: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     until = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < until
@@ -115,7 +115,7 @@ def seen(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.processes
-def test_the_generator_tells_what_it_does_every_second(tmp_path: Path) -> None:
+def test_the_generator_writes_a_line_every_second(tmp_path: Path) -> None:
     shop = subprocess.Popen([sys.executable, str(STUB)], stdout=subprocess.PIPE, text=True)
     assert shop.stdout is not None
     spec = {

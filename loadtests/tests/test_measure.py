@@ -1,13 +1,15 @@
-"""Numbers of a phase, and what voids it."""
+"""The numbers of a phase, and the reasons to void it."""
 
 import math
 from dataclasses import replace
 
 import pytest
 
-from loadtests.analysis.measure import SHARES, PhaseResult, bounded, measure
+from loadtests.analysis.measure import measure
+from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import RawTrial
 from loadtests.analysis.records import MACHINE_BUSY, MACHINE_STOLEN
+from loadtests.analysis.routes import SHARES, bounded
 from loadtests.analysis.stats import Number
 from loadtests.tests.made_up import request, steady, trial
 
@@ -55,7 +57,7 @@ def test_latency_counts_from_the_intended_start() -> None:
     assert only(trial(requests=late)).metrics["all"]["p50_ms"] == pytest.approx(500)
 
 
-def test_in_an_overload_the_answers_within_the_phase_count() -> None:
+def test_in_an_overload_the_responses_within_the_phase_count() -> None:
     quick = [request(1.0 + n / 100, 20) for n in range(900)]
     dropped = [request(5.0, math.nan, start=None, status=0, ok=False) for _ in range(100)]
     early = [request(0.5, 600, phase=0)]
@@ -67,7 +69,7 @@ def test_in_an_overload_the_answers_within_the_phase_count() -> None:
     assert result.doubts == []
 
 
-def test_who_could_not_be_started_waited_the_whole_timeout_behind_everybody_who_was_served() -> None:
+def test_a_visit_that_was_not_started_counts_as_the_whole_timeout_behind_all_successes() -> None:
     served = [request(1.0 + n / 100, 20 + n / 10) for n in range(90)]
     dropped = [request(5.0, math.nan, start=None, status=0, ok=False) for _ in range(10)]
     result = only(with_phase(trial(requests=served + dropped), overload=True))
@@ -76,50 +78,50 @@ def test_who_could_not_be_started_waited_the_whole_timeout_behind_everybody_who_
     assert measured["p50_ms"] == pytest.approx(20 + 4.95)
     assert measured["p95_ms"] == measured["p99_ms"] == 10_000
     assert result.number("p50_ms", "all") == Number(20 + 4.95)
-    assert result.number("p95_ms", "all") == Number(10_000, more=True)
+    assert result.number("p95_ms", "all") == Number(10_000, lower_bound=True)
 
 
-def test_a_quick_error_is_no_quick_answer() -> None:
+def test_a_fast_error_does_not_make_a_shop_look_fast() -> None:
     refused = [request(1.0 + n / 100, 1, status=503, ok=n % 4 > 0) for n in range(100)]
     result = only(with_phase(trial(requests=refused), overload=True))
     assert result.metrics["all"]["p50_ms"] == 1
-    assert result.number("p95_ms", "all") == Number(10_000, more=True)
+    assert result.number("p95_ms", "all") == Number(10_000, lower_bound=True)
 
 
-def test_one_failure_in_a_thousand_leaves_the_percentiles_alone() -> None:
+def test_one_failure_in_a_thousand_does_not_change_the_percentiles() -> None:
     result = only(trial(requests=[request(1 + n / 100, 20, ok=n > 0) for n in range(990)]))
     assert result.number("p99_ms", "all") == Number(20)
 
 
-def test_a_good_answer_later_than_the_timeout_ranks_before_a_failure() -> None:
+def test_a_success_slower_than_the_timeout_ranks_before_a_failure() -> None:
     slow = [request(1.0, 12_000), request(1.1, 5, ok=False, status=500)]
     measured = only(with_phase(trial(requests=slow), overload=True)).metrics["all"]
     assert measured["p50_ms"] == measured["p99_ms"] == 12_000
 
 
 @pytest.mark.parametrize(
-    ("asked", "vain"), [(1, 1), (2, 1), (20, 1), (21, 1), (21, 2), (100, 5), (101, 5), (101, 6)]
+    ("requests", "failed"), [(1, 1), (2, 1), (20, 1), (21, 1), (21, 2), (100, 5), (101, 5), (101, 6)]
 )
-def test_a_percentile_is_a_bound_exactly_when_a_failure_enters_it(asked: int, vain: int) -> None:
-    requests = [request(1 + n / 100, 20, ok=n >= vain) for n in range(asked)]
-    result = only(with_phase(trial(requests=requests), overload=True))
+def test_a_percentile_is_a_bound_exactly_when_a_failure_enters_it(requests: int, failed: int) -> None:
+    made = [request(1 + n / 100, 20, ok=n >= failed) for n in range(requests)]
+    result = only(with_phase(trial(requests=made), overload=True))
     for name in SHARES:
         touched = (result.metrics["all"][name] or 0) > 20
         assert (name in bounded(result.metrics["all"])) == touched
 
 
-def test_a_shop_that_answers_nothing_has_the_worst_numbers_and_not_none() -> None:
-    silent = [request(1.0 + n / 10, 10_000, status=0, ok=False) for n in range(99)]
-    result = only(with_phase(trial(requests=silent, cores=0.35), overload=True))
-    assert result.number("throughput_rps", "all") == Number(1 / 10, less=True)
-    assert result.number("p50_ms", "all") == Number(10_000, more=True)
+def test_a_shop_without_any_success_has_numbers_that_are_bounds() -> None:
+    failed = [request(1.0 + n / 10, 10_000, status=0, ok=False) for n in range(99)]
+    result = only(with_phase(trial(requests=failed, cores=0.35), overload=True))
+    assert result.number("throughput_rps", "all") == Number(1 / 10, upper_bound=True)
+    assert result.number("p50_ms", "all") == Number(10_000, lower_bound=True)
     cost = result.number("cpu_us_per_request", "all")
     assert cost is not None
-    assert cost.more
+    assert cost.lower_bound
     assert cost.value == pytest.approx(0.4 * 10 * 1e6)
 
 
-def test_a_number_that_is_missing_or_zero_is_no_number() -> None:
+def test_a_missing_number_is_none() -> None:
     result = only(trial())
     assert result.value("p50_ms", "GET /nothing") is None
     assert result.value("uss_bytes", "all") == 2 * 50 * 2**20
@@ -136,26 +138,26 @@ def test_a_number_that_is_missing_or_zero_is_no_number() -> None:
         ),
         (
             lambda: trial(requests=[request(1 + n / 10, 9, ok=n > 3, status=500) for n in range(99)]),
-            "only 96.0% of what was asked",
+            "only 96.0% of all requests",
         ),
         (
             lambda: trial(requests=[request(1 + n / 10, 90 if n < 49 else 20) for n in range(99)]),
             "still warming up",
         ),
         (lambda: trial(cores=0.56), "more than its slice of 0.5"),
-        (lambda: with_phase(trial(), saturates=("monolith",)), "was to be saturated"),
+        (lambda: with_phase(trial(), saturates=("monolith",)), "should be saturated"),
         (lambda: trial(usage={MACHINE_STOLEN: steady(0.2)}), "the hypervisor took 0.20 cores"),
         (lambda: trial(usage={MACHINE_BUSY: steady(3.95)}), "the whole machine was busy"),
     ],
 )
-def test_what_cannot_be_trusted_says_why(broken: object, complaint: str) -> None:
+def test_a_void_phase_says_why(broken: object, complaint: str) -> None:
     assert callable(broken)
     doubts = only(broken()).doubts
     assert len(doubts) == 1
     assert complaint in doubts[0]
 
 
-def test_without_slices_none_can_be_broken() -> None:
+def test_without_slices_none_can_be_exceeded() -> None:
     assert only(trial(cores=0.9, slice_backend="none")).doubts == []
 
 
@@ -172,7 +174,7 @@ def test_a_trial_in_the_documented_shape() -> None:
     }
 
 
-def test_a_phase_without_visitors_is_no_failure_and_has_the_shop_as_a_whole() -> None:
+def test_a_phase_without_visits_is_valid_and_has_the_numbers_of_the_whole_shop() -> None:
     raw = with_phase(trial(cores=0.2, requests=[request(0.5, 20, phase=0)], databases=8), rates={})
     result = only(raw)
     assert result.doubts == []
@@ -184,12 +186,12 @@ def test_a_phase_without_visitors_is_no_failure_and_has_the_shop_as_a_whole() ->
     assert result.value("p50_ms", "all") is None
 
 
-def test_visitors_that_were_planned_and_did_not_come_are_a_failure() -> None:
+def test_planned_visits_that_are_missing_void_the_phase() -> None:
     (doubt,) = only(trial(requests=[request(0.5, 20, phase=0)])).doubts
-    assert doubt == "only 0.0% of what was asked was answered well"
+    assert doubt == "only 0.0% of all requests succeeded"
 
 
-def test_an_answer_within_a_microsecond_counts_as_one() -> None:
+def test_a_request_shorter_than_a_microsecond_counts() -> None:
     some_instant = [request(1.05 + n / 10, 20 * (n % 3)) for n in range(99)]
     result = only(trial(requests=some_instant))
     assert result.metrics["all"]["count"] == 99

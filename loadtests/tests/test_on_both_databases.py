@@ -1,6 +1,6 @@
-"""Both shops, real processes, on SQLite and on PostgreSQL: they answer alike, and what must happen once happens once.
+"""Both shops as real processes, on SQLite and on PostgreSQL: equal responses, and no order or sale happens twice.
 
-The acceptance suite as a whole is run against the same shops by `make acceptance`.
+`make acceptance` runs the whole acceptance suite against the same shops.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import pytest
 
 from loadtests.contract.acceptance.contract import Contract
 from loadtests.contract.acceptance.shelf import Shelf
-from loadtests.contract.acceptance.visitors import DECLINED, Customer, Visitor, new_key, register
+from loadtests.contract.acceptance.visitors import DECLINED, Customer, Visitor, new_key
 from loadtests.contract.acceptance.waiting import at_once, eventually
 from loadtests.contract.fuzz.run import Fuzzed, fuzz
 from loadtests.tests import live
 from loadtests.tests.live import Shops
-from microservices.chaos import invariants
+from microservices.chaos import invariants, snapshot
 from microservices.tests import postgresql
 
 pytestmark = [pytest.mark.processes, pytest.mark.acceptance]
@@ -70,7 +70,7 @@ def shop_url(request: pytest.FixtureRequest, shops: Shops) -> str:
 @pytest.fixture
 def new_customer(shop_url: str, contract: Contract) -> Iterator[Callable[[], Customer]]:
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(closing(register(shop_url, contract)))
+        yield lambda: stack.enter_context(closing(Customer(shop_url, contract)))
 
 
 @pytest.fixture
@@ -85,12 +85,12 @@ def visitor(shop_url: str, contract: Contract) -> Iterator[Visitor]:
         yield visitor
 
 
-def test_both_shops_answer_one_script_alike(shops: Shops) -> None:
+def test_both_shops_give_equal_responses_to_one_script(shops: Shops) -> None:
     assert shops.parity.asked == live.SCRIPT
     assert shops.parity.differences == []
 
 
-def test_the_last_piece_is_sold_once_to_many_buyers_at_once(
+def test_the_last_item_is_sold_once_to_concurrent_buyers(
     visitor: Visitor, shelf: Shelf, new_customer: Callable[[], Customer]
 ) -> None:
     sku = shelf.pick(available=1)["sku"]
@@ -102,7 +102,7 @@ def test_the_last_piece_is_sold_once_to_many_buyers_at_once(
     assert visitor.available(sku) == 0
 
 
-def test_many_at_once_with_one_key_make_one_order_and_get_one_answer(
+def test_concurrent_checkouts_with_one_key_make_one_order_and_get_one_response(
     visitor: Visitor, shelf: Shelf, new_customer: Callable[[], Customer]
 ) -> None:
     sku, customer, key = shelf.pick(available=50)["sku"], new_customer(), new_key()
@@ -114,7 +114,7 @@ def test_many_at_once_with_one_key_make_one_order_and_get_one_answer(
     assert (visitor.available(sku), len(customer.orders())) == (49, 1)
 
 
-def test_a_declined_card_gives_everything_back(
+def test_a_declined_card_restores_stock_and_cart(
     visitor: Visitor, shelf: Shelf, new_customer: Callable[[], Customer]
 ) -> None:
     sku, customer = shelf.pick(available=5)["sku"], new_customer()
@@ -123,7 +123,7 @@ def test_a_declined_card_gives_everything_back(
     assert (visitor.available(sku), customer.cart(), customer.orders()) == (5, {sku: 2}, [])
 
 
-def test_a_stranger_becomes_a_customer_with_an_order_that_recommendations_learns_of(
+def test_recommendations_learn_from_the_orders_of_new_customers(
     visitor: Visitor, shelf: Shelf, new_customer: Callable[[], Customer]
 ) -> None:
     bought, beside = (product["sku"] for product in shelf.pick_many(2))
@@ -139,11 +139,11 @@ def test_a_stranger_becomes_a_customer_with_an_order_that_recommendations_learns
 
 
 @pytest.mark.parametrize("name", ["monolith", "microservices"])
-def test_a_server_that_ends_all_sessions_is_said_and_forgotten_in_a_moment(
+def test_after_the_database_server_ends_all_sessions_the_shop_soon_works_again(
     on_postgresql: Shops, contract: Contract, name: str
 ) -> None:
-    """The contract knows a 503: every other answer than that and the good one fails in `Visitor.call`."""
-    with closing(register(on_postgresql.urls[name], contract)) as customer:
+    """The contract allows a 503 meanwhile. `Visitor.call` fails for any undocumented response."""
+    with closing(Customer(on_postgresql.urls[name], contract)) as customer:
         for _ in range(16):  # until every thread has sessions that can be ended
             assert customer.get("/api/orders").status_code == 200
         postgresql.end_sessions(on_postgresql.servers[name])
@@ -154,20 +154,20 @@ def test_a_server_that_ends_all_sessions_is_said_and_forgotten_in_a_moment(
             seen.extend(answer.status_code for answer in answers)
             return [answer.status_code for answer in answers] == [200] * len(EVERY_PART) + [409]
 
-        # Many at once, so that every thread of every replica has forgotten the sessions that it kept.
+        # Many at once, so that every thread of every replica has dropped the sessions that it kept.
         assert eventually(lambda: all(at_once([sells_again] * 16)))
         assert set(seen) <= {200, 409, 502, 503}, seen
 
 
 def test_the_databases_of_the_services_agree_with_each_other(shops: Shops) -> None:
-    databases = invariants.Databases(shops.split)
-    eventually(lambda: not invariants.broken(databases))
-    assert invariants.broken(databases) == []
+    databases = snapshot.Databases(shops.split)
+    eventually(lambda: not invariants.violations(databases))
+    assert invariants.violations(databases) == []
 
 
 @pytest.fixture(scope="module")
 def fuzzed(on_sqlite: Shops, contract: Contract) -> dict[str, Fuzzed]:
-    """Both shops under Schemathesis, as the admin and as nobody; at once, for most of the time is its own."""
+    """Both shops under Schemathesis, as admin and as nobody. All at once: most of the time is its own."""
     runs = {
         f"{name} {who}": partial(fuzz, on_sqlite.urls[name], contract, who, examples=6)
         for name in ("monolith", "microservices")
@@ -178,30 +178,30 @@ def fuzzed(on_sqlite: Shops, contract: Contract) -> dict[str, Fuzzed]:
 
 @pytest.mark.parametrize("who", ["admin", "nobody"])
 @pytest.mark.parametrize("name", ["monolith", "microservices"])
-def test_requests_that_nobody_thought_of_are_answered_as_the_contract_says(
+def test_generated_requests_are_answered_as_the_contract_says(
     fuzzed: dict[str, Fuzzed], name: str, who: str
 ) -> None:
-    _expect_many_and_all_right(fuzzed[f"{name} {who}"], 300)
+    _expect_many_without_failure(fuzzed[f"{name} {who}"], 300)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("database", "who"), [("sqlite", "admin"), ("postgresql", "customer"), ("postgresql", "nobody")]
 )
-def test_thousands_of_them_too(
+def test_thousands_of_generated_requests_too(
     request: pytest.FixtureRequest, contract: Contract, database: str, who: str
 ) -> None:
     shops: Shops = request.getfixturevalue(f"on_{database}")
     runs = [partial(fuzz, url, contract, who, examples=60, seed=2) for url in shops.urls.values()]
     for result in at_once(runs):
-        _expect_many_and_all_right(result, 1000)
+        _expect_many_without_failure(result, 1000)
 
 
-def _expect_many_and_all_right(result: Fuzzed, least: int) -> None:
+def _expect_many_without_failure(result: Fuzzed, least: int) -> None:
     if result.failure:
         pytest.fail(
             result.failure, pytrace=False
-        )  # its report in full: it says how to send the same request again
+        )  # the full report, which says how to send the same request again
     assert result.requests > least
 
 

@@ -1,13 +1,10 @@
-"""The parity check writes the same script again, asks everything, and calls alike only what is alike."""
+"""The parity check: a script can be repeated and covers all operations, and real differences are found."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,8 +14,9 @@ from loadtests.contract.parity import execute
 from loadtests.contract.parity.compare import Answer, differences_of, visible_texts
 from loadtests.contract.parity.execute import run_script
 from loadtests.contract.parity.scenes import FORM
-from loadtests.contract.parity.script import SCENES, SHORTEST, write_script
+from loadtests.contract.parity.script import MIN_REQUESTS, SCENES, write_script
 from loadtests.contract.parity.steps import Catalogue, Step, get, send, sign_in
+from microservices.chaos.standin import Asked, StandIn
 
 CATALOGUE = Catalogue(
     skus=[f"P{number:05}" for number in range(1, 101)],
@@ -31,7 +29,7 @@ def test_the_same_seed_writes_the_same_script() -> None:
     assert write_script(7, 400, CATALOGUE) == write_script(7, 400, CATALOGUE)
 
 
-def test_other_chance_in_the_process_does_not_change_the_script() -> None:
+def test_other_random_numbers_of_the_process_do_not_change_the_script() -> None:
     first = write_script(7, 400, CATALOGUE)
     random.seed(42)
     assert write_script(7, 400, CATALOGUE) == first
@@ -41,18 +39,18 @@ def test_another_seed_writes_another_script() -> None:
     assert write_script(7, 400, CATALOGUE) != write_script(8, 400, CATALOGUE)
 
 
-@pytest.mark.parametrize("length", [SHORTEST, 400, 1000])
-def test_a_script_is_as_long_as_asked(length: int) -> None:
+@pytest.mark.parametrize("length", [MIN_REQUESTS, 400, 1000])
+def test_a_script_has_the_requested_length(length: int) -> None:
     assert len(write_script(1, length, CATALOGUE)) == length
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_even_the_shortest_script_asks_every_operation_of_the_contract(seed: int) -> None:
-    asked = {step.operation for step in write_script(seed, SHORTEST, CATALOGUE)}
+def test_even_the_shortest_script_has_every_operation_of_the_contract(seed: int) -> None:
+    asked = {step.operation for step in write_script(seed, MIN_REQUESTS, CATALOGUE)}
     assert {operation.id for operation in Contract.load().operations} <= asked
 
 
-def test_a_step_that_names_an_operation_asks_that_operation() -> None:
+def test_a_step_matches_the_operation_that_it_names() -> None:
     operations = {operation.id: operation for operation in Contract.load().operations}
     for step in write_script(3, 1000, CATALOGUE):
         if step.operation in operations:
@@ -61,7 +59,7 @@ def test_a_step_that_names_an_operation_asks_that_operation() -> None:
             assert len(step.path.split("/")) == len(operation.path.split("/"))
 
 
-def test_every_token_and_order_a_step_needs_was_asked_for_before_it() -> None:
+def test_every_token_and_order_that_a_step_needs_is_made_by_an_earlier_step() -> None:
     known: set[str] = {""}
     for step in write_script(5, 1000, CATALOGUE):
         assert step.actor in known
@@ -69,13 +67,13 @@ def test_every_token_and_order_a_step_needs_was_asked_for_before_it() -> None:
         known.add(step.keep)
 
 
-def test_a_script_holds_refusals_and_good_checkouts() -> None:
+def test_a_script_has_declined_and_successful_checkouts() -> None:
     checkouts = [step for step in write_script(1, 400, CATALOGUE) if step.operation == "checkout"]
     cards = {json.loads(step.body or "{}").get("card_number") for step in checkouts}
     assert {"4242424242424242", "4000000000000002", "4000000000000119"} <= cards
 
 
-def test_no_scene_is_left_out_of_the_shortest_script() -> None:
+def test_the_shortest_script_has_room_for_every_scene() -> None:
     from loadtests.contract.parity import scenes
     from loadtests.contract.parity.writer import Writer
 
@@ -84,7 +82,7 @@ def test_no_scene_is_left_out_of_the_shortest_script() -> None:
         scenes.opening(writer)
         for scene in SCENES:
             scene(writer)
-        assert len(writer.steps) <= SHORTEST
+        assert len(writer.steps) <= MIN_REQUESTS
 
 
 def test_a_step_can_be_pasted_into_a_shell() -> None:
@@ -103,7 +101,7 @@ def differ(a: Answer, b: Answer, names_a: dict[str, str], names_b: dict[str, str
     return differences_of(a.normal(names_a), b.normal(names_b)) is not None
 
 
-def test_answers_that_are_alike_do_not_differ() -> None:
+def test_equal_responses_do_not_differ() -> None:
     one, other = answer({"items": [1, 2], "page": 1}), answer({"page": 1, "items": [1, 2]})
     assert not differ(one, other, {}, {})
 
@@ -125,11 +123,11 @@ def test_answers_that_are_alike_do_not_differ() -> None:
         answer(None),
     ],
 )
-def test_any_other_answer_differs(other: Answer) -> None:
+def test_every_other_response_differs(other: Answer) -> None:
     assert differ(answer({"items": [1]}), other, {}, {})
 
 
-def test_ids_and_times_of_an_order_made_by_the_script_may_differ() -> None:
+def test_ids_and_times_of_an_order_of_the_script_may_differ() -> None:
     one = answer({"id": "o-1", "created_at": "2026-01-01T00:00:00Z"}, Location="/api/orders/o-1")
     other = answer({"id": "x-9", "created_at": "2026-01-01T00:00:01Z"}, Location="/api/orders/x-9")
     assert not differ(one, other, {"o-1": "<order>"}, {"x-9": "<order>"})
@@ -148,13 +146,13 @@ def test_tokens_and_public_keys_may_differ() -> None:
     assert not differ(one, other, {}, {})
 
 
-def test_a_difference_is_shown_where_it_is() -> None:
+def test_a_difference_is_shown_with_its_place() -> None:
     one, other = answer({"items": [{"score": 0.5}]}), answer({"items": [{"score": 0.25}]}, status=201)
     found = differences_of(one.normal({}), other.normal({}))
     assert found == ("status: 200, body.items[0].score: 0.5", "status: 201, body.items[0].score: 0.25")
 
 
-def test_of_many_differences_the_first_are_shown_and_the_rest_counted() -> None:
+def test_of_many_differences_the_first_are_shown_and_the_rest_are_counted() -> None:
     found = differences_of(answer([1] * 9).normal({}), answer([2] * 9).normal({}))
     assert found == (
         "body[0]: 1, body[1]: 1, body[2]: 1 and 6 more",
@@ -162,77 +160,46 @@ def test_of_many_differences_the_first_are_shown_and_the_rest_counted() -> None:
     )
 
 
-def test_of_a_page_the_visible_texts_are_compared() -> None:
+def test_pages_are_compared_by_their_visible_texts() -> None:
     html = "<h1 class='x'>Your  order</h1><input value='key'><p>1 May, 12:30</p>"
     assert visible_texts(html) == ["Your order", "1 May, <time>"]
 
 
-@contextmanager
-def shop(respond: Callable[[BaseHTTPRequestHandler], tuple[int, Any]]) -> Iterator[str]:
-    """A server on this machine that answers every request as `respond` says."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, body = respond(self)
-            raw = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        do_GET = do_POST = answer  # noqa: N815 - the names are http.server's
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def test_two_shops_that_answer_alike_do_not_differ() -> None:
+def test_two_equal_shops_do_not_differ() -> None:
     with (
-        shop(lambda request: (200, {"path": request.path})) as a,
-        shop(lambda request: (200, {"path": request.path})) as b,
+        StandIn(lambda asked: (200, {"path": asked.path})) as a,
+        StandIn(lambda asked: (200, {"path": asked.path})) as b,
     ):
-        assert run_script([get("readProduct", "/api/products/P1"), get("home page", "/")], a, b) == []
+        assert run_script([get("readProduct", "/api/products/P1"), get("home page", "/")], a.url, b.url) == []
 
 
 def test_a_difference_names_its_step_and_request() -> None:
     with (
-        shop(lambda _: (200, {"n": 1})) as a,
-        shop(lambda r: (200, {"n": 1 if r.path == "/api/1" else 2})) as b,
+        StandIn(lambda _: (200, {"n": 1})) as a,
+        StandIn(lambda asked: (200, {"n": 1 if asked.path == "/api/1" else 2})) as b,
     ):
-        (found,) = run_script([get("one", "/api/1"), get("two", "/api/2", q="a b")], a, b)
-    assert (found.step, found.request) == (2, f"curl -si -X GET '{a}/api/2?q=a+b'")
+        (found,) = run_script([get("one", "/api/1"), get("two", "/api/2", q="a b")], a.url, b.url)
+    assert (found.step, found.request) == (2, f"curl -si -X GET '{a.url}/api/2?q=a+b'")
     assert (found.a, found.b) == ("body.n: 1", "body.n: 2")
 
 
-def test_a_shop_that_does_not_answer_differs_and_raises_nothing() -> None:
-    with shop(lambda _: (200, {})) as a, shop(lambda _: (200, {})) as gone:
+def test_a_shop_that_does_not_answer_is_a_difference_and_no_error() -> None:
+    with StandIn(lambda _: (200, {})) as a, StandIn(lambda _: (200, {})) as gone:
         pass
-    with shop(lambda _: (200, {})) as a:
-        (found,) = run_script([get("readCart", "/api/cart")], a, gone)
+    with StandIn(lambda _: (200, {})) as a:
+        (found,) = run_script([get("readCart", "/api/cart")], a.url, gone.url)
     assert found.b.startswith("status: 0, content type: ConnectionError")
 
 
-def test_each_shop_gets_its_own_token_order_ids_and_origin() -> None:
+def test_each_shop_gets_its_own_token_order_id_and_origin() -> None:
     seen: list[tuple[str, str | None, str | None, str | None]] = []
 
-    def respond(request: BaseHTTPRequestHandler) -> tuple[int, Any]:
-        host = request.headers["Host"]
-        sent = request.headers
-        seen.append((request.path, sent["Authorization"], sent["Cookie"], sent["Origin"]))
+    def respond(asked: Asked) -> tuple[int, Any]:
+        host = asked.headers["Host"]
+        sent = asked.headers
+        seen.append((asked.path, sent["Authorization"], sent["Cookie"], sent["Origin"]))
         made = {"/api/sessions": {"token": f"token of {host}"}, "/api/orders": {"id": f"order-of-{host}"}}
-        return 201, made.get(request.path)
+        return 201, made.get(asked.path)
 
     steps = [
         sign_in("ada", "ada@example.com"),
@@ -240,18 +207,18 @@ def test_each_shop_gets_its_own_token_order_ids_and_origin() -> None:
         get("readOrder", "/api/orders/{order:key}", "ada"),
         Step("cart form", "POST", "/cart/items", (), "ada", FORM, "sku=P1"),
     ]
-    with shop(respond) as a, shop(respond) as b:
-        assert run_script(steps, a, b) == []
-    host = b.removeprefix("http://")
+    with StandIn(respond) as a, StandIn(respond) as b:
+        assert run_script(steps, a.url, b.url) == []
+    host = b.url.removeprefix("http://")
     assert (f"/api/orders/order-of-{host}", f"Bearer token of {host}", None, None) in seen
-    assert ("/cart/items", None, f"shop_session=token of {host}", b) in seen
+    assert ("/cart/items", None, f"shop_session=token of {host}", b.url) in seen
 
 
-def recommending(answers: list[int]) -> Callable[[BaseHTTPRequestHandler], tuple[int, Any]]:
-    """A shop that recommends the next of these each time, and then the last."""
+def recommending(answers: list[int]) -> Callable[[Asked], tuple[int, Any]]:
+    """A shop that recommends the next of these each time, and at the end always the last."""
 
-    def respond(request: BaseHTTPRequestHandler) -> tuple[int, Any]:
-        if "recommendations" not in request.path:
+    def respond(asked: Asked) -> tuple[int, Any]:
+        if "recommendations" not in asked.path:
             return 201, {"id": "same"}
         return 200, {"items": [answers.pop(0) if len(answers) > 1 else answers[0]]}
 
@@ -264,19 +231,19 @@ ORDER_FIRST = [
 ]
 
 
-def test_recommendations_that_agree_a_moment_after_an_order_do_not_differ() -> None:
-    with shop(recommending([1])) as a, shop(recommending([2, 2, 1])) as b:
-        assert run_script(ORDER_FIRST, a, b) == []
+def test_recommendations_may_agree_with_a_delay_after_an_order() -> None:
+    with StandIn(recommending([1])) as a, StandIn(recommending([2, 2, 1])) as b:
+        assert run_script(ORDER_FIRST, a.url, b.url) == []
 
 
 def test_before_any_order_recommendations_must_agree_at_once() -> None:
-    with shop(recommending([1])) as a, shop(recommending([2, 1])) as b:
-        assert len(run_script(ORDER_FIRST[1:], a, b)) == 1
+    with StandIn(recommending([1])) as a, StandIn(recommending([2, 1])) as b:
+        assert len(run_script(ORDER_FIRST[1:], a.url, b.url)) == 1
 
 
 def test_recommendations_that_never_agree_are_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute, "SETTLE_SECONDS", 0.2)
     asked = [2] * 1000
-    with shop(recommending([1])) as a, shop(recommending(asked)) as b:
-        found = run_script(ORDER_FIRST + ORDER_FIRST[1:] * 5, a, b)
+    with StandIn(recommending([1])) as a, StandIn(recommending(asked)) as b:
+        found = run_script(ORDER_FIRST + ORDER_FIRST[1:] * 5, a.url, b.url)
     assert [difference.step for difference in found] == [2, 3, 4, 5, 6, 7]

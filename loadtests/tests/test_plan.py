@@ -35,19 +35,19 @@ def test_the_demo_starts_a_system_once_per_repeat_for_all_experiments() -> None:
     assert list(dict.fromkeys(phase.experiment for phase in single.phases)) == ["tax", "spike"]
 
 
-def test_those_that_take_turns_are_not_shared_and_come_one_after_another() -> None:
+def test_trials_that_take_turns_are_not_shared_and_follow_each_other() -> None:
     demo = [load(name).short() for name in ("tax", "scale-hot", "spike")]
     groups = [trial.group for trial in plan(demo, share=True)]
     assert len(groups) == (2 + 4) * 3
     assert len([group for group, _ in groupby(groups) if group]) == 3
 
 
-def test_without_sharing_each_experiment_has_trials_of_its_own() -> None:
+def test_without_sharing_each_experiment_has_its_own_trials() -> None:
     demo = [load(name).short() for name in ("tax", "spike")]
     assert len(plan(demo, share=False)) == 2 * len(plan(demo, share=True))
 
 
-def test_what_may_be_under_way_grows_with_the_replicas() -> None:
+def test_the_limit_of_visits_in_flight_grows_with_the_replicas() -> None:
     trials = plan([load("scale-hot")], share=False)
     turns = [(trial, phase) for trial in trials for phase in trial.phases if phase.record]
     most = {max(t.replicas.values(), default=1): phase.most["recommendation-widget"] for t, phase in turns}
@@ -61,13 +61,13 @@ def test_folders_sort_in_the_order_of_the_run_and_name_the_attempt() -> None:
     assert first.folder.endswith("-r1-try2")
 
 
-def test_one_replica_may_be_written_or_left_out() -> None:
+def test_a_count_of_one_replica_may_be_left_out() -> None:
     found = system_of(toy(), {"system": "monolith", "replicas": {"monolith": 1}})
     assert found is not None
     assert found.id == "one"
     assert system_of(toy(), {"system": "monolith", "replicas": {"monolith": 3}}) is None
 
 
-def test_the_demo_fits_into_its_promise() -> None:
+def test_the_trials_of_the_demo_take_at_most_200_seconds() -> None:
     demo = [load(name).short() for name in ("tax", "scale-hot", "spike")]
     assert sum(trial.seconds for trial in plan(demo, share=True)) <= 200

@@ -1,6 +1,6 @@
-"""The report is a pure function of a result: compared with files that a person has looked at.
+"""The report is a pure function of a result: it is compared with golden files that a person has read.
 
-`UPDATE_GOLDEN=1 pytest loadtests/tests/test_report.py` writes them again; look at the difference before committing it.
+`UPDATE_GOLDEN=1 pytest loadtests/tests/test_report.py` writes them again; read the difference before you commit it.
 """
 
 import io
@@ -43,7 +43,7 @@ def test_the_summary_reads_as_it_was_approved(results: dict[str, Any]) -> None:
 
 
 def on_a_terminal(results: dict[str, Any], width: int) -> str:
-    """The ledger as a terminal of that width shows it, without colour."""
+    """The ledger on a terminal of that width, without colour."""
     console = Console(width=width, file=io.StringIO(), color_system=None)
     console.print(ledger.terminal(ledger.ledger(results, [toy()]), "Claims and prices"))
     shown = console.file
@@ -58,7 +58,7 @@ def test_the_terminal_ledger_reads_as_it_was_approved(width: int, results: dict[
     assert same_as_golden(f"ledger-{width}.txt", shown)
 
 
-def test_the_terminal_ledger_says_everything_without_colour(results: dict[str, Any]) -> None:
+def test_the_terminal_ledger_is_complete_without_colour(results: dict[str, Any]) -> None:
     shown = " ".join(on_a_terminal(results, 80).split())
     for row in ledger.ledger(results, [toy()]):
         assert f"{row.claim} {row.ratio} {row.interval} {ledger.SIGNS[row.verdict]} {row.verdict}" in shown
@@ -74,7 +74,7 @@ def test_a_ledger_without_rows_is_its_title() -> None:
 
 def test_the_report_reads_as_it_was_approved(results: dict[str, Any]) -> None:
     page = html(results, [toy()], NOTES)
-    # Pictures come from a library that draws a little differently in each version; they have tests of their own.
+    # Charts come from a library whose output differs a little between versions; they have tests of their own.
     without = re.sub(r"<svg.*?</svg>", "<svg/>", page, flags=re.DOTALL)
     assert same_as_golden("report.html", without[without.index("<body>") :])
 
@@ -114,15 +114,13 @@ def test_doubts_of_the_run_come_before_those_of_the_experiment(results: dict[str
     assert found[-1] == "All of this is made up."
 
 
-@pytest.mark.parametrize(("fastest", "said"), [(40.0, True), (22.0, False)])
-def test_cores_that_were_not_equally_fast_are_a_doubt(
-    results: dict[str, Any], fastest: float, said: bool
-) -> None:
+@pytest.mark.parametrize(("fastest", "doubted"), [(40.0, True), (22.0, False)])
+def test_cores_of_different_speed_are_a_doubt(results: dict[str, Any], fastest: float, doubted: bool) -> None:
     measured = results["experiments"][0]
     trials = [{**trial, "core_speed": 20.0} for trial in measured["trials"]]
     trials[0]["core_speed"] = fastest
     found = doubts(toy(), {**measured, "trials": trials}, NOTES)
-    assert any(each.startswith("A core was 2.0 times as fast") for each in found) is said
+    assert any(each.startswith("A core was 2.0 times as fast") for each in found) is doubted
 
 
 @pytest.mark.parametrize("chart", toy().charts, ids=lambda chart: chart.kind)

@@ -1,4 +1,4 @@
-"""The runner's decisions, with trials that are made up instead of run."""
+"""The runner's decisions; simulated trials take the place of real ones."""
 
 import csv
 import gzip
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from loadtests import cli
+from loadtests import cli, console
 from loadtests.analysis.raw import read_trials
 from loadtests.analysis.records import COLUMNS
 from loadtests.experiments.experiment import Experiment, load, names
@@ -19,18 +19,21 @@ from loadtests.planning.plan import plan
 from loadtests.planning.trials import Trial
 from loadtests.report.doubts import doubts
 from loadtests.rig import slices
-from loadtests.rig.targets import Started
-from loadtests.rig.trial import Bench, TrialError
+from loadtests.rig.generator import TrialError
+from loadtests.rig.managed import ManagedTarget
+from loadtests.rig.trial import Rig
 from loadtests.running import runner
-from loadtests.running.calm import Patience
+from loadtests.running.calm import WaitBudget
+from loadtests.running.folder import RunError, read_run
 from loadtests.running.gate import GateError
-from loadtests.running.runner import Options, RunError, Sitting, Step
-from loadtests.running.work import Work
+from loadtests.running.options import Options, Step
+from loadtests.running.runner import ActiveRun
+from loadtests.running.trial_queue import TrialQueue
 from loadtests.tests.made_up import TEXT, steady, toy
 from loadtests.tests.test_searches import searching
 from loadtests.tests.test_turns import in_turns
 
-OPTIONS = Options("full", "loadtests run toy", backend="none", patience=0.0)
+OPTIONS = Options("full", "loadtests run toy", backend="none", wait_share=0.0)
 
 
 def write_trial(trial: Trial, folder: Path, died: list[str]) -> None:
@@ -62,14 +65,14 @@ def write_trial(trial: Trial, folder: Path, died: list[str]) -> None:
             rows.writerows(zip(usage.at, [name] * 3, usage.cpu, usage.uss, strict=True))
 
 
-def all_is_well(trials: Sequence[tuple[Trial, Path]], _bench: Bench) -> None:
+def all_valid(trials: Sequence[tuple[Trial, Path]], _rig: Rig) -> None:
     for trial, folder in trials:
         write_trial(trial, folder, [])
 
 
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Path, list[Trial]]]:
-    """Runs the toy experiment with `happens(trial)` in place of each trial; returns the folder and what was run."""
+    """Runs the toy experiment: `happens(trial)` replaces a trial and returns who died; returns folder and trials."""
 
     def make(
         happens: Callable[[Trial], list[str]],
@@ -78,17 +81,17 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[
     ) -> tuple[Path, list[Trial]]:
         ran: list[Trial] = []
 
-        def run_trials(trials: Sequence[tuple[Trial, Path]], _bench: Bench) -> None:
+        def run_trials(trials: Sequence[tuple[Trial, Path]], _rig: Rig) -> None:
             for trial, folder in trials:
                 ran.append(trial)
                 write_trial(trial, folder, happens(trial))
 
         monkeypatch.setattr(runner, "run_trials", run_trials)
-        monkeypatch.setattr(Started, "seed", lambda target, home, sizes: None)
+        monkeypatch.setattr(ManagedTarget, "seed", lambda target, home, sizes: None)
         monkeypatch.setattr(
             runner,
             "same_work",
-            lambda bench, requests, seed: {"asked": requests, "differences": 0, "before": None},
+            lambda rig, requests, seed: {"asked": requests, "differences": 0, "before": None},
         )
         monkeypatch.setenv("SHOP_HOME", str(tmp_path / "home"))
         folder = tmp_path / "runs" / "one"
@@ -98,7 +101,7 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[
     return make
 
 
-def test_every_planned_trial_is_run_once_when_all_is_well(lab: Callable[..., Any]) -> None:
+def test_every_planned_trial_is_run_once_when_all_are_valid(lab: Callable[..., Any]) -> None:
     folder, ran = lab(lambda _trial: [])
     assert [trial.order for trial in ran] == [1, 2, 3, 4, 5, 6]
     notes = json.loads((folder / "run.json").read_text())
@@ -119,7 +122,7 @@ def test_a_void_trial_is_repeated_twice_at_the_end_and_then_given_up(lab: Callab
 def test_a_trial_that_succeeds_at_the_second_attempt_counts(lab: Callable[..., Any]) -> None:
     folder, ran = lab(lambda trial: ["orders-1: SIGKILL"] if trial.order == 1 else [])
     assert len(ran) == 7
-    trials = runner.read_run(folder).results["experiments"][0]["trials"]
+    trials = read_run(folder).results["experiments"][0]["trials"]
     assert sum(each["valid"] for each in trials) == 6
 
 
@@ -139,27 +142,27 @@ def test_shops_that_take_turns_run_at_once_and_again_together_when_one_is_void(
     assert [trial.order for trial in ran] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_shops_whose_turns_were_cut_off_take_them_again(
+def test_a_group_that_was_cut_off_is_run_again(
     lab: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, ran = lab(interrupted_in(5), experiment=in_turns())
     again: list[list[str]] = []
 
-    def run_trials(trials: Sequence[tuple[Trial, Path]], _bench: Bench) -> None:
+    def run_trials(trials: Sequence[tuple[Trial, Path]], _rig: Rig) -> None:
         again.append([trial.name for trial, _ in trials])
-        all_is_well(trials, _bench)
+        all_valid(trials, _rig)
 
     monkeypatch.setattr(runner, "run_trials", run_trials)
-    monkeypatch.setattr(runner, "_read_texts", lambda _folder: (notes_of(folder), (in_turns(),)))
+    monkeypatch.setattr(runner, "read_texts", lambda _folder: (notes_of(folder), (in_turns(),)))
     runner.resume(folder, lambda _step: None)
     assert [sorted(each) for each in again] == [["one-r3", "two-r3"], ["one-r1", "two-r1"]]
     assert len(ran) == 5
 
 
-def test_the_demo_does_not_repeat_past_its_time(lab: Callable[..., Any]) -> None:
+def test_no_trial_is_repeated_beyond_the_budget(lab: Callable[..., Any]) -> None:
     _, ran = lab(
         lambda _trial: ["monolith-1: SIGKILL"],
-        Options("full", "", backend="none", patience=0.0, budget_seconds=1),
+        Options("full", "", backend="none", wait_share=0.0, budget_seconds=1),
     )
     assert len(ran) == 6
 
@@ -171,7 +174,7 @@ def test_ctrl_c_keeps_what_is_done(lab: Callable[..., Any]) -> None:
         return []
 
     folder, _ = lab(interrupted)
-    done = runner.read_run(folder)
+    done = read_run(folder)
     assert done.notes["stopped_early"]
     assert len(done.results["experiments"][0]["trials"]) == 3
 
@@ -185,14 +188,14 @@ def interrupted_in(order: int) -> Callable[[Trial], list[str]]:
     return happens
 
 
-def test_an_interrupted_run_goes_on_where_it_was(
+def test_an_interrupted_run_goes_on_where_it_stopped(
     lab: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, ran = lab(interrupted_in(4))
     (folder / "trials" / ran[-1].folder).mkdir()  # what the trial that was cut off leaves
     again: list[Trial] = []
 
-    def run_trials(trials: Sequence[tuple[Trial, Path]], _bench: Bench) -> None:
+    def run_trials(trials: Sequence[tuple[Trial, Path]], _rig: Rig) -> None:
         for trial, place in trials:
             again.append(trial)
             write_trial(trial, place, [])
@@ -203,7 +206,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     assert [trial.folder for trial in again[:3]] == [trial.folder for trial in plan([toy()], share=False)[3:]]
     assert [(trial.name, trial.attempt, trial.order) for trial in again[3:]] == [(ran[0].name, 2, 7)]
     assert steps[-1].text.startswith("trial 7 of 7: ")
-    done = runner.read_run(folder)
+    done = read_run(folder)
     assert sum(each["valid"] for each in done.results["experiments"][0]["trials"]) == 6
     assert not done.notes["stopped_early"]
     assert "The run was interrupted and resumed once" in " ".join(
@@ -218,10 +221,10 @@ def small_search() -> Experiment:
     return experiment.model_copy(update={"search": small, "repeats": 1})
 
 
-def test_a_search_goes_on_until_it_knows_and_searches_take_turns(lab: Callable[..., Any]) -> None:
+def test_a_search_goes_on_until_it_has_ended_and_searches_alternate(lab: Callable[..., Any]) -> None:
     _, ran = lab(lambda _trial: [], experiment=small_search())
     probes = [(trial.id, trial.rate) for trial in ran if trial.probe]
-    for system in ("one", "two"):  # everything is kept: each rate twice, up to the most that is asked
+    for system in ("one", "two"):  # every rate is kept: each twice, up to the highest
         assert [rate for name, rate in probes if name == system] == [16.0, 16.0, 32.0, 32.0]
     assert {name for name, _ in probes[:2]} == {name for name, _ in probes[2:4]} == {"one", "two"}
 
@@ -233,13 +236,13 @@ def test_an_interrupted_search_goes_on_from_its_last_probe(
     before = {trial.name for trial in ran[:-1]}
     again: list[Trial] = []
 
-    def run_trials(trials: Sequence[tuple[Trial, Path]], _bench: Bench) -> None:
+    def run_trials(trials: Sequence[tuple[Trial, Path]], _rig: Rig) -> None:
         for trial, place in trials:
             again.append(trial)
             write_trial(trial, place, [])
 
     monkeypatch.setattr(runner, "run_trials", run_trials)
-    monkeypatch.setattr(runner, "_read_texts", lambda _folder: (notes_of(folder), (small_search(),)))
+    monkeypatch.setattr(runner, "read_texts", lambda _folder: (notes_of(folder), (small_search(),)))
     runner.resume(folder, lambda _step: None)
     names = [trial.name for trial in again]
     assert not before & set(names)
@@ -263,24 +266,24 @@ def notes_of(folder: Path) -> dict[str, Any]:
     return notes
 
 
-def test_a_run_that_is_whole_is_not_resumed(lab: Callable[..., Any]) -> None:
+def test_a_complete_run_is_not_resumed(lab: Callable[..., Any]) -> None:
     folder, _ = lab(lambda _trial: [])
     with pytest.raises(RunError, match="Nothing is left to do"):
         runner.resume(folder, lambda _step: None)
 
 
-def test_a_trial_that_was_void_as_often_as_it_may_is_not_resumed(lab: Callable[..., Any]) -> None:
+def test_a_trial_without_attempts_left_is_not_resumed(lab: Callable[..., Any]) -> None:
     folder, _ = lab(lambda trial: ["monolith-1: SIGKILL"] if trial.name == "one-r1" else [])
     with pytest.raises(RunError, match="Nothing is left to do"):
         runner.resume(folder, lambda _step: None)
 
 
-def test_a_run_stays_on_its_machine(lab: Callable[..., Any]) -> None:
+def test_a_run_is_not_resumed_on_another_machine(lab: Callable[..., Any]) -> None:
     folder, _ = lab(interrupted_in(4))
     notes = json.loads((folder / "run.json").read_text())
     notes["machine"]["cores"] += 1
     (folder / "run.json").write_text(json.dumps(notes))
-    with pytest.raises(RunError, match="begun on another machine"):
+    with pytest.raises(RunError, match="began on another machine"):
         runner.resume(folder, lambda _step: None)
 
 
@@ -294,13 +297,13 @@ def test_a_run_without_its_rules_is_not_resumed(lab: Callable[..., Any]) -> None
 
 
 @pytest.mark.parametrize("wrong", [[], ["--resume", ".", "tax"], ["--resume", ".", "--repeats", "2"]])
-def test_a_run_has_names_or_is_resumed(wrong: list[str]) -> None:
+def test_a_run_has_names_or_is_resumed_but_not_both(wrong: list[str]) -> None:
     answer = CliRunner().invoke(cli.cli, ["run", *wrong])
     assert answer.exit_code == 2
     assert "--resume" in answer.output
 
 
-def test_a_trial_that_could_not_run_is_repeated_and_its_reason_kept(lab: Callable[..., Any]) -> None:
+def test_a_trial_that_could_not_run_is_repeated_and_its_reason_recorded(lab: Callable[..., Any]) -> None:
     def fails_once(trial: Trial) -> list[str]:
         if trial.order == 2:
             raise TrialError("The load generator ended early: no shop")
@@ -312,14 +315,14 @@ def test_a_trial_that_could_not_run_is_repeated_and_its_reason_kept(lab: Callabl
     assert json.loads(failed[0].read_text())["why"].endswith("no shop")
 
 
-def test_a_users_curve_travels_with_the_run(lab: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_users_curve_is_copied_into_the_run(lab: Callable[..., Any], tmp_path: Path) -> None:
     rates = "rates = { searcher = 10 }\n"
     (tmp_path / "toy.toml").write_text(TEXT.replace(rates, rates + "curve = { csv = 'day.csv' }\n"))
     (tmp_path / "day.csv").write_text("time,rate\n0,5\n10,15\n")
     own = load(str(tmp_path / "toy.toml"))
     folder, _ = lab(lambda _trial: [], experiment=own)
     (tmp_path / "day.csv").unlink()
-    assert runner.read_run(folder).experiments[0].phases[1].points == ((0, 0.5), (10, 1.5))
+    assert read_run(folder).experiments[0].phases[1].points == ((0, 0.5), (10, 1.5))
     first = next(read_trials(folder))
     assert first.phases[1].curve == ((0, 0.5), (10, 1.5))
 
@@ -337,43 +340,41 @@ def test_the_report_command_makes_the_report_again(lab: Callable[..., Any]) -> N
 
 def test_a_folder_that_is_no_run_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds no run"):
-        runner.read_run(tmp_path)
+        read_run(tmp_path)
 
 
 def test_shops_that_differ_are_not_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    stopped = GateError("The shops do not answer alike")
+    stopped = GateError("The shops give different answers")
 
     def differ(*_: object) -> None:
         raise stopped
 
     monkeypatch.setattr(runner, "same_work", differ)
-    monkeypatch.setattr(Started, "seed", lambda target, home, sizes: None)
-    monkeypatch.setattr(runner, "_copy_texts", lambda experiments, folder: None)
+    monkeypatch.setattr(ManagedTarget, "seed", lambda target, home, sizes: None)
+    monkeypatch.setattr(runner, "write_texts", lambda experiments, folder: None)
     with pytest.raises(GateError):
         runner.run([toy()], tmp_path / "run", OPTIONS, lambda _step: None)
     assert not (tmp_path / "run" / "trials").exists()
 
 
-def test_a_machine_that_is_not_calm_is_waited_for_and_that_is_said(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_wait_for_a_calm_machine_is_announced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shown: list[Step] = []
-    monkeypatch.setattr(runner, "run_trials", all_is_well)
-    patience = Patience(1.0, lambda _seconds: (0.0, 0.5))
-    bench = Bench(tmp_path, {}, slices.NoSlices())
-    sitting = Sitting(Work(plan([toy()], share=False)), [toy()], tmp_path, OPTIONS, shown.append)
-    runner._run_all(sitting, bench, patience)
+    monkeypatch.setattr(runner, "run_trials", all_valid)
+    budget = WaitBudget(1.0, lambda _seconds: (0.0, 0.5))
+    rig = Rig(tmp_path, {}, slices.NoSlices())
+    active = ActiveRun(TrialQueue(plan([toy()], share=False)), [toy()], tmp_path, OPTIONS, shown.append)
+    runner._run_all(active, rig, budget)
     assert shown[0].text == "waiting for a calm machine: a hypervisor takes 50% of it"
     assert shown[1].text.startswith("trial 1 of 6: ")
-    assert patience.waited == 1.0
+    assert budget.waited == 1.0
 
 
 def test_progress_names_the_trial_and_the_time_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shown: list[Step] = []
-    monkeypatch.setattr(runner, "run_trials", all_is_well)
-    bench = Bench(tmp_path, {}, slices.NoSlices())
-    sitting = Sitting(Work(plan([toy()], share=False)), [toy()], tmp_path, OPTIONS, shown.append)
-    runner._run_all(sitting, bench, Patience(0.0))
+    monkeypatch.setattr(runner, "run_trials", all_valid)
+    rig = Rig(tmp_path, {}, slices.NoSlices())
+    active = ActiveRun(TrialQueue(plan([toy()], share=False)), [toy()], tmp_path, OPTIONS, shown.append)
+    runner._run_all(active, rig, WaitBudget(0.0))
     assert shown[0].text.startswith("trial 1 of 6: ")
     assert shown[0].left > shown[-1].left > 0
 
@@ -385,27 +386,29 @@ def test_the_list_names_every_experiment() -> None:
         assert name in answer.output
 
 
-def test_a_mistake_of_the_user_is_one_sentence_and_a_status(
+def test_a_mistake_of_the_user_gives_one_sentence_and_exit_status_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["loadtests", "run", "taxes"])
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 1
-    said = capsys.readouterr().err
-    assert said.startswith('There is no experiment "taxes"')
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith('There is no experiment "taxes"')
+    assert message.count("\n") == 1
 
 
-def test_repeats_that_were_asked_for_are_remembered_with_the_run(tmp_path: Path) -> None:
-    changed: list[Experiment] = cli._repeated([toy()], 1)
+def test_the_users_number_of_repeats_replaces_the_experiments(tmp_path: Path) -> None:
+    changed: list[Experiment] = cli._with_repeats([toy()], 1)
     assert [each.repeats for each in changed] == [1]
-    assert cli._repeated([toy()], None) == [toy()]
+    assert cli._with_repeats([toy()], None) == [toy()]
 
 
 def test_all_means_every_experiment_of_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: list[str] = []
-    monkeypatch.setattr(cli, "_run", lambda these, options: chosen.extend(each.name for each in these))
+    monkeypatch.setattr(
+        console, "start_run", lambda these, options: chosen.extend(each.name for each in these)
+    )
     answer = CliRunner().invoke(cli.cli, ["run", "all"])
     assert answer.exit_code == 0, answer.output
     assert chosen == names()

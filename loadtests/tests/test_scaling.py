@@ -1,4 +1,4 @@
-"""The scalability law is found again where it was put in, and its intervals hold it as often as they say."""
+"""The fit finds the law that made the data, and its intervals contain the truth as often as they should."""
 
 import math
 import random
@@ -22,7 +22,7 @@ betas = st.floats(min_value=0, max_value=0.05)
 def measured(
     law: Law, repeats: int, noise: float, seed: str, sizes: Sequence[int] = SIZES
 ) -> dict[int, list[float]]:
-    """Capacities that follow the law, each off by its own luck."""
+    """Capacities that follow the law, each with random noise."""
     rng = random.Random(seed)
     return {n: [law.capacity(n) * math.exp(rng.gauss(0, noise)) for _ in range(repeats)] for n in sizes}
 
@@ -38,7 +38,7 @@ def test_without_noise_the_law_is_found_exactly(gamma: float, alpha: float, beta
 
 @settings(max_examples=25, deadline=None)
 @given(gammas, alphas, betas, st.integers())
-def test_neither_parameter_falls_below_zero_and_intervals_hold_their_value(
+def test_no_parameter_is_negative_and_intervals_contain_their_value(
     gamma: float, alpha: float, beta: float, seed: int
 ) -> None:
     found = fit(measured(Law(gamma, alpha, beta), 3, 0.2, str(seed)))
@@ -49,7 +49,7 @@ def test_neither_parameter_falls_below_zero_and_intervals_hold_their_value(
 
 
 @pytest.mark.parametrize("repeats", [3, 5, 10])
-def test_the_intervals_hold_the_truth_about_nineteen_times_in_twenty(repeats: int) -> None:
+def test_the_intervals_contain_the_truth_about_nineteen_times_in_twenty(repeats: int) -> None:
     law = Law(100, 0.05, 0.01)
     hits = {"gamma": 0, "alpha": 0, "beta": 0}
     for n in range(TRIES):
@@ -60,14 +60,14 @@ def test_the_intervals_hold_the_truth_about_nineteen_times_in_twenty(repeats: in
     assert min(hits.values()) / TRIES >= 0.885, hits
 
 
-def test_perfect_scaling_has_no_contention_that_could_be_seen() -> None:
+def test_perfect_scaling_shows_no_contention() -> None:
     found = fit(measured(Law(30, 0, 0), 5, 0.02, "perfect"))
     assert found.alpha.covers(0)
     assert found.beta.covers(0)
     assert found.law.capacity(8) == pytest.approx(240, rel=0.05)
 
 
-def test_more_replicas_do_less_beyond_the_peak() -> None:
+def test_capacity_falls_beyond_the_peak() -> None:
     law = Law(10, 0.0, 0.01)
     assert law.peak == pytest.approx(10)
     assert law.capacity(10) > law.capacity(9)
@@ -82,12 +82,12 @@ def test_one_repeat_has_a_law_and_no_intervals() -> None:
 
 
 @pytest.mark.parametrize("capacities", [{1: [1.0], 2: [2.0]}, {1: [1.0], 2: [2.0], 4: [4.0, 4.1]}])
-def test_a_law_through_too_little_is_refused(capacities: dict[int, list[float]]) -> None:
+def test_a_fit_of_too_few_capacities_is_refused(capacities: dict[int, list[float]]) -> None:
     with pytest.raises(ValueError, match="3 numbers of replicas with equally many repeats"):
         fit(capacities)
 
 
-def test_efficiency_is_one_where_every_replica_counts_in_full() -> None:
+def test_efficiency_is_one_when_every_replica_adds_its_full_capacity() -> None:
     full = efficiency({1: [10.0, 11.0, 12.0], 8: [80.0, 88.0, 96.0]}, 8)
     assert full.value == pytest.approx(1)
     assert full.low == pytest.approx(1)
@@ -100,11 +100,11 @@ def test_efficiency_is_one_where_every_replica_counts_in_full() -> None:
     ("freedom", "t"),
     [(1, 12.706), (2, 4.303), (3, 3.182), (6, 2.447), (10, 2.228), (30, 2.042), (1000, 1.962)],
 )
-def test_students_t_is_that_of_the_tables(freedom: int, t: float) -> None:
-    assert student.reach(freedom) == pytest.approx(t, abs=6e-4)
-    assert student.two_sided(t, freedom) == pytest.approx(0.05, abs=5e-5)
+def test_students_t_agrees_with_the_tables(freedom: int, t: float) -> None:
+    assert student.critical_value(freedom) == pytest.approx(t, abs=6e-4)
+    assert student.p_value(t, freedom) == pytest.approx(0.05, abs=5e-5)
 
 
 def test_an_impossible_t_is_refused() -> None:
     with pytest.raises(ValueError, match="degree of freedom"):
-        student.two_sided(1.0, 0)
+        student.p_value(1.0, 0)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from loadtests.analysis.measure import PhaseResult
+from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.results import results_of
-from loadtests.analysis.searches import answer, follow
+from loadtests.analysis.searches import found_capacity, next_probe
 from loadtests.experiments.experiment import Experiment, ExperimentError, parse
 from loadtests.planning.plan import plan
 from loadtests.planning.trials import Trial
@@ -73,7 +73,7 @@ def search(capacity: Callable[[Trial], float], first: Trial) -> list[PhaseResult
     while len(found) < 50:
         rate = trial.rate or 0.0
         found.append(probe(trial, 100.0 if rate <= capacity(trial) else 900.0))
-        following = follow(experiment, trial, found)
+        following = next_probe(experiment, trial, found)
         if following is None:
             break
         trial = following
@@ -106,10 +106,10 @@ def test_the_rates_of_the_searched_phase_are_its_mix() -> None:
 
 
 def test_the_bracket_closes_around_the_capacity() -> None:
-    found = answer(searching(), search(lambda _trial: 41.0, first_probe()))
+    found = found_capacity(searching(), search(lambda _trial: 41.0, first_probe()))
     assert found is not None
     bracket, stands = found
-    assert bracket.holds(41.0)
+    assert bracket.contains(41.0)
     assert bracket.high is not None
     assert bracket.high <= bracket.low * 1.1
     assert stands.value("capacity_rps", "all") == bracket.low
@@ -125,13 +125,13 @@ def test_a_probe_has_a_name_of_its_own() -> None:
 def test_errors_break_the_promise(failed: int) -> None:
     first = first_probe()
     tried = [probe(first, 10.0, failed), probe(first, 10.0, failed)]
-    following = follow(searching(), first, tried)
+    following = next_probe(searching(), first, tried)
     assert following is not None
     assert following.rate == 8.0
 
 
 def test_a_search_that_is_not_over_has_no_answer() -> None:
-    assert answer(searching(), search(lambda _trial: 41.0, first_probe())[:-1]) is None
+    assert found_capacity(searching(), search(lambda _trial: 41.0, first_probe())[:-1]) is None
 
 
 def test_capacities_are_compared_repeat_by_repeat() -> None:

@@ -1,4 +1,4 @@
-"""Slices are tested on a process that is really busy, with every backend that works on this machine."""
+"""Slices are tested on real busy processes, with every backend that works on this machine."""
 
 import os
 import subprocess
@@ -13,8 +13,9 @@ import pytest
 from loadtests.analysis.validity import slice_doubt
 from loadtests.bench.slicing import BUSY
 from loadtests.rig import slices
-from loadtests.rig.governor import LATEST_SECONDS, PERIOD_SECONDS, Account
+from loadtests.rig.governor import MAX_WAIT_SECONDS, PERIOD_SECONDS, Account
 from loadtests.rig.processes import cpu_seconds
+from loadtests.rig.slices.cgroups import PREFIX, find_mounts, remove_leftovers
 
 
 @pytest.fixture
@@ -45,19 +46,19 @@ def backend(request: pytest.FixtureRequest) -> Iterator[slices.Slices]:
 
 def cores_used(pid: int, seconds: float) -> float:
     used, since = cpu_seconds(pid), time.monotonic()
-    psutil_pause(seconds)
+    let_time_pass(seconds)
     return (cpu_seconds(pid) - used) / (time.monotonic() - since)
 
 
-def psutil_pause(seconds: float) -> None:
-    """Measuring a share of CPU means letting time pass; there is nothing to poll for."""
+def let_time_pass(seconds: float) -> None:
+    """A share of CPU is measured over time; there is nothing to poll for."""
     time.sleep(seconds)
 
 
 def cores_of_both(pids: tuple[int, int], seconds: float) -> tuple[float, float]:
-    """What a process and its free neighbour use at the same time: other work on the machine slows both."""
+    """Cores used by a sliced and a free process at the same time: other work on the machine slows both."""
     before, since = [cpu_seconds(pid) for pid in pids], time.monotonic()
-    psutil_pause(seconds)
+    let_time_pass(seconds)
     elapsed = time.monotonic() - since
     one, other = [(cpu_seconds(pid) - start) / elapsed for pid, start in zip(pids, before, strict=True)]
     return one, other
@@ -90,15 +91,15 @@ def test_a_slice_can_be_changed_and_taken_off(
 
 
 @pytest.mark.processes
-def test_closing_lets_a_paused_process_run_again(busy: subprocess.Popen[bytes]) -> None:
+def test_closing_resumes_a_paused_process(busy: subprocess.Popen[bytes]) -> None:
     governor = slices.open_backend("governor")
     governor.put("busy", busy.pid, 0.01)
-    psutil_pause(0.1)
+    let_time_pass(0.1)
     governor.close()
     assert psutil.Process(busy.pid).status() != psutil.STATUS_STOPPED
 
 
-def test_without_slices_nothing_is_limited_and_the_backend_says_so() -> None:
+def test_without_slices_nothing_is_limited_and_the_backend_is_named_none() -> None:
     backend = slices.open_backend("none")
     backend.put("any", os.getpid(), 0.1)
     backend.close()
@@ -111,13 +112,13 @@ def test_detection_finds_a_backend_by_trying() -> None:
     assert backend.backend in slices.BACKENDS
 
 
-def test_groups_of_a_lab_that_is_gone_are_swept(tmp_path: Path) -> None:
+def test_groups_of_a_lab_that_has_ended_are_removed(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-S", "-c", ""])
     gone.wait()
-    (tmp_path / f"{slices.PREFIX}{gone.pid}-catalog-1").mkdir()
-    (tmp_path / f"{slices.PREFIX}{os.getpid()}-catalog-1").mkdir()
-    assert slices.sweep(tmp_path) == 1
-    assert [each.name for each in tmp_path.iterdir()] == [f"{slices.PREFIX}{os.getpid()}-catalog-1"]
+    (tmp_path / f"{PREFIX}{gone.pid}-catalog-1").mkdir()
+    (tmp_path / f"{PREFIX}{os.getpid()}-catalog-1").mkdir()
+    assert remove_leftovers(tmp_path) == 1
+    assert [each.name for each in tmp_path.iterdir()] == [f"{PREFIX}{os.getpid()}-catalog-1"]
 
 
 def test_both_versions_of_control_groups_are_found_where_they_are_mounted() -> None:
@@ -126,7 +127,7 @@ def test_both_versions_of_control_groups_are_found_where_they_are_mounted() -> N
         "cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n"
         "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
     )
-    found = slices.find_mounts(mounts, "3:cpu,cpuacct:/user/me\n2:memory:/\n0::/a/b\n")
+    found = find_mounts(mounts, "3:cpu,cpuacct:/user/me\n2:memory:/\n0::/a/b\n")
     assert [mount.backend for mount in found] == ["cgroup2", "cgroup1"]
     assert found[1].own == Path("/sys/fs/cgroup/cpu,cpuacct/user/me")
     assert list(found[0].candidates()) == [
@@ -145,45 +146,45 @@ def test_a_slice_is_kept_within_ten_percent(used: float, *, saturated: bool, kep
 
 
 def test_a_busy_group_runs_on_its_share_of_a_period_and_then_stands_still_for_the_rest_of_it() -> None:
-    account, now, used = Account(cores=0.25, members=[]), 0.0, 0.0
+    account, now, used = Account(cores=0.25, pids=[]), 0.0, 0.0
     ran = []
     for _ in range(12):
         now, running = account.due, not account.paused
-        used += (now - account.seen) * running
-        ran.append((round((now - account.seen) / PERIOD_SECONDS, 4), running))
+        used += (now - account.checked_at) * running
+        ran.append((round((now - account.checked_at) / PERIOD_SECONDS, 4), running))
         account.paused = account.settle(now, used)
     assert set(ran[4:]) == {(0.25, True), (0.75, False)}
 
 
-def test_who_took_too_much_stands_still_until_it_is_paid_back() -> None:
-    account = Account(cores=0.1, members=[])
+def test_a_group_that_used_too_much_stands_still_until_its_credit_is_back() -> None:
+    account = Account(cores=0.1, pids=[])
     account.paused = account.settle(0.030, used=0.030)
     assert account.paused
     assert account.settle(account.due - 0.001, used=0.030)
     assert not account.settle(account.due, used=0.030)
-    assert account.due - account.seen < 0.1 * PERIOD_SECONDS + 0.001
+    assert account.due - account.checked_at < 0.1 * PERIOD_SECONDS + 0.001
 
 
-def test_an_account_does_not_save_up_for_a_long_burst() -> None:
-    account = Account(cores=0.1, members=[])
+def test_credit_does_not_grow_without_limit() -> None:
+    account = Account(cores=0.1, pids=[])
     assert not account.settle(60.0, used=0.0)
     assert account.settle(60.0, used=1.2 * 0.1 * PERIOD_SECONDS)
 
 
-def test_an_idle_group_is_looked_at_seldom_and_a_busy_one_when_its_share_is_used_up() -> None:
-    account = Account(cores=0.1, members=[])
+def test_an_idle_group_is_checked_seldom_and_a_busy_one_when_its_share_is_used_up() -> None:
+    account = Account(cores=0.1, pids=[])
     account.settle(60.0, used=0.0)
-    assert account.due == pytest.approx(60.0 + LATEST_SECONDS)
+    assert account.due == pytest.approx(60.0 + MAX_WAIT_SECONDS)
     account.settle(60.001, used=0.001)
     assert account.due == pytest.approx(60.001 + (0.1 * PERIOD_SECONDS - 0.0009) / 0.9)
 
 
-def test_a_group_with_a_whole_core_is_looked_at_without_end() -> None:
-    account = Account(cores=1.0, members=[], credit=0.02)
+def test_a_group_with_a_whole_core_is_never_paused_and_always_checked_again() -> None:
+    account = Account(cores=1.0, pids=[], credit=0.02)
     for n in range(1, 9):
         account.paused = account.settle(n * 0.008, used=n * 0.008)
         assert not account.paused
-        assert account.due > account.seen
+        assert account.due > account.checked_at
 
 
 @pytest.mark.processes
@@ -194,7 +195,7 @@ def test_eight_busy_processes_are_each_kept_below_their_slice(backend: slices.Sl
         for number, each in enumerate(many):
             backend.put(f"busy-{number}", each.pid, 0.1)
         before, since = [cpu_seconds(each.pid) for each in many], time.monotonic()
-        psutil_pause(1.5)
+        let_time_pass(1.5)
         elapsed = time.monotonic() - since
         used = [(cpu_seconds(each.pid) - start) / elapsed for each, start in zip(many, before, strict=True)]
         doubts = [slice_doubt("busy", 0.1, cores, saturated=False) for cores in used]

@@ -1,4 +1,4 @@
-"""The statistics are checked by properties, and the interval by how often it holds the truth."""
+"""The statistics are checked by properties, and the interval by how often it contains the truth."""
 
 import math
 import random
@@ -40,7 +40,7 @@ def test_a_percentile_of_nothing_is_refused() -> None:
 
 
 @given(repeats)
-def test_an_interval_holds_its_own_value(values: list[float]) -> None:
+def test_an_interval_contains_its_own_value(values: list[float]) -> None:
     result = stats.interval(values)
     assert result.low is not None
     assert result.high is not None
@@ -48,7 +48,7 @@ def test_an_interval_holds_its_own_value(values: list[float]) -> None:
 
 
 @given(repeats)
-def test_turning_a_ratio_over_turns_its_interval_over(values: list[float]) -> None:
+def test_the_inverse_ratio_has_the_inverse_interval(values: list[float]) -> None:
     ones = [1.0] * len(values)
     there, back = stats.ratio(values, ones), stats.ratio(ones, values)
     assert there.value == pytest.approx(1 / back.value)
@@ -76,13 +76,13 @@ def test_one_repeat_has_a_value_and_no_interval() -> None:
 
 
 @pytest.mark.parametrize("bad", [[], [0.0], [-1.0], [math.nan], [math.inf]])
-def test_numbers_that_have_no_logarithm_are_refused(bad: list[float]) -> None:
+def test_numbers_without_a_logarithm_are_refused(bad: list[float]) -> None:
     with pytest.raises(ValueError, match="positive number"):
         stats.interval(bad)
 
 
 @pytest.mark.parametrize("count", [3, 5, 8, 10, 20])
-def test_the_interval_holds_the_truth_about_nineteen_times_in_twenty(count: int) -> None:
+def test_the_interval_contains_the_truth_about_nineteen_times_in_twenty(count: int) -> None:
     rng = random.Random(f"coverage {count}")
     tries = 400
     hits = sum(
@@ -93,7 +93,7 @@ def test_the_interval_holds_the_truth_about_nineteen_times_in_twenty(count: int)
 
 
 @given(st.floats(min_value=0.1, max_value=10), st.floats(min_value=1.0, max_value=3.0))
-def test_a_winner_needs_an_interval_without_one_and_a_difference_that_counts(
+def test_a_winner_needs_an_interval_that_excludes_one_and_a_minimal_difference(
     value: float, reach: float
 ) -> None:
     result = Interval(value, value / reach, value * reach)
@@ -115,7 +115,9 @@ def test_a_winner_needs_an_interval_without_one_and_a_difference_that_counts(
         (None, 1.2, Verdict.INCONCLUSIVE),
     ],
 )
-def test_a_draw_has_to_be_shown_too(low: float | None, high: float, verdict: Verdict) -> None:
+def test_no_winner_needs_an_interval_that_excludes_the_margin(
+    low: float | None, high: float, verdict: Verdict
+) -> None:
     assert judge_direction(Interval(geometric(low, high), low, high), claims_more=True) is verdict
 
 
@@ -144,7 +146,7 @@ def test_a_bar_is_kept_only_by_the_whole_interval(result: Interval, verdict: Ver
     assert judge_bar(result, Bar(at_most=1.25)) is verdict
 
 
-def test_a_bar_reads_as_it_is_written() -> None:
+def test_a_bar_is_printed_with_its_sign() -> None:
     assert str(Bar(at_least=3.6)) == "≥ 3.6"
     assert str(Bar(at_most=1.25)) == "≤ 1.25"
     assert Bar(at_least=3.6).holds(3.6)

@@ -1,4 +1,4 @@
-"""Which shops can be measured, and what is refused before anything is started."""
+"""Which shops can be measured, and what is refused before anything starts."""
 
 from pathlib import Path
 
@@ -6,7 +6,10 @@ import pytest
 
 from loadtests.experiments.experiment import load
 from loadtests.experiments.kinds import Kind
-from loadtests.rig.targets import Running, Started, Target, TargetError, check, target
+from loadtests.rig.external import ExternalTarget
+from loadtests.rig.managed import ManagedTarget
+from loadtests.rig.shop import TargetError
+from loadtests.rig.targets import Target, check, target
 from loadtests.tests.made_up import toy
 
 TOPOLOGY = """
@@ -17,25 +20,25 @@ SEED = {"monolith": ("-m", "shop", "seed")}
 """
 
 
-def test_without_a_word_it_is_this_projects_own_shop() -> None:
+def test_the_default_is_this_projects_own_shop() -> None:
     ours = target("microservices", None)
-    assert isinstance(ours, Started)
+    assert isinstance(ours, ManagedTarget)
     assert ours.topology.name == "microservices"
 
 
 def test_a_folder_with_a_topology_is_a_workspace(tmp_path: Path) -> None:
     (tmp_path / "topology.py").write_text(TOPOLOGY)
     own = target("microservices", str(tmp_path))
-    assert isinstance(own, Started)
+    assert isinstance(own, ManagedTarget)
     assert own.topology.folder == tmp_path
     assert own.at == str(tmp_path)
 
 
-def test_a_folder_with_a_monolith_is_one(tmp_path: Path) -> None:
+def test_a_folder_with_a_monolith_is_a_monolith(tmp_path: Path) -> None:
     (tmp_path / "monolith").mkdir()
     (tmp_path / "monolith" / "__init__.py").touch()
     own = target("monolith", str(tmp_path))
-    assert isinstance(own, Started)
+    assert isinstance(own, ManagedTarget)
     assert own.topology.folder == tmp_path
 
 
@@ -44,24 +47,24 @@ def test_anything_else_is_refused_in_one_sentence(tmp_path: Path) -> None:
         target("microservices", str(tmp_path))
 
 
-def test_a_service_that_the_shop_has_not_got_is_named(tmp_path: Path) -> None:
+def test_a_service_that_the_shop_does_not_have_is_named(tmp_path: Path) -> None:
     (tmp_path / "topology.py").write_text(TOPOLOGY)
     shops: dict[Kind, Target] = {
         "monolith": target("monolith", None),
         "microservices": target("microservices", str(tmp_path)),
     }
-    with pytest.raises(TargetError, match=r"toy needs a service recommendations, which .* has not got"):
+    with pytest.raises(TargetError, match=r"toy needs a service recommendations, which .* does not have"):
         check(shops, [toy()])
 
 
 @pytest.mark.parametrize("name", ["scale-hot", "fault", "footprint", "budget"])
-def test_a_shop_at_an_address_is_not_started_or_stopped(name: str) -> None:
-    refusal = Running("microservices", "http://127.0.0.1:9").refusal(load(name))
+def test_an_external_shop_is_not_started_or_stopped(name: str) -> None:
+    refusal = ExternalTarget("microservices", "http://127.0.0.1:9").refusal(load(name))
     assert refusal is not None
     assert refusal.startswith(f"{name} starts, slices or replaces processes of the microservices shop")
 
 
-def test_a_shop_that_does_not_answer_is_said_before_anything_is_started() -> None:
-    refusal = Running("monolith", "http://127.0.0.1:9/").refusal(load("tax"))
+def test_an_external_shop_that_does_not_answer_is_refused_before_anything_starts() -> None:
+    refusal = ExternalTarget("monolith", "http://127.0.0.1:9/").refusal(load("tax"))
     assert refusal is not None
     assert refusal.startswith("No shop answers at http://127.0.0.1:9/")

@@ -12,7 +12,7 @@ from loadtests.experiments.experiment import parse
 from loadtests.planning.plan import plan
 from loadtests.rig import slices
 from loadtests.rig.targets import target
-from loadtests.rig.trial import Bench, run_trials
+from loadtests.rig.trial import Rig, run_trials
 
 pytestmark = pytest.mark.processes
 
@@ -56,24 +56,24 @@ seconds = {}
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    """A small monolith with its data, and the slices of this machine."""
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """A small monolith with its data, and the slices that work on this machine."""
     sizes = {"PRODUCTS": "200", "CUSTOMERS": "300", "ORDERS": "500"}
     for name, value in {"HOME": str(tmp_path), **sizes}.items():
         monkeypatch.setenv(f"SHOP_{name}", value)
     slicer = slices.detect()
     shop = target("monolith", None)
     shop.seed(tmp_path / "lab", [None])
-    yield Bench(tmp_path / "lab", {"monolith": shop}, slicer)
+    yield Rig(tmp_path / "lab", {"monolith": shop}, slicer)
     slicer.close()
     assert [
         each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(each.info["cmdline"])
     ] == []
 
 
-def test_a_trial_leaves_rows_samples_and_no_process(tmp_path: Path, bench: Bench) -> None:
+def test_a_trial_leaves_rows_samples_and_no_process(tmp_path: Path, rig: Rig) -> None:
     (trial,) = plan([parse(TEXT, "short.toml")], share=False)
-    run_trials([(trial, tmp_path / "trial")], bench)
+    run_trials([(trial, tmp_path / "trial")], rig)
     raw = read_trial(tmp_path / "trial")
     (result,) = measure(raw)
     assert result.phase == "quiet"
@@ -85,14 +85,14 @@ def test_a_trial_leaves_rows_samples_and_no_process(tmp_path: Path, bench: Bench
     assert (result.core_speed or 0.0) > 0
 
 
-def test_two_shops_are_up_at_once_and_each_is_asked_in_its_own_turns(tmp_path: Path, bench: Bench) -> None:
+def test_two_shops_run_at_once_and_each_gets_load_in_its_own_turns(tmp_path: Path, rig: Rig) -> None:
     other = (
         '[[systems]]\nid = "alone"\nlabel = "monolith"\nsystem = "monolith"\n\n[[phases]]\nname = "warm-up"'
     )
     turns = '[turns]\nphase = "quiet"\nseconds = 0.5\ngroups = [["monolith", "alone"]]\n\n[limits]'
     text = TEXT.replace('[[phases]]\nname = "warm-up"', other).replace("[limits]", turns)
     trials = plan([parse(text, "short.toml")], share=False)
-    run_trials([(trial, tmp_path / trial.id) for trial in trials], bench)
+    run_trials([(trial, tmp_path / trial.id) for trial in trials], rig)
     raws = [read_trial(tmp_path / trial.id) for trial in trials]
     assert raws[0].facts["epoch"] == raws[1].facts["epoch"]
     for raw in raws:

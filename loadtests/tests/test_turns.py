@@ -1,4 +1,4 @@
-"""Shops that take turns: who works when, and what is counted."""
+"""Shops that take turns: which shop has load when, and what counts."""
 
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -24,7 +24,7 @@ def in_turns(**changes: Any) -> Experiment:
 
 
 def stretches(one: Trial) -> list[tuple[float, float, str]]:
-    """Begin, end and name of what the trial does while it does something."""
+    """Begin, end and name of each phase of the trial that is not idle."""
     found, at = [], 0.0
     for phase in one.phases:
         if not phase.idle:
@@ -34,7 +34,7 @@ def stretches(one: Trial) -> list[tuple[float, float, str]]:
 
 
 @given(st.integers(min_value=2, max_value=12), st.integers())
-def test_one_shop_at_a_time_has_the_load_and_each_has_all_of_its_seconds(rounds: int, seed: int) -> None:
+def test_one_shop_at_a_time_has_load_and_each_gets_all_its_seconds(rounds: int, seed: int) -> None:
     experiment = load("scale-hot").model_copy(update={"seed": seed, "repeats": 1})
     assert experiment.turns is not None
     turns = experiment.turns.model_copy(update={"seconds": 4.0 / rounds})
@@ -51,7 +51,7 @@ def test_one_shop_at_a_time_has_the_load_and_each_has_all_of_its_seconds(rounds:
             assert sum(phase.seconds for phase in own) == pytest.approx(4.0)
 
 
-def test_every_turn_comes_after_a_lead_of_the_same_load_that_does_not_count() -> None:
+def test_every_turn_follows_an_unrecorded_lead_with_the_same_load() -> None:
     for one in plan([in_turns(repeats=1)], share=False):
         names = [name for _, _, name in stretches(one)]
         assert names == ["warm-up"] + ["lead", "quiet"] * 4
@@ -59,7 +59,7 @@ def test_every_turn_comes_after_a_lead_of_the_same_load_that_does_not_count() ->
         assert all(phase.rates == {"searcher": 10} and not phase.record for phase in leads)
 
 
-def test_the_order_of_turns_is_drawn_anew_in_each_round() -> None:
+def test_each_round_of_turns_has_a_newly_drawn_order() -> None:
     first, second = plan([in_turns(repeats=1, seed=3)], share=False)
     turns = sorted(
         (begin, one.id) for one in (first, second) for begin, _, name in stretches(one) if name == "quiet"
@@ -77,7 +77,7 @@ def test_a_system_that_no_group_names_runs_alone() -> None:
     assert all(len(one.phases) == 2 for one in trials if not one.group)
 
 
-def test_only_answers_and_cpu_of_the_own_turns_count() -> None:
+def test_only_requests_and_cpu_of_a_shops_own_turns_count() -> None:
     whole = trial()
     (result,) = measure(halved(whole, other_cores=1.5))
     (alone,) = measure(whole)
@@ -89,7 +89,7 @@ def test_only_answers_and_cpu_of_the_own_turns_count() -> None:
 
 
 def halved(whole: RawTrial, other_cores: float) -> RawTrial:
-    """The same work in two turns with five seconds between them, in which the shop's process used `other_cores`."""
+    """The same work in two turns. In the five seconds between them the shop's process used `other_cores`."""
     plain = whole.phases[1]
     half = replace(plain, seconds=5.0)
     pause = replace(plain, name="others", seconds=5.0, record=False, idle=True)
@@ -105,7 +105,7 @@ def halved(whole: RawTrial, other_cores: float) -> RawTrial:
     return RawTrial(whole.facts, [whole.phases[0], half, pause, half], requests, usage)
 
 
-def test_a_ratio_is_of_shops_that_took_turns_with_each_other() -> None:
+def test_a_ratio_compares_shops_that_took_turns_with_each_other() -> None:
     def attempt(number: int, latency_ms: float, **facts: Any) -> list[RawTrial]:
         shared: dict[str, Any] = {"group": "toy:one:1", "attempt": number}
         return [

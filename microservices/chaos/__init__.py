@@ -1,5 +1,6 @@
-"""Breaks the split shop on purpose, under load, and says whether it kept what it promises.
+"""Breaks the split shop on purpose, under load, and checks that it keeps its invariants.
 
-`microservices chaos` is the command; the tests of the fault gates use the same parts: a shop of its own (`arena`),
-customers who remember what they were told (`load`), faults that begin and end (`faults`), and the invariants.
+The command is `microservices chaos`. The tests of the fault gates use the same parts: a shop of their own
+(`shop_under_test`), customers who record every answer (`load`), faults that begin and end (`faults`), and the
+invariants.
 """

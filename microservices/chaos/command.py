@@ -1,6 +1,6 @@
-"""What `microservices chaos` prints, and the status that it ends with.
+"""The output and the exit status of `microservices chaos`.
 
-1 means that the shop broke a promise, so nothing else may end with 1: a mistake of this tool is a 2.
+Status 1 means that the shop broke an invariant, and nothing else. An error of this tool has status 2.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 
 import click
 
-from microservices.chaos.client import NotServed
+from microservices.chaos.client import InconclusiveRun
 from microservices.chaos.report import Result
 from microservices.chaos.run import Options, run
 from microservices.launcher import LauncherError
@@ -22,23 +22,25 @@ CLEAN, BROKEN, TOOL_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(seed: int | None, minutes: float, pattern: str | None, *, as_json: bool) -> int:
-    """Run, report, and return the exit status."""
+    """Run and report; returns the exit status."""
     if pattern is not None and not pattern.startswith("postgresql"):
-        click.echo(f"{pattern!r} is not for PostgreSQL; leave it out for SQLite files of its own.", err=True)
+        click.echo(
+            f"{pattern!r} is not a PostgreSQL URL; leave the option out to use SQLite files.", err=True
+        )
         return TOOL_ERROR
     chosen = random.SystemRandom().randrange(100_000) if seed is None else seed
     say = partial(click.echo, err=as_json)
     try:
         result = run(Options(chosen, minutes, pattern), say)
     except KeyboardInterrupt:
-        say("Ended before anything was checked. The shop is closed.")
+        say("Interrupted before anything was checked. The shop is closed.")
         return INTERRUPTED
-    except (LauncherError, NotServed) as error:
+    except (LauncherError, InconclusiveRun) as error:
         click.echo(str(error), err=True)
         return TOOL_ERROR
-    except Exception:  # noqa: BLE001 -- see above; this is ours to mend, hence the traceback
+    except Exception:  # noqa: BLE001 -- an error of this tool, so it prints a traceback
         traceback.print_exc()
-        click.echo("The chaos command made a mistake; this says nothing about the shop.", err=True)
+        click.echo("The chaos command failed; this says nothing about the shop.", err=True)
         return TOOL_ERROR
     _print(result, as_json=as_json)
     return CLEAN if result.clean else BROKEN

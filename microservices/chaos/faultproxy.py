@@ -1,13 +1,14 @@
-"""A TCP proxy that does to connections what bad networks do, with the toxics of Toxiproxy and their names.
+"""A TCP proxy that damages connections as bad networks do. Its faults are the toxics of Toxiproxy, with their names.
 
     with FaultProxy() as proxy:
         proxy.upstream = port
         with proxy.toxic("latency", latency=3000):
-            ...  # whoever asks at proxy.url waits three seconds for each piece of the answer
+            ...  # a client of proxy.url waits three seconds for each piece of the answer
 
-Times are in milliseconds, except the slicer's delay, which is in microseconds, as there. Unlike there, a toxic works
-on connections that are already open too, for the shop keeps its own open: from the next piece of data on. One toxic
-is not from there: `answer` puts an HTTP answer in the place of the server's, which did its work all the same.
+As in Toxiproxy, times are in milliseconds, except the slicer's delay, which is in microseconds. Unlike in Toxiproxy, a
+toxic also works on connections that are already open, from the next piece of data on, because the shop keeps its
+connections open. One toxic is our own: `answer` replaces the server's answer by another HTTP answer, after the server
+did its work.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from typing import Any, Self
 
 HOST = "127.0.0.1"
 MAX_BYTES = 65_536
-LET_IN_SECONDS = 0.01
-"""Whoever was let in a moment before the end gets as far as being known, so that the connection can be closed."""
-AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset instead of a goodbye
+ACCEPT_SECONDS = 0.01
+"""For a connection accepted just before the end to register its task, so that it can be closed."""
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # for SO_LINGER: close with RST instead of FIN
 
 
 class _Closed(Exception):
@@ -35,7 +36,7 @@ class _Closed(Exception):
 
 @dataclass(eq=False)
 class Toxic:
-    """One fault. `stream` is the side it works on: downstream is what the server answers, upstream what it is sent."""
+    """One fault. `stream` is the direction it works on: downstream is the answer, upstream the request."""
 
     type: str
     attributes: dict[str, int]
@@ -47,34 +48,34 @@ class Toxic:
 
 
 class Connection:
-    """Both ends of one connection through the proxy, and how much passed on each side."""
+    """Both ends of one connection through the proxy, and how many bytes passed in each direction."""
 
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self.ends = (client, server)
         self.passed = {"upstream": 0, "downstream": 0}
 
     def close(self) -> None:
-        """Say goodbye on both ends."""
+        """Close both ends in the ordinary way."""
         for end in self.ends:
             end.close()
 
     def reset(self) -> None:
-        """Drop both ends; the peers see a connection that was reset."""
+        """Reset both ends."""
         for end in self.ends:
             raw: socket.socket | None = end.get_extra_info("socket")
             if raw is not None:
                 with suppress(OSError):
-                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             end.transport.abort()
 
 
 class FaultProxy:
-    """Listens on a free loopback port and passes everything on to `upstream`, a port that may be set later."""
+    """Listens on a free loopback port and forwards everything to the port `upstream`, which may be set later."""
 
     def __init__(self, upstream: int = 0, seed: int = 1) -> None:
         self.upstream = upstream
         self.connections = 0
-        """How many were made so far."""
+        """How many were opened so far."""
         self.answered = 0
         """Requests that the toxic `answer` answered so far."""
         self._toxics: list[Toxic] = []
@@ -98,14 +99,14 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """Where to ask instead of the upstream."""
+        """The address to use instead of the upstream's."""
         return f"http://{HOST}:{self.port}"
 
     @contextmanager
     def toxic(self, kind: str, stream: str = "downstream", **attributes: int) -> Iterator[Toxic]:
-        """Have a toxic while the block runs. Those that hold a connection up let go of it afterwards by closing it."""
+        """Apply a toxic while the block runs. A `timeout` closes the connections that it held when the block ends."""
         if kind not in TOXICS:
-            raise ValueError(f"There is no toxic {kind}; there are {', '.join(TOXICS)}.")
+            raise ValueError(f"There is no toxic {kind}; the toxics are {', '.join(TOXICS)}.")
         if unknown := attributes.keys() - TOXICS[kind].keys():
             raise ValueError(f"{kind} has no {', '.join(sorted(unknown))}; it has {', '.join(TOXICS[kind])}.")
         toxic = Toxic(kind, {**TOXICS[kind], **attributes}, stream)
@@ -121,13 +122,13 @@ class FaultProxy:
 
     async def _stop(self) -> None:
         self._server.close()
-        await asyncio.sleep(LET_IN_SECONDS)
+        await asyncio.sleep(ACCEPT_SECONDS)
         while self._tasks:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await asyncio.sleep(0)
-        for _ in range(3):  # connections that were just closed are gone before the loop is
+        for _ in range(3):  # let connections that were just closed end before the loop does
             await asyncio.sleep(0)
 
     async def _connected(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
@@ -138,7 +139,7 @@ class FaultProxy:
         task.add_done_callback(self._tasks.discard)
         try:
             answers, server = await asyncio.open_connection(HOST, self.upstream)
-        except (OSError, asyncio.CancelledError):  # nobody is there, or the proxy is being closed
+        except (OSError, asyncio.CancelledError):  # the upstream is not there, or the proxy is closing
             client.transport.abort()
             return
         connection = Connection(client, server)
@@ -147,10 +148,9 @@ class FaultProxy:
             asyncio.ensure_future(self._pump(answers, client, "downstream", connection)),
         ]
         try:
-            # When one side has ended, the other would wait for data that nobody wants.
-            with suppress(
-                asyncio.CancelledError
-            ):  # asyncio's streams complain about a handler that was cancelled
+            # When one direction has ended, the other would wait for data that is of no use.
+            # CancelledError is suppressed because asyncio's streams report a handler that was cancelled.
+            with suppress(asyncio.CancelledError):
                 await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for pump in pumps:
@@ -173,7 +173,7 @@ class FaultProxy:
                     connection.passed[stream] += len(piece)
 
     async def _apply(self, toxic: Toxic, pieces: Pieces, connection: Connection) -> Pieces:
-        """What is left of the data after the toxic, each piece with the seconds to wait before it."""
+        """The data after the toxic: its pieces, each with the seconds to wait before it."""
         apply: Callable[[Toxic, Pieces, Connection], Coroutine[Any, Any, Pieces]]
         apply = getattr(self, f"_{toxic.type}")
         return await apply(toxic, pieces, connection)
@@ -240,21 +240,21 @@ TOXICS: dict[str, dict[str, int]] = {
 BODIES = (
     ("text/plain", b"No replica is free to answer."),
     ("application/json", b'{"items": [{"sku"'),
-    ("application/json", b'{"nobody": "agreed on this"}'),
+    ("application/json", b'{"unexpected": "field"}'),
     ("application/json", b"[1, null]"),
 )
-"""What `answer` says: a proxy's words, JSON that breaks off, and two that are JSON but not what was agreed on."""
+"""The answers of `answer`: a proxy's error, JSON that is cut off, and two JSON values of an unexpected shape."""
 
 
 def _http_answer(status: int, content_type: str, body: bytes) -> bytes:
     head = (
-        f"HTTP/1.1 {status} Put in its place\r\nContent-Type: {content_type}\r\n"
+        f"HTTP/1.1 {status} Replaced\r\nContent-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body
 
 
 async def _pause(toxic: Toxic, seconds: float | None) -> None:
-    """Wait so long, or without end for None, but not longer than the toxic is there."""
+    """Wait so many seconds (None: without limit), but not longer than the toxic is there."""
     with suppress(TimeoutError):
         await asyncio.wait_for(toxic.removed.wait(), seconds)

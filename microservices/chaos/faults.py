@@ -1,7 +1,7 @@
-"""The faults: each begins when its context is entered and has ended when it is left.
+"""The faults. Each begins when its context is entered and has ended when it is left.
 
-Processes are killed and paused by signals, as the system's memory killer or a stalled disk would do it; networks go
-bad in a proxy; the launcher itself restarts and scales. No service is told that it is being tested.
+Processes are killed and paused by signals, as an out-of-memory killer or a stalled disk would do it. A proxy plays the
+bad network. The launcher restarts and scales services. No service knows that it is being tested.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
-from microservices.chaos.arena import PROXIED, Arena
-from microservices.chaos.standstill import standing_still
+from microservices.chaos.pause import paused_processes
+from microservices.chaos.shop_under_test import PROXIED, ShopUnderTest
 from microservices.launcher import SPLIT, Replica
 
 GATEWAY = "gateway"
@@ -24,18 +24,18 @@ NETWORK: Mapping[str, tuple[str, dict[str, int]]] = {
     "hangs": ("timeout", {}),
     "loses its connections": ("timeout", {"timeout": 50}),
     "resets its connections": ("reset_peer", {}),
-    "has its answers cut off": ("limit_data", {"bytes": 200}),
-    "has its answers trickle": ("slicer", {"average_size": 20, "delay": 500_000}),
+    "cuts its answers off": ("limit_data", {"bytes": 200}),
+    "answers in small pieces": ("slicer", {"average_size": 20, "delay": 500_000}),
     "answers 503": ("answer", {"status": 503}),
     "answers broken JSON": ("answer", {"status": 200, "body": 1}),
-    "answers JSON that nobody agreed on": ("answer", {"status": 200, "body": 2}),
+    "answers unexpected JSON": ("answer", {"status": 200, "body": 2}),
 }
-"""What callers see of a service behind a bad network."""
+"""What callers see of a service behind a bad network: the toxic and its attributes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: what, to whom, and for how long where it has a length."""
+    """One fault: its kind, the service that it strikes, and its length where it has one."""
 
     kind: str
     """`kill`, `pause`, `restart`, `scale`, or one of NETWORK."""
@@ -46,14 +46,14 @@ class Fault:
         names = {
             "kill": f"{self.target} killed",
             "pause": f"{self.target} paused for {self.seconds:.1f} s",
-            "restart": f"{self.target} restarted in turns",
+            "restart": f"{self.target} restarted, one replica at a time",
             "scale": f"{self.target} scaled 1, 4, 1",
         }
         return names.get(self.kind) or f"{self.target} {self.kind} for {self.seconds:.1f} s"
 
 
-def every() -> list[Fault]:
-    """Each fault once, without lengths."""
+def all_faults() -> list[Fault]:
+    """Each fault once, without its length."""
     services = [service.name for service in SPLIT.services]
     return [
         *(Fault("kill", name) for name in (*services, GATEWAY, EVERYTHING)),
@@ -65,15 +65,15 @@ def every() -> list[Fault]:
 
 
 @contextmanager
-def happening(fault: Fault, arena: Arena) -> Iterator[None]:
-    """Do it, and undo it where it does not end by itself."""
+def injected(fault: Fault, shop: ShopUnderTest) -> Iterator[None]:
+    """Inject the fault, and end it after the block if it does not end by itself."""
     begin = _KINDS.get(fault.kind, _bad_network)
-    with begin(fault, arena):
+    with begin(fault, shop):
         yield
 
 
 def kill(members: list[Replica]) -> None:
-    """End servers and workers at once, without a chance to tidy up."""
+    """Kill servers and workers with SIGKILL."""
     for pid in [pid for member in members for pid in member.pids()]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -81,51 +81,51 @@ def kill(members: list[Replica]) -> None:
 
 @contextmanager
 def paused(members: list[Replica]) -> Iterator[None]:
-    """All processes of these members stand still."""
-    with standing_still([pid for member in members for pid in member.pids()]):
+    """Pause all processes of these members while the block runs."""
+    with paused_processes([pid for member in members for pid in member.pids()]):
         yield
 
 
-def members_of(target: str, arena: Arena) -> list[Replica]:
-    """The processes that a fault is for."""
+def members_of(target: str, shop: ShopUnderTest) -> list[Replica]:
+    """The members that a fault with this target strikes."""
     if target == EVERYTHING:
-        return arena.fleet.members()
+        return shop.fleet.members()
     if target == GATEWAY:
-        return arena.fleet.members()[:1]
-    return arena.fleet.replicas(target)
+        return shop.fleet.members()[:1]
+    return shop.fleet.replicas(target)
 
 
 @contextmanager
-def _kill(fault: Fault, arena: Arena) -> Iterator[None]:
-    kill(members_of(fault.target, arena))
+def _kill(fault: Fault, shop: ShopUnderTest) -> Iterator[None]:
+    kill(members_of(fault.target, shop))
     yield
 
 
-def _pause(fault: Fault, arena: Arena) -> AbstractContextManager[None]:
-    return paused(members_of(fault.target, arena))
+def _pause(fault: Fault, shop: ShopUnderTest) -> AbstractContextManager[None]:
+    return paused(members_of(fault.target, shop))
 
 
 @contextmanager
-def _restart(fault: Fault, arena: Arena) -> Iterator[None]:
-    arena.fleet.restart(fault.target)
+def _restart(fault: Fault, shop: ShopUnderTest) -> Iterator[None]:
+    shop.fleet.restart(fault.target)
     yield
 
 
 @contextmanager
-def _scale(fault: Fault, arena: Arena) -> Iterator[None]:
+def _scale(fault: Fault, shop: ShopUnderTest) -> Iterator[None]:
     for count in (4, 1):
-        arena.fleet.scale(fault.target, count)
+        shop.fleet.scale(fault.target, count)
     yield
 
 
 @contextmanager
-def _bad_network(fault: Fault, arena: Arena) -> Iterator[None]:
+def _bad_network(fault: Fault, shop: ShopUnderTest) -> Iterator[None]:
     kind, attributes = NETWORK[fault.kind]
-    with arena.proxies[fault.target].toxic(kind, "downstream", **attributes):
+    with shop.proxies[fault.target].toxic(kind, "downstream", **attributes):
         yield
 
 
-_KINDS: Mapping[str, Callable[[Fault, Arena], AbstractContextManager[None]]] = {
+_KINDS: Mapping[str, Callable[[Fault, ShopUnderTest], AbstractContextManager[None]]] = {
     "kill": _kill,
     "pause": _pause,
     "restart": _restart,

@@ -1,7 +1,7 @@
-"""Which fault comes when: the same seed gives the same plan, however long it is followed.
+"""The order of the faults. The same seed gives the same order, however long the run is.
 
-Faults are dealt from a shuffled pack that holds each of them once, and a new pack when that is used up: pure chance
-would repeat some and leave others out for an hour. What the seed cannot repeat is the machine's timing.
+The order is one random permutation of all faults after another. Independent random choices would repeat some faults
+and leave others out for an hour. The seed does not repeat the machine's timing.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from microservices.chaos.faults import NETWORK, Fault, every
+from microservices.chaos.faults import NETWORK, Fault, all_faults
 
-SHORTEST, LONGEST = 1.5, 5.0
-"""Seconds; a breaker opens, and a paused replica is missed, within this time."""
+MIN_SECONDS, MAX_SECONDS = 1.5, 5.0
+"""The length of a fault. Within it a breaker opens, and a paused replica is noticed."""
 TIMED = frozenset({"pause", *NETWORK})
 
 
 def plan(seed: int) -> Iterator[Fault]:
-    """Faults without end."""
-    rng = random.Random(seed)  # noqa: S311 -- seeded choices hide nothing
+    """An endless sequence of faults."""
+    rng = random.Random(seed)  # noqa: S311 -- seeded, not a secret
     while True:
-        pack = every()
-        rng.shuffle(pack)
-        for fault in pack:
-            seconds = round(rng.uniform(SHORTEST, LONGEST), 1)
+        faults = all_faults()
+        rng.shuffle(faults)
+        for fault in faults:
+            seconds = round(rng.uniform(MIN_SECONDS, MAX_SECONDS), 1)
             yield replace(fault, seconds=seconds) if fault.kind in TIMED else fault

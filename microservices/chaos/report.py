@@ -1,4 +1,4 @@
-"""A run in words and as JSON: what was broken and when it was well again, what customers got, what still holds."""
+"""The result of a run as text and JSON: each fault and its recovery, the customers' outcomes, the invariants."""
 
 from __future__ import annotations
 
@@ -6,103 +6,106 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from microservices.chaos.invariants import MEANINGS
+from microservices.chaos.invariants import TITLES
 
-SHOWN = 5
-"""Sentences about one broken invariant; there may be hundreds of the same kind."""
+MAX_SENTENCES = 5
+"""Printed for each broken invariant; there may be hundreds of the same kind."""
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
-    """One fault, seconds from its begin or, for `recovered`, from its end; a kill ends as it begins."""
+class FaultResult:
+    """One fault and its effect. A kill ends when it begins."""
 
     what: str
     at: float
-    """Seconds since the load began."""
+    """Seconds from the start of the load to the start of the fault."""
     noticed: float | None
+    """Seconds from the start of the fault."""
     noticed_by: str
     sign: str
-    """What was noticed."""
+    """What was noticed: a message of the launcher, a line of a log, or a request."""
     recovered: float | None
+    """Seconds from the end of the fault."""
     attempts: int
-    """Requests that went over the wire from its begin until all was well."""
+    """Requests on the network, retries included, from the start of the fault until the recovery."""
     failed_attempts: int
     requests: int
-    """What customers asked for in that time, however often they had to."""
+    """What customers asked for in that time, each counted once however often it was retried."""
     failed_requests: int
-    """Those that failed with all their repeats."""
+    """Those that failed after all retries."""
 
     def line(self) -> str:
-        """For people."""
+        """One line for people."""
         noticed = (
-            "nobody noticed" if self.noticed is None else f"noticed {self.noticed:4.1f} s ({self.noticed_by})"
+            "not noticed" if self.noticed is None else f"noticed {self.noticed:4.1f} s ({self.noticed_by})"
         )
-        recovered = "NOT WELL AGAIN" if self.recovered is None else f"well after {self.recovered:4.1f} s"
+        recovered = "NOT RECOVERED" if self.recovered is None else f"recovered after {self.recovered:4.1f} s"
         lost = f"{self.failed_requests} failed" if self.failed_requests else ""
         return f"{self.at:6.1f} s  {self.what:<48} {noticed:<32} {recovered}  {lost}".rstrip()
 
 
 @dataclass(slots=True)
 class Result:
-    """What a run found."""
+    """The result of a run."""
 
     seed: int
     minutes: float
     database: str
-    faults: list[Happened] = field(default_factory=list)
+    faults: list[FaultResult] = field(default_factory=list)
     outcomes: dict[str, dict[str, int]] = field(default_factory=dict)
     """Persona to outcome to count."""
     statuses: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     settled_seconds: float = 0.0
     invariants: dict[str, list[str]] = field(default_factory=dict)
-    """Name to the sentences about how it is broken."""
+    """Name to a sentence for each violation."""
     kept: str = ""
-    """The folder with databases and logs, when it was kept."""
+    """The folder with databases and logs; empty when it was deleted."""
 
     @property
-    def mistakes(self) -> int:
-        """Answers 500: the shop did not know what to say."""
+    def internal_errors(self) -> int:
+        """How many answers had the status 500."""
         return self.statuses.get("500", 0)
 
     @property
     def clean(self) -> bool:
         """Whether all invariants hold and no answer was a 500."""
-        return not any(self.invariants.values()) and not self.mistakes
+        return not any(self.invariants.values()) and not self.internal_errors
 
     @property
     def repeat(self) -> str:
-        """The command that does the same faults again."""
+        """The command that injects the same faults again."""
         return f"microservices chaos --seed {self.seed} --minutes {self.minutes:g}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """The result as a dict for JSON."""
         return {"schema": 1, **asdict(self), "clean": self.clean, "repeat": self.repeat}
 
     def lines(self) -> Iterator[str]:
-        """What is printed at the end."""
+        """The text that is printed at the end."""
         yield ""
-        yield f"{len(self.faults)} faults, on {self.database}, settled {self.settled_seconds:.1f} s after the last"
+        yield f"{len(self.faults)} faults on {self.database}; settled {self.settled_seconds:.1f} s after the last one"
         yield from self._times()
         yield ""
         yield from self._outcome_table()
         yield ""
         for name, sentences in self.invariants.items():
             verdict = f"BROKEN {len(sentences)} times" if sentences else "holds"
-            yield f"  {name}  {MEANINGS[name]:<40} {verdict}"
-            yield from (f"        {sentence}" for sentence in sentences[:SHOWN])
-        yield f"      {'never a 500':<40} {f'BROKEN {self.mistakes} times' if self.mistakes else 'holds'}"
+            yield f"  {name}  {TITLES[name]:<40} {verdict}"
+            yield from (f"        {sentence}" for sentence in sentences[:MAX_SENTENCES])
+        verdict = f"BROKEN {self.internal_errors} times" if self.internal_errors else "holds"
+        yield f"      {'no answer with status 500':<40} {verdict}"
         yield ""
         if self.clean:
-            yield f"Everything holds. The same faults again: {self.repeat}"
+            yield f"All invariants hold. The same faults again: {self.repeat}"
         else:
             yield f"Broken. The same faults again: {self.repeat}"
-            yield f"Databases and logs are kept in {self.kept}"
+            yield f"Databases and logs are in {self.kept}"
 
     def _times(self) -> Iterator[str]:
         for word, times in (
             ("noticed", [fault.noticed for fault in self.faults if fault.noticed is not None]),
-            ("well again", [fault.recovered for fault in self.faults if fault.recovered is not None]),
+            ("recovered", [fault.recovered for fault in self.faults if fault.recovered is not None]),
         ):
             if times:
                 ordered = sorted(times)
@@ -115,4 +118,4 @@ class Result:
         for persona, counts in sorted(self.outcomes.items()):
             yield f"  {persona:<12}" + "".join(f"{counts.get(kind, 0):>10,}" for kind in kinds)
         statuses = ", ".join(f"{count:,} × {status}" for status, count in sorted(self.statuses.items()))  # noqa: RUF001
-        yield f"  answers, with those that were repeated: {statuses}"
+        yield f"  answers, retries included: {statuses}"

@@ -1,4 +1,4 @@
-"""Starts a topology as plain processes on this machine; `Fleet` is all that the lab and the commands need."""
+"""Runs a topology as plain processes on this machine. The lab and the commands need only `Fleet`."""
 
 from microservices.launcher.errors import (
     AlreadyRunning,

@@ -1,4 +1,4 @@
-"""How the commands talk to a running launcher: one JSON line each way over a unix-domain socket."""
+"""The protocol between commands and a running launcher: one JSON line each way over a Unix domain socket."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from microservices.launcher.folder import RunFolder
 from microservices.launcher.process import created
 from microservices.launcher.replica import Replica
 
-LONGEST_PATH = 100  # bytes; macOS allows 104 with the closing zero, Linux 108
+MAX_PATH_BYTES = 100  # macOS allows 104 with the closing zero, Linux 108
 CPU_SAMPLE_SECONDS = 0.3
 ACCEPT_SECONDS = 0.2
 Json = dict[str, Any]
 
 
 class ControlServer:
-    """Takes commands for a fleet; a context manager."""
+    """Receives commands for a fleet; a context manager."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._path = fleet.folder.path / "control.sock"
         self._temporary: str | None = None
-        if len(os.fsencode(self._path)) > LONGEST_PATH:
+        if len(os.fsencode(self._path)) > MAX_PATH_BYTES:
             self._temporary = tempfile.mkdtemp(prefix="shop-")
             self._path = Path(self._temporary) / "control.sock"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -48,7 +48,7 @@ class ControlServer:
         self._path.chmod(0o600)
         self._socket.listen()
         self._socket.settimeout(ACCEPT_SECONDS)
-        self._fleet.listens_at(str(self._path))
+        self._fleet.record_control_socket(str(self._path))
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
@@ -61,23 +61,24 @@ class ControlServer:
 
     def _serve(self) -> None:
         while not self._ending.is_set():
-            with contextlib.suppress(TimeoutError):  # closing a socket does not wake accept() everywhere
+            # accept() needs a timeout, because closing the socket does not wake it on every system.
+            with contextlib.suppress(TimeoutError):
                 connection, _ = self._socket.accept()
-                # Not a daemon: the answer to `down` still has to leave when the launcher ends.
-                threading.Thread(target=self._answer, args=(connection,), name="command").start()
+                # Not a daemon thread: the answer to `down` must be sent before the launcher ends.
+                threading.Thread(target=self._handle, args=(connection,), name="command").start()
 
-    def _answer(self, connection: socket.socket) -> None:
+    def _handle(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rwb") as stream, contextlib.suppress(OSError):
             connection.settimeout(5.0)
             try:
-                reply: Json = {"result": self._do(json.loads(stream.readline()))}
+                reply: Json = {"result": self._execute(json.loads(stream.readline()))}
             except LauncherError as error:
                 reply = {"error": str(error), "wrong_scale": isinstance(error, WrongScale)}
             except (ValueError, KeyError, TypeError) as error:
                 reply = {"error": f"The launcher does not understand this command ({error})."}
             stream.write(json.dumps(reply).encode() + b"\n")
 
-    def _do(self, request: Json) -> Any:
+    def _execute(self, request: Json) -> Any:
         match request["command"]:
             case "status":
                 return {"url": self._fleet.url, "members": describe(self._fleet.members())}
@@ -92,8 +93,8 @@ class ControlServer:
                 raise ValueError(command)
 
 
-def ask(home: Path, topology: str, request: Json, timeout: float = 120.0) -> Any:
-    """Send a command to the launcher of `home`; raises NotRunning when none is there."""
+def send_command(home: Path, topology: str, request: Json, timeout: float = 120.0) -> Any:
+    """Send a command to the launcher of `home`; returns its result, raises NotRunning when no launcher runs."""
     written = state.read(RunFolder(home, topology).state_file)
     if written is None:
         raise NotRunning(f"No shop is running from {home}; start one with: microservices up")
@@ -123,7 +124,7 @@ def _exchange(path: str, request: Json, timeout: float) -> Json:
 
 
 def describe(members: list[Replica]) -> list[Json]:
-    """What `status` shows of each process group; CPU is measured over a third of a second."""
+    """What `status` shows of each member. CPU is measured over 0.3 s."""
     before = {member.label: _cpu_seconds(member) for member in members}
     started = time.monotonic()
     time.sleep(CPU_SAMPLE_SECONDS)
@@ -153,7 +154,7 @@ def _cpu_seconds(member: Replica) -> float:
 
 
 def _memory(pid: int) -> int:
-    """Memory that ending the process would free (USS); the resident size where the system does not tell."""
+    """Bytes that ending the process would free (USS), or its resident size where the system hides that."""
     try:
         process = psutil.Process(pid)
         with contextlib.suppress(psutil.AccessDenied):

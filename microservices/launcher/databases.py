@@ -1,7 +1,7 @@
-"""A PostgreSQL database and a role for each service that keeps data: made by one command, dropped by another.
+"""Creates and drops a PostgreSQL database and a role for each service that has a database.
 
-Each role owns its database and may connect to no other: who is let in is decided by the right to CONNECT, which is
-taken from the public. The command needs an administrator's URL; the shop never sees it.
+Each role owns its database and cannot connect to any other, because the right to CONNECT is revoked from PUBLIC. The
+commands need an administrator's URL; the shop never sees it.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ PASSWORD_BYTES = 24
 
 
 class DatabasesError(LauncherError):
-    """The server is not there, or does not let us do this."""
+    """The server is not there, or refuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A PostgreSQL server, as its administrator reaches it."""
+    """A PostgreSQL server and the names on it."""
 
     url: str
-    """The administrator's, such as postgresql://postgres@127.0.0.1:5432."""
+    """The administrator's URL, such as postgresql://postgres@127.0.0.1:5432."""
     prefix: str = "shop"
-    """Database and role of a service are both named <prefix>_<service>."""
+    """The database and the role of a service are both named <prefix>_<service>."""
 
     def name(self, service: str) -> str:
-        """Of the service's database, and of its role."""
+        """The name of the service's database and role."""
         return f"{self.prefix}_{service}"
 
     def pattern(self, passwords: Path | None = None) -> str:
-        """SHOP_DATABASE_URL for all services: {service} stands for the name of each."""
+        """SHOP_DATABASE_URL for all services, with {service} for the name of each."""
         names = self.name("{service}")
         suffix = f"?passfile={passwords.absolute()}/{{service}}.pgpass" if passwords else ""
         return f"postgresql://{names}@{self.address}/{names}{suffix}"
@@ -48,22 +48,22 @@ class Server:
     @property
     def address(self) -> str:
         """Host and port."""
-        told = _told(self.url)
-        host = str(told.get("host", "127.0.0.1"))
-        return f"[{host}]:{told.get('port', 5432)}" if ":" in host else f"{host}:{told.get('port', 5432)}"
+        parameters = _parameters(self.url)
+        host, port = str(parameters.get("host", "127.0.0.1")), parameters.get("port", 5432)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def create(server: Server, passwords: Path, topology: Topology = SPLIT) -> str:
-    """Make what is missing; returns the SHOP_DATABASE_URL to export.
+    """Create what is missing; returns the SHOP_DATABASE_URL to export. Existing data stays.
 
-    A server that asks the roles for a password gets new ones each time; each is written into a file of its own in
-    the folder `passwords`, in the form of PostgreSQL's own password file. What the databases hold stays.
+    Where the server asks the roles for a password, each call sets new ones and writes each into its own file in the
+    folder `passwords`, in the format of PostgreSQL's password file.
     """
-    names = {service.name: server.name(service.name) for service in _keeping_data(topology)}
-    with _administration(server) as admin:
+    names = {service.name: server.name(service.name) for service in _with_database(topology)}
+    with _admin_connection(server) as admin:
         for name in names.values():
-            _make(admin, name)
-        if all(_lets_in(server, name) for name in names.values()):
+            _create_one(admin, name)
+        if all(_trusts(server, name) for name in names.values()):
             return server.pattern()
         for service, name in names.items():
             password = secrets.token_urlsafe(PASSWORD_BYTES)
@@ -75,23 +75,23 @@ def create(server: Server, passwords: Path, topology: Topology = SPLIT) -> str:
 
 
 def drop(server: Server, topology: Topology = SPLIT) -> None:
-    """Drop the databases with all that they hold, and the roles; those that are not there are no mistake."""
-    with _administration(server) as admin:
-        for service in _keeping_data(topology):
+    """Drop the databases with all their data, and the roles; missing ones are no error."""
+    with _admin_connection(server) as admin:
+        for service in _with_database(topology):
             name = sql.Identifier(server.name(service.name))
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
             admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(name))
 
 
-def _keeping_data(topology: Topology) -> list[Service]:
+def _with_database(topology: Topology) -> list[Service]:
     return [service for service in topology.services if service.has_database]
 
 
-def _make(admin: psycopg.Connection, name: str) -> None:
+def _create_one(admin: psycopg.Connection, name: str) -> None:
     identifier = sql.Identifier(name)
     if not _exists(admin, "SELECT 1 FROM pg_roles WHERE rolname = %s", name):
         admin.execute(sql.SQL("CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE").format(identifier))
-        # Who is no superuser may give a database only to a role that it belongs to.
+        # Without superuser rights, the owner of a new database must be a role that the creator is a member of.
         admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(identifier))
     if not _exists(admin, "SELECT 1 FROM pg_database WHERE datname = %s", name):
         admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(identifier, identifier))
@@ -103,18 +103,18 @@ def _exists(admin: psycopg.Connection, query: str, name: str) -> bool:
 
 
 @contextmanager
-def _administration(server: Server) -> Iterator[psycopg.Connection]:
-    """A connection of the administrator's; what goes wrong comes out as a sentence."""
+def _admin_connection(server: Server) -> Iterator[psycopg.Connection]:
+    """A connection as the administrator; its errors become DatabasesError."""
     try:
-        database = str(_told(server.url).get("dbname", "postgres"))
-        # No transaction: PostgreSQL creates no database inside one.
+        database = str(_parameters(server.url).get("dbname", "postgres"))
+        # Autocommit, because PostgreSQL creates no database inside a transaction.
         with psycopg.connect(
             server.url, dbname=database, autocommit=True, connect_timeout=CONNECT_SECONDS
         ) as admin:
             yield admin
     except psycopg.errors.InsufficientPrivilege as error:
         raise DatabasesError(
-            f"The role in --url may not do this ({_first_line(error)}); take one with CREATEDB and CREATEROLE, "
+            f"The role in --url may not do this ({_first_line(error)}); use one with CREATEDB and CREATEROLE, "
             "such as postgres."
         ) from error
     except psycopg.errors.ObjectInUse as error:
@@ -123,17 +123,17 @@ def _administration(server: Server) -> Iterator[psycopg.Connection]:
         ) from error
     except psycopg.OperationalError as error:
         raise DatabasesError(
-            f"PostgreSQL at {server.address} does not let us in ({_first_line(error)}); start it, or correct --url."
+            f"PostgreSQL at {server.address} refuses the connection ({_first_line(error)}); start it, or correct --url."
         ) from error
     except psycopg.Error as error:
         raise DatabasesError(f"PostgreSQL at {server.address} refused: {_first_line(error)}.") from error
 
 
-def _lets_in(server: Server, name: str) -> bool:
-    """Whether the role gets into its database without a password, as where the server trusts this machine."""
+def _trusts(server: Server, name: str) -> bool:
+    """Whether the server lets the role in without a password, as with `trust` authentication."""
     own = f"postgresql://{name}@{server.address}/{name}"
     try:
-        # No password from a file of the person's either: the shop will not have it.
+        # Use no password from the user's own password file: the shop would not have it.
         psycopg.connect(own, passfile="", password="", connect_timeout=CONNECT_SECONDS).close()
     except psycopg.OperationalError:
         return False
@@ -147,11 +147,11 @@ def _write_password(file: Path, name: str, password: str) -> None:
     file.write_text(f"*:*:{name}:{name}:{password}\n", encoding="utf-8")
 
 
-def _told(url: str) -> dict[str, object]:
+def _parameters(url: str) -> dict[str, object]:
     try:
         return dict(conninfo.conninfo_to_dict(url))
     except psycopg.ProgrammingError as error:
-        raise DatabasesError(f"--url is no PostgreSQL address: {_first_line(error)}.") from error
+        raise DatabasesError(f"--url is not a PostgreSQL address: {_first_line(error)}.") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What a replica is told through its environment: who it is, whom it may call, whom it may believe."""
+"""The environment of a replica: its identity, the services it may call, the callers it trusts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from microservices.launcher.addresses import HOST, Addresses
 from microservices.launcher.errors import LauncherError
-from microservices.launcher.gateway import HOST, Addresses
 from microservices.topology import Service, Topology
 
-MARK = "SHOP_FLEET"
-"""Every process of a fleet carries the fleet's id under this name, by which leftovers are known without doubt."""
+FLEET_ID_VARIABLE = "SHOP_FLEET"
+"""The environment variable in which every process has its fleet's id, so that leftover processes are identified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,9 @@ class KeyPair:
 
 
 def make_keys(topology: Topology) -> dict[str, KeyPair]:
-    """A fresh pair per service; they live as long as the fleet, so that a restarted replica is still believed."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # 60 ms, only for `up`
+    """A new pair for each service. It lasts as long as the fleet, so that a restarted replica is still trusted."""
+    # Imported here because it takes 60 ms and only `up` needs it.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     keys = {}
     for service in topology.services:
@@ -40,23 +41,30 @@ def make_keys(topology: Topology) -> dict[str, KeyPair]:
 
 
 def database_url(topology: Topology, service: Service, data_dir: Path, pattern: str | None) -> str:
-    """The URL of the service's own database: one SQLite file each, or `pattern` with {service} filled in."""
+    """The URL of the service's own database: an SQLite file, or `pattern` with {service} filled in."""
     if not pattern:
         return f"sqlite:///{data_dir.absolute()}/{service.name}.sqlite3"
     if "{service}" not in pattern and len(topology.services) > 1:
         raise LauncherError(
-            "SHOP_DATABASE_URL names one database for all services; each owns its own, so write {service} in it."
+            "SHOP_DATABASE_URL names one database for all services, but each owns its own; write {service} in it."
         )
     return pattern.replace("{service}", service.name)
 
 
 def inherited(env: Mapping[str, str]) -> dict[str, str]:
-    """What a child takes over from the launcher's own environment: all but addresses and keys of another fleet."""
-    foreign = {"SHOP_SERVICE", "SHOP_SERVICE_KEY", "SHOP_TRUSTED_KEYS", "SHOP_DRAIN_FILE", "SHOP_PORT", MARK}
+    """What a process inherits from the launcher's environment: all but addresses and keys of another fleet."""
+    of_a_fleet = {
+        "SHOP_SERVICE",
+        "SHOP_SERVICE_KEY",
+        "SHOP_TRUSTED_KEYS",
+        "SHOP_DRAIN_FILE",
+        "SHOP_PORT",
+        FLEET_ID_VARIABLE,
+    }
     return {
         name: value
         for name, value in env.items()
-        if name not in foreign and not (name.startswith("SHOP_") and name.endswith("_URL"))
+        if name not in of_a_fleet and not (name.startswith("SHOP_") and name.endswith("_URL"))
     }
 
 
@@ -70,7 +78,7 @@ def service_environment(
     data_dir: Path,
     extra: Mapping[str, str],
 ) -> dict[str, str]:
-    """The environment that all replicas of `service` share; `extra` wins over everything but the database."""
+    """The environment of all replicas of `service`; `extra` overrides everything but the database's URL."""
     settings = dict(extra)
     pattern = settings.pop("SHOP_DATABASE_URL", os.environ.get("SHOP_DATABASE_URL"))
     env = inherited(os.environ) | {
@@ -85,7 +93,7 @@ def service_environment(
         ),
     }
     for name in topology.addresses_for(service):
-        port = addresses.internal[topology.answering(name).name]
+        port = addresses.internal[topology.resolve(name).name]
         env[f"SHOP_{name.upper()}_URL"] = f"http://{HOST}:{port}"
     env |= settings
     if service.has_database:

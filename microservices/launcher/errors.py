@@ -1,12 +1,12 @@
-"""What the launcher cannot do, each in one sentence for a person: the cause, and what to do next."""
+"""Errors of the launcher. Each text is one sentence for people: the cause and the next step."""
 
 
 class LauncherError(Exception):
-    """The text is shown as it is, without a traceback."""
+    """Shown without a traceback."""
 
 
 class AlreadyRunning(LauncherError):
-    """Another launcher holds the topology of this home folder."""
+    """Another launcher runs this topology from the same home folder."""
 
 
 class NotRunning(LauncherError):
@@ -14,15 +14,15 @@ class NotRunning(LauncherError):
 
 
 class PortTaken(LauncherError):
-    """Somebody else listens where the gateway should."""
+    """Another program listens on the gateway's port."""
 
 
 class MissingProgram(LauncherError):
-    """A program that is installed with the project is not there."""
+    """A program that the project installs is missing."""
 
 
 class NotStarted(LauncherError):
-    """A process ended, or was not ready in time, while it was being started."""
+    """A process ended while it was started, or was not ready in time."""
 
 
 class WrongScale(LauncherError):

@@ -1,12 +1,12 @@
-"""A topology as running processes: start it, scale one service while it runs, stop it, leave nothing behind.
+"""A topology as running processes: start it, scale a service while it runs, stop it and leave no process behind.
 
     with Fleet(SPLIT, {"recommendations": 4}, data_dir=data) as fleet:
         requests.get(fleet.url + "/api/products")
         fleet.scale("recommendations", 2)
 
-Entering returns once the gateway routes to every service. `on_ready` is called, from another thread, for every
-replica that answers for the first time: at the start, in `scale`, and after a restart. The replica counts as ready
-when it returns, so whatever must hold before it is used is done there; what it raises, `start` and `scale` raise.
+Entering returns once the gateway routes to every service. `on_ready` is called, from another thread, with every
+replica whose process answers for the first time: at the start, in `scale`, and after a restart. Only when `on_ready`
+has returned does the replica count as ready, so prepare it there. `start` and `scale` raise what `on_ready` raises.
 """
 
 from __future__ import annotations
@@ -22,23 +22,29 @@ from types import TracebackType
 from typing import Self
 
 from microservices.launcher import gateway, readiness, state
-from microservices.launcher.blueprint import GATEWAY, Blueprint
+from microservices.launcher.addresses import HOST
 from microservices.launcher.errors import NotStarted, WrongScale
 from microservices.launcher.folder import RunFolder, default_home
+from microservices.launcher.launch_plan import GATEWAY, LaunchPlan
 from microservices.launcher.process import Child, created, end_all
 from microservices.launcher.replica import Death, Phase, Replica
 from microservices.launcher.supervisor import Supervisor
 from microservices.topology import Service, Topology
 
-GATEWAY_PATIENCE = 4.0  # the grace period in its configuration is 3 s
-REPLICA_PATIENCE = 8.0  # longer than any request may take
-DRAIN_MARGIN = 0.25
+GATEWAY_STOP_SECONDS = 4.0  # the grace period in its configuration is 3 s
+REPLICA_STOP_SECONDS = 8.0  # longer than any request may take
+DRAIN_MARGIN_SECONDS = 0.25
 OK = 200
 log = logging.getLogger(__name__)
 
 
 class Fleet:
-    """A running topology; a context manager."""
+    """A running topology; a context manager.
+
+    `replicas` is by service, one each by default. `port` is the public port, a free one by default. `env` is added to
+    the environment of all services, `env_for` to that of single ones. `say` gets messages for people. With
+    `restart=False` dead processes stay dead. What the launcher cannot do raises LauncherError.
+    """
 
     def __init__(
         self,
@@ -72,11 +78,11 @@ class Fleet:
         self._id = uuid.uuid4().hex
         self._on_ready = on_ready
         self._supervisor = Supervisor(
-            self._launch, self._became_ready, say, restart=restart, ready_seconds=ready_seconds
+            self._launch, self._prepare, say, restart=restart, ready_seconds=ready_seconds
         )
         self._scaling = threading.Lock()
         self._stopping = threading.Lock()
-        self._blueprint: Blueprint | None = None
+        self._launch_plan: LaunchPlan | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -89,38 +95,38 @@ class Fleet:
 
     @property
     def url(self) -> str:
-        """Where the shop is."""
-        return f"http://{gateway.HOST}:{self._plan.addresses.public}"
+        """The public address of the shop."""
+        return f"http://{HOST}:{self._plan.addresses.public}"
 
     @property
     def gateway(self) -> int:
-        """Pid of the gateway."""
+        """The gateway's pid."""
         return self._supervisor.members[GATEWAY].pid
 
     @property
     def died(self) -> list[Death]:
-        """Processes that ended without being asked to, in order; the gateway's slot is 0."""
+        """Processes that ended without being asked to, in order. The gateway has slot 0."""
         return list(self._supervisor.died)
 
     @property
     def internal_ports(self) -> Mapping[str, int]:
-        """Where the gateway listens for each service's callers."""
+        """By service: the port on which the gateway takes calls of other services."""
         return self._plan.addresses.internal
 
     def replicas(self, name: str | None = None) -> list[Replica]:
-        """The replicas, in the topology's order and by slot; of one service when `name` is given."""
+        """The replicas of all services, or of the one with this name; in the topology's order and by slot."""
         names = [name] if name else [service.name for service in self.topology.services]
-        return [replica for one in names for replica in self._supervisor.of(one)]
+        return [replica for one in names for replica in self._supervisor.replicas_of(one)]
 
     def members(self) -> list[Replica]:
         """The gateway and all replicas."""
-        return [*self._supervisor.of(GATEWAY), *self.replicas()]
+        return [*self._supervisor.replicas_of(GATEWAY), *self.replicas()]
 
     def start(self) -> None:
-        """Start everything; on any failure nothing is left running."""
+        """Start everything; after a failure no process is left running."""
         self.folder.claim(self._say)
         try:
-            self._plan_everything()
+            self._make_plan()
             self._supervisor.start()
             for service in self.topology.services:
                 for slot in range(1, self._wanted[service.name] + 1):
@@ -132,28 +138,27 @@ class Fleet:
             raise
 
     def scale(self, name: str, count: int) -> list[Replica]:
-        """Have `count` replicas of the service; returns them once the gateway knows. No request is lost."""
+        """Change to `count` replicas; returns them once the gateway routes to these only. No request is lost."""
         _check(self.topology, name, count)
         with self._scaling:
-            present = self._supervisor.of(name)
+            present = self._supervisor.replicas_of(name)
             if len(present) < count:
                 self._scale_up(self.topology.service(name), present, count)
             elif len(present) > count:
                 self._scale_down(present[count:])
-        return self._supervisor.of(name)
+        return self._supervisor.replicas_of(name)
 
     def restart(self, name: str) -> list[Replica]:
-        """Replace the replicas of the service by fresh ones, one after another; returns those. No request is lost.
+        """Replace the replicas of the service one after another; returns the new ones. No request is lost.
 
-        Each new one serves before an old one drains, so one more runs meanwhile. Where every slot is taken there is no
-        place for it, and the old one leaves first.
+        Each new replica is ready before an old one drains, so meanwhile there is one more. If all slots are taken, the
+        old one drains first.
         """
-        if refusal := self.topology.refusal(name, 0):
-            raise WrongScale(refusal)
+        _check(self.topology, name, 0)
         service = self.topology.service(name)
         with self._scaling:
-            for old in self._supervisor.of(name):
-                present = self._supervisor.of(name)
+            for old in self._supervisor.replicas_of(name):
+                present = self._supervisor.replicas_of(name)
                 if len(present) == service.slots:
                     self._scale_down([old])
                     present.remove(old)
@@ -161,10 +166,10 @@ class Fleet:
                 else:
                     self._scale_up(service, present, len(present) + 1)
                     self._scale_down([old])
-        return self._supervisor.of(name)
+        return self._supervisor.replicas_of(name)
 
     def revive(self) -> None:
-        """Start again what died, in a fleet that does not do so by itself; returns when all of it is ready."""
+        """Restart the members that died, in a fleet without automatic restarts; returns when all are ready."""
         with self._supervisor.lock:
             dead = [member for member in self.members() if member.phase is Phase.DOWN]
             for member in dead:
@@ -172,36 +177,36 @@ class Fleet:
         self._wait_until_ready(dead)
 
     def stop(self) -> None:
-        """End everything, the gateway first: what it took on still finds its replicas, and nothing new comes."""
+        """Stop everything. The gateway first: requests in flight still find their replicas, and no new ones come."""
         with self._stopping:
             if self.stopped.is_set() or not self.folder.claimed:
                 return
             self._supervisor.stop()
             children = {member.label: member.child for member in self.members() if member.child}
-            edge = children.pop(GATEWAY, None)
-            end_all([edge] if edge else [], GATEWAY_PATIENCE, ask_again=False)
-            end_all(children.values(), REPLICA_PATIENCE)
-            if self._blueprint:
-                state.sweep(self._state)  # whatever left its process group
+            gateway_process = children.pop(GATEWAY, None)
+            end_all([gateway_process] if gateway_process else [], GATEWAY_STOP_SECONDS, signal_again=False)
+            end_all(children.values(), REPLICA_STOP_SECONDS)
+            if self._launch_plan:
+                state.end_leftovers(self._state)  # processes that left their process group
                 self._state.path.unlink(missing_ok=True)
-                self._blueprint.release()
+                self._launch_plan.release()
             self.folder.release()
             self.stopped.set()
 
-    def listens_at(self, control: str) -> None:
-        """Write down where the launcher takes commands."""
+    def record_control_socket(self, path: str) -> None:
+        """Write the path of the control socket into the state file."""
         with self._supervisor.lock:
-            self._state.control = control
+            self._state.control = path
             self._state.save()
 
     @property
-    def _plan(self) -> Blueprint:
-        if self._blueprint is None:
-            raise NotStarted("The shop is not started yet; call start() or use it as a context manager.")
-        return self._blueprint
+    def _plan(self) -> LaunchPlan:
+        if self._launch_plan is None:
+            raise NotStarted("The fleet is not started; call start() or use it as a context manager.")
+        return self._launch_plan
 
-    def _plan_everything(self) -> None:
-        self._blueprint = Blueprint(
+    def _make_plan(self) -> None:
+        self._launch_plan = LaunchPlan(
             self.topology,
             self._id,
             folder=self.folder.path,
@@ -217,7 +222,7 @@ class Fleet:
         self._state.save()
 
     def _launch(self, member: Replica) -> None:
-        """Start the member's process; the supervisor holds its lock."""
+        """Start the member's process. Called with the supervisor's lock held."""
         command, env = self._plan.command(member)
         member.drain_file.unlink(missing_ok=True)
         child = Child(command, env, member.log, self.topology.folder)
@@ -225,32 +230,32 @@ class Fleet:
         self._state.entries[member.label] = state.Entry(member.label, child.pid, child.created, member.port)
         self._state.save()
 
-    def _became_ready(self, member: Replica) -> None:
+    def _prepare(self, member: Replica) -> None:
         if self._on_ready and member.name != GATEWAY:
             self._on_ready(member)
 
     def _start_gateway(self) -> None:
-        """Last, because its first probes are at once and the next ones only half a second later."""
-        edge = self._plan.gateway()
-        self._supervisor.add(edge)
-        self._wait_until_ready([edge])
-        inside = self.topology.called_inside()
-        served = [self._plan.addresses.internal[name] for name in inside if self._wanted[name]]
+        """Start it last: its first probes come at once, and the next ones only half a second later."""
+        member = self._plan.gateway()
+        self._supervisor.add(member)
+        self._wait_until_ready([member])
+        called = self.topology.internal_services()
+        ports = [self._plan.addresses.internal[name] for name in called if self._wanted[name]]
         deadline = time.monotonic() + self._ready_seconds
-        while not all(readiness.status(port) == OK for port in served):
+        while not all(readiness.status(port) == OK for port in ports):
             if time.monotonic() > deadline:
-                raise NotStarted(f"The gateway does not reach every service; its log is {edge.log}.")
+                raise NotStarted(f"The gateway does not reach every service; its log is {member.log}.")
             time.sleep(0.02)
 
     def _wait_until_ready(self, members: list[Replica]) -> None:
         deadline = time.monotonic() + self._ready_seconds
         while late := [member for member in members if member.phase is not Phase.READY]:
             for member in late:
-                if member.problem:
-                    raise member.problem
+                if member.error:
+                    raise member.error
                 if member.phase is Phase.FAILED:
                     raise NotStarted(
-                        f"{member.label} ended while it was started; its log, {member.log}, ends with:\n"
+                        f"{member.label} ended while it was starting; its log, {member.log}, ends with:\n"
                         + member.last_lines()
                     )
             if time.monotonic() > deadline or self._supervisor.is_stopped():
@@ -261,15 +266,15 @@ class Fleet:
     def _scale_up(self, service: Service, present: list[Replica], count: int) -> None:
         used = {replica.slot for replica in present}
         free = [slot for slot in range(1, service.slots + 1) if slot not in used]
-        fresh = [self._plan.replica(service, slot) for slot in free[: count - len(present)]]
+        added = [self._plan.replica(service, slot) for slot in free[: count - len(present)]]
         try:
-            for replica in fresh:
+            for replica in added:
                 self._supervisor.add(replica)
-            self._wait_until_ready(fresh)
+            self._wait_until_ready(added)
         except BaseException:
-            self._end(fresh)
+            self._end(added)
             raise
-        time.sleep(self._settings.probe_interval)  # until the gateway has seen them too
+        time.sleep(self._settings.probe_interval)  # until the gateway has probed them too
 
     def _scale_down(self, leaving: list[Replica]) -> None:
         with self._supervisor.lock:
@@ -277,19 +282,19 @@ class Fleet:
                 replica.drain_file.touch()
                 replica.phase = Phase.DRAINING
         started = time.monotonic()
-        while any(replica.answers_ready() for replica in leaving):
-            if time.monotonic() > started + REPLICA_PATIENCE:
+        while any(replica.is_ready() for replica in leaving):
+            if time.monotonic() > started + REPLICA_STOP_SECONDS:
                 break
             time.sleep(0.02)
-        slowest = time.monotonic() - started  # a busy replica answers the gateway's probe as late as this one
-        time.sleep(self._settings.probe_interval + slowest + DRAIN_MARGIN)
+        slowest = time.monotonic() - started  # a busy replica answers the gateway's probe as late as ours
+        time.sleep(self._settings.probe_interval + slowest + DRAIN_MARGIN_SECONDS)
         self._end(leaving)
 
     def _end(self, leaving: list[Replica]) -> None:
         with self._supervisor.lock:
             for replica in leaving:
                 replica.phase = Phase.DRAINING
-        end_all([replica.child for replica in leaving if replica.child], REPLICA_PATIENCE)
+        end_all([replica.child for replica in leaving if replica.child], REPLICA_STOP_SECONDS)
         with self._supervisor.lock:
             for replica in leaving:
                 self._supervisor.members.pop(replica.label, None)
@@ -299,5 +304,5 @@ class Fleet:
 
 
 def _check(topology: Topology, name: str, count: int) -> None:
-    if refusal := topology.refusal(name, count):
-        raise WrongScale(refusal)
+    if error := topology.scale_error(name, count):
+        raise WrongScale(error)

@@ -1,4 +1,4 @@
-"""The folder below SHOP_HOME where one running topology keeps its logs, its state file and the lock on both."""
+"""The folder below SHOP_HOME with the logs, the state file and the lock of one running topology."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def default_home() -> Path:
 
 
 class RunFolder:
-    """`<home>/run/<topology>`; whoever holds the lock is the launcher."""
+    """`<home>/run/<topology>`. The process that holds the lock is the launcher."""
 
     def __init__(self, home: Path, topology: str) -> None:
         self.home = home
@@ -32,7 +32,7 @@ class RunFolder:
         return self._lock is not None
 
     def claim(self, say: Callable[[str], None]) -> None:
-        """Become the launcher and end what a killed one left behind; does nothing when this already happened."""
+        """Take the lock, and end the processes that a killed launcher left behind; a second call does nothing."""
         if self.claimed:
             return
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -45,18 +45,18 @@ class RunFolder:
                 f"The {self.path.name} shop of {self.home} is already running; stop it first: microservices down"
             ) from None
         self._lock = descriptor
-        if ended := self._sweep():
+        if ended := self._end_leftovers():
             say(f"Ended {ended} processes that a killed launcher had left behind.")
 
     def release(self) -> None:
-        """Let the next launcher in; the lock also ends with the process, however that ends."""
+        """Give the lock back. It also ends with the process, even when that is killed."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def _sweep(self) -> int:
+    def _end_leftovers(self) -> int:
         left = state.read(self.state_file)
-        ended = state.sweep(left) if left else []
+        ended = state.end_leftovers(left) if left else []
         for old in (*self.path.glob("*.drain"), *self.logs.glob("*.log"), self.state_file):
             old.unlink(missing_ok=True)
         return len(ended)

@@ -1,4 +1,4 @@
-"""Reads what the processes of a fleet write: each appends to a file of its own, so nothing stands between them."""
+"""Reads the logs of a fleet. Each process appends to its own file, so the launcher is not between them."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pathlib import Path
 from typing import Self
 
 FOLLOW_SECONDS = 0.1
-COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)  # ANSI foregrounds that can be read on dark and on light
+COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)  # ANSI colours that are legible on dark and on light
 
 
 class LogTail:
-    """New whole lines from all log files of a folder, each with the name of who wrote it."""
+    """New complete lines from all log files of a folder, each with its process's label."""
 
     def __init__(self, folder: Path, names: tuple[str, ...] = ()) -> None:
         self._folder = folder
         self._names = names
-        """Services or replicas to show; all when empty."""
+        """Services or replicas; empty for all."""
         self._read_until: dict[Path, int] = {}
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """Label and line, for everything that was written since the last call."""
+        """Label and line of all that was written since the last call."""
         for file in sorted(self._folder.glob("*.log")):
             if self._wanted(file.stem):
                 yield from ((file.stem, line) for line in self._new_lines(file))
 
     def skip_to_last(self, count: int) -> None:
-        """Leave out all but the last `count` lines of each file."""
+        """Skip all but the last `count` lines of each file."""
         for file in self._folder.glob("*.log"):
             lines = file.read_bytes().splitlines(keepends=True)
             self._read_until[file] = sum(len(line) for line in lines[:-count])
@@ -40,7 +40,7 @@ class LogTail:
         try:
             with file.open("rb") as stream:
                 size = stream.seek(0, 2)
-                stream.seek(start if start <= size else 0)  # shorter than before: a new run began
+                stream.seek(start if start <= size else 0)  # shorter than before: a new run
                 data = stream.read()
                 end = stream.tell()
         except FileNotFoundError:
@@ -51,7 +51,7 @@ class LogTail:
 
 
 class Prefix:
-    """Formats `catalog-1  | line`, one colour for each service."""
+    """Formats lines as `catalog-1  | line`, with one colour for each service."""
 
     def __init__(self, width: int, *, colour: bool) -> None:
         self._width = width
@@ -69,7 +69,7 @@ class Prefix:
 
 
 class LogEcho:
-    """Shows new lines as they come; a context manager that shows the last ones when it is left."""
+    """Writes new lines as they come; a context manager, whose exit writes the last lines."""
 
     def __init__(self, tail: LogTail, write: Callable[[str, str], None]) -> None:
         self._tail = tail

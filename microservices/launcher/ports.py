@@ -1,9 +1,9 @@
-"""Which loopback ports a fleet uses.
+"""The loopback ports that a fleet uses.
 
-A slot's port must stay free while no replica listens on it: the gateway probes it all the time, so a stranger that
-answers there would be taken for a replica. Asking the system for a free port does not promise that, for it may
-hand the same port to an outgoing connection or to another fleet a moment later. So the ports lie below the ranges
-from which Linux and macOS serve outgoing connections, and each block of them is locked by the fleet that uses it.
+A slot's port must stay free while no replica listens on it: the gateway probes it all the time and would take any
+other program that answers there for a replica. A free port from the system is not enough: a moment later the system
+may give it to an outgoing connection or to another fleet. So the ports lie below the ranges that Linux and macOS use
+for outgoing connections, and each fleet locks the blocks of ports that it uses.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ import socket
 import tempfile
 from pathlib import Path
 
+from microservices.launcher.addresses import HOST
 from microservices.launcher.errors import LauncherError, PortTaken
-from microservices.launcher.gateway import HOST
 
 FIRST, LAST = 20_000, 32_000
 BLOCK = 100
 
 
 class Ports:
-    """Ports that are this fleet's until `release`; the lock also ends with the process, however that ends."""
+    """Ports that belong to this fleet until `release`. The locks also end with the process, even when it is killed."""
 
     def __init__(self, count: int) -> None:
         self.numbers: list[int] = []
         self._locks: list[int] = []
         blocks = range(FIRST, LAST, BLOCK)
-        offset = os.getpid() % len(blocks)  # fleets that start at the same time try different blocks first
+        offset = os.getpid() % len(blocks)  # so that fleets that start together try different blocks
         for first in (*blocks[offset:], *blocks[:offset]):
             if len(self.numbers) >= count:
                 return
-            self._take(first, min(BLOCK, count - len(self.numbers)))
+            self._lock(first, min(BLOCK, count - len(self.numbers)))
         if len(self.numbers) < count:
             self.release()
             raise LauncherError(
-                f"No {count} free ports are left between {FIRST} and {LAST}; stop other shops that are running."
+                f"There are not {count} free ports between {FIRST} and {LAST}; stop other shops that are running."
             )
 
     def release(self) -> None:
-        """Let others have the ports."""
+        """Give the ports back."""
         for lock in self._locks:
             os.close(lock)
         self._locks.clear()
 
-    def _take(self, first: int, count: int) -> None:
-        lock = _locked(first)
+    def _lock(self, first: int, count: int) -> None:
+        lock = _try_lock(first)
         if lock is None:
             return
         wanted = range(first, first + count)
@@ -77,7 +77,7 @@ def require_free(port: int) -> None:
         raise PortTaken(f"Port {port} is taken; stop what listens there, or choose another with --port.")
 
 
-def _locked(first: int) -> int | None:
+def _try_lock(first: int) -> int | None:
     folder = Path(tempfile.gettempdir()) / f"shop-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     lock = os.open(folder / str(first), os.O_CREAT | os.O_RDWR, 0o600)

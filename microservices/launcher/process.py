@@ -1,7 +1,7 @@
-"""One started program with everything that it starts: a process group in a session of its own.
+"""A started program and all that it starts: a process group in its own session.
 
-A server's workers are children of the process that was started; when that one is killed they live on and keep the
-port. Signals therefore always go to the whole group.
+A server's workers are children of the process that was started. When that process is killed, they live on and keep the
+port. So signals always go to the whole group.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-ASK_AGAIN_SECONDS = 0.5
+SIGNAL_AGAIN_SECONDS = 0.5
 
 
 class Child:
@@ -45,17 +45,17 @@ class Child:
         return self._process.poll()
 
     def terminate(self) -> None:
-        """Ask the group to end; one that is paused is woken up for it."""
+        """Ask the group to end. SIGCONT first, because a paused process handles no SIGTERM."""
         self._signal(signal.SIGCONT)
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End what is left of the group at once, and collect the leader."""
+        """End what is left of the group at once, and reap the leader."""
         self._signal(signal.SIGKILL)
         self._process.wait()
 
     def pids(self) -> list[int]:
-        """The leader and everything below it."""
+        """The leader and all its descendants."""
         try:
             leader = psutil.Process(self.pid)
             return [self.pid, *(child.pid for child in leader.children(recursive=True))]
@@ -63,36 +63,36 @@ class Child:
             return []
 
     def _signal(self, number: int) -> None:
-        # PermissionError: on macOS, a group of which only a zombie is left.
+        # PermissionError: on macOS, when only a zombie is left of the group.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
 
-def end_all(children: Iterable[Child], patience: float, *, ask_again: bool = True) -> None:
-    """End the groups: SIGTERM to each, and SIGKILL to what is left after `patience` seconds.
+def end_all(children: Iterable[Child], timeout: float, *, signal_again: bool = True) -> None:
+    """End the groups: SIGTERM to each, and SIGKILL to what is left after `timeout` seconds.
 
-    A signal that reaches a paused Python server may be taken by a thread that does not wake up the main one (so it
-    was in 29 of 40 tries); therefore it is asked again. Caddy would take a second SIGTERM for impatience.
+    SIGTERM is sent again every half second: in a paused Python server a thread may receive it that does not wake the
+    main thread (in 29 of 40 tries). Not to Caddy, which takes a second SIGTERM as a demand to end at once.
     """
     children = list(children)
-    deadline = time.monotonic() + patience
-    ask_at = 0.0
+    deadline = time.monotonic() + timeout
+    signal_at = 0.0
     while (
         running := [child for child in children if child.exit_status() is None]
     ) and time.monotonic() < deadline:
-        if time.monotonic() >= ask_at:
+        if time.monotonic() >= signal_at:
             for child in running:
                 child.terminate()
-            ask_at = time.monotonic() + ASK_AGAIN_SECONDS if ask_again else deadline
+            signal_at = time.monotonic() + SIGNAL_AGAIN_SECONDS if signal_again else deadline
         time.sleep(0.01)
     for child in children:
         child.kill()
 
 
 def created(pid: int) -> float | None:
-    """When the process was created (seconds since the epoch): with the pid, this names a process for good.
+    """When the process was created, in seconds since the epoch; pid and creation time identify a process for good.
 
-    None when there is none, or only one that has ended and was not collected yet.
+    None when there is no such process, or only a zombie.
     """
     try:
         process = psutil.Process(pid)

@@ -1,14 +1,14 @@
-"""Is a replica ready? Asked often while a fleet starts, so without an HTTP library (its import alone takes 40 ms)."""
+"""The readiness probe of a replica. It needs no HTTP library, whose import alone would take 40 ms at start."""
 
 from __future__ import annotations
 
 import socket
 
-from microservices.launcher.gateway import HOST
+from microservices.launcher.addresses import HOST
 
 
 def status(port: int, path: str = "/readyz", timeout: float = 1.0) -> int | None:
-    """Status of a GET to a loopback port; None when there was no answer."""
+    """The status of a GET to a loopback port; None when there was no answer."""
     request = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
     try:
         with socket.create_connection((HOST, port), timeout) as connection:

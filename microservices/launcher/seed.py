@@ -1,8 +1,9 @@
-"""Gives each service its own copy of the shop's data: made once, kept below SHOP_HOME/cache, copied from then on.
+"""Fills each service's database with its part of the shop's data.
 
-`monolith dataset` writes the data that both shops share; each service's own `seed` module loads its part. A
-service's database is made again only when the data or the files that decide its tables have changed, so that an
-exercise in one service does not wait for all. PostgreSQL databases are filled directly, every time.
+`monolith dataset` writes the data set that both shops share; each service's own `seed` module loads its part. SQLite
+databases are filled once, kept below SHOP_HOME/cache and copied from there. A service's database is filled again only
+when the data set or the files that define its tables have changed, so that an exercise in one service need not wait
+for all services. PostgreSQL databases are filled directly, every time.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = ("SHOP_SEED", "SHOP_PRODUCTS", "SHOP_CUSTOMERS", "SHOP_ORDERS")
-AT_A_TIME = 2
-KEEP = 4
-"""Databases of one service that stay in the cache: switching between a few versions or sizes is common."""
-NOT_DATA = {"__init__.py", "app.py", "routes.py", "clients.py"}
+WORKERS = 2
+MAX_CACHED = 4
+"""Databases of one service in the cache: people often switch between a few versions or sizes."""
+NO_EFFECT_ON_DATA = {"__init__.py", "app.py", "routes.py", "clients.py"}
 DATASET = "{dataset}"
-"""In a workspace's command: the folder with the data set."""
+"""The placeholder in a workspace's command for the folder with the data set."""
 
 
 def seed(
@@ -42,9 +43,9 @@ def seed(
     env: Mapping[str, str] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> None:
-    """Replace the databases in `data_dir` (or those that SHOP_DATABASE_URL in `env` names) by fresh ones.
+    """Replace the databases in `data_dir` (or those of SHOP_DATABASE_URL in `env`) by new ones.
 
-    `env` is what the commands see on top of this process' environment: sizes, and the database's URL.
+    `env` is added to this process's environment for the seeding commands: sizes, and the URL of the databases.
     """
     say = say or (lambda _: None)
     env = {**os.environ, **(env or {})}
@@ -60,8 +61,8 @@ def seed(
     templates = {service.name: _template(cache, service, dataset) for service in services}
     missing = [service for service in services if not templates[service.name].exists()]
     if missing:
-        say(f"Making the databases of {', '.join(service.name for service in missing)} ...")
-    _in_parallel(lambda service: _make(templates[service.name], service, dataset, env), missing)
+        say(f"Filling the databases of {', '.join(service.name for service in missing)} ...")
+    _in_parallel(lambda service: _fill_template(templates[service.name], service, dataset, env), missing)
     for service in services:
         _copy(templates[service.name], database_file(data_dir, service))
 
@@ -74,10 +75,10 @@ def seed_workspace(
     env: Mapping[str, str] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> None:
-    """Replace the workspace's databases in `data_dir`, SQLite files, by fresh ones that its own commands fill.
+    """Replace the workspace's SQLite databases in `data_dir` by new ones that its own commands fill.
 
-    They are kept and copied as those of `seed`, and made anew when the data or any code of the workspace that may
-    decide about it has changed.
+    They are cached as in `seed`, and filled again when the data set or code of the workspace has changed that may
+    affect the data.
     """
     say = say or (lambda _: None)
     home = home or default_home()
@@ -88,25 +89,25 @@ def seed_workspace(
     wanted = any(DATASET in command for command in workspace.seed.values())
     dataset = _dataset(cache, env, say) if wanted else Path()
     sizes = [env.get(name, "") for name in SIZES]
-    code = [file for file in _code(folder) if file.name not in NOT_DATA]
+    affecting_data = [file for file in _python_files(folder) if file.name not in NO_EFFECT_ON_DATA]
 
     def fill(name: str) -> None:
         command = [part.replace(DATASET, str(dataset)) for part in workspace.seed[name]]
-        template = cache / f"{name}-{_fingerprint(code, *sizes, *command)}.sqlite3"
+        template = cache / f"{name}-{_fingerprint(affecting_data, *sizes, *command)}.sqlite3"
         if not template.exists():
-            say(f"Making the database of {name} ...")
-            draft = _draft(template)
-            own = {"SHOP_SERVICE": name, "SHOP_DATABASE_URL": f"sqlite:///{draft.absolute()}"}
+            say(f"Filling the database of {name} ...")
+            temporary = _temporary(template)
+            own = {"SHOP_SERVICE": name, "SHOP_DATABASE_URL": f"sqlite:///{temporary.absolute()}"}
             failure = f"The database of {name} could not be filled"
             _python(command, inherited(env) | own, failure, folder)
-            _keep(draft, template, name)
+            _store(temporary, template, name)
         _copy(template, database_file(data_dir, workspace.topology.service(name)))
 
     _in_parallel(fill, workspace.seed)
 
 
 def is_seeded(data_dir: Path, topology: Topology = SPLIT) -> bool:
-    """Whether every service has its database there; one that is not a file is taken to be filled."""
+    """Whether every service has its SQLite file there; databases on a server count as filled."""
     if not os.environ.get("SHOP_DATABASE_URL", "sqlite").startswith("sqlite"):
         return True
     return all(
@@ -115,7 +116,7 @@ def is_seeded(data_dir: Path, topology: Topology = SPLIT) -> bool:
 
 
 def database_file(data_dir: Path, service: Service) -> Path:
-    """Where a service's SQLite database lies."""
+    """The path of a service's SQLite database."""
     return data_dir / f"{service.name}.sqlite3"
 
 
@@ -124,29 +125,29 @@ def _dataset(cache: Path, env: Mapping[str, str], say: Callable[[str], None]) ->
     folder = cache / f"dataset-{_fingerprint(sources, *(env.get(name, '') for name in SIZES))}"
     if not folder.exists():
         say("Making the data set ...")
-        draft = _draft(folder)
-        _run(("monolith.cli", "dataset", str(draft)), inherited(env), "The data set could not be made")
-        _move(draft, folder)
+        temporary = _temporary(folder)
+        _run(("monolith.cli", "dataset", str(temporary)), inherited(env), "The data set could not be made")
+        _move(temporary, folder)
     return folder
 
 
 def _template(cache: Path, service: Service, dataset: Path) -> Path:
     here = Path(__file__).parents[1]
-    own = [file for file in (here / service.name).glob("*.py") if file.name not in NOT_DATA]
+    own = [file for file in (here / service.name).glob("*.py") if file.name not in NO_EFFECT_ON_DATA]
     shared = [here / "chassis" / "database.py", here / "seeding.py"]
     return cache / f"{service.name}-{_fingerprint([*own, *shared], dataset.name)}.sqlite3"
 
 
-def _make(template: Path, service: Service, dataset: Path, env: Mapping[str, str]) -> None:
-    draft = _draft(template)
-    _run_seed(service, dataset, f"sqlite:///{draft}", env)
-    _keep(draft, template, service.name)
+def _fill_template(template: Path, service: Service, dataset: Path, env: Mapping[str, str]) -> None:
+    temporary = _temporary(template)
+    _run_seed(service, dataset, f"sqlite:///{temporary}", env)
+    _store(temporary, template, service.name)
 
 
-def _keep(draft: Path, template: Path, name: str) -> None:
-    _move(draft, template)
-    kept = sorted(template.parent.glob(f"{name}-*.sqlite3"), key=lambda file: file.stat().st_mtime)
-    for old in kept[:-KEEP]:
+def _store(temporary: Path, template: Path, name: str) -> None:
+    _move(temporary, template)
+    cached = sorted(template.parent.glob(f"{name}-*.sqlite3"), key=lambda file: file.stat().st_mtime)
+    for old in cached[:-MAX_CACHED]:
         old.unlink(missing_ok=True)
 
 
@@ -172,14 +173,14 @@ def _python(arguments: Iterable[str], env: Mapping[str, str], failure: str, fold
         raise LauncherError(f"{failure}: {lines[-1]}")
 
 
-def _in_parallel(work: Callable[[T], None], things: Iterable[T]) -> None:
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        for _ in pool.map(work, things):
+def _in_parallel(work: Callable[[T], None], items: Iterable[T]) -> None:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for _ in pool.map(work, items):
             pass
 
 
-def _code(folder: Path) -> list[Path]:
-    """The Python files of a folder but for those that hide."""
+def _python_files(folder: Path) -> list[Path]:
+    """The Python files below a folder, without hidden ones."""
     return [
         file
         for file in folder.rglob("*.py")
@@ -194,23 +195,23 @@ def _fingerprint(files: Iterable[Path], *words: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _draft(target: Path) -> Path:
-    """A name beside `target`: what is written there becomes `target` whole, or never."""
+def _temporary(target: Path) -> Path:
+    """A path beside `target`. Written first and renamed then, `target` is never half written."""
     target.parent.mkdir(parents=True, exist_ok=True)
     return target.with_name(f"{target.name}.{os.getpid()}")
 
 
-def _move(draft: Path, target: Path) -> None:
+def _move(temporary: Path, target: Path) -> None:
     try:
-        draft.replace(target)
-    except OSError:  # somebody else made the same folder meanwhile
-        shutil.rmtree(draft)
+        temporary.replace(target)
+    except OSError:  # another process made the same folder meanwhile
+        shutil.rmtree(temporary)
 
 
 def _copy(template: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     for leftover in ("-wal", "-shm"):
         target.with_name(target.name + leftover).unlink(missing_ok=True)
-    draft = _draft(target)
-    shutil.copyfile(template, draft)
-    draft.replace(target)
+    temporary = _temporary(target)
+    shutil.copyfile(template, temporary)
+    temporary.replace(target)

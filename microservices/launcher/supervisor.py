@@ -1,4 +1,4 @@
-"""The thread that watches over a fleet's processes: tells when one is ready, starts again what died."""
+"""The thread that supervises a fleet's processes: it notices when one is ready and restarts those that died."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from microservices.launcher.errors import NotStarted
 from microservices.launcher.replica import Death, Phase, Replica
 
-POLL_STARTING, POLL_STEADY = 0.025, 0.1
+POLL_STARTING_SECONDS, POLL_SECONDS = 0.025, 0.1
 
 
 class Supervisor:
-    """Owns the replicas' phases; whoever changes one from outside holds `lock`."""
+    """Owns the phases of the members. Hold `lock` to change one from outside."""
 
     def __init__(
         self,
@@ -35,85 +35,85 @@ class Supervisor:
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no more; returns once nothing can be started any longer."""
+        """End the thread; after this returns, no process is started any more."""
         self._end.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
 
     def add(self, member: Replica) -> None:
-        """Start a new member and watch over it."""
+        """Start a new member and supervise it."""
         with self.lock:
             if self._end.is_set():
-                raise NotStarted(f"{member.label} was not started, for the shop is being stopped.")
+                raise NotStarted(f"{member.label} was not started, because the shop is stopping.")
             self._launch(member)
             self.members[member.label] = member
 
     def is_stopped(self) -> bool:
-        """Whether nothing is started any more."""
+        """Whether no process is started any more."""
         return self._end.is_set()
 
-    def of(self, name: str) -> list[Replica]:
-        """The replicas of one service, by slot."""
+    def replicas_of(self, name: str) -> list[Replica]:
+        """The members with this name, by slot."""
         with self.lock:
             found = [member for member in self.members.values() if member.name == name]
         return sorted(found, key=lambda member: member.slot)
 
     def _watch(self) -> None:
-        pause = POLL_STARTING
+        pause = POLL_STARTING_SECONDS
         while not self._end.wait(pause):
             with self.lock:
                 members = list(self.members.values())
             for member in members:
-                self._tend(member)
+                self._check(member)
             starting = any(member.phase is Phase.STARTING for member in members)
-            pause = POLL_STARTING if starting else POLL_STEADY
+            pause = POLL_STARTING_SECONDS if starting else POLL_SECONDS
 
-    def _tend(self, member: Replica) -> None:
+    def _check(self, member: Replica) -> None:
         with self.lock:
             if self._end.is_set() or member.phase in {Phase.DRAINING, Phase.FAILED}:
                 return
             if member.phase is Phase.DOWN:
-                if self._restart and member.is_due():
+                if self._restart and member.restart_is_due():
                     self._launch(member)
                 return
             exit_status = member.child.exit_status() if member.child else None
             if exit_status is not None:
-                self._bury(member, exit_status)
+                self._handle_exit(member, exit_status)
                 return
-            if member.served and member.phase is Phase.STARTING and member.uptime() > self._ready_seconds:
-                self._end_hanging(member)
+            if member.was_ready and member.phase is Phase.STARTING and member.uptime() > self._ready_seconds:
+                self._kill_hanging(member)
                 return
-        if member.phase is Phase.STARTING and member.answers_ready():
-            self._welcome(member)
+        if member.phase is Phase.STARTING and member.is_ready():
+            self._handle_ready(member)
 
-    def _welcome(self, member: Replica) -> None:
+    def _handle_ready(self, member: Replica) -> None:
         try:
-            self._on_ready(member)  # first, so that whoever sees it ready sees it on its slice of CPU
-        except Exception as error:  # noqa: BLE001 -- the caller's code; whoever waits for this replica raises it
-            member.problem = error
+            self._on_ready(member)  # before READY: the lab sets its slice of CPU there
+        except Exception as error:  # noqa: BLE001 -- the caller's code; `start` or `scale` raises it
+            member.error = error
         with self.lock:
             if member.phase is not Phase.STARTING:
                 return
-            member.phase = Phase.FAILED if member.problem else Phase.READY
-            member.served = True
-        if member.problem:
-            self._say(f"{member.label} is not used, for what had to be done with it failed: {member.problem}")
+            member.phase = Phase.FAILED if member.error else Phase.READY
+            member.was_ready = True
+        if member.error:
+            self._say(f"{member.label} is not used, because its on_ready callback failed: {member.error}")
         else:
             self._say(f"{member.label} is ready after {member.uptime():.1f} s.")
 
-    def _end_hanging(self, member: Replica) -> None:
-        """A replica that hangs while it is started again: nobody else waits for it, so its end is up to us."""
+    def _kill_hanging(self, member: Replica) -> None:
+        """Kill a member that hangs during a restart: there is no caller of `start` that would notice it."""
         self._say(f"{member.label} is not ready after {self._ready_seconds:.0f} s; ending it.")
         if member.child:
-            member.child.kill()  # the next look finds it dead, and starts it again
+            member.child.kill()  # the next check finds it dead and restarts it
 
-    def _bury(self, member: Replica, exit_status: int) -> None:
+    def _handle_exit(self, member: Replica, exit_status: int) -> None:
         if member.child:
-            member.child.kill()  # a worker outlives its killed leader, and would keep the port
+            member.child.kill()  # a worker outlives its killed leader and would keep the port
         death, pause = member.died(exit_status)
         self.died.append(death)
         if member.phase is Phase.DOWN and self._restart:

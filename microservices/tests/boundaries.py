@@ -1,8 +1,9 @@
 """The boundaries of either shop: before and after each commit, each call to another service, each charge of a card.
 
-They are where a crash leaves something half done. They are found from outside, around the few functions through which
-everything that lasts has to pass; so the shops hold no word of it, and a new commit or call is a boundary by itself.
-Whoever visits one is told its name, such as `orders.place: after POST /internal/reservations`, and may raise there.
+A crash at a boundary leaves something half done. Boundaries are found from outside: by wrapping the few functions
+through which every lasting change passes. So the shops have no code for it, and a new commit or call is a boundary
+without further work. At each boundary `visit` is called with its name, such as
+`orders.place: after POST /internal/reservations`; it may raise.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ from monolith.payments import provider as of_the_block
 Visit = Callable[[str], None]
 
 KEYS = "/.well-known/jwks.json"
-"""Asked for once in a process, before anything is done: no boundary of a checkout."""
+"""Requested once in a process, before anything else: not a boundary of a checkout."""
 ID = re.compile(r"(?<=/)([0-9a-f]{32}|C\d+)(?=/|$)")
 _open = threading.local()
 
 
 class Crash(BaseException):
-    """Stands for a kill in this process: no handler of the shops' catches it."""
+    """Simulates a killed process inside this one: no handler of the shops catches it."""
 
 
 @contextmanager
 def installed(visit: Visit) -> Iterator[None]:
-    """Have `visit` called at every boundary that this process comes to."""
+    """Call `visit` at every boundary that this process passes, while the block runs."""
     with ExitStack() as stack:
         for module in (of_a_service, of_the_monolith):
             original = module.Database.writing
@@ -52,7 +53,7 @@ def installed(visit: Visit) -> Iterator[None]:
 
 
 def in_transaction() -> bool:
-    """Whether this thread is inside a writing transaction: nobody else can write to that database then."""
+    """Whether this thread is inside a writing transaction, so that no other can write to that database."""
     return getattr(_open, "depth", 0) > 0
 
 
@@ -80,7 +81,7 @@ def _call(original: Callable[..., requests.Response], visit: Visit) -> Callable[
         visit(_name(f"before {what}"))
         try:
             answer = original(self, request, **options)
-        except Crash as crash:  # of the other side; on this one the connection is gone
+        except Crash as crash:  # the called service crashed; the caller sees a lost connection
             raise requests.ConnectionError from crash
         visit(_name(f"after {what}"))
         return answer
@@ -98,7 +99,7 @@ def _charge(verb: str, original: Any, visit: Visit) -> Callable[..., None]:
 
 
 def _name(what: str) -> str:
-    """Who comes to which boundary; numbered where one request comes to the same more than once."""
+    """The name of a boundary; numbered where one request passes it more than once."""
     if not has_app_context():
         return f"background: {what}"
     who = request.endpoint if has_request_context() else f"{current_app.name} in the background"

@@ -15,14 +15,14 @@ import psutil
 import pytest
 
 from microservices.launcher import Fleet
-from microservices.launcher.environment import MARK
+from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.launcher.gateway import Settings
 from microservices.topology import Service, Topology
 
 PYTHON = sys.executable
 LAUNCH = str(Path(__file__).with_name("launch.py"))
 STUB = (str(Path(__file__).with_name("stub.py")),)
-IMPATIENT = Settings(header_timeout=1.0, probe_timeout=0.4)
+SHORT_TIMEOUTS = Settings(header_timeout=1.0, probe_timeout=0.4)
 
 
 def stub_topology(contract: Path) -> Topology:
@@ -46,7 +46,7 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Topology:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No process of any fleet that a test started outlives the tests."""
+    """Check at the end that no process of a test's fleet is left."""
     yield
     homes = str(tmp_path_factory.getbasetemp())
     assert [pid for pid, env in environments() if env.get("SHOP_HOME", "").startswith(homes)] == []
@@ -54,14 +54,14 @@ def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def start(topology: Topology, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
-    """Start a fleet of stubs; it is stopped after the test."""
+    """Start fleets of stubs; they are stopped after the test."""
     fleets: list[Fleet] = []
 
     def start(**options: Any) -> Fleet:
         chosen: dict[str, Any] = {
             "data_dir": tmp_path,
             "home": tmp_path,
-            "settings": IMPATIENT,
+            "settings": SHORT_TIMEOUTS,
             "ready_seconds": 20.0,
             **options,
         }
@@ -86,7 +86,7 @@ class Answer:
 
 
 def call(port: int, method: str, path: str, body: str | None = None, **headers: str) -> Answer:
-    """One request on a connection of its own; `_` in a header's name stands for `-`."""
+    """One request on a new connection; `_` in a header's name becomes `-`."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -104,20 +104,20 @@ def public_port(fleet: Fleet) -> int:
 def wait_until(happened: Callable[[], bool], seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < deadline, "this did not happen in time"
+        assert time.monotonic() < deadline, f"it did not happen within {seconds} s"
         time.sleep(0.02)
 
 
 def environments() -> Iterator[tuple[int, dict[str, str]]]:
-    """Pid and environment of every process that runs and shows it."""
+    """Pid and environment of every running process whose environment can be read."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if process.status() != psutil.STATUS_ZOMBIE:
                 yield process.pid, process.environ()
 
 
-def processes_marked(fleet_id: str) -> list[int]:
-    return [pid for pid, env in environments() if env.get(MARK) == fleet_id]
+def processes_of_fleet(fleet_id: str) -> list[int]:
+    return [pid for pid, env in environments() if env.get(FLEET_ID_VARIABLE) == fleet_id]
 
 
 def is_gone(pid: int) -> bool:
@@ -126,7 +126,7 @@ def is_gone(pid: int) -> bool:
 
 @dataclass
 class Traffic:
-    """Requests without a pause, on kept-alive connections; POSTs are the hard case, for they are not retried."""
+    """Constant requests on kept-alive connections. POSTs are the hard case, because the gateway does not retry them."""
 
     port: int
     sent: int = 0

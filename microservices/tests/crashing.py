@@ -1,7 +1,8 @@
-"""A program that dies at a boundary: `python -m microservices.tests.crashing MODULE ARGUMENTS` runs `python -m MODULE`.
+"""A program that kills itself at a boundary: `python -m microservices.tests.crashing MODULE ARGUMENTS`.
 
-SHOP_CRASH_AT names a file. The process that comes to the boundary whose name stands in it takes the file away and
-kills itself, so it happens once, also when several replicas share the file. Without the file nothing happens.
+It runs `python -m MODULE ARGUMENTS`. SHOP_CRASH_AT is the path of a file with the name of a boundary. The process that
+reaches this boundary deletes the file and kills itself, so that it happens once, even if several replicas share the
+file. Without the file nothing happens.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from pathlib import Path
 from microservices.tests.boundaries import installed
 
 
-def die(name: str) -> None:
-    """Visit a boundary."""
+def crash_at(name: str) -> None:
+    """Kill this process if the boundary is the one in the file."""
     file = Path(os.environ["SHOP_CRASH_AT"])
     try:
         if file.read_text(encoding="utf-8") != name:
             return
         file.unlink()
-    except FileNotFoundError:  # nobody is to die, or another replica just did
+    except FileNotFoundError:  # no crash is wanted, or another replica has just crashed
         return
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-_for_good = installed(die)
-_for_good.__enter__()  # when the module is read: a worker that is spawned, not forked, reads it again
+_boundaries = installed(crash_at)
+_boundaries.__enter__()  # at import, because a spawned worker imports this module again
 
 if __name__ == "__main__":
     del sys.argv[0]

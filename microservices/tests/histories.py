@@ -1,9 +1,9 @@
-"""Random histories of a shop: customers, crashes, a bad network, other replicas, in any order, and the invariants
-looked at after every step.
+"""Random histories of a shop: steps of customers, crashes, a bad network and other replicas in any order. The
+invariants are checked after every step.
 
-A step may have a fault, which strikes at one of the boundaries that it passes: the process crashes, a request or an
-answer is lost or comes too late, or something else happens just then. What is random is drawn by Hypothesis, which
-makes a history that breaks something as short as it can.
+A step may have a fault at one of the boundaries that it passes: the process crashes, a request or an answer is lost or
+late, or another action happens at that moment. Hypothesis makes the random choices, and shortens a history that
+violates an invariant as far as it can.
 """
 
 from __future__ import annotations
@@ -20,19 +20,11 @@ import requests
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from microservices.chaos.invariants import (
-    CONFIRMED,
-    TERMINAL,
-    Shop,
-    Told,
-    broken_in,
-    money_adds_up,
-    stock_adds_up,
-    what_was_told_is_true,
-)
+from microservices.chaos.invariants import answers_match_orders, money_adds_up, stock_adds_up, violations_in
+from microservices.chaos.snapshot import CONFIRMED, TERMINAL, ObservedCheckout, Snapshot
 from microservices.orders import checkout
 from microservices.tests.boundaries import Crash, in_transaction, installed
-from microservices.tests.shops import CARD, DECLINED, SILENT, InProcess, Reply
+from microservices.tests.shops import CARD, DECLINED, SILENT, InProcessShop, Reply, observed
 
 CUSTOMERS, SKUS = ("C00001", "C00002"), ("P00001", "P00002", "P00003")
 FEW = 3
@@ -41,14 +33,14 @@ FINAL = frozenset({"cart-empty", "out-of-stock", "payment-declined", "payment-ti
 customers, skus = st.sampled_from(CUSTOMERS), st.sampled_from(SKUS)
 cards = st.sampled_from([CARD, CARD, CARD, DECLINED, SILENT])
 RAISED = {"crash": Crash, "lost": requests.ConnectionError, "late": requests.ReadTimeout}
-MEANWHILE = ["taken for dead", "repeat", "second checkout", "more in the cart"]
+MEANWHILE = ["taken over", "retry", "second checkout", "more in the cart"]
 kinds = st.sampled_from([*RAISED, *MEANWHILE])
 faults = st.none() | st.tuples(kinds, st.integers(0, 5) | st.integers(0, 27))
 
 
 @dataclass
 class Purchase:
-    """A checkout as its client knows it: what was sent, and the answer once it is final."""
+    """A checkout as its client knows it: the request, and the answer once it is final."""
 
     customer: str
     key: str
@@ -58,25 +50,25 @@ class Purchase:
 
 @dataclass
 class Fault:
-    """Strikes once, at the first boundary from number `at` where its kind makes sense."""
+    """Happens once: at the first boundary from number `at` on where its kind is possible."""
 
     kind: str
     at: int
     meanwhile: Callable[[], None]
     passed: int = 0
-    struck: bool = False
+    happened: bool = False
 
     def __call__(self, name: str) -> None:
-        """Visit a boundary."""
+        """Called at each boundary."""
         self.passed += 1
-        if self.struck or self.passed <= self.at or not self._makes_sense(name):
+        if self.happened or self.passed <= self.at or not self._is_possible(name):
             return
-        self.struck = True
+        self.happened = True
         if self.kind in RAISED:
             raise RAISED[self.kind]
         self.meanwhile()
 
-    def _makes_sense(self, name: str) -> bool:
+    def _is_possible(self, name: str) -> bool:
         if self.kind in {"lost", "late"}:
             return " GET " in name or " POST " in name
         return self.kind == "crash" or (self.kind != "none" and not in_transaction())
@@ -84,30 +76,31 @@ class Fault:
 
 @dataclass
 class Tally:
-    """What histories consisted of, to see that they are not empty."""
+    """Counts what happened in the histories, to check that they are not empty."""
 
     histories: int = 0
     steps: int = 0
-    struck: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
     answers: Counter[int | None] = field(default_factory=Counter)
 
 
 class Histories(RuleBasedStateMachine):
-    """One history; a subclass says of which shop."""
+    """One history; a subclass sets the shop."""
 
-    shop: ClassVar[InProcess]
+    shop: ClassVar[InProcessShop]
     depth: ClassVar[int]
-    """How many boundaries a checkout passes at least; a fault strikes at one of so many."""
+    """The least number of boundaries that a checkout passes; a fault happens at one of so many."""
     tally: ClassVar[Tally]
 
     @initialize()
     def open(self) -> None:
-        self.shop.rewind()
-        self.shop.stock(SKUS[0], FEW)
-        self._impatient = patch.object(checkout, "KEEP_SECONDS", 60.0)  # a repeat does not wait for the first
-        self._impatient.start()
+        self.shop.restore_databases()
+        self.shop.set_stock(SKUS[0], FEW)
+        # So that a retry does not wait for the first request.
+        self._no_waiting = patch.object(checkout, "KEEP_SECONDS", 60.0)
+        self._no_waiting.start()
         self.purchases: list[Purchase] = []
-        self.told: list[Told] = []
+        self.checkouts: list[ObservedCheckout] = []
         self.puts: Counter[tuple[str, str]] = Counter()
         self.disturbed = False
         self.unfinished: set[str] = set()
@@ -116,9 +109,9 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "purchases"):
             try:
-                self.everybody_asks_again()
+                self.everybody_retries()
             finally:
-                self._impatient.stop()
+                self._no_waiting.stop()
 
     @rule(customer=customers, sku=skus, quantity=st.integers(1, 3), fault=faults)
     def put(self, customer: str, sku: str, quantity: int, fault: tuple[str, int] | None) -> None:
@@ -144,14 +137,14 @@ class Histories(RuleBasedStateMachine):
 
     @precondition(lambda self: self.purchases)
     @rule(which=st.integers(0, 99), fault=faults)
-    def ask_again(self, which: int, fault: tuple[str, int] | None) -> None:
+    def retry(self, which: int, fault: tuple[str, int] | None) -> None:
         purchase = self.purchases[-1 - which % len(self.purchases)]
         with self.step(fault, purchase):
             self._send(purchase)
 
     @precondition(lambda self: any(purchase.answer for purchase in self.purchases))
     @rule(which=st.integers(0, 99))
-    def ask_with_the_same_key_for_something_else(self, which: int) -> None:
+    def use_the_same_key_for_another_card(self, which: int) -> None:
         known = [purchase for purchase in self.purchases if purchase.answer]
         one = known[which % len(known)]
         other = DECLINED if one.card == CARD else CARD
@@ -159,9 +152,9 @@ class Histories(RuleBasedStateMachine):
             assert self.shop.check_out(one.customer, one.key, other).status == 422
 
     @rule(available=st.integers(0, FEW))
-    def count_the_stock(self, available: int) -> None:
+    def set_the_stock(self, available: int) -> None:
         with self.step(None):
-            self.shop.stock(SKUS[0], available)
+            self.shop.set_stock(SKUS[0], available)
 
     @rule(sku=skus, cents=st.integers(1, 5000))
     def change_the_price(self, sku: str, cents: int) -> None:
@@ -175,9 +168,9 @@ class Histories(RuleBasedStateMachine):
             self.shop.settle()
 
     @rule(fault=faults)
-    def take_a_turn(self, fault: tuple[str, int] | None) -> None:
+    def run_the_loops(self, fault: tuple[str, int] | None) -> None:
         with self.step(fault):
-            self.shop.work()
+            self.shop.run_loops()
 
     @rule(seed=st.integers(0, 99))
     def events_come_again_in_any_order(self, seed: int) -> None:
@@ -185,49 +178,53 @@ class Histories(RuleBasedStateMachine):
             self.shop.redeliver(random.Random(seed))
 
     @rule()
-    def everybody_asks_again(self) -> None:
-        """The faults are over: within one recovery everything is decided, and who asks is told what became of it."""
-        self.shop.forget()
+    def everybody_retries(self) -> None:
+        """Without faults every checkout is decided within one recovery, and a retry gets the outcome."""
+        self.shop.reset_memory()
         self.shop.settle()
         for purchase in self.purchases:
             self._send(purchase)
             assert purchase.answer is not None, f"{purchase.key} has no final answer"
         self.shop.settle()
-        look = self.shop.look()
-        assert broken_in(look, self.told) == []
-        self._remember(look)
+        snapshot = self.shop.snapshot()
+        assert violations_in(snapshot, self.checkouts) == []
+        self._remember(snapshot)
 
     @invariant()
-    def nothing_is_broken(self) -> None:
-        look = self.shop.look()
-        assert [*stock_adds_up(look), *money_adds_up(look), *what_was_told_is_true(look, self.told)] == []
-        new = _unfinished(look) - self.unfinished
-        assert self.disturbed or not new, f"unfinished although nothing happened: {new}"
-        assert list(self._sold_without_a_cart(look)) == []
-        self._remember(look)
+    def no_invariant_is_violated(self) -> None:
+        snapshot = self.shop.snapshot()
+        assert [
+            *stock_adds_up(snapshot),
+            *money_adds_up(snapshot),
+            *answers_match_orders(snapshot, self.checkouts),
+        ] == []
+        new = _unfinished(snapshot) - self.unfinished
+        assert self.disturbed or not new, f"unfinished without a fault: {new}"
+        assert list(self._sold_more_often_than_put(snapshot)) == []
+        self._remember(snapshot)
 
-    def _remember(self, look: Shop) -> None:
-        self.unfinished = _unfinished(look)
+    def _remember(self, snapshot: Snapshot) -> None:
+        self.unfinished = _unfinished(snapshot)
         self.disturbed = False
 
     @contextmanager
     def step(self, fault: tuple[str, int] | None, purchase: Purchase | None = None) -> Iterator[None]:
-        """The surroundings of one step: its fault may strike, and a crash ends no more than the step."""
+        """The context of one step: its fault may happen, and a crash ends only this step."""
         kind, at = fault or ("none", 0)
-        strike = Fault(kind, at % self.depth, lambda: self._meanwhile(kind, purchase))
-        self.shop.forget()
-        with suppress(Crash), installed(strike):
+        at_boundary = Fault(kind, at % self.depth, lambda: self._meanwhile(kind, purchase))
+        self.shop.reset_memory()
+        with suppress(Crash), installed(at_boundary):
             yield
-        self.disturbed |= strike.struck
+        self.disturbed |= at_boundary.happened
         self.tally.steps += 1
-        self.tally.struck[kind] += strike.struck
+        self.tally.faults[kind] += at_boundary.happened
 
     def _meanwhile(self, kind: str, purchase: Purchase | None) -> None:
-        """What happens at a boundary of another step."""
+        """An action that happens at a boundary of another step."""
         customer = purchase.customer if purchase else CUSTOMERS[0]
-        if kind == "taken for dead":
+        if kind == "taken over":
             self.shop.settle()
-        elif kind == "repeat" and purchase:
+        elif kind == "retry" and purchase:
             self._send(purchase)
         elif kind == "second checkout":
             self._send(self._new(customer, CARD))
@@ -240,40 +237,42 @@ class Histories(RuleBasedStateMachine):
         return purchase
 
     def _put(self, customer: str, sku: str, quantity: int) -> None:
-        self.puts[customer, sku] += 1  # before: whoever is not answered may have put it in all the same
-        self.shop.put(customer, sku, quantity)
+        self.puts[customer, sku] += 1  # before the request: it may succeed without an answer
+        self.shop.put_in_cart(customer, sku, quantity)
 
     def _send(self, purchase: Purchase) -> None:
-        told = len(self.told)
-        self.told.append(Told(purchase.customer, purchase.key, None))
+        index = len(self.checkouts)
+        self.checkouts.append(observed(purchase.customer, purchase.key, None))
         self.tally.answers[None] += 1
         reply = self.shop.check_out(purchase.customer, purchase.key, purchase.card)
         self.tally.answers.update({reply.status: 1, None: -1})
         assert reply.status != 500, reply.body
-        self.told[told] = Told(
-            purchase.customer, purchase.key, reply.status, reply.body if reply.status == 201 else None
-        )
+        self.checkouts[index] = observed(purchase.customer, purchase.key, reply)
         if purchase.answer is not None:
             assert (reply.status, reply.body) == (purchase.answer.status, purchase.answer.body)
-        if reply.status == 201 or reply.replayed or reply.body["type"].rpartition("/")[2] in FINAL:
+        if reply.status == 201 or reply.replayed or reply.problem in FINAL:
             purchase.answer = reply
 
-    def _sold_without_a_cart(self, look: Shop) -> Iterator[str]:
-        """What was put into the cart once is in one confirmed order at most."""
+    def _sold_more_often_than_put(self, snapshot: Snapshot) -> Iterator[str]:
+        """What was put into the cart once is in at most one confirmed order."""
         owner = {
-            order["number"]: order["customer_id"] for order in look.orders if order["key"] and _stands(order)
+            order["number"]: order["customer_id"]
+            for order in snapshot.orders
+            if order["key"] and _is_confirmed(order)
         }
         sold = Counter(
-            (owner[line["order_number"]], line["sku"]) for line in look.lines if line["order_number"] in owner
+            (owner[line["order_number"]], line["sku"])
+            for line in snapshot.order_lines
+            if line["order_number"] in owner
         )
         for what, times in sold.items():
             if times > self.puts[what]:
                 yield f"{what} was sold {times} times and put into the cart {self.puts[what]} times."
 
 
-def _unfinished(look: Shop) -> set[str]:
-    return {order["id"] for order in look.orders if order["step"] not in TERMINAL}
+def _unfinished(snapshot: Snapshot) -> set[str]:
+    return {order["id"] for order in snapshot.orders if order["step"] not in TERMINAL}
 
 
-def _stands(order: dict[str, Any]) -> bool:
+def _is_confirmed(order: dict[str, Any]) -> bool:
     return order["step"] in CONFIRMED

@@ -1,7 +1,7 @@
-"""The whole split shop in this process: eight applications that call each other's test clients, and no network.
+"""The split shop in this process: eight applications that call each other's test clients, without a network.
 
-Keys and addresses are as the launcher gives them, so a service believes here exactly whom it believes there. Threads
-of the background do not run.
+The launcher's code makes the keys and the addresses, so each service trusts the same callers as in a fleet. Background
+threads do not run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from microservices.topology import SPLIT
 
 
 class Direct(BaseAdapter):
-    """Calls the application of another service instead of sending bytes to it."""
+    """Calls the application of another service instead of sending the request over a network."""
 
     def __init__(self, app: Flask) -> None:
         super().__init__()
@@ -45,9 +45,9 @@ class Direct(BaseAdapter):
 
 
 class SplitShop:
-    """The services by name, on databases in `folder` that are filled from a data set; close it at the end.
+    """The services by name, on SQLite databases in `folder` that are filled from a data set; close it at the end.
 
-    With a `pattern` of addresses, such as `postgresql://{service}@host/{service}`, the databases are those instead.
+    `pattern` gives other databases, for example `postgresql://{service}@host/{service}`.
     """
 
     def __init__(self, folder: Path, dataset: Path, pattern: str | None = None, **settings: str) -> None:
@@ -84,16 +84,16 @@ class SplitShop:
                 )
 
     def tokens(self, service: str) -> ServiceTokens:
-        """What the service signs its calls with."""
+        """Makes the tokens that the service sends with its calls."""
         tokens: ServiceTokens = self.apps[service].extensions["service_tokens"]
         return tokens
 
     def private_key(self, service: str) -> Ed25519PrivateKey:
-        """What the service signs with."""
+        """The key that the service signs with."""
         return Ed25519PrivateKey.from_private_bytes(b64decode(self._keys[service].private))
 
     def public_key(self, service: str) -> str:
-        """What others check the service's tokens with, in base64."""
+        """The key that others check the service's tokens with, in base64."""
         return self._keys[service].public
 
     def close(self) -> None:

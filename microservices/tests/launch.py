@@ -1,6 +1,6 @@
-"""A launcher of its own: `python launch.py HOME CONTRACT fleet`, or `... command ARGUMENTS` for the commands.
+"""A launcher in its own process: `python launch.py HOME CONTRACT fleet`, or `... command ARGUMENTS` for a command.
 
-The commands run on the stub topology instead of the shop's, so that they are tested without any service.
+Both use the stub topology instead of the shop's, so that they are tested without the services.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Takes out what keeps the shops correct, one thing after the other, and lets the tests look for it: `make mutants`.
+"""Mutation testing: `make mutants` removes one protection of the shops after the other; the tests must fail each time.
 
-Each mutation is made in a scratch copy of the tree, and the tests named with it have to fail there; without any
-mutation they have to pass. Exit status 1 when a mutation survives, 2 when nothing can be said.
+Each mutation is applied in a temporary copy of the tree, where the tests named with it must fail. Without a mutation
+they must pass. Exit status 1 means that a mutation survived, 2 that the run says nothing.
 """
 
 from __future__ import annotations
@@ -30,74 +30,74 @@ FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+::.+?)(?: - .*)?$", re.MULTIL
 
 
 class MutantsError(Exception):
-    """Nothing can be said about the tests; the text is a sentence for a person."""
+    """The run says nothing about the tests; the text is one sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the tests said about a mutation."""
+    """Which test failed with a mutation; None: it survived."""
 
     mutation: Mutation
-    seen_by: str | None
+    caught_by: str | None
     seconds: float
 
 
 def main(words: Sequence[str]) -> int:
-    """Try the mutations whose names hold all of the words; the exit status."""
+    """Try the mutations whose names contain all words; returns the exit status."""
     try:
-        chosen, skipped = where_it_matters(named(words))
-        with scratch() as tree:
-            say("Without a mutation the tests have to pass ...")
+        chosen, skipped = split_by_database(named(words))
+        with copied_tree() as tree:
+            say("Running the tests without a mutation; they must pass ...")
             require_passing(tree, chosen)
-            survivors = [verdict for verdict in verdicts(tree, chosen) if verdict.seen_by is None]
+            survivors = [verdict for verdict in verdicts(tree, chosen) if verdict.caught_by is None]
     except MutantsError as error:
         say(str(error))
         return 2
-    say(f"{len(chosen) - len(survivors)} of {len(chosen)} mutations were seen.")
+    say(f"{len(chosen) - len(survivors)} of {len(chosen)} mutations were caught.")
     for one in skipped:
-        say(f"not tried, for there is no PostgreSQL at SHOP_TEST_POSTGRES ({URL}): {one.what}")
+        say(f"not tried, because there is no PostgreSQL at SHOP_TEST_POSTGRES ({URL}): {one.what}")
     return 1 if survivors else 0
 
 
 def named(words: Sequence[str]) -> list[Mutation]:
-    """The mutations whose names hold all of the words."""
+    """The mutations whose names contain all words."""
     chosen = [one for one in MUTATIONS if all(word in one.what for word in words)]
     if not chosen:
-        raise MutantsError(f"No mutation's name holds {' '.join(words)!r}; leave it out to try all.")
+        raise MutantsError(f"No mutation's name contains {' '.join(words)!r}; leave it out to try all.")
     return chosen
 
 
 def verdicts(tree: Path, chosen: Sequence[Mutation]) -> Iterator[Verdict]:
-    """Each mutation with the test that saw it first; a line of the table for each."""
+    """Try each mutation, and print a line of the table for it."""
     width = max(len(one.what) for one in chosen)
     for one in chosen:
         started = time.monotonic()
         with applied(one, tree):
-            status, output = run_tests(tree, [*one.seen_by, "-k", only_of(one)])
+            status, output = run_tests(tree, [*one.caught_by, "-k", only_of(one)])
         found = FIRST_FAILURE.search(output)
         if status not in {PASSED, FAILED} or (status == FAILED and found is None):
             raise MutantsError(f"The tests could not be run with {one.what!r} taken out:\n{output[-2000:]}")
         verdict = Verdict(one, found[1] if status == FAILED and found else None, time.monotonic() - started)
-        say(f"{one.what:{width}}  {verdict.seconds:4.0f} s  {verdict.seen_by or 'SURVIVES'}")
+        say(f"{one.what:{width}}  {verdict.seconds:4.0f} s  {verdict.caught_by or 'SURVIVES'}")
         yield verdict
 
 
 def only_of(mutation: Mutation) -> str:
-    """What selects the tests of the shop that the mutation is in: most files have those of both."""
+    """The pytest expression for the tests of the mutated shop: most files test both."""
     return "monolith" if mutation.what.startswith("monolith") else "not monolith"
 
 
 def require_passing(tree: Path, chosen: Sequence[Mutation]) -> None:
-    """Tests that fail anyway see nothing."""
-    files = sorted({file for one in chosen for file in one.seen_by})
+    """Raise if the tests fail without a mutation."""
+    files = sorted({file for one in chosen for file in one.caught_by})
     status, output = run_tests(tree, files)
     if status != PASSED:
         raise MutantsError(f"The tests fail without any mutation; make them pass first.\n{output[-2000:]}")
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
-    """A copy of what is under version control, as it is now, and of what is new."""
+def copied_tree() -> Iterator[Path]:
+    """A temporary copy of the working tree: tracked and new files, without ignored ones."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -116,7 +116,7 @@ def scratch() -> Iterator[Path]:
 
 @contextmanager
 def applied(mutation: Mutation, tree: Path) -> Iterator[None]:
-    """Have the mutation in the tree for a while."""
+    """Apply the mutation while the block runs."""
     file = tree / mutation.file
     code = file.read_text(encoding="utf-8")
     _write(file, mutated(mutation, code))
@@ -128,23 +128,23 @@ def applied(mutation: Mutation, tree: Path) -> Iterator[None]:
 
 def _write(file: Path, code: str) -> None:
     file.write_text(code, encoding="utf-8")
-    # Python takes byte code for up to date when size and second of its source agree; here they may by chance.
+    # Python takes byte code for current when the source's second and size agree, as they may here.
     for stale in file.parent.glob(f"__pycache__/{file.stem}.*.pyc"):
         stale.unlink()
 
 
 def mutated(mutation: Mutation, code: str) -> str:
-    """The code with the mutation; it has to be there to be taken out."""
+    """The code with the mutation applied; raises MutantsError when `old` does not occur exactly once."""
     if (count := code.count(mutation.old)) != 1:
         raise MutantsError(
-            f"{mutation.file} holds {count} times what {mutation.what!r} replaces, not once; "
-            "bring microservices/tests/mutations.py up to date."
+            f"The code that {mutation.what!r} replaces occurs {count} times in {mutation.file}, not once; "
+            "update microservices/tests/mutations.py."
         )
     return code.replace(mutation.old, mutation.new)
 
 
 def run_tests(tree: Path, arguments: Sequence[str]) -> tuple[int, str]:
-    """Exit status and output of pytest in the tree, up to the first test that fails."""
+    """Run pytest in the tree up to the first failure; returns its exit status and output."""
     env = os.environ | {"PYTHONPATH": str(tree)}
     command = [
         sys.executable,
@@ -167,8 +167,8 @@ def run_tests(tree: Path, arguments: Sequence[str]) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def where_it_matters(chosen: Sequence[Mutation]) -> tuple[list[Mutation], list[Mutation]]:
-    """Those that can make a difference here, and those that need a PostgreSQL that is not there."""
+def split_by_database(chosen: Sequence[Mutation]) -> tuple[list[Mutation], list[Mutation]]:
+    """The mutations that can be tried here, and those that need a PostgreSQL that is not there."""
     try:
         psycopg.connect(URL, connect_timeout=2).close()
     except psycopg.Error:
@@ -179,7 +179,7 @@ def where_it_matters(chosen: Sequence[Mutation]) -> tuple[list[Mutation], list[M
 
 
 def say(sentence: str) -> None:
-    """Tell whoever waits at the terminal."""
+    """Print a line at once."""
     sys.stdout.write(f"{sentence}\n")
     sys.stdout.flush()
 

@@ -1,7 +1,7 @@
-"""What keeps the shops correct, each with a way to take it out: a piece of the code, and what stands there instead.
+"""The mutations: each removes one protection of the shops, by replacing a piece of code.
 
-A piece must be found in its file exactly once, or the list has to follow the code (test_mutants.py). The tests named
-with a mutation are the part of the suite that has to see it; SEES are those that look at whole histories.
+The piece must occur exactly once in its file; test_mutants.py says when the list no longer fits the code. The tests
+named with a mutation are those that must fail with it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ CHECKOUT = "microservices/orders/tests"
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One protection, taken out."""
+    """One protection and the code that removes it."""
 
     what: str
-    """Which, as the table names it."""
+    """The name of the protection."""
     file: str
     old: str
     new: str
-    seen_by: tuple[str, ...]
-    """Files of tests, or folders of them."""
+    caught_by: tuple[str, ...]
+    """Test files, or folders of them."""
     database: Literal["any", "postgresql"] = "any"
-    """Where it makes a difference at all: what SQLite's one writer at a time does by itself is not taken out there."""
+    """The database on which it has an effect. SQLite's single writer gives some protections by itself."""
 
 
 MUTATIONS = (

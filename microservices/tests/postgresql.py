@@ -1,4 +1,4 @@
-"""For tests on PostgreSQL: where it is, names that no other run of the tests uses, and a share of its connections."""
+"""For tests on PostgreSQL: the server, database names that no other test run uses, and a share of its connections."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ import pytest
 
 from microservices.launcher import default_home
 from microservices.launcher.databases import Server, create, drop
-from microservices.topology import SPLIT, Topology
+from microservices.topology import MONOLITH, SPLIT, Topology
 
 CONNECTIONS = 50
-"""Of the server's, enough for the shops of one test process."""
-PLACES = 20261123
-"""The first key of the advisory locks that stand for them."""
+"""One share of the server's connections: enough for the shops of one test process."""
+LOCK_KEY = 20261123
+"""The first key of the advisory locks, one for each share."""
 POLL_SECONDS = 0.2
 
+TOPOLOGIES = {"split": SPLIT, "monolith": MONOLITH}
 URL = os.environ.get("SHOP_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
-def reachable() -> Server:
-    """The server, with a prefix of its own; skips the test when nobody answers there."""
+def server_or_skip() -> Server:
+    """The server with a new prefix for names; skips the test when there is no server."""
     try:
         psycopg.connect(URL, connect_timeout=2).close()
     except psycopg.Error as error:
-        first = str(error).strip().splitlines()[0]
-        pytest.skip(f"no PostgreSQL at SHOP_TEST_POSTGRES ({URL}): {first}")
+        reason = str(error).strip().splitlines()[0]
+        pytest.skip(f"no PostgreSQL at SHOP_TEST_POSTGRES ({URL}): {reason}")
     return Server(URL, f"shoptest_{uuid.uuid4().hex[:8]}")
 
 
 @contextmanager
 def databases(topology: Topology = SPLIT) -> Iterator[tuple[Server, str]]:
-    """The server and the pattern of fresh databases, dropped afterwards."""
-    server = reachable()
-    with _place.taken():
+    """The server, and the URL pattern of new databases, which are dropped after the block."""
+    server = server_or_skip()
+    with _share.held():
         try:
             yield server, create(server, default_home() / "postgresql", topology)
         finally:
@@ -46,10 +47,20 @@ def databases(topology: Topology = SPLIT) -> Iterator[tuple[Server, str]]:
             drop(server, topology)
 
 
-class Place:
-    """This process's share of the server's connections: workers that find none left wait for one another.
+@contextmanager
+def pattern_for(name: str, backend: str) -> Iterator[str | None]:
+    """The URL pattern of new databases for the shop `split` or `monolith`; None when `backend` is "sqlite"."""
+    if backend == "sqlite":
+        yield None
+        return
+    with databases(TOPOLOGIES[name]) as (_, pattern):
+        yield pattern
 
-    The lock ends with its session, so a process that is killed leaves its place too.
+
+class ConnectionShare:
+    """This process's share of the server's connections. A worker of the tests waits until a share is free.
+
+    The lock ends with its database session, so a killed process gives its share back too.
     """
 
     def __init__(self) -> None:
@@ -57,11 +68,11 @@ class Place:
         self._session: psycopg.Connection | None = None
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Have the place while the block runs; a block in it shares it."""
+    def held(self) -> Iterator[None]:
+        """Hold the share while the block runs. Nested blocks hold the same share."""
         if self._session is None:
             session = psycopg.connect(URL, autocommit=True)
-            while not is_place_left(session):
+            while not try_lock(session):
                 time.sleep(POLL_SECONDS)
             self._session = session
         self._holders += 1
@@ -74,21 +85,21 @@ class Place:
                 self._session = None
 
 
-def is_place_left(session: psycopg.Connection) -> bool:
-    """Take one of the places for as long as the session lasts; False when there is none."""
+def try_lock(session: psycopg.Connection) -> bool:
+    """Lock one of the shares for as long as the session lasts; returns False when none is free."""
     count = "SELECT current_setting('max_connections')::int / %s"
-    most = session.execute(count, [CONNECTIONS]).fetchall()[0][0]
+    shares = session.execute(count, [CONNECTIONS]).fetchall()[0][0]
     lock = "SELECT pg_try_advisory_lock(%s, %s)"
-    return any(session.execute(lock, [PLACES, number]).fetchall()[0][0] for number in range(max(1, most)))
+    return any(session.execute(lock, [LOCK_KEY, number]).fetchall()[0][0] for number in range(max(1, shares)))
 
 
-_place = Place()
+_share = ConnectionShare()
 
 
 def end_sessions(server: Server) -> None:
-    """End all sessions in the server's databases of our prefix, as a restart of the server would.
+    """End all sessions in the databases with our prefix, as a restart of the server would.
 
-    Also what a failed test may have left open, or the databases would stay behind.
+    This includes sessions that a failed test left open; with them the databases could not be dropped.
     """
     ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(datname, %s)"
     with psycopg.connect(server.url, autocommit=True) as admin:

@@ -1,7 +1,6 @@
-"""Both shops in this process behind one face, so that the same test drives either.
+"""Both shops in this process behind one interface, so that one test can run on either.
 
-Customers hold tokens signed with the shop's own key. Nothing runs in the background: a test takes the turns of the
-loops itself, in the replica that it likes.
+Customers have tokens signed with the shop's own key. Nothing runs in the background: a test runs the loops itself.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from typing import Any
 
 import jwt
 from flask import Flask
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, MetaData, text
 
-from microservices.chaos.invariants import Databases, Shop
+from microservices.chaos.snapshot import Databases, ObservedCheckout, Snapshot
 from microservices.chassis import context
 from microservices.chassis.breaker import Breaker, RetryBudget
 from microservices.chassis.client import upstream
@@ -30,6 +29,7 @@ from microservices.chassis.database import writing
 from microservices.chassis.events import FEED, FEED_PATH, FeedReader
 from microservices.chassis.tokens import AUDIENCE, ISSUER
 from microservices.tests.in_process import SplitShop
+from microservices.tests.postgresql import pattern_for
 from monolith import recommendations
 from monolith.app import create_app
 from monolith.chassis.config import Config
@@ -39,18 +39,19 @@ from monolith.seed import export, seed
 CARD, DECLINED, SILENT = "4242424242424242", "4000000000000002", "4000000000000119"
 SETTINGS = {
     "SHOP_PAYMENT_TIMEOUT_SECONDS": "0.01",
-    # What is about time is tested elsewhere; here a busy machine must not decide what comes out.
+    # Deadlines are tested elsewhere; here a busy machine must not change the outcome.
     "SHOP_TIMEOUT_SECONDS": "30",
 }
 OWNER = {"customers": "accounts", "sessions": "accounts", "products": "catalog"}
-"""Which service owns a public path, where it is not the one of the same name."""
+"""The service that owns a public path, where its name differs."""
+BOTH_DATABASES = ["split sqlite", "monolith sqlite", "split postgresql", "monolith postgresql"]
 SMALL = Sizes(seed=1, products=40, customers=8, orders=10)
 MAX_TURNS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a client got."""
+    """One answer."""
 
     status: int
     body: Any
@@ -58,90 +59,107 @@ class Reply:
 
     @property
     def replayed(self) -> bool:
-        """Whether it was answered from what is stored under the key."""
+        """Whether it is the stored answer to an earlier request with the same key."""
         return "Idempotency-Replayed" in self.headers
 
+    @property
+    def problem(self) -> str:
+        """The kind of problem; empty when the answer is no problem document."""
+        kind = self.body.get("type", "") if isinstance(self.body, dict) else ""
+        return str(kind).removeprefix("/problems/")
 
-class InProcess(ABC):
-    """A shop, as its clients and its operator see it."""
+    @property
+    def is_final(self) -> bool:
+        """Whether it tells the outcome of a checkout, by the rules of docs/api.md."""
+        return self.replayed or (self.status < 500 and self.problem != "checkout-in-progress")
+
+
+def observed(customer: str, key: str, reply: Reply | None) -> ObservedCheckout:
+    """What the customer knows of a checkout after this answer; None: there was no answer."""
+    order = reply.body if reply is not None and reply.status == 201 else None
+    return ObservedCheckout(customer, key, reply.status if reply else None, order)
+
+
+class InProcessShop(ABC):
+    """A shop, with what its clients and its operator can do."""
 
     name: str
 
     @abstractmethod
     def app(self, service: str) -> Flask:
-        """The application that does the work of a service."""
+        """The application that does the work of this service."""
 
     @abstractmethod
-    def work(self) -> bool:
-        """Take one turn of every loop; whether there may be more to do."""
+    def run_loops(self) -> bool:
+        """Run every loop once; returns whether there may be more to do."""
 
     @abstractmethod
-    def redeliver(self, order: Random) -> None:
-        """Have every event that there ever was come three more times, in any order."""
+    def redeliver(self, rng: Random) -> None:
+        """Deliver every event that was ever published three more times, in random order."""
 
     @abstractmethod
-    def look(self) -> Shop:
-        """What the databases hold, in the words of the invariants."""
+    def snapshot(self) -> Snapshot:
+        """The content of the databases, as the invariants need it."""
 
     @abstractmethod
     def close(self) -> None:
         """Close the connections."""
 
     def ask(self, customer: str, method: str, path: str, body: Any = None, **headers: str) -> Reply:
-        """One request of a customer (of the admin, when the name is `admin`)."""
+        """One request of a customer, or of the admin for `admin`."""
         first = path.split("/")[2]
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         client = self.app(OWNER.get(first, first)).test_client()
-        answer = client.open(path, method=method, json=body, headers=self.signed(customer) | named)
+        answer = client.open(path, method=method, json=body, headers=self.auth_headers(customer) | named)
         return Reply(answer.status_code, answer.get_json(silent=True), dict(answer.headers))
 
-    def signed(self, customer: str) -> dict[str, str]:
-        """The headers of somebody who signed in."""
+    def auth_headers(self, customer: str) -> dict[str, str]:
+        """The headers of a customer who has signed in."""
         return bearer(self.app("accounts").extensions["database"].engine, customer)
 
-    def put(self, customer: str, sku: str, quantity: int = 1) -> Reply:
-        """Have so many of a product in the cart."""
+    def put_in_cart(self, customer: str, sku: str, quantity: int = 1) -> Reply:
+        """Set the quantity of a product in the cart."""
         return self.ask(customer, "PUT", f"/api/cart/items/{sku}", {"quantity": quantity})
 
     def check_out(self, customer: str, key: str, card: str = CARD) -> Reply:
-        """Buy what is in the cart."""
+        """Check out the cart."""
         return self.ask(customer, "POST", "/api/orders", {"card_number": card}, Idempotency_Key=key)
 
-    def stock(self, sku: str, available: int) -> None:
-        """Have so many pieces for sale."""
+    def set_stock(self, sku: str, available: int) -> None:
+        """Set the available stock of a product."""
         assert self.ask("admin", "PUT", f"/api/inventory/{sku}", {"available": available}).status == 200
 
     def settle(self) -> None:
-        """Let time pass until every lease has run out, and all that is left be done."""
-        self.pass_time()
+        """Let every lease expire, and run the loops until nothing is left to do."""
+        self.expire_leases()
         for _ in range(MAX_TURNS):
-            if not self.work():
+            if not self.run_loops():
                 return
-        raise AssertionError("the loops find ever more to do")
+        raise AssertionError(f"the loops still have work after {MAX_TURNS} turns")
 
     @abstractmethod
-    def pass_time(self) -> None:
-        """Have every lease run out: whoever works on a checkout is taken for dead."""
+    def expire_leases(self) -> None:
+        """Let every lease expire, so that another replica may take over the unfinished checkouts."""
 
     @abstractmethod
-    def forget(self) -> None:
-        """Lose what the processes remember, as a restart does."""
+    def reset_memory(self) -> None:
+        """Reset the state that processes keep in memory, as a restart does."""
 
-    def keep(self, home: Path) -> None:
-        """Remember what the SQLite databases in the folder hold."""
-        self._kept = {live: live.with_suffix(".kept") for live in home.glob("*.sqlite3")}
-        for live, copy in self._kept.items():
+    def save_databases(self, home: Path) -> None:
+        """Copy the SQLite databases in the folder."""
+        self._saved = {live: live.with_suffix(".saved") for live in home.glob("*.sqlite3")}
+        for live, copy in self._saved.items():
             _copy(live, copy)
 
-    def rewind(self) -> None:
-        """Bring the databases back to what they held then, and the processes to what they knew."""
-        for live, copy in self._kept.items():
+    def restore_databases(self) -> None:
+        """Restore the databases from the copies, and reset the memory of the processes."""
+        for live, copy in self._saved.items():
             _copy(copy, live)
-        self.forget()
+        self.reset_memory()
 
 
-class Split(InProcess):
-    """The eight services."""
+class Split(InProcessShop):
+    """The shop as eight services."""
 
     name = "split"
 
@@ -152,28 +170,28 @@ class Split(InProcess):
     def app(self, service: str) -> Flask:
         return self.services.apps[service]
 
-    def work(self) -> bool:
+    def run_loops(self) -> bool:
         turns = [loop.turn() for app in self.services.apps.values() for loop in app.extensions["loops"]]
         return any(turns)
 
-    def redeliver(self, order: Random) -> None:
+    def redeliver(self, rng: Random) -> None:
         app = self.app("recommendations")
         (loop,) = app.extensions["loops"]
         reader: FeedReader = loop.step.__self__
         with app.app_context(), context.work(10.0):
             events = 3 * upstream("orders").get(FEED_PATH, {"after": 0}, read=FEED)["events"]
-            order.shuffle(events)
+            rng.shuffle(events)
             with writing() as db:
                 reader.apply(db, events)
 
-    def look(self) -> Shop:
-        return Shop.look(self._databases)
+    def snapshot(self) -> Snapshot:
+        return Snapshot.read(self._databases)
 
-    def pass_time(self) -> None:
+    def expire_leases(self) -> None:
         with self.app("orders").extensions["database"].engine.begin() as db:
             db.execute(text("UPDATE orders SET lease_until = :then"), {"then": time.time() - 1})
 
-    def forget(self) -> None:
+    def reset_memory(self) -> None:
         for app in self.services.apps.values():
             for each in app.extensions["upstreams"].values():
                 each.breaker, each.budget = Breaker(each.name), RetryBudget()
@@ -182,8 +200,8 @@ class Split(InProcess):
         self.services.close()
 
 
-class Monolith(InProcess):
-    """The one block."""
+class Monolith(InProcessShop):
+    """The shop as one application."""
 
     name = "monolith"
 
@@ -194,32 +212,32 @@ class Monolith(InProcess):
     def app(self, service: str) -> Flask:
         return self._app
 
-    def work(self) -> bool:
+    def run_loops(self) -> bool:
         return recommendations.catch_up(self._database) > 0
 
-    def redeliver(self, order: Random) -> None:
+    def redeliver(self, rng: Random) -> None:
         while recommendations.catch_up(self._database):
             pass
         for _ in range(3):
             assert recommendations.catch_up(self._database) == 0
 
-    def look(self) -> Shop:
-        return look_at_monolith(self._database.engine)
+    def snapshot(self) -> Snapshot:
+        return monolith_snapshot(self._database.engine)
 
-    def pass_time(self) -> None:
-        pass  # a transaction leaves nothing that has to be taken over
+    def expire_leases(self) -> None:
+        pass  # a checkout is one transaction: it leaves nothing to take over
 
-    def forget(self) -> None:
+    def reset_memory(self) -> None:
         pass
 
     def close(self) -> None:
         self._database.dispose()
 
 
-def look_at_monolith(engine: Engine) -> Shop:
-    """The one database in the words that the split's invariants are written in.
+def monolith_snapshot(engine: Engine) -> Snapshot:
+    """The monolith's database in the form of the split's databases, for which the invariants are written.
 
-    Nothing is ever reserved here, and the orders are themselves the feed of what was ordered.
+    Nothing is ever reserved here, and the table of orders is also the feed of events.
     """
     with engine.connect() as db:
 
@@ -239,28 +257,39 @@ def look_at_monolith(engine: Engine) -> Shop:
         for order in orders
     ]
     new = [order for order in found if order["key"]]
-    return Shop(
+    return Snapshot(
         orders=found,
-        lines=lines,
+        order_lines=lines,
         outbox=[{"position": order["number"], "data": {"order_id": order["id"]}} for order in new],
         stock={row["sku"]: {**row, "reserved": 0} for row in stock},
         reservations={},
-        reserved=[],
+        reserved_lines=[],
         payments={row["order_id"]: row for row in payments},
         popularity={row["sku"]: row["orders"] for row in popularity},
-        read_to=position[0]["position"] if new and position else 0,
+        feed_position=position[0]["position"] if new and position else 0,
     )
 
 
+def stored_rows(engine: Engine) -> dict[str, list[str]]:
+    """All rows of a database as text, by table."""
+    metadata = MetaData()
+    metadata.reflect(engine)
+    with engine.connect() as db:
+        return {
+            table.name: sorted(str(tuple(row)) for row in db.execute(table.select()))
+            for table in metadata.sorted_tables
+        }
+
+
 def _copy(source: Path, target: Path) -> None:
-    """Make one SQLite database what another is, also while connections to it are open."""
+    """Overwrite one SQLite database with another; connections to it may be open."""
     with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
-        other.execute("PRAGMA synchronous=OFF")  # a test that is cut short by a power cut is run again
+        other.execute("PRAGMA synchronous=OFF")  # a power cut would only lose a test
         one.backup(other)
 
 
 def bearer(engine: Engine, customer: str) -> dict[str, str]:
-    """The headers of a customer, signed with the key in the database of the accounts."""
+    """A customer's headers; the token is signed with the key in the database of accounts."""
     kid, pem = _signing_key(engine)
     now = int(time.time())
     admin = customer == "admin"
@@ -278,7 +307,7 @@ def bearer(engine: Engine, customer: str) -> dict[str, str]:
 
 @cache
 def _signing_key(engine: Engine) -> tuple[str, str]:
-    with closing(engine.raw_connection()) as db:  # a transaction of the shops' own would wait for a lock
+    with closing(engine.raw_connection()) as db:  # one of the shops' transactions would wait for a lock
         cursor = db.cursor()
         cursor.execute("SELECT kid, private_pem FROM signing_keys")
         kid, pem = cursor.fetchone() or ("", "")
@@ -286,12 +315,12 @@ def _signing_key(engine: Engine) -> tuple[str, str]:
 
 
 @contextmanager
-def opened(
+def shop_in_process(
     name: str, home: Path, sizes: Sizes = SMALL, pattern: str | None = None, **settings: str
-) -> Iterator[InProcess]:
-    """A freshly filled shop, `split` or `monolith`: on SQLite below `home`, or on the databases of `pattern`."""
-    shop: InProcess
-    if pattern:  # a PostgreSQL server has a hundred connections, for all tests that run at the time
+) -> Iterator[InProcessShop]:
+    """A freshly seeded shop, `split` or `monolith`: on SQLite below `home`, or on the databases of `pattern`."""
+    shop: InProcessShop
+    if pattern:  # all tests that run share the server's hundred connections
         settings = {"SHOP_THREADS": "2"} | settings
     if name == "split":
         export(home / "dataset", sizes)
@@ -301,9 +330,17 @@ def opened(
         seed(Config.from_env({"SHOP_HOME": str(home), "SHOP_DATABASE_URL": url}), sizes)
         shop = Monolith(url, **{"SHOP_HOME": str(home)} | settings)
     try:
-        shop.settle()  # what the loops find at their first turn
+        shop.settle()  # the loops' first turn finds work
         if pattern is None:
-            shop.keep(home)
+            shop.save_databases(home)
         yield shop
     finally:
         shop.close()
+
+
+@contextmanager
+def shop_on(kind: str, home: Path, sizes: Sizes = SMALL) -> Iterator[InProcessShop]:
+    """The same for a kind in BOTH_DATABASES."""
+    name, backend = kind.split()
+    with pattern_for(name, backend) as pattern, shop_in_process(name, home, sizes, pattern) as shop:
+        yield shop

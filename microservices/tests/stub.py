@@ -1,4 +1,4 @@
-"""A service that is only what the launcher and the gateway need: ready unless drained, an echo, a slow answer."""
+"""The least service for the launcher and the gateway: ready unless drained, it echoes requests, slowly if asked."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import yaml
 from microservices.chassis.events import Feed
 from microservices.orders.answers import CartLines, Effect
 from microservices.tests.in_process import Direct
-from microservices.tests.shops import CARD, DECLINED, opened
+from microservices.tests.shops import CARD, DECLINED, shop_in_process
 from microservices.tests.test_authorisation import INTERNAL as ALL_INTERNAL
 from microservices.tests.test_authorisation import plain
 
@@ -118,9 +118,9 @@ def internal_answers() -> Iterator[dict[str, list[Any]]]:
 
 
 def test_internal_routes_answer_what_their_callers_rely_on(tmp_path: Path) -> None:
-    with opened("split", tmp_path) as shop, internal_answers() as found:
+    with shop_in_process("split", tmp_path) as shop, internal_answers() as found:
         for key, card in (("bought-key", CARD), ("declined-key", DECLINED)):
-            shop.put("C00001", "P00001")
+            shop.put_in_cart("C00001", "P00001")
             shop.check_out("C00001", key, card)
         shop.settle()
     assert set(found) == set(INTERNAL) == set(ALL_INTERNAL)

@@ -1,7 +1,7 @@
-"""Who may do what: every route of both shops, asked by everybody. A route without a row here fails.
+"""Who may do what: every route of both shops, requested by every kind of actor. A route without a row here fails.
 
-Both shops stand in this process on the same small data. A cell is the status that the route answers, with the first
-part of the address where it leads elsewhere: a page that needs a customer sends others to sign in.
+Both shops run in this process on the same small data. A cell is the status of the answer; for a redirect, also the
+first part of its target: a page that needs a customer redirects others to sign in.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from flask import Flask
-from sqlalchemy import MetaData, text
+from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from microservices.chassis.tokens import AUDIENCE, ISSUER
 from microservices.tests.in_process import SplitShop
+from microservices.tests.shops import stored_rows
 from microservices.topology import SPLIT
 from monolith.app import create_app
 from monolith.chassis.config import Config
@@ -41,11 +42,11 @@ SIGN_IN = "303 /sign-in"
 ON_PAGES = (SIGN_IN, 200, 200, 200, SIGN_IN)
 
 ROWS: dict[str, tuple[int | str, ...]] = {
-    # For operators; the gateway lets nobody through to them.
+    # For operators; the gateway does not route to them.
     "GET /healthz": EVERYBODY,
     "GET /readyz": EVERYBODY,
     "GET /metrics": EVERYBODY,
-    # The API. A service's token is not a customer's: the API gives nothing for it.
+    # The API. A service's token is not a customer's token: it opens no route of the API.
     "POST /api/customers": (201, 201, 201, 201, 201),
     "GET /api/customers/me": CUSTOMERS,
     "POST /api/sessions": (201, 201, 201, 201, 201),
@@ -83,7 +84,7 @@ ROWS: dict[str, tuple[int | str, ...]] = {
     "POST /sign-out": ("303 /",) * 5,
     "GET /sign-out": (SIGN_IN,) * 5,
     "GET /register": (SIGN_IN,) * 5,
-    # Between services, in the split only.
+    # Between services; only in the split.
     "GET /internal/carts/<customer_id>": (401, 401, 401, 401, 200),
     "POST /internal/carts/<customer_id>/checked-out": (401, 401, 401, 401, 204),
     "POST /internal/reservations": (401, 401, 401, 401, 201),
@@ -106,7 +107,7 @@ _numbers = itertools.count(1)
 
 
 class Shop:
-    """One of the two shops: which application answers a route, what its people are known by, what they own."""
+    """One of the two shops: its applications, and the tokens of its actors."""
 
     def __init__(self, name: str, apps: dict[str, Flask], accounts: Flask) -> None:
         self.name, self.apps, self._accounts = name, apps, accounts
@@ -114,7 +115,7 @@ class Shop:
         self.split: SplitShop | None = None
 
     def routes(self) -> set[tuple[str, str]]:
-        """Route and application, the limits of parameters left out."""
+        """Each route with its application, without the limits of parameters."""
         return {
             (f"{method} {plain(rule.rule)}", name)
             for name, app in self.apps.items()
@@ -123,7 +124,7 @@ class Shop:
         }
 
     def owners(self, route: str) -> list[str]:
-        """The applications that have the route; each has those for operators."""
+        """The applications that have the route; every one has the routes for operators."""
         return sorted(name for known, name in self.routes() if known == route)
 
     def ask(
@@ -132,16 +133,16 @@ class Shop:
         route: str,
         headers: dict[str, str],
         cookie: str = "",
-        along: dict[str, Any] | None = None,
+        extra: dict[str, Any] | None = None,
         **facts: str,
     ) -> TestResponse:
-        """Send what the route takes, with parameters from `facts` and the fields `along` besides."""
+        """Send a valid request with parameters from `facts`, and with `extra` fields in its body."""
         method, path = route.split(" ")
         for name, value in {"sku": SKU, "path:filename": "shop.css", **facts}.items():
             path = path.replace(f"<{name}>", value)
         options: dict[str, Any] = {} if method in {"GET", "DELETE"} else body_of(route, facts)
         for kind in options:
-            options[kind] |= along or {}
+            options[kind] |= extra or {}
         options["headers"] = {"Origin": "http://localhost", "Idempotency-Key": unique("key"), **headers}
         client = self.apps[app].test_client()
         if cookie:
@@ -160,7 +161,7 @@ class Shop:
         return str(answer.get_json()["id"])
 
     def signing_key(self) -> tuple[str, Any]:
-        """Id and private half of the key that customers' tokens are signed with."""
+        """The id and the private half of the key that signs customers' tokens."""
         with self._accounts.extensions["database"].reading() as db:
             kid, pem = db.execute(text("SELECT kid, private_pem FROM signing_keys")).one()
         return kid, load_pem_private_key(pem.encode(), None)
@@ -171,7 +172,7 @@ class Shop:
 
 
 def plain(rule: str) -> str:
-    """The rule with the bare names of its parameters."""
+    """The rule with only the names of its parameters."""
     parts = rule.split("/")
     return "/".join(f"<{part.rpartition(':')[2]}" if part.startswith("<string(") else part for part in parts)
 
@@ -185,7 +186,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def body_of(route: str, facts: dict[str, str]) -> dict[str, Any]:
-    """A body that the route takes, as JSON or as a form."""
+    """A valid body for the route, as JSON or as a form."""
     order_id = facts.get("order_id", unique("order"))
     new = {"email": f"{unique('guest')}@example.com", "password": DEMO_PASSWORD, "name": "A Guest"}
     known = {"email": "ada@example.com", "password": DEMO_PASSWORD}
@@ -243,7 +244,7 @@ def shop(request: pytest.FixtureRequest, shops: dict[str, Shop]) -> Shop:
 
 
 def service_token(shop: Shop, app: str) -> str:
-    """Of the service that may call `app`; in the monolith, which knows no services, of anybody."""
+    """A token of the service that may call `app`; the monolith knows no services, so there it is made up."""
     split = shop.split
     if split is None or app not in CALLER:
         return "made.up.token" if split is None else str(split.tokens("orders").issue(app))
@@ -251,7 +252,7 @@ def service_token(shop: Shop, app: str) -> str:
 
 
 def headers_of(shop: Shop, app: str, actor: str) -> tuple[dict[str, str], str]:
-    """What the actor sends with a request: headers, and the cookie of the pages."""
+    """What the actor sends: headers, and the session cookie of the pages."""
     if actor == "anonymous":
         return {}, ""
     if actor == "service":
@@ -260,7 +261,7 @@ def headers_of(shop: Shop, app: str, actor: str) -> tuple[dict[str, str], str]:
 
 
 def facts_for(shop: Shop, app: str, route: str, actor: str) -> dict[str, str]:
-    """Whatever has to exist before the route is asked: a full cart, an order of the owner's, a reservation."""
+    """Make what the route needs (a full cart, an order of the owner, a reservation); returns its parameters."""
     if actor in EMAILS and route in {"POST /api/orders", "POST /checkout"}:
         shop.fill_cart(actor)
     if "<customer_id>" in route:
@@ -296,7 +297,7 @@ class TestEveryRoute:
 
 JSON_ROUTES = [route for route in ROWS if "json" in body_of(route, {})]
 FORMS = [route for route in ROWS if "POST /" in route and "/api/" not in route and "/internal/" not in route]
-NOT_THE_CLIENTS = {
+SERVER_FIELDS = {
     "id": "C00000",
     "customer_id": "C00001",
     "role": "admin",
@@ -315,11 +316,8 @@ def stored(shop: Shop) -> dict[str, list[str]]:
     for name, app in shop.apps.items():
         if "database" not in app.extensions:
             continue
-        metadata = MetaData()
-        metadata.reflect(app.extensions["database"].engine)
-        with app.extensions["database"].reading() as db:
-            for table in metadata.sorted_tables:
-                rows[f"{name}.{table.name}"] = sorted(str(tuple(row)) for row in db.execute(table.select()))
+        for table, found in stored_rows(app.extensions["database"].engine).items():
+            rows[f"{name}.{table}"] = found
     return rows
 
 
@@ -331,9 +329,9 @@ class TestWhatIsSentAlong:
             facts = facts_for(shop, app, route, actor)
             headers, _ = headers_of(shop, app, actor)
             before = stored(shop)
-            answer = shop.ask(app, route, headers, along=NOT_THE_CLIENTS, **facts)
+            answer = shop.ask(app, route, headers, extra=SERVER_FIELDS, **facts)
             assert (answer.status_code, answer.json["type"]) == (422, "/problems/invalid-request")
-            assert {error["field"] for error in answer.json["errors"]} == set(NOT_THE_CLIENTS)
+            assert {error["field"] for error in answer.json["errors"]} == set(SERVER_FIELDS)
             assert stored(shop) == before
 
     @pytest.mark.parametrize("route", [*JSON_ROUTES, *FORMS])
@@ -342,7 +340,7 @@ class TestWhatIsSentAlong:
         for app in shop.owners(route):
             headers, cookie = headers_of(shop, app, actor)
             answer = shop.ask(
-                app, route, headers, cookie, along={"much": "x" * 65_536}, order_id="any", customer_id="C1"
+                app, route, headers, cookie, extra={"much": "x" * 65_536}, order_id="any", customer_id="C1"
             )
             assert answer.status_code == 413
 
@@ -358,7 +356,7 @@ class TestWhatIsSentAlong:
 
 
 def customer_token(shop: Shop, **changes: Any) -> str:
-    """Ada's token, signed with the shop's own key unless `key` is another; None takes a claim out."""
+    """Ada's token, signed with the shop's own key unless `key` is given; a claim that is None is left out."""
     kid, key = shop.signing_key()
     now = int(time.time())
     claims = {"sub": "C00001", "role": "admin", "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 600}
@@ -374,9 +372,9 @@ def public_bytes(shop: Shop) -> bytes:
 
 BAD_CUSTOMER_TOKENS = {
     "expired": lambda shop: customer_token(shop, iat=1, exp=int(time.time()) - 1),
-    "without an end": lambda shop: customer_token(shop, exp=None),
-    "for somebody else": lambda shop: customer_token(shop, aud="bank"),
-    "by somebody else": lambda shop: customer_token(shop, iss="bank"),
+    "without an expiry": lambda shop: customer_token(shop, exp=None),
+    "for another audience": lambda shop: customer_token(shop, aud="bank"),
+    "by another issuer": lambda shop: customer_token(shop, iss="bank"),
     "signed with another key": lambda shop: customer_token(shop, key=Ed25519PrivateKey.generate()),
     "not signed": lambda shop: customer_token(shop, key=None, alg="none"),
     "signed with the public key as a secret": lambda shop: customer_token(
@@ -395,13 +393,13 @@ def with_role(token: str, role: str) -> str:
 
 
 class TestACustomersToken:
-    def test_made_by_this_test_is_good_unless_something_is_wrong_with_it(self, shop):
+    def test_made_by_this_test_is_valid_unless_it_is_changed(self, shop):
         app = shop.owners("GET /api/customers/me")[0]
         assert shop.ask(app, "GET /api/customers/me", bearer(customer_token(shop))).status_code == 200
 
     @pytest.mark.parametrize("wrong", BAD_CUSTOMER_TOKENS)
     @pytest.mark.parametrize("route", FOR_CUSTOMERS)
-    def test_that_is_no_good_opens_no_route(self, shop, route, wrong):
+    def test_that_is_invalid_opens_no_route(self, shop, route, wrong):
         token = BAD_CUSTOMER_TOKENS[wrong](shop)
         for app in shop.owners(route):
             answer = shop.ask(app, route, bearer(token), order_id="any")
@@ -409,7 +407,7 @@ class TestACustomersToken:
 
     @pytest.mark.parametrize("wrong", BAD_CUSTOMER_TOKENS)
     @pytest.mark.parametrize("route", PAGES_FOR_CUSTOMERS)
-    def test_that_is_no_good_opens_no_page_and_is_forgotten(self, shop, route, wrong):
+    def test_that_is_invalid_opens_no_page_and_its_cookie_is_deleted(self, shop, route, wrong):
         (app,) = shop.owners(route)
         answer = shop.ask(app, route, {}, BAD_CUSTOMER_TOKENS[wrong](shop), order_id="any")
         assert outcome(answer) == SIGN_IN
@@ -417,7 +415,7 @@ class TestACustomersToken:
 
 
 def made_by(split: SplitShop, caller: str, audience: str, **changes: Any) -> str:
-    """A service token that is as the caller would sign it, but for what is changed."""
+    """A service token as the caller would sign it, with changes."""
     now = int(time.time())
     claims = {"iss": caller, "aud": audience, "iat": now, "exp": now + 60}
     key = changes.pop("key", split.private_key(caller))
@@ -429,7 +427,7 @@ def made_by(split: SplitShop, caller: str, audience: str, **changes: Any) -> str
 BAD_SERVICE_TOKENS = {
     "made out to another service": lambda split, app: made_by(split, CALLER[app], "catalog"),
     "expired": lambda split, app: made_by(split, CALLER[app], app, iat=1, exp=int(time.time()) - 1),
-    "without an end": lambda split, app: made_by(split, CALLER[app], app, exp=None),
+    "without an expiry": lambda split, app: made_by(split, CALLER[app], app, exp=None),
     "good for a day": lambda split, app: made_by(split, CALLER[app], app, exp=int(time.time()) + 86_400),
     "not signed": lambda split, app: made_by(split, CALLER[app], app, key=None, alg="none"),
     "signed with another key": lambda split, app: made_by(
@@ -453,14 +451,14 @@ class TestAnInternalRoute:
 
     @pytest.mark.parametrize("wrong", BAD_SERVICE_TOKENS)
     @pytest.mark.parametrize("route", INTERNAL)
-    def test_is_closed_to_a_service_token_that_is_no_good(self, shop, route, wrong):
+    def test_is_closed_to_an_invalid_service_token(self, shop, route, wrong):
         (app,) = shop.owners(route)
         token = BAD_SERVICE_TOKENS[wrong](shop.split, app)
         answer = shop.ask(app, route, {"Authorization": f"Service {token}"}, order_id="any", customer_id="C1")
         assert (answer.status_code, answer.json["type"]) == (401, "/problems/not-authenticated")
 
     @pytest.mark.parametrize("route", INTERNAL)
-    def test_opens_with_the_token_of_this_test_when_nothing_is_wrong_with_it(self, shop, route):
+    def test_opens_with_a_token_made_by_this_test_unless_it_is_changed(self, shop, route):
         (app,) = shop.owners(route)
         facts = facts_for(shop, app, route, "service")
         token = made_by(shop.split, CALLER[app], app)
@@ -475,7 +473,7 @@ class TestAnInternalRoute:
         assert answer.status_code == 401
 
     @pytest.mark.parametrize("route", INTERNAL)
-    def test_is_closed_to_services_that_may_call_the_service_for_other_things(self, shop, route):
+    def test_is_closed_to_services_that_may_call_only_its_other_routes(self, shop, route):
         (app,) = shop.owners(route)
         for caller in set(SPLIT.callers_of(app)) - {CALLER[app]}:
             headers = {"Authorization": f"Service {made_by(shop.split, caller, app)}"}

@@ -1,4 +1,4 @@
-"""The commands as a person types them, on the stub topology: what they say, and with which status they end."""
+"""The commands on the stub topology: their output and their exit status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tempfile
 import pytest
 
 from microservices.launcher.ports import Ports
-from microservices.tests.conftest import LAUNCH, PYTHON, call, is_gone, processes_marked
+from microservices.tests.conftest import LAUNCH, PYTHON, call, is_gone, processes_of_fleet
 
 pytestmark = pytest.mark.processes
 
@@ -31,7 +31,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def command(topology, home):
-    """The command line that runs the commands on stubs."""
+    """The command line that runs a command on stubs."""
     return [PYTHON, LAUNCH, str(home), str(topology.files[0][1]), "command"]
 
 
@@ -50,7 +50,7 @@ def run(command, home):
 
 @pytest.fixture
 def up(command, home, port):
-    """`up` in the background; the lines it prints until the shop is open are in `.said`."""
+    """`up` in the background; `.output` has the lines that it printed until the shop was open."""
     started = []
 
     def up(*arguments):
@@ -62,22 +62,22 @@ def up(command, home, port):
             text=True,
         )
         started.append(process)
-        process.said = ""
-        while "The shop is open" not in process.said:
+        process.output = ""
+        while "The shop is open" not in process.output:
             line = process.stdout.readline()
-            assert line, process.said
-            process.said += line
+            assert line, process.output
+            process.output += line
         return process
 
     yield up
     for process in started:
-        process.terminate()  # not killed: a killed launcher leaves its fleet behind
+        process.terminate()  # not kill: a killed launcher leaves its fleet running
         process.communicate(timeout=20)
 
 
 def test_up_status_scale_logs_and_down(up, run, port):
     process = up("--scale", "alpha=2")
-    assert f"The shop is open at http://127.0.0.1:{port} after" in process.said
+    assert f"The shop is open at http://127.0.0.1:{port} after" in process.output
     status = run("status")
     assert status.returncode == 0, status.stderr
     assert re.search(r"alpha-2 +│ ready", status.stdout)
@@ -101,10 +101,10 @@ def test_up_status_scale_logs_and_down(up, run, port):
 def test_a_signal_closes_the_shop_and_leaves_nothing(up, run, port, number):
     process = up()
     fleet = call(port, "GET", "/").json()["env"]["SHOP_FLEET"]
-    assert processes_marked(fleet)
+    assert processes_of_fleet(fleet)
     process.send_signal(number)
     assert process.wait(15) == 0
-    assert processes_marked(fleet) == []
+    assert processes_of_fleet(fleet) == []
     assert run("status").returncode == 1
 
 
@@ -114,8 +114,8 @@ def test_down_ends_what_a_killed_launcher_left_behind(up, run, home):
     killed.wait()
     state = json.loads((home / "run" / "stub" / "state.json").read_text())
     pids = [entry["pid"] for entry in state["processes"]]
-    told = run("status")
-    assert (told.returncode, "was killed; end what it left behind" in told.stderr) == (1, True)
+    status = run("status")
+    assert (status.returncode, "was killed; end what it left behind" in status.stderr) == (1, True)
     assert re.match(r"Ended \d+ processes that a killed launcher had left behind", run("down").stdout)
     assert all(is_gone(pid) for pid in pids)
 
@@ -143,7 +143,7 @@ def test_a_wrong_argument_ends_with_status_2(run, arguments, sentence):
     assert sentence in " ".join(done.stderr.split())
 
 
-def test_a_taken_port_is_named(up, run, port, home):
+def test_a_taken_port_is_an_error_that_names_it(up, run, port, home):
     up()
     done = subprocess.run(
         [PYTHON, "-m", "microservices.cli", "up", "--no-seed", "--port", str(port)],
@@ -167,7 +167,7 @@ def test_routes_need_nothing_running(run):
 class TestInADeepFolder:
     @pytest.fixture
     def home(self):
-        # A unix socket's path may have about a hundred bytes; this home alone has more.
+        # The path of a Unix socket may have about a hundred bytes; this home alone has more.
         with tempfile.TemporaryDirectory(prefix="deep-" + "x" * 120) as folder:
             yield folder
 

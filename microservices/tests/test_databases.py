@@ -1,4 +1,4 @@
-"""One PostgreSQL database and role for each service: made, kept apart, dropped."""
+"""One PostgreSQL database and role for each service: created, isolated, dropped."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from microservices.orders.models import Base
 from microservices.tests import postgresql
 from microservices.topology import SPLIT, Topology
 
-NOBODY_LISTENS = "postgresql://postgres@127.0.0.1:9"
-KEEPING_DATA = [service.name for service in SPLIT.services if service.has_database]
+UNREACHABLE = "postgresql://postgres@127.0.0.1:9"
+WITH_DATABASE = [service.name for service in SPLIT.services if service.has_database]
 TWO = Topology("two", SPLIT.services[:2])
 
 
@@ -34,7 +34,7 @@ def address(pattern, role, database):
     return pattern.replace("{service}", role, 1).replace("{service}", database, 1)
 
 
-@pytest.mark.parametrize("other", [name for name in KEEPING_DATA if name != "cart"])
+@pytest.mark.parametrize("other", [name for name in WITH_DATABASE if name != "cart"])
 def test_a_service_is_not_let_into_the_database_of_another(made, other):
     _, pattern = made
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
@@ -67,7 +67,7 @@ def test_a_service_cannot_read_the_table_of_another_even_if_it_is_let_into_the_d
             admin.execute(f'REVOKE CONNECT ON DATABASE "{theirs}" FROM "{cart}"')
 
 
-def test_a_role_may_make_neither_databases_nor_roles(made):
+def test_a_role_can_create_neither_databases_nor_roles(made):
     _, pattern = made
     with closing(psycopg.connect(address(pattern, "cart", "cart"), autocommit=True)) as cart:
         for statement in ("CREATE DATABASE mine", "CREATE ROLE mine"):
@@ -75,7 +75,7 @@ def test_a_role_may_make_neither_databases_nor_roles(made):
                 cart.execute(statement)
 
 
-def test_making_them_again_keeps_what_they_hold(made, tmp_path):
+def test_creating_them_again_keeps_their_data(made, tmp_path):
     server, pattern = made
     with closing(psycopg.connect(address(pattern, "catalog", "catalog"), autocommit=True)) as catalog:
         catalog.execute("CREATE TABLE kept (id int)")
@@ -84,23 +84,25 @@ def test_making_them_again_keeps_what_they_hold(made, tmp_path):
         assert catalog.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
 
-def test_where_the_server_asks_for_passwords_each_service_gets_a_file_of_its_own(made, tmp_path, monkeypatch):
+def test_where_the_server_asks_for_passwords_each_service_gets_its_own_password_file(
+    made, tmp_path, monkeypatch
+):
     server, _ = made
-    monkeypatch.setattr(module, "_lets_in", lambda *_: False)
+    monkeypatch.setattr(module, "_trusts", lambda *_: False)
     pattern = create(server, tmp_path / "passwords")
     passwords = set()
-    for name in KEEPING_DATA:
+    for name in WITH_DATABASE:
         file = tmp_path / "passwords" / f"{name}.pgpass"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         host, port, database, role, password = file.read_text().strip().split(":")
         assert (host, port, database, role) == ("*", "*", server.name(name), server.name(name))
         passwords.add(password)
         psycopg.connect(pattern.replace("{service}", name)).close()
-    assert len(passwords) == len(KEEPING_DATA)
+    assert len(passwords) == len(WITH_DATABASE)
 
 
 def test_dropping_leaves_nothing_and_may_be_repeated(tmp_path):
-    server = postgresql.reachable()
+    server = postgresql.server_or_skip()
     create(server, tmp_path, TWO)
     for _ in range(2):
         drop(server, TWO)
@@ -110,7 +112,7 @@ def test_dropping_leaves_nothing_and_may_be_repeated(tmp_path):
         assert found.fetchall() == []
 
 
-def test_databases_in_use_are_not_dropped_and_it_is_said_what_to_stop(made):
+def test_databases_in_use_are_not_dropped_and_the_error_says_what_to_stop(made):
     server, pattern = made
     with (
         closing(psycopg.connect(address(pattern, "accounts", "accounts"))),
@@ -119,25 +121,25 @@ def test_databases_in_use_are_not_dropped_and_it_is_said_what_to_stop(made):
         drop(server)
 
 
-def test_missing_rights_are_said(made, tmp_path):
+def test_missing_rights_are_an_error_that_names_them(made, tmp_path):
     server, pattern = made
-    with pytest.raises(DatabasesError, match="take one with CREATEDB and CREATEROLE"):
+    with pytest.raises(DatabasesError, match="use one with CREATEDB and CREATEROLE"):
         create(Server(address(pattern, "cart", "cart"), f"{server.prefix}x"), tmp_path)
 
 
-def test_a_server_that_is_not_there_is_named_with_what_to_do():
-    done = CliRunner().invoke(cli, ["databases", "drop", "--url", NOBODY_LISTENS])
+def test_an_unreachable_server_is_an_error_with_its_address_and_the_next_step():
+    done = CliRunner().invoke(cli, ["databases", "drop", "--url", UNREACHABLE])
     assert isinstance(done.exception, DatabasesError)
-    assert str(done.exception).startswith("PostgreSQL at 127.0.0.1:9 does not let us in")
+    assert str(done.exception).startswith("PostgreSQL at 127.0.0.1:9 refuses the connection")
     assert str(done.exception).endswith("start it, or correct --url.")
 
 
-def test_what_is_no_address_is_said():
-    with pytest.raises(DatabasesError, match="--url is no PostgreSQL address"):
+def test_a_url_that_is_not_for_postgresql_is_an_error():
+    with pytest.raises(DatabasesError, match="--url is not a PostgreSQL address"):
         drop(Server("nonsense"))
 
 
-def test_the_pattern_is_what_the_shop_needs():
+def test_the_pattern_has_a_place_for_the_service_and_no_password():
     server = Server("postgresql://boss:hidden@db.example:5433/postgres")
     assert server.pattern() == "postgresql://shop_{service}@db.example:5433/shop_{service}"
     assert (
@@ -146,12 +148,12 @@ def test_the_pattern_is_what_the_shop_needs():
     )
 
 
-def test_a_worker_of_the_tests_that_finds_no_connections_left_waits_for_another(monkeypatch):
-    url = postgresql.reachable().url
-    # More than any server has, so that there is one place.
+def test_a_test_process_waits_when_another_has_the_only_share_of_connections(monkeypatch):
+    url = postgresql.server_or_skip().url
+    # More than any server has, so that there is only one share.
     monkeypatch.setattr(postgresql, "CONNECTIONS", 10_000)
-    monkeypatch.setattr(postgresql, "PLACES", random.randrange(2**31))
+    monkeypatch.setattr(postgresql, "LOCK_KEY", random.randrange(2**31))
     with psycopg.connect(url, autocommit=True) as other:
-        with postgresql.Place().taken():
-            assert not postgresql.is_place_left(other)
-        assert postgresql.is_place_left(other)
+        with postgresql.ConnectionShare().held():
+            assert not postgresql.try_lock(other)
+        assert postgresql.try_lock(other)

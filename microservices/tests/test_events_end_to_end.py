@@ -1,7 +1,7 @@
-"""What recommendations knows, whatever happens to the events on their way: exactly what was ordered.
+"""Recommendations learns exactly what was ordered, whatever happens to the events on their way.
 
-The shops sell through their own checkout, and learn through their own feed and reader; what they should have learnt is
-counted from the orders' tables by other means than theirs.
+The shops sell with their own checkout, and learn with their own feed and reader. The expected result is counted from
+the tables of orders by other code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import permutations
 from typing import Any
 from unittest.mock import patch
@@ -24,44 +24,36 @@ from sqlalchemy import Engine, text
 from microservices.chassis.database import reading, writing
 from microservices.chassis.events import FEED_PATH, feed, publish
 from microservices.orders.models import Outbox
-from microservices.tests import postgresql
 from microservices.tests.boundaries import Crash, installed
 from microservices.tests.in_process import Direct
 from microservices.tests.one_service import answer
-from microservices.tests.shops import InProcess, opened
-from microservices.tests.test_races import TOPOLOGIES
+from microservices.tests.shops import BOTH_DATABASES, InProcessShop, shop_on
 
 CUSTOMERS = [f"C{number:05}" for number in range(1, 7)]
 SKUS = [f"P{number:05}" for number in range(1, 9)]
 ORDERS = 12
 
 
-@pytest.fixture(
-    scope="module", params=["split sqlite", "monolith sqlite", "split postgresql", "monolith postgresql"]
-)
-def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
-    name, backend = request.param.split()
-    with ExitStack() as stack:
-        pattern = None
-        if backend == "postgresql":
-            _, pattern = stack.enter_context(postgresql.databases(TOPOLOGIES[name]))
-        yield stack.enter_context(opened(name, tmp_path_factory.mktemp(name), pattern=pattern))
+@pytest.fixture(scope="module", params=BOTH_DATABASES)
+def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessShop]:
+    with shop_on(request.param, tmp_path_factory.mktemp("shop")) as shop:
+        yield shop
 
 
 _keys = iter(f"key-{number:08}" for number in range(10_000))
 
 
-def sell(shop: InProcess, chance: random.Random, orders: int = ORDERS) -> None:
-    """Carts of one to four products, some of them twice by the same customer."""
+def sell(shop: InProcessShop, rng: random.Random, orders: int = ORDERS) -> None:
+    """Sell carts of one to four products; customers may buy more than once."""
     for _ in range(orders):
-        customer = chance.choice(CUSTOMERS)
-        for sku in chance.sample(SKUS, chance.randint(1, 4)):
-            assert shop.put(customer, sku).status == 200
+        customer = rng.choice(CUSTOMERS)
+        for sku in rng.sample(SKUS, rng.randint(1, 4)):
+            assert shop.put_in_cart(customer, sku).status == 200
         assert shop.check_out(customer, next(_keys)).status == 201
 
 
-def learnt(shop: InProcess) -> dict[str, dict[Any, int]]:
-    """What recommendations knows."""
+def learnt(shop: InProcessShop) -> dict[str, dict[Any, int]]:
+    """What recommendations has learnt."""
     rows = reader(shop.app("recommendations").extensions["database"].engine)
     return {
         "popularity": {row.sku: row.orders for row in rows("SELECT * FROM popularity")},
@@ -70,8 +62,8 @@ def learnt(shop: InProcess) -> dict[str, dict[Any, int]]:
     }
 
 
-def ordered(shop: InProcess) -> dict[str, dict[Any, int]]:
-    """The same, counted from the orders."""
+def ordered(shop: InProcessShop) -> dict[str, dict[Any, int]]:
+    """What it should have learnt, counted from the orders."""
     rows = reader(shop.app("orders").extensions["database"].engine)
     step = "step IN ('paid', 'settled')" if shop.name == "split" else "status = 'confirmed'"
     orders = {
@@ -100,8 +92,8 @@ def reader(engine: Engine) -> Callable[[str], list[Any]]:
 
 
 @contextmanager
-def bad_delivery(chance: random.Random) -> Iterator[None]:
-    """Each answer of the feed ends at any event, holds all events before it three times, and in any order."""
+def bad_delivery(rng: random.Random) -> Iterator[None]:
+    """Each answer of the feed has the events up to a random one, each three times, in random order."""
     send = Direct.send
 
     def shuffled(self: Direct, request: requests.PreparedRequest, **options: Any) -> requests.Response:
@@ -109,27 +101,27 @@ def bad_delivery(chance: random.Random) -> Iterator[None]:
             return send(self, request, **options)
         request.prepare_url(str(request.url).partition("?")[0], {"after": 0})
         events = send(self, request, **options).json()["events"]
-        events = 3 * events[: chance.randint(0, len(events))]
-        chance.shuffle(events)
+        events = 3 * events[: rng.randint(0, len(events))]
+        rng.shuffle(events)
         return answer(200, "application/json", json.dumps({"events": events}).encode())
 
     with patch.object(Direct, "send", shuffled):
         yield
 
 
-def test_events_that_come_three_times_and_in_any_order_count_once(shop):
-    chance = random.Random(4)
+def test_events_that_are_delivered_three_times_in_any_order_count_once(shop):
+    rng = random.Random(4)
     for _ in range(3):
-        sell(shop, chance, ORDERS // 3)
-        with bad_delivery(chance):
+        sell(shop, rng, ORDERS // 3)
+        with bad_delivery(rng):
             for _ in range(4):
-                shop.work()
-    shop.redeliver(chance)
+                shop.run_loops()
+    shop.redeliver(rng)
     shop.settle()
     assert learnt(shop) == ordered(shop)
 
 
-def test_events_count_once_although_several_replicas_learn_while_others_sell(shop):
+def test_events_count_once_when_several_replicas_learn_while_orders_are_sold(shop):
     with ThreadPoolExecutor(3) as pool:
         sellers = [pool.submit(sell, shop, random.Random(turn), 4) for turn in (1,)]
         learners = [pool.submit(learn_until_quiet, shop, sellers) for _ in range(2)]
@@ -139,32 +131,32 @@ def test_events_count_once_although_several_replicas_learn_while_others_sell(sho
     assert learnt(shop) == ordered(shop)
 
 
-def learn_until_quiet(shop: InProcess, sellers: list[Any]) -> None:
+def learn_until_quiet(shop: InProcessShop, sellers: list[Any]) -> None:
     while not all(seller.done() for seller in sellers):
-        shop.work()
-    shop.work()
+        shop.run_loops()
+    shop.run_loops()
 
 
 @pytest.mark.parametrize("moment", ["before commit", "after commit"])
-def test_events_count_once_although_the_reader_crashed_over_them(shop, moment):
+def test_events_count_once_after_the_reader_crashed(shop, moment):
     sell(shop, random.Random(7), 3)
     crashes: list[str] = []
 
-    def die_once(name: str) -> None:
+    def crash_once(name: str) -> None:
         if name.endswith(moment) and not crashes:
             crashes.append(name)
             raise Crash
 
-    with installed(die_once), suppress(Crash):
-        shop.work()
+    with installed(crash_once), suppress(Crash):
+        shop.run_loops()
     assert crashes
     shop.settle()
     assert learnt(shop) == ordered(shop)
 
 
 @pytest.mark.parametrize("shop", ["split sqlite", "split postgresql"], indirect=True)
-def test_an_event_does_not_show_before_those_with_a_lower_position(shop):
-    """A reader that saw 8 before 7 is there would never come back for 7."""
+def test_an_event_is_not_visible_before_those_with_a_lower_position(shop):
+    """A reader that sees event 8 before event 7 is stored would never read event 7."""
     app = shop.app("orders")
 
     def publish_another() -> None:
@@ -178,7 +170,7 @@ def test_an_event_does_not_show_before_those_with_a_lower_position(shop):
         with writing() as first:
             publish(first, Outbox, "nothing", {})
             other.start()
-            other.join(0.5)  # it may not come to its end; if it could, it would by now
+            other.join(0.5)  # it must not finish; if it could, it would have by now
             with reading() as db:
                 assert len(feed(db, Outbox, 0, 500)["events"]) == known
         other.join()

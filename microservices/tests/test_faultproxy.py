@@ -1,4 +1,4 @@
-"""Each toxic does what its name says, and nothing of it stays when it is gone."""
+"""Each toxic does what its name says, and has no effect after it was removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANSWER = b"0123456789" * 10
 
 
 class Echo:
-    """A server that answers each line with ANSWER, and remembers the lines."""
+    """A server that answers each line with ANSWER, and records the lines."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
@@ -65,7 +65,7 @@ def client(proxy):
 
 
 def ask(client):
-    """Send a line; the answer, as far as it comes, and the seconds that it took."""
+    """Send a line; returns the answer, as far as it comes, and the seconds that it took."""
     started = time.monotonic()
     client.sendall(b"hello\n")
     answer = b""
@@ -87,18 +87,18 @@ def test_latency_delays_each_answer_on_connections_that_are_already_open_too(pro
     assert ask(client)[1] < 0.2
 
 
-def test_latency_can_be_on_the_way_there(proxy, client, echo):
+def test_latency_can_delay_the_request(proxy, client, echo):
     with proxy.toxic("latency", "upstream", latency=200):
         assert ask(client)[1] >= 0.2
 
 
-def test_timeout_swallows_everything_and_closes_when_it_is_over(proxy, client):
+def test_timeout_drops_the_answer_and_then_closes_the_connection(proxy, client):
     with proxy.toxic("timeout", timeout=100):
         answer, seconds = ask(client)
     assert (answer, seconds >= 0.1) == (b"", True)
 
 
-def test_timeout_without_a_time_hangs_until_the_toxic_is_gone(proxy, client, echo):
+def test_timeout_without_a_time_hangs_until_the_toxic_is_removed(proxy, client, echo):
     client.settimeout(0.2)
     with proxy.toxic("timeout"), pytest.raises(TimeoutError):
         ask(client)
@@ -107,7 +107,7 @@ def test_timeout_without_a_time_hangs_until_the_toxic_is_gone(proxy, client, ech
     assert echo.lines == [b"hello\n"]
 
 
-def test_timeout_on_the_way_there_keeps_the_request_from_arriving(proxy, client, echo):
+def test_an_upstream_timeout_stops_the_request(proxy, client, echo):
     with proxy.toxic("timeout", "upstream", timeout=50):
         assert ask(client)[0] == b""
     assert echo.lines == []
@@ -115,9 +115,9 @@ def test_timeout_on_the_way_there_keeps_the_request_from_arriving(proxy, client,
 
 @pytest.mark.parametrize(
     ("body", "said"),
-    [(0, b"No replica is free"), (1, b'[{"sku"'), (2, b'{"nobody": "agreed on this"}'), (3, b"[1, null]")],
+    [(0, b"No replica is free"), (1, b'[{"sku"'), (2, b'{"unexpected": "field"}'), (3, b"[1, null]")],
 )
-def test_answer_speaks_in_the_place_of_a_server_that_did_its_work(proxy, client, echo, body, said):
+def test_answer_replaces_the_answer_after_the_server_did_its_work(proxy, client, echo, body, said):
     with proxy.toxic("answer", status=503, body=body):
         client.sendall(b"hello\n")
         answer = b"".join(iter(lambda: client.recv(1000), b""))
@@ -142,7 +142,7 @@ def test_limit_data_cuts_the_answer_off(proxy, client):
         assert ask(client)[0] == ANSWER[:42]
 
 
-def test_an_upstream_that_is_not_there_is_a_lost_connection():
+def test_without_an_upstream_the_connection_is_closed():
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with FaultProxy(port) as proxy, socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
@@ -155,17 +155,17 @@ def test_an_upstream_that_is_not_there_is_a_lost_connection():
         (
             "gremlins",
             {},
-            "There is no toxic gremlins; there are latency, timeout, reset_peer, slicer, limit_data.",
+            "There is no toxic gremlins; the toxics are latency, timeout, reset_peer, slicer, limit_data.",
         ),
         ("latency", {"delay": 1}, "latency has no delay; it has latency, jitter."),
     ],
 )
-def test_what_toxiproxy_does_not_know_is_refused(proxy, kind, attributes, sentence):
+def test_an_unknown_toxic_or_attribute_is_refused(proxy, kind, attributes, sentence):
     with pytest.raises(ValueError, match=sentence), proxy.toxic(kind, **attributes):
         pass
 
 
-def test_it_leaves_no_thread(echo):
+def test_the_proxy_leaves_no_thread(echo):
     with FaultProxy(echo.port) as proxy, socket.create_connection(("127.0.0.1", proxy.port)) as client:
         ask(client)
     wait_until(lambda: "fault-proxy" not in {thread.name for thread in threading.enumerate()})

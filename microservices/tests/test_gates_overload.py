@@ -1,7 +1,8 @@
-"""Gate in full: three times what a shop can do costs it little of what it does, and who is refused knows at once.
+"""Gate in full: at three times its capacity a shop keeps most of its goodput and refuses the rest at once.
 
-Open loop: requests are sent on a schedule, whether or not earlier ones were answered, as a crowd of strangers would.
-The generator and the shop share the machine's cores, so this gate is the first to be inconclusive on a busy one.
+The load is open: requests are sent on a schedule, whether or not earlier ones were answered, as independent customers
+would send them. The generator and the shop share the machine's cores, so on a busy machine this gate is the first to be
+inconclusive.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ import pytest
 from loadtests.analysis.stats import ratio
 from loadtests.analysis.summaries import percentile
 from microservices.chaos.load import PLENTY
-from microservices.tests.gates import in_time, monolith, split
+from microservices.tests.gates import monolith, split, within_bounds
 
 pytestmark = [pytest.mark.processes, pytest.mark.full, pytest.mark.timed]
 
 ROUNDS, SECONDS = 3, 5.0
-AT_ONCE = 16
-"""Clients that find the peak: enough to keep every thread of the hot part busy, too few to be refused."""
-TIMES, LEAST_GOODPUT, REFUSED_SECONDS = 3.0, 0.8, 0.25
-PATIENCE_SECONDS = 5.0
+CLIENTS = 16
+"""For the measurement of the capacity: enough to keep every thread of the hot part busy, too few to be refused."""
+OVERLOAD, MIN_GOODPUT, REFUSED_SECONDS = 3.0, 0.8, 0.25
+TIMEOUT_SECONDS = 5.0
 HOT = f"/api/products/{PLENTY[0]}/recommendations"
 SHOPS = {"split": split, "monolith": monolith}
 
@@ -35,8 +36,8 @@ class Answer:
     retry_after: bool
 
 
-class Lines:
-    """Kept connections to one port; as many as are needed."""
+class Connections:
+    """Keep-alive connections to one port, as many as are needed."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -44,19 +45,21 @@ class Lines:
         self.answers: list[Answer] = []
 
     async def ask(self) -> None:
-        """One request; an answer that does not come has the status 0."""
+        """One request; the status is 0 when no answer comes."""
         began = time.monotonic()
         status, retry_after = 0, False
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 status, retry_after = await self._exchange()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
             pass
         self.answers.append(Answer(status, time.monotonic() - began, retry_after))
 
     async def _exchange(self) -> tuple[int, bool]:
-        line = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = line
+        connection = (
+            self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
+        )
+        reader, writer = connection
         try:
             writer.write(f"GET {HOT} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -65,7 +68,7 @@ class Lines:
         except BaseException:
             writer.close()
             raise
-        self._idle.append(line)
+        self._idle.append(connection)
         return int(head.split()[1]), b"\r\nretry-after:" in head
 
     def close(self) -> None:
@@ -74,26 +77,26 @@ class Lines:
 
 
 async def _closed_loop(port: int) -> list[Answer]:
-    lines, until = Lines(port), time.monotonic() + SECONDS
+    connections, until = Connections(port), time.monotonic() + SECONDS
 
     async def client() -> None:
         while time.monotonic() < until:
-            await lines.ask()
+            await connections.ask()
 
-    await asyncio.gather(*(client() for _ in range(AT_ONCE)))
-    lines.close()
-    return lines.answers
+    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    connections.close()
+    return connections.answers
 
 
 async def _open_loop(port: int, rate: float) -> list[Answer]:
-    lines, began = Lines(port), time.monotonic()
+    connections, began = Connections(port), time.monotonic()
     asking = set()
     for number in range(int(rate * SECONDS)):
         await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
-        asking.add(asyncio.create_task(lines.ask()))
+        asking.add(asyncio.create_task(connections.ask()))
     await asyncio.gather(*asking)
-    lines.close()
-    return lines.answers
+    connections.close()
+    return connections.answers
 
 
 def _goodput(answers: list[Answer]) -> float:
@@ -101,12 +104,12 @@ def _goodput(answers: list[Answer]) -> float:
 
 
 @pytest.mark.parametrize("shop", SHOPS)
-def test_three_times_the_capacity_leaves_most_of_the_goodput_and_refuses_fast(shop, tmp_path):
-    with SHOPS[shop](tmp_path) as arena, in_time(arena) as figures:
+def test_at_three_times_the_capacity_most_of_the_goodput_stays_and_refusals_are_fast(shop, tmp_path):
+    with SHOPS[shop](tmp_path) as shop_under_test, within_bounds(shop_under_test) as figures:
         peaks, goodputs, refused = [], [], []
         for _ in range(ROUNDS):
-            peaks.append(_goodput(asyncio.run(_closed_loop(arena.port))))
-            answers = asyncio.run(_open_loop(arena.port, TIMES * peaks[-1]))
+            peaks.append(_goodput(asyncio.run(_closed_loop(shop_under_test.port))))
+            answers = asyncio.run(_open_loop(shop_under_test.port, OVERLOAD * peaks[-1]))
             goodputs.append(_goodput(answers))
             refused += [answer for answer in answers if answer.status in {429, 503}]
             assert {answer.status for answer in answers} <= {200, 429, 503}
@@ -114,6 +117,6 @@ def test_three_times_the_capacity_leaves_most_of_the_goodput_and_refuses_fast(sh
         assert all(answer.retry_after for answer in refused)
         kept = ratio(goodputs, peaks)
         print(f"peak {peaks}, goodput {goodputs}, kept {kept}")  # noqa: T201
-        figures.append(("peak : goodput", 1 / kept.value, 1 / LEAST_GOODPUT))
+        figures.append(("peak : goodput", 1 / kept.value, 1 / MIN_GOODPUT))
         slowest = percentile([answer.seconds for answer in refused], 0.95)
         figures.append((f"p95 of {len(refused)} refusals", slowest, REFUSED_SECONDS))

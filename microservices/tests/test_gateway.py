@@ -1,4 +1,4 @@
-"""The generated configuration, looked at and then used: stubs behind a real Caddy."""
+"""The generated configuration: first as data, then in use, with stubs behind a real Caddy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import subprocess
 import psutil
 import pytest
 
-from microservices.chaos.standstill import standing_still
+from microservices.chaos.pause import paused_processes
 from microservices.launcher import Fleet
-from microservices.launcher.gateway import Addresses, caddy, configuration
-from microservices.tests.conftest import IMPATIENT, call, public_port, wait_until
+from microservices.launcher.addresses import Addresses
+from microservices.launcher.gateway import caddy, configuration
+from microservices.tests.conftest import SHORT_TIMEOUTS, call, public_port, wait_until
 from microservices.topology import MONOLITH, SPLIT
 
 pytestmark = pytest.mark.processes
@@ -42,7 +43,7 @@ def test_each_service_has_one_handler_that_probes():
 @pytest.fixture(scope="module")
 def shop(topology, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
-    with Fleet(topology, {"alpha": 2}, data_dir=home, home=home, settings=IMPATIENT) as fleet:
+    with Fleet(topology, {"alpha": 2}, data_dir=home, home=home, settings=SHORT_TIMEOUTS) as fleet:
         yield fleet
 
 
@@ -53,7 +54,7 @@ def port(shop):
 
 @pytest.fixture
 def two_replicas(shop, port):
-    """Both alphas take requests, whatever an earlier test did to them."""
+    """Both replicas of alpha take requests, whatever an earlier test did to them."""
     ports = {str(replica.port) for replica in shop.replicas("alpha")}
     seen = set()
     wait_until(lambda: seen.add(call(port, "GET", "/api/alpha").json()["port"]) or seen == ports)
@@ -129,7 +130,7 @@ def test_where_a_request_came_from_is_the_gateways_to_say(port):
     assert call(port, "GET", "/api/alpha").json()["headers"]["X_CLIENT_ADDRESS"] == "127.0.0.1"
 
 
-def test_a_header_with_an_underscore_does_not_stand_in_for_the_gateways(port):
+def test_a_header_with_an_underscore_does_not_replace_the_gateways_header(port):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("GET", "/api/alpha", headers={"X_Client_Address": "203.0.113.9"})
     headers = json.loads(connection.getresponse().read())["headers"]
@@ -137,7 +138,7 @@ def test_a_header_with_an_underscore_does_not_stand_in_for_the_gateways(port):
     assert headers["X_CLIENT_ADDRESS"] == "127.0.0.1"
 
 
-def test_between_services_it_passes_as_the_caller_says_it(port):
+def test_between_services_the_client_address_passes_unchanged(port):
     beta = call(port, "GET", "/api/alpha").json()["env"]["SHOP_BETA_URL"]
     answer = call(int(beta.rpartition(":")[2]), "GET", "/api/things", X_Client_Address="203.0.113.9")
     assert answer.json()["headers"]["X_CLIENT_ADDRESS"] == "203.0.113.9"
@@ -161,7 +162,7 @@ def test_a_customers_token_passes(port):
 
 
 @pytest.mark.parametrize(("sent", "kept"), [("abc-1.2_3", True), ("a b", False), ("x" * 65, False)])
-def test_a_request_id_is_kept_when_it_is_one_and_made_otherwise(port, sent, kept):
+def test_a_valid_request_id_is_kept_and_an_invalid_one_replaced(port, sent, kept):
     received = call(port, "GET", "/api/alpha", X_Request_Id=sent).json()["headers"]["X_REQUEST_ID"]
     assert (received == sent) is kept
     assert len(received) <= 64
@@ -183,30 +184,30 @@ def test_a_body_of_more_than_a_megabyte_is_refused(port):
     assert (answer.status, answer.json()["type"]) == (413, "/problems/body-too-large")
 
 
-def test_a_post_with_a_key_is_repeated_whole_on_another_replica(port, two_replicas):
+def test_a_post_with_a_key_is_retried_with_its_body_on_another_replica(port, two_replicas):
     answer = call(port, "POST", "/api/alpha?exit=once-1", "the whole body", Idempotency_Key="abcdefgh")
     assert (answer.status, answer.json()["body"]) == (200, "the whole body")
 
 
-def test_a_post_without_a_key_is_not_repeated(port, two_replicas):
+def test_a_post_without_a_key_is_not_retried(port, two_replicas):
     answer = call(port, "POST", "/api/alpha?exit=once-2", "body")
     assert (answer.status, answer.json()["type"]) == (502, "/problems/bad-upstream")
 
 
-def test_a_slow_answer_is_given_up(port):
+def test_a_slow_answer_ends_in_a_504(port):
     answer = call(port, "POST", "/api/things?sleep=1.5", "body")
     assert (answer.status, answer.json()["type"]) == (504, "/problems/upstream-timeout")
 
 
 def test_a_get_to_a_paused_replica_is_answered_by_another(port, two_replicas):
     paused = two_replicas[0]
-    with standing_still(paused.pids()):
+    with paused_processes(paused.pids()):
         answers = [call(port, "GET", "/api/alpha") for _ in range(8)]
         assert [answer.status for answer in answers] == [200] * 8
         assert {answer.json()["port"] for answer in answers} == {str(two_replicas[1].port)}
 
 
-def test_without_a_replica_programs_get_a_problem_and_people_a_page(start):
+def test_without_a_replica_the_api_answers_a_problem_and_pages_are_html(start):
     fleet = start(replicas={"alpha": 0, "accounts": 0})
     wait_until(lambda: call(public_port(fleet), "GET", "/").status == 503)
     answer = call(public_port(fleet), "GET", "/api/alpha")

@@ -1,4 +1,4 @@
-"""Each service is a folder that could leave: it starts in an empty place with nothing but the chassis beside it."""
+"""Each service is independent: it starts in an empty folder with nothing but the chassis beside it."""
 
 from __future__ import annotations
 

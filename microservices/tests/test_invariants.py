@@ -1,4 +1,4 @@
-"""The invariants see what is wrong: a sound shop has no sentence, and each kind of damage has its own."""
+"""The invariants find what is wrong: a correct shop has no violations, and each kind of damage has its own."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from dataclasses import replace
 
 import pytest
 
-from microservices.chaos.invariants import INVARIANTS, Shop, Told, stock_adds_up, what_was_told_is_true
+from microservices.chaos.invariants import INVARIANTS, answers_match_orders, stock_adds_up
+from microservices.chaos.snapshot import ObservedCheckout, Snapshot
 
 ORDER = {"number": 1, "id": "o1", "customer_id": "ada", "key": "key-1", "step": "settled", "total_cents": 500}
-SOUND = Shop(
+CORRECT = Snapshot(
     orders=[
         ORDER,
         {"number": 2, "id": "o2", "customer_id": "ada", "key": "key-2", "step": "undone", "total_cents": 500},
     ],
-    lines=[
+    order_lines=[
         {"order_number": 1, "sku": "P1", "quantity": 2},
         {"order_number": 2, "sku": "P1", "quantity": 2},
     ],
     outbox=[{"position": 1, "data": {"order_id": "o1"}}],
     stock={"P1": {"received": 10, "available": 8, "reserved": 0, "sold": 2}},
     reservations={"o1": "committed", "o2": "released"},
-    reserved=[
+    reserved_lines=[
         {"order_id": "o1", "sku": "P1", "quantity": 2},
         {"order_id": "o2", "sku": "P1", "quantity": 2},
     ],
@@ -31,31 +32,36 @@ SOUND = Shop(
         "o2": {"captured_cents": 500, "refunded_cents": 500},
     },
     popularity={"P1": 1},
-    read_to=1,
+    feed_position=1,
 )
-TOLD = [Told("ada", "key-1", 201, ORDER), Told("ada", "key-2", 402), Told("ada", "key-3", None)]
+CHECKOUTS = [
+    ObservedCheckout("ada", "key-1", 201, ORDER),
+    ObservedCheckout("ada", "key-2", 402),
+    ObservedCheckout("ada", "key-3", None),
+]
 
 
 def damaged(part, where, value):
-    """The sound shop with one fact changed."""
-    whole = copy.deepcopy(getattr(SOUND, part))
+    """The correct shop with one value changed."""
+    whole = copy.deepcopy(getattr(CORRECT, part))
     *path, last = where
     place = whole
     for step in path:
         place = place[step]
     place[last] = value
-    return replace(SOUND, **{part: whole})
+    return replace(CORRECT, **{part: whole})
 
 
-def sentences(shop, told=TOLD):
-    found = {name: list(check(shop)) for name, check in INVARIANTS.items()}
-    found["I3"] = list(what_was_told_is_true(shop, told))
-    return {name for name, said in found.items() if said}
+def violated(snapshot, checkouts=CHECKOUTS):
+    """The names of the invariants that do not hold."""
+    found = {name: list(check(snapshot)) for name, check in INVARIANTS.items()}
+    found["I3"] = list(answers_match_orders(snapshot, checkouts))
+    return {name for name, sentences in found.items() if sentences}
 
 
-def test_a_sound_shop_breaks_nothing():
-    assert sentences(SOUND) == set()
-    assert list(stock_adds_up(SOUND, SOUND)) == []
+def test_a_correct_shop_violates_no_invariant():
+    assert violated(CORRECT) == set()
+    assert list(stock_adds_up(CORRECT, CORRECT)) == []
 
 
 @pytest.mark.parametrize(
@@ -83,22 +89,22 @@ def test_a_sound_shop_breaks_nothing():
         ("popularity", ("P2",), 1, "I6"),
     ],
 )
-def test_damage_is_seen(part, where, value, name):
-    assert name in sentences(damaged(part, where, value))
+def test_damage_violates_its_invariant(part, where, value, name):
+    assert name in violated(damaged(part, where, value))
 
 
-def test_stock_that_appeared_from_nowhere_is_seen():
+def test_stock_that_was_never_received_is_found():
     more = damaged("stock", ("P1",), {"received": 11, "available": 9, "reserved": 0, "sold": 2})
-    assert sentences(more) == set()
-    assert list(stock_adds_up(more, SOUND)) == ["P1: 10 were received before, 11 now."]
+    assert violated(more) == set()
+    assert list(stock_adds_up(more, CORRECT)) == ["P1: 10 were received before, 11 now."]
 
 
 def test_an_unfinished_checkout_may_hold_stock_and_money():
     unfinished = replace(
-        SOUND,
-        orders=[ORDER, {**SOUND.orders[1], "step": "priced"}],
+        CORRECT,
+        orders=[ORDER, {**CORRECT.orders[1], "step": "priced"}],
         stock={"P1": {"received": 10, "available": 6, "reserved": 2, "sold": 2}},
         reservations={"o1": "committed", "o2": "reserved"},
-        payments={**SOUND.payments, "o2": {"captured_cents": 500, "refunded_cents": 0}},
+        payments={**CORRECT.payments, "o2": {"captured_cents": 500, "refunded_cents": 0}},
     )
-    assert sentences(unfinished) == {"I4"}
+    assert violated(unfinished) == {"I4"}

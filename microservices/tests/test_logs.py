@@ -13,7 +13,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_lines_come_with_the_name_of_who_wrote_them(folder):
+def test_each_line_comes_with_its_process(folder):
     assert list(LogTail(folder).lines()) == [
         ("catalog-1", "one"),
         ("catalog-1", "two"),
@@ -22,7 +22,7 @@ def test_lines_come_with_the_name_of_who_wrote_them(folder):
     ]
 
 
-def test_a_line_is_shown_once_and_only_when_it_is_whole(folder):
+def test_a_line_is_shown_once_and_only_when_it_is_complete(folder):
     tail = LogTail(folder, ("gateway",))
     assert list(tail.lines()) == [("gateway", "four")]
     with (folder / "gateway.log").open("a") as log:
@@ -33,7 +33,7 @@ def test_a_line_is_shown_once_and_only_when_it_is_whole(folder):
     assert [line for _, line in tail.lines()] == ["five", "", "six"]
 
 
-def test_a_new_run_is_read_from_its_beginning(folder):
+def test_the_log_of_a_new_run_is_read_from_its_beginning(folder):
     tail = LogTail(folder, ("catalog-1",))
     list(tail.lines())
     (folder / "catalog-1.log").write_text("new\n")
@@ -51,7 +51,7 @@ def test_only_the_last_lines_are_shown_when_asked(folder):
     assert [line for _, line in tail.lines()] == ["two", "three", "four"]
 
 
-def test_prefixes_are_as_wide_as_the_widest_and_coloured_by_service():
+def test_prefixes_have_one_width_and_a_colour_for_each_service():
     assert Prefix(11, colour=False)("cart-1", "text") == "cart-1      | text"
     prefix = Prefix(11, colour=True)
     colours = [prefix(label, "").partition("m")[0] for label in ("cart-1", "cart-2", "gateway", "orders-1")]

@@ -1,4 +1,4 @@
-"""The list of mutations follows the code, and a mutation that cannot be made is said."""
+"""The list of mutations fits the code, and a mutation that cannot be applied is an error."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from microservices.tests.mutations import MUTATIONS
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.what)
-def test_each_mutation_finds_its_code_once_and_leaves_python(mutation):
+def test_the_code_of_each_mutation_occurs_once_and_its_replacement_is_valid_python(mutation):
     code = (ROOT / mutation.file).read_text()
     changed = mutated(mutation, code)
     assert changed != code
     ast.parse(changed)
-    for tests in mutation.seen_by:
+    for tests in mutation.caught_by:
         assert (ROOT / tests).exists()
 
 
-def test_a_mutation_whose_code_has_changed_is_said():
+def test_a_mutation_whose_code_has_changed_is_an_error():
     gone = replace(MUTATIONS[0], old="what was never there")
-    with pytest.raises(MutantsError, match=r"holds 0 times .* not once; bring .* up to date"):
+    with pytest.raises(MutantsError, match=r"occurs 0 times .* not once; update"):
         mutated(gone, "code")
 
 
-def test_the_tree_is_whole_again_after_a_mutation(tmp_path):
+def test_the_tree_is_restored_after_a_mutation(tmp_path):
     mutation = MUTATIONS[0]
     file = tmp_path / mutation.file
     file.parent.mkdir(parents=True)

@@ -14,7 +14,7 @@ CATALOG = Topology("one", (Service("catalog", ()), Service("storefront", (), has
 
 @pytest.fixture
 def ran(monkeypatch):
-    """Instead of running a module, note it and write what it would have written."""
+    """Instead of running a module, record it and write what it would write."""
     modules = []
 
     def run(module, env, failure):
@@ -43,37 +43,37 @@ def test_a_service_gets_its_part_of_the_shared_data(tmp_path):
     assert not (tmp_path / "data" / "storefront.sqlite3").exists()
 
 
-def test_the_second_time_it_is_only_copied(tmp_path, ran):
+def test_the_second_time_the_database_is_only_copied(tmp_path, ran):
     for _ in range(2):
         seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path)
     assert names(ran) == ["monolith.cli", "microservices.catalog.seed"]
     assert seeding.is_seeded(tmp_path / "data", CATALOG)
 
 
-def test_a_fresh_copy_replaces_what_was_there(tmp_path, ran):
+def test_a_new_copy_replaces_the_old_database(tmp_path, ran):
     target = tmp_path / "data" / "catalog.sqlite3"
     seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path)
     target.write_text("changed")
-    (tmp_path / "data" / "catalog.sqlite3-wal").write_text("changes that would be applied to the fresh copy")
+    (tmp_path / "data" / "catalog.sqlite3-wal").write_text("changes that would be applied to the new copy")
     seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path)
     assert target.read_text() == "seeded"
     assert [file.name for file in (tmp_path / "data").iterdir()] == ["catalog.sqlite3"]
 
 
-def test_other_sizes_are_other_data(tmp_path, ran):
+def test_other_sizes_need_other_data(tmp_path, ran):
     for products in ("40", "41"):
         seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path, env={"SHOP_PRODUCTS": products})
     assert names(ran) == ["monolith.cli", "microservices.catalog.seed"] * 2
 
 
-def test_a_change_in_one_service_makes_only_its_database_again(tmp_path, ran, monkeypatch):
+def test_after_a_change_in_one_service_only_its_database_is_filled_again(tmp_path, ran, monkeypatch):
     (tmp_path / "code" / "catalog").mkdir(parents=True)
     (tmp_path / "code" / "chassis").mkdir()
     for file in ("catalog/models.py", "chassis/database.py", "seeding.py"):
         (tmp_path / "code" / file).write_text("before")
     monkeypatch.setattr(seeding, "__file__", str(tmp_path / "code" / "launcher" / "seed.py"))
     seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path)
-    (tmp_path / "code" / "catalog" / "routes.py").write_text("decides no data")
+    (tmp_path / "code" / "catalog" / "routes.py").write_text("does not affect the data")
     seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path)
     (tmp_path / "code" / "catalog" / "models.py").write_text("after")
     seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path)
@@ -90,12 +90,12 @@ def test_postgresql_databases_are_filled_directly_every_time(tmp_path, ran):
 
 def test_one_database_for_all_services_is_refused(tmp_path, ran):
     env = {"SHOP_DATABASE_URL": "postgresql://shop@db/all"}
-    with pytest.raises(LauncherError, match=r"each owns its own, so write \{service\} in it"):
+    with pytest.raises(LauncherError, match=r"each owns its own; write \{service\} in it"):
         seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path, env=env)
 
 
 @pytest.mark.processes
-def test_a_wrong_size_is_told_in_the_words_of_whoever_refused_it(tmp_path):
+def test_a_wrong_size_is_an_error_with_the_text_of_the_program_that_refused_it(tmp_path):
     with pytest.raises(LauncherError, match="The data set could not be made: SHOP_PRODUCTS is 'many'"):
         seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path, env={"SHOP_PRODUCTS": "many"})
     assert not (tmp_path / "data").exists()

@@ -1,6 +1,6 @@
 """How often passwords may be guessed: two replicas of each shop's accounts in this process.
 
-What depends on the database is asked of both.
+Tests that depend on the database run on both.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ ADA = {"id": "C00001", "email": "ada@example.com", "name": "Ada", "role": "custo
 
 
 class FastHasher:
-    """Stands in for Argon2, for it is not what is tested here; counts how often it was asked."""
+    """Replaces Argon2, which is not tested here; counts its calls."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
 
     def hash(self, password: str) -> str:
         return f"hash of {password}"
 
     def verify(self, stored: str, password: str) -> None:
-        self.asked += 1
+        self.calls += 1
         if stored != self.hash(password):
             raise VerifyMismatchError
 
 
 class Accounts:
-    """Two replicas on one database; `sign_in` asks one, from wherever it is told to come."""
+    """Two replicas on one database; `sign_in` calls one of them from any address."""
 
     def __init__(self, replicas: list[Flask], limits: ModuleType, hasher: FastHasher) -> None:
         self.replicas, self.limits, self.hasher = replicas, limits, hasher
@@ -127,7 +127,7 @@ def hasher(shop: str, monkeypatch: pytest.MonkeyPatch) -> FastHasher:
 
 @pytest.fixture
 def start(shop: str, url: str, tmp_path: Path, hasher: FastHasher) -> Iterator[Callable[..., Accounts]]:
-    """Open the accounts with Ada among the customers; they are closed after the test."""
+    """Start the accounts with Ada as a customer; they are closed after the test."""
     apps: list[Flask] = []
     ada = ADA | {"password_hash": hasher.hash(PASSWORD)}
 
@@ -167,10 +167,10 @@ def test_no_number_of_threads_and_replicas_gets_more_tries_than_there_are(accoun
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = Counter(pool.map(guess, range(AT_ONCE)))
     assert answers == {401: 10, 429: AT_ONCE - 10}
-    assert accounts.hasher.asked == 10
+    assert accounts.hasher.calls == 10
 
 
-def test_a_stranger_elsewhere_keeps_nobody_out(accounts: Accounts) -> None:
+def test_a_stranger_elsewhere_does_not_keep_a_customer_out(accounts: Accounts) -> None:
     assert accounts.statuses(12, ELSEWHERE) == [401] * 10 + [429] * 2
     assert accounts.sign_in(PASSWORD, ELSEWHERE).status_code == 429
     assert accounts.sign_in(PASSWORD).status_code == 201
@@ -192,7 +192,7 @@ def test_many_strangers_do_not_keep_a_customer_out_where_they_have_signed_in_bef
     assert accounts.sign_in(PASSWORD, replica=1).status_code == 201
 
 
-def test_where_somebody_guessed_in_vain_is_not_known(accounts: Accounts) -> None:
+def test_a_network_with_only_wrong_guesses_is_not_known(accounts: Accounts) -> None:
     for number in range(50):
         accounts.sign_in(address=f"203.0.113.{number}")
     assert accounts.sign_in(PASSWORD, "203.0.113.1").status_code == 429
@@ -209,7 +209,9 @@ def test_a_network_is_known_for_thirty_days(accounts: Accounts, monkeypatch: pyt
 
 
 @on_both_databases
-def test_a_try_comes_back_when_the_refusal_said(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_try_is_available_again_after_retry_after(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     accounts.statuses(10)
@@ -224,16 +226,16 @@ def test_a_try_comes_back_when_the_refusal_said(accounts: Accounts, monkeypatch:
     assert accounts.statuses(11) == [401] * 10 + [429]
 
 
-def test_a_refusal_takes_no_try(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_uses_up_no_try(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     accounts.statuses(10 + 45)
-    assert accounts.hasher.asked == 10
+    assert accounts.hasher.calls == 10
     others = [accounts.sign_in(address=f"203.0.113.{number}").status_code for number in range(41)]
     assert others == [401] * 40 + [429]
 
 
-def test_the_right_password_costs_no_try(accounts: Accounts) -> None:
+def test_the_right_password_uses_up_no_try(accounts: Accounts) -> None:
     accounts.statuses(9)
     assert [accounts.sign_in(PASSWORD).status_code for _ in range(60)] == [201] * 60
     assert accounts.statuses(2) == [401, 429]
@@ -246,7 +248,7 @@ def test_an_unknown_email_is_limited_like_a_known_one(accounts: Accounts) -> Non
 
 
 @on_both_databases
-def test_what_counts_no_more_is_swept_out(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_tries_and_networks_are_deleted(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         accounts.sign_in(email=f"{number}@example.com")
     accounts.sign_in(PASSWORD)
@@ -266,7 +268,7 @@ def test_a_header_is_not_believed_without_a_gateway(accounts: Accounts) -> None:
     assert answers == [401] * 10 + [429] * 2
 
 
-def test_behind_a_gateway_its_word_counts(start: Callable[..., Accounts]) -> None:
+def test_behind_a_gateway_its_header_is_believed(start: Callable[..., Accounts]) -> None:
     accounts = start(SHOP_BEHIND_GATEWAY="1")
     for number in range(10):
         accounts.sign_in(address=f"127.0.0.{number}", headers={"X-Client-Address": ELSEWHERE})
@@ -286,5 +288,5 @@ def test_behind_a_gateway_its_word_counts(start: Callable[..., Accounts]) -> Non
         (None, "unknown"),
     ],
 )
-def test_a_customer_of_ipv6_is_one_place(limits: ModuleType, address: str | None, network: str) -> None:
+def test_an_ipv6_customer_is_one_network(limits: ModuleType, address: str | None, network: str) -> None:
     assert limits.network_of(address) == network

@@ -1,4 +1,4 @@
-"""What a launcher ends at its start: what carries the old fleet's id, and nothing that merely has an old pid."""
+"""At its start a launcher ends the processes with the old fleet's id, but no process that only has an old pid."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import subprocess
 import psutil
 import pytest
 
-from microservices.launcher.environment import MARK
+from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.launcher.process import created
-from microservices.launcher.state import Entry, State, read, sweep
+from microservices.launcher.state import Entry, State, end_leftovers, read
 from microservices.tests.conftest import PYTHON, is_gone
 
 FLEET = "0123456789abcdef"
@@ -19,7 +19,7 @@ SLEEP = (PYTHON, "-c", "import time; print('up', flush=True); time.sleep(60)")
 
 @pytest.fixture
 def sleeper():
-    """Start a process with these additions to its environment; it is gone after the test."""
+    """Start processes with these additions to their environment; they are ended after the test."""
     started = []
 
     def sleeper(**env):
@@ -40,24 +40,24 @@ def written(tmp_path, *entries):
 
 
 @pytest.mark.processes
-def test_a_process_of_the_fleet_is_ended_even_when_its_pid_was_never_written(tmp_path, sleeper):
-    process = sleeper(**{MARK: FLEET})
-    assert sweep(written(tmp_path)) == [process.pid]
+def test_a_process_of_the_fleet_is_ended_even_if_its_pid_was_never_written(tmp_path, sleeper):
+    process = sleeper(**{FLEET_ID_VARIABLE: FLEET})
+    assert end_leftovers(written(tmp_path)) == [process.pid]
     assert is_gone(process.pid)
 
 
 @pytest.mark.processes
-def test_a_stranger_with_a_written_pid_is_left_alone(tmp_path, sleeper):
-    stranger = sleeper()
-    entry = Entry("alpha-1", stranger.pid, created(stranger.pid), 20000)
-    assert sweep(written(tmp_path, entry)) == []
-    assert stranger.poll() is None
+def test_another_process_with_a_written_pid_is_left_alone(tmp_path, sleeper):
+    other = sleeper()
+    entry = Entry("alpha-1", other.pid, created(other.pid), 20000)
+    assert end_leftovers(written(tmp_path, entry)) == []
+    assert other.poll() is None
 
 
 @pytest.mark.processes
 def test_a_process_of_another_fleet_is_left_alone(tmp_path, sleeper):
-    other = sleeper(**{MARK: "fedcba9876543210"})
-    assert sweep(written(tmp_path, Entry("alpha-1", other.pid, created(other.pid), 20000))) == []
+    other = sleeper(**{FLEET_ID_VARIABLE: "fedcba9876543210"})
+    assert end_leftovers(written(tmp_path, Entry("alpha-1", other.pid, created(other.pid), 20000))) == []
     assert other.poll() is None
 
 
@@ -69,14 +69,14 @@ def test_where_environments_cannot_be_read_the_time_of_creation_decides(
     process = sleeper()
     monkeypatch.setattr(psutil.Process, "environ", _refuse)
     entry = Entry("alpha-1", process.pid, created(process.pid) - seconds_off, 20000)
-    assert sweep(written(tmp_path, entry)) == ([process.pid] if ended else [])
+    assert end_leftovers(written(tmp_path, entry)) == ([process.pid] if ended else [])
 
 
 def _refuse(process):
     raise psutil.AccessDenied(process.pid)
 
 
-def test_what_is_saved_is_read_back(tmp_path):
+def test_a_saved_state_is_read_back(tmp_path):
     state = written(tmp_path, Entry("alpha-1", 12, 34.5, 20000))
     state.url, state.control = "http://127.0.0.1:20000", "/a/socket"
     state.save()
@@ -84,6 +84,6 @@ def test_what_is_saved_is_read_back(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 1}', '{"processes": 1}'])
-def test_a_state_file_that_makes_no_sense_counts_as_none(tmp_path, content):
+def test_an_invalid_state_file_counts_as_none(tmp_path, content):
     (tmp_path / "state.json").write_text(content)
     assert read(tmp_path / "state.json") is None

@@ -1,36 +1,31 @@
-"""A database that is locked by somebody else, and a disk that is full: nobody gets half an order, and it passes.
+"""A locked database and a full disk: no order is half done, and the shop works again afterwards.
 
-Both shops. A lock is held by a real second connection, on SQLite and on PostgreSQL; times are a fraction of the real
-ones, which test_storage_faults_live.py takes. A full disk is `max_page_count`, which only SQLite has.
+Both shops. A second connection holds the lock, on SQLite and on PostgreSQL. Times are a fraction of the real times,
+which test_storage_faults_live.py uses. The full disk is simulated by `max_page_count`, which only SQLite has.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 
-import psycopg
 import pytest
-from sqlalchemy import event
+from sqlalchemy import URL, event
 from sqlalchemy.exc import OperationalError
 
-from microservices.chaos.invariants import Told, broken_in
+from microservices.chaos.invariants import violations_in
 from microservices.chassis import database as of_a_service
 from microservices.tests import postgresql
-from microservices.tests.shops import InProcess, Reply, opened
-from microservices.tests.test_races import TOPOLOGIES
+from microservices.tests.locking import TABLE, locked
+from microservices.tests.shops import InProcessShop, Reply, observed, shop_in_process
 from monolith.chassis import database as of_the_monolith
 
 CUSTOMER, SKU, KEY = "C00001", "P00001", "key-00000001"
 LOCK_TIMEOUT_MS = 800
-STAYS_SECONDS = 20.0
 SHORT_SECONDS = 0.2
-TABLE = {"cart": "cart_lines", "orders": "orders", "inventory": "stock", "payments": "payments"}
 DATABASES = [
     *(("split", "sqlite", part) for part in TABLE),
     *(("split", "postgresql", part) for part in ("orders", "inventory")),
@@ -41,7 +36,7 @@ MAX_PURCHASES = 200
 
 
 @pytest.fixture(scope="module", autouse=True)
-def impatient() -> Iterator[None]:
+def short_lock_timeouts() -> Iterator[None]:
     with (
         patch.object(of_a_service, "LOCK_TIMEOUT_MS", LOCK_TIMEOUT_MS),
         patch.object(of_the_monolith, "LOCK_TIMEOUT_MS", LOCK_TIMEOUT_MS),
@@ -50,71 +45,51 @@ def impatient() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def shops(impatient, tmp_path_factory) -> Iterator[Callable[[str, str], InProcess]]:
-    """A shop by its name and its database, opened when it is asked for first."""
-    made: dict[tuple[str, str], InProcess] = {}
+def shops(short_lock_timeouts, tmp_path_factory) -> Iterator[Callable[[str, str], InProcessShop]]:
+    """A shop by its name and its kind of database; each is made at its first use."""
+    made: dict[tuple[str, str], InProcessShop] = {}
     with ExitStack() as stack:
 
-        def shop(name: str, backend: str) -> InProcess:
+        def shop(name: str, backend: str) -> InProcessShop:
             if (name, backend) not in made:
-                pattern = None
-                if backend == "postgresql":
-                    _, pattern = stack.enter_context(postgresql.databases(TOPOLOGIES[name]))
+                pattern = stack.enter_context(postgresql.pattern_for(name, backend))
                 made[name, backend] = stack.enter_context(
-                    opened(name, tmp_path_factory.mktemp(name), pattern=pattern)
+                    shop_in_process(name, tmp_path_factory.mktemp(name), pattern=pattern)
                 )
-            made[name, backend].forget()
+            made[name, backend].reset_memory()
             return made[name, backend]
 
         yield shop
 
 
-@contextmanager
-def locked(shop: InProcess, part: str, seconds: float | None = None) -> Iterator[None]:
-    """Hold the lock against all writers, for so long or until the block ends.
-
-    A shop that would wait for ever gets it in the end, so that the test fails instead of hanging.
-    """
-    url = shop.app(part).extensions["database"].engine.url
-    connection: Any
-    if url.get_backend_name() == "sqlite":
-        connection = sqlite3.connect(url.database, isolation_level=None, check_same_thread=False)
-        connection.execute("BEGIN IMMEDIATE")
-    else:
-        connection = psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
-        connection.execute(f"LOCK TABLE {TABLE[part]} IN EXCLUSIVE MODE")
-    with closing(connection):
-        timer = threading.Timer(seconds or STAYS_SECONDS, connection.rollback)
-        timer.start()
-        yield
-        if seconds is None:
-            timer.cancel()
-        timer.join()
+def database_of(shop: InProcessShop, part: str) -> URL:
+    url: URL = shop.app(part).extensions["database"].engine.url
+    return url
 
 
 _keys = iter(f"key-{number:08}" for number in range(10_000))
 
 
 @pytest.mark.parametrize(("name", "backend", "part"), DATABASES)
-def test_a_lock_that_passes_in_time_is_waited_for(shops, backend, name, part):
+def test_a_short_lock_is_waited_for(shops, backend, name, part):
     shop, key = shops(name, backend), next(_keys)
-    assert shop.put(CUSTOMER, SKU).status == 200
-    with locked(shop, part, SHORT_SECONDS):
+    assert shop.put_in_cart(CUSTOMER, SKU).status == 200
+    with locked(database_of(shop, part), part, SHORT_SECONDS):
         started = time.monotonic()
         reply = shop.check_out(CUSTOMER, key)
         assert time.monotonic() - started > SHORT_SECONDS / 2, "it did not wait for anything"
     assert reply.status == 201
     shop.settle()
-    assert broken_in(shop.look(), [told(key, reply)]) == []
+    assert violations_in(shop.snapshot(), [observed(CUSTOMER, key, reply)]) == []
 
 
 @pytest.mark.parametrize(("name", "backend", "part"), DATABASES)
-def test_a_lock_that_stays_is_a_503_with_retry_after_and_no_half_order(shops, backend, name, part):
+def test_a_long_lock_is_a_503_with_retry_after_and_no_half_order(shops, backend, name, part):
     shop, key = shops(name, backend), next(_keys)
-    assert shop.put(CUSTOMER, SKU).status == 200
-    with locked(shop, part):
+    assert shop.put_in_cart(CUSTOMER, SKU).status == 200
+    with locked(database_of(shop, part), part):
         first = shop.check_out(CUSTOMER, key)
-    if (name, part) == ("split", "cart"):  # the order stands before the cart is emptied
+    if (name, part) == ("split", "cart"):  # the order is confirmed before its cart is emptied
         assert first.status == 201
     else:
         assert (first.status, first.headers["Retry-After"]) == (503, "1")
@@ -122,29 +97,31 @@ def test_a_lock_that_stays_is_a_503_with_retry_after_and_no_half_order(shops, ba
     again = shop.check_out(CUSTOMER, key)
     assert again.status in {201, 503}
     shop.settle()
-    assert broken_in(shop.look(), [told(key, first), told(key, again)]) == []
+    assert (
+        violations_in(shop.snapshot(), [observed(CUSTOMER, key, first), observed(CUSTOMER, key, again)]) == []
+    )
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("name", ["split", "monolith"])
-def test_a_locked_database_is_still_read(shops, backend, name):
+def test_a_locked_database_can_still_be_read(shops, backend, name):
     shop = shops(name, backend)
-    with locked(shop, "inventory"):
+    with locked(database_of(shop, "inventory"), "inventory"):
         assert shop.ask(CUSTOMER, "GET", f"/api/inventory/{SKU}").status == 200
 
 
 @contextmanager
-def full_disk(shop: InProcess, part: str) -> Iterator[None]:
-    """Not a page more for the database of a service, until the block ends; the connections stay open."""
+def full_disk(shop: InProcessShop, part: str) -> Iterator[None]:
+    """The database of a service cannot grow while the block runs; its connections stay open."""
     engine = shop.app(part).extensions["database"].engine
-    limit = 1  # less than there are: as many as there are
+    limit = 1  # fewer than there are, which SQLite takes as: no more than there are
 
     def set_limit(connection: Any, *_: Any) -> None:
         connection.execute(f"PRAGMA max_page_count={limit}")
 
     event.listen(engine, "checkout", set_limit)
     yield
-    limit = 2**30  # for each connection, as soon as it is used again
+    limit = 2**30  # set on each connection at its next use
 
 
 @pytest.mark.parametrize(
@@ -153,30 +130,26 @@ def full_disk(shop: InProcess, part: str) -> Iterator[None]:
 )
 def test_a_full_disk_is_a_503_with_retry_after_and_no_half_order(shops, name, part):
     shop = shops(name, "sqlite")
-    before = shop.look()
-    known: list[tuple[str, Reply]] = []
+    before = shop.snapshot()
+    answers: list[tuple[str, Reply]] = []
     with full_disk(shop, part):
-        while not known or known[-1][1].status == 201:
-            assert len(known) < MAX_PURCHASES, "the disk is never full"
-            assert shop.put(CUSTOMER, SKU).status == 200
-            known.append((key := next(_keys), shop.check_out(CUSTOMER, key)))
-            shop.stock(SKU, 1000)
-        assert (known[-1][1].status, known[-1][1].headers["Retry-After"]) == (503, "1")
+        while not answers or answers[-1][1].status == 201:
+            assert len(answers) < MAX_PURCHASES, "the disk did not get full"
+            assert shop.put_in_cart(CUSTOMER, SKU).status == 200
+            answers.append((key := next(_keys), shop.check_out(CUSTOMER, key)))
+            shop.set_stock(SKU, 1000)
+        assert (answers[-1][1].status, answers[-1][1].headers["Retry-After"]) == (503, "1")
         with suppress(OperationalError):
             shop.settle()
-        for sentence in broken_in(shop.look(), [told(*one) for one in known]):
+        for sentence in violations_in(shop.snapshot(), [observed(CUSTOMER, *one) for one in answers]):
             assert sentence.startswith(("I4", "I6")), sentence
-    # There is room again: nobody starts anything anew.
-    shop.forget()
+    # There is space again. No process is restarted.
+    shop.reset_memory()
     shop.settle()
-    known += [(key, shop.check_out(CUSTOMER, key)) for key, _ in known]
-    assert shop.put(CUSTOMER, SKU).status == 200
-    known.append((key := next(_keys), shop.check_out(CUSTOMER, key)))
-    assert known[-1][1].status == 201
+    answers += [(key, shop.check_out(CUSTOMER, key)) for key, _ in answers]
+    assert shop.put_in_cart(CUSTOMER, SKU).status == 200
+    answers.append((key := next(_keys), shop.check_out(CUSTOMER, key)))
+    assert answers[-1][1].status == 201
     shop.settle()
-    assert broken_in(shop.look(), [told(*one) for one in known]) == []
-    assert len(shop.look().orders) > len(before.orders)
-
-
-def told(key: str, reply: Reply) -> Told:
-    return Told(CUSTOMER, key, reply.status, reply.body if reply.status == 201 else None)
+    assert violations_in(shop.snapshot(), [observed(CUSTOMER, *one) for one in answers]) == []
+    assert len(shop.snapshot().orders) > len(before.orders)

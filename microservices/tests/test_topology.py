@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from microservices.launcher import WrongScale
+from microservices.launcher.addresses import Addresses
 from microservices.launcher.environment import make_keys, service_environment
 from microservices.launcher.fleet import Fleet
-from microservices.launcher.gateway import Addresses, public_paths
+from microservices.launcher.gateway import public_paths
 from microservices.topology import MONOLITH, SPLIT, Service, Topology
 
 
@@ -19,12 +20,12 @@ def test_every_service_that_is_called_exists():
         assert set(SPLIT.addresses_for(service)) <= names - {service.name}
 
 
-def test_only_named_callers_are_trusted():
+def test_only_the_services_that_need_a_service_are_trusted_by_it():
     assert SPLIT.callers_of("inventory") == ("orders", "storefront")
     assert SPLIT.callers_of("payments") == ("orders",)
 
 
-def test_whoever_checks_tokens_gets_the_address_of_accounts_but_is_not_trusted_there():
+def test_a_service_that_checks_tokens_gets_the_address_of_accounts_but_is_not_trusted_there():
     assert "accounts" in SPLIT.addresses_for(SPLIT.service("cart"))
     assert "cart" not in SPLIT.callers_of("accounts")
 
@@ -34,7 +35,7 @@ def test_the_more_specific_path_comes_first():
     assert owners.index("recommendations") < owners.index("catalog") < owners.index("storefront")
 
 
-def test_the_shared_api_has_an_end_and_the_monolith_owns_all_of_it():
+def test_unowned_paths_of_the_api_are_a_404_in_the_split_and_the_monoliths_in_the_monolith():
     assert (("/api", "/api/*"), None) in public_paths(SPLIT)
     assert public_paths(MONOLITH) == [(("/*",), "monolith")]
 
@@ -47,7 +48,7 @@ def test_the_shared_api_has_an_end_and_the_monolith_owns_all_of_it():
         ("catalog", -1, "choose a number from 0 to 8"),
     ],
 )
-def test_a_scale_that_cannot_be_is_refused_with_a_choice(name, count, sentence, tmp_path):
+def test_an_impossible_scale_is_refused_with_the_possible_values(name, count, sentence, tmp_path):
     with pytest.raises(WrongScale, match=sentence):
         Fleet(SPLIT, {name: count}, data_dir=tmp_path, home=tmp_path)
 
@@ -55,31 +56,29 @@ def test_a_scale_that_cannot_be_is_refused_with_a_choice(name, count, sentence, 
 SPLITTING = Topology(
     "workspace",
     services=(
-        Service(
-            "monolith", ("-m", "monolith"), needs=("recommendations",), stands_for=("accounts", "orders")
-        ),
+        Service("monolith", ("-m", "monolith"), needs=("recommendations",), aliases=("accounts", "orders")),
         Service("recommendations", ("-m", "recommendations"), needs=("orders",), reads_jwks=True),
     ),
 )
 
 
-def test_whoever_stands_for_a_service_gets_its_calls_and_trusts_its_callers():
-    assert SPLITTING.answering("orders").name == "monolith"
+def test_a_service_gets_the_calls_to_its_aliases_and_trusts_the_callers():
+    assert SPLITTING.resolve("orders").name == "monolith"
     assert SPLITTING.callers_of("monolith") == ("recommendations",)
     assert SPLITTING.callers_of("recommendations") == ("monolith",)
 
 
-def test_a_service_that_exists_answers_for_itself():
-    standing = replace(SPLITTING, services=(*SPLITTING.services, Service("orders", ())))
-    assert standing.answering("orders").name == "orders"
+def test_a_service_of_that_name_comes_before_an_alias():
+    topology = replace(SPLITTING, services=(*SPLITTING.services, Service("orders", ())))
+    assert topology.resolve("orders").name == "orders"
 
 
-def test_nobody_answers_to_a_name_that_nobody_has():
+def test_an_unknown_name_resolves_to_no_service():
     with pytest.raises(KeyError):
-        SPLITTING.answering("payments")
+        SPLITTING.resolve("payments")
 
 
-def test_the_address_of_a_service_that_is_not_split_off_is_that_of_its_stand_in():
+def test_the_address_of_an_alias_is_that_of_its_service():
     addresses = Addresses(1, {"monolith": 2, "recommendations": 3}, {})
     env = service_environment(
         SPLITTING,
@@ -94,7 +93,7 @@ def test_the_address_of_a_service_that_is_not_split_off_is_that_of_its_stand_in(
     assert json.loads(env["SHOP_TRUSTED_KEYS"]).keys() == {"monolith"}
 
 
-def test_a_gateway_of_ones_own_must_offer_inside_only_what_somebody_needs():
-    assert SPLITTING.called_inside() == ("monolith", "recommendations")
+def test_a_caddyfile_must_serve_only_the_services_that_others_need():
+    assert SPLITTING.internal_services() == ("monolith", "recommendations")
     alone = Topology("workspace", (Service("monolith", ()),), caddyfile=Path("Caddyfile"))
-    assert alone.called_inside() == ()
+    assert alone.internal_services() == ()

@@ -1,4 +1,4 @@
-"""A shop in a folder of its own: how its topology.py is read, and that its processes live there."""
+"""A shop in its own folder: how its topology.py is read, and that its processes run there."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def workspace(folder: Path, service: str = "slots=1", seed: str = "{}") -> Path:
     return folder
 
 
-def test_a_workspace_names_its_folder_and_its_gateways_file(tmp_path):
+def test_a_workspace_has_its_folder_and_its_caddyfile(tmp_path):
     topology = load(workspace(tmp_path)).topology
     assert topology.folder == tmp_path
     assert topology.caddyfile == tmp_path / "Caddyfile"
@@ -58,42 +58,42 @@ def test_a_workspace_names_its_folder_and_its_gateways_file(tmp_path):
 @pytest.mark.parametrize(
     ("service", "seed", "sentence"),
     [
-        ("needs=('orders',)", "{}", "shop needs orders, which no service is and none stands for"),
-        ("stands_for=('shop',)", "{}", "More than one service answers as shop"),
-        ("", "{'till': ()}", "SEED fills till, but the services are shop"),
+        ("needs=('orders',)", "{}", "shop needs orders, but no service has that name or alias"),
+        ("aliases=('shop',)", "{}", "More than one service has the name or alias shop"),
+        ("", "{'invoices': ()}", "SEED fills invoices, but the services are shop"),
         ("", "{'shop': '-m'}", "SEED in .* is not a dict"),
         ("", "1 / 0", "cannot be read .ZeroDivisionError"),
         ("colour='red'", "{}", "cannot be read .TypeError"),
     ],
 )
-def test_what_does_not_fit_together_is_said_in_a_sentence(service, seed, sentence, tmp_path):
+def test_an_inconsistent_topology_is_an_error_in_one_sentence(service, seed, sentence, tmp_path):
     with pytest.raises(WorkspaceError, match=sentence):
         load(workspace(tmp_path, service, seed))
 
 
-def test_a_folder_without_a_topology_is_no_workspace(tmp_path):
+def test_a_folder_without_topology_py_is_no_workspace(tmp_path):
     with pytest.raises(WorkspaceError, match=r"There is no .*topology\.py"):
         load(tmp_path)
 
 
-def test_a_file_without_a_topology_in_it_is_said(tmp_path):
+def test_a_file_without_a_topology_is_an_error(tmp_path):
     (tmp_path / "topology.py").write_text("")
     with pytest.raises(WorkspaceError, match="defines no TOPOLOGY"):
         load(tmp_path)
 
 
-def test_a_gateway_file_that_is_not_there_is_said(tmp_path):
+def test_a_missing_caddyfile_is_an_error(tmp_path):
     (workspace(tmp_path) / "Caddyfile").unlink()
     with pytest.raises(WorkspaceError, match=r"no file .*Caddyfile for the gateway"):
         load(tmp_path)
 
 
-def test_an_edit_is_seen_although_the_file_keeps_its_length(tmp_path):
+def test_an_edit_is_read_even_if_the_file_keeps_its_length(tmp_path):
     assert load(workspace(tmp_path, "slots=1")).topology.service("shop").slots == 1
     assert load(workspace(tmp_path, "slots=2")).topology.service("shop").slots == 2
 
 
-def test_a_database_is_filled_by_the_workspaces_own_command_and_again_when_its_code_changed(tmp_path):
+def test_a_database_is_filled_by_the_workspaces_command_and_again_after_its_code_changed(tmp_path):
     folder, data = tmp_path / "workspace", tmp_path / "data"
     folder.mkdir()
     workspace(folder, seed="{'shop': ('fill.py',)}")
@@ -103,7 +103,7 @@ def test_a_database_is_filled_by_the_workspaces_own_command_and_again_when_its_c
         assert (data / "shop.sqlite3").read_text() == text
 
 
-def test_a_database_of_unchanged_code_is_made_once(tmp_path):
+def test_without_a_change_of_code_a_database_is_filled_once(tmp_path):
     folder, data = tmp_path / "workspace", tmp_path / "data"
     folder.mkdir()
     workspace(folder, seed="{'shop': ('fill.py',)}")
@@ -122,7 +122,7 @@ def test_processes_of_a_workspace_run_in_it_behind_its_own_gateway(tmp_path):
 
 
 @pytest.mark.processes
-def test_a_gateways_file_with_a_mistake_is_named_with_its_line(tmp_path):
+def test_a_mistake_in_the_caddyfile_is_an_error_with_file_and_line(tmp_path):
     folder = tmp_path / "workspace"
     folder.mkdir()
     workspace(folder)

@@ -1,4 +1,4 @@
-"""Which processes the shop is made of, and how each of them is started and filled."""
+"""The shop's processes: how each is started, and how its database is filled."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ TOPOLOGY = Topology(
 )
 
 SEED = {"monolith": ("-m", "monolith.cli", "seed")}
-"""By service: what fills its database."""
+"""For each service, the command that fills its database."""

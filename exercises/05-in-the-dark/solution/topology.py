@@ -1,4 +1,4 @@
-"""Which processes the shop is made of, and how each of them is started and filled."""
+"""The shop's processes: how each is started, and how its database is filled."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ TOPOLOGY = Topology(
             "monolith",
             ("-m", "monolith.cli", "serve", "--host", "{host}", "--port", "{port}"),
             slots=1,
-            # Both are still inside: customers' keys and the feed of orders come from here.
-            stands_for=("accounts", "orders"),
+            # Both are still inside the monolith: customers' keys and the feed of orders come from it.
+            aliases=("accounts", "orders"),
         ),
         Service(
             "recommendations",
@@ -32,4 +32,4 @@ SEED = {
     "monolith": ("-m", "monolith.cli", "seed"),
     "recommendations": ("backfill.py", "{dataset}"),
 }
-"""By service: what fills its database; {dataset} is a folder with the shop's past as JSON lines."""
+"""For each service, the command that fills its database; {dataset} is a folder with the data set as JSON lines."""

@@ -1,6 +1,6 @@
-"""Gives recommendations its beginning: what past orders teach, and up to where in the feed that goes.
+"""Fills recommendations' database: what past orders teach, and the position in the feed of the last of them.
 
-A copy without its position is worth little: whoever reads on from zero counts every past order twice.
+Without the position the service would read the feed from the start and count every past order twice.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The acceptance suite: what a shop promises to those outside it, tested over HTTP and nothing else.
+"""The acceptance suite: the public behaviour of a shop, tested only over HTTP.
 
-It runs unchanged against the monolith, the microservices and every state in between, on a shop that is in use:
-it brings its own customers and puts back the prices and stock that it changes.
+It runs unchanged against the monolith, the microservices and every state in between. The shop may be in use: the suite
+registers its own customers, and restores the prices and stock that it changes.
 """

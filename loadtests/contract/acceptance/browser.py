@@ -1,6 +1,6 @@
-"""A browser in a hundred lines: cookies, links and forms of real pages, no scripts.
+"""A small browser: cookies, links and forms of real pages, without scripts.
 
-Redirects are not followed by themselves: where a page sends the visitor is what many tests are about.
+It does not follow redirects by itself, because many tests check where a page redirects to.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from loadtests.contract.acceptance.visitors import ComingFrom
+from loadtests.contract.acceptance.visitors import SourceAddressAdapter
 
 TIMEOUT_SECONDS = 30
 SESSION_COOKIE = "shop_session"
@@ -22,7 +22,7 @@ VOID = frozenset(
 
 @dataclass
 class Form:
-    """A form as the page offers it: what it would send if nobody typed anything."""
+    """A form of a page, with the fields that it sends if nothing is typed."""
 
     action: str
     method: str
@@ -30,7 +30,7 @@ class Form:
 
 
 class PageParser(HTMLParser):
-    """Collects what a visitor can see and use, and notices tags that are closed in the wrong order."""
+    """Collects texts, links and forms, and the tags that are closed in the wrong order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class PageParser(HTMLParser):
 
 
 class Page:
-    """One answer of the shop's pages."""
+    """One HTML response of the shop."""
 
     def __init__(self, response: requests.Response) -> None:
         self.response = response
@@ -93,29 +93,29 @@ class Page:
 
     @property
     def text(self) -> str:
-        """What a visitor reads, in one line."""
+        """The visible text, in one line."""
         return " ".join(" ".join(self.html.text).split())
 
     def forms(self, action: str) -> list[Form]:
-        """The forms that lead to this path."""
+        """The forms whose action is this path."""
         return [form for form in self.html.forms if urlsplit(form.action).path == action]
 
     def form(self, action: str) -> Form:
-        """The first form that leads to this path."""
+        """The first form whose action is this path."""
         found = self.forms(action)
         assert found, f"no form for {action} on {self.response.url}"
         return found[0]
 
 
 class Browser:
-    """Keeps cookies and the page it is on; sends what a browser sends, Origin included."""
+    """Keeps cookies, and sends the headers of a browser, such as Origin."""
 
     def __init__(self, base_url: str, *, source: str | None = None) -> None:
         self.base_url = base_url
         self._session = requests.Session()
         self._session.trust_env = False
         if source:
-            self._session.mount("http://", ComingFrom(source))
+            self._session.mount("http://", SourceAddressAdapter(source))
 
     @property
     def cookie(self) -> str | None:
@@ -126,22 +126,22 @@ class Browser:
         return self._send("GET", path, {}, {})
 
     def submit(self, form: Form, **typed: str) -> Page:
-        """Send the form with some fields filled in; a field that the form does not have is the test's mistake."""
+        """Send the form with some fields filled in. AssertionError for a field that the form does not have."""
         unknown = typed.keys() - form.fields.keys()
         assert not unknown, f"the form {form.action} has no {unknown}, only {list(form.fields)}"
         return self._send(form.method, form.action, form.fields | typed, {"Origin": self.base_url})
 
     def post(self, path: str, fields: dict[str, str], headers: dict[str, str]) -> Page:
-        """Send fields as no form of the shop would: for requests from elsewhere."""
+        """Send fields without a form of the shop, as another site or program would."""
         return self._send("POST", path, fields, headers)
 
     def follow(self, page: Page) -> Page:
-        """Go where the page sends the visitor."""
+        """Follow the redirect of the page."""
         assert page.status == 303, f"{page.response.url} answered {page.status}, no redirect: {page.text}"
         return self.get(page.location)
 
     def sign_in(self, email: str, password: str) -> Page:
-        """Sign in through the form; the answer is the redirect, or the form again."""
+        """Sign in through the form. The response is the redirect, or the form again."""
         return self.submit(self.get("/sign-in").form("/sign-in"), email=email, password=password)
 
     def put_in_cart(self, sku: str, quantity: int = 1) -> Page:

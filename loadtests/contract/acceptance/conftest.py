@@ -1,4 +1,4 @@
-"""Fixtures of the acceptance suite: the shop's address, people who visit it, products that can be bought."""
+"""Fixtures of the acceptance suite: the address of the shop, visitors and customers, products to buy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import requests
 from loadtests.contract.acceptance.browser import Browser
 from loadtests.contract.acceptance.contract import Contract
 from loadtests.contract.acceptance.shelf import Shelf
-from loadtests.contract.acceptance.visitors import Customer, Visitor, register
+from loadtests.contract.acceptance.visitors import Customer, Visitor
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say at once when there is no shop to test: every single test would say it otherwise."""
+    """Stop at once if no shop answers; otherwise every single test would fail."""
     url = config.getoption("--shop-url") or os.environ.get("SHOP_URL")
     if not url:
         raise pytest.UsageError("Say which shop to test: --shop-url http://127.0.0.1:8000, or set SHOP_URL.")
@@ -48,14 +48,14 @@ def contract() -> Contract:
 
 @pytest.fixture(scope="session")
 def visitor(shop_url: str, contract: Contract) -> Iterator[Visitor]:
-    """Somebody who is not signed in."""
+    """A visitor who is not signed in."""
     with closing(Visitor(shop_url, contract)) as visitor:
         yield visitor
 
 
 @pytest.fixture(scope="session")
 def elsewhere() -> str:
-    """A second loopback address, to come from somewhere else than everybody else; Linux has one."""
+    """A second loopback address, for requests from another network address. Linux has one."""
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.2", 0))
@@ -68,27 +68,27 @@ def elsewhere() -> str:
 
 @pytest.fixture
 def new_customer(shop_url: str, contract: Contract) -> Iterator[Callable[[], Customer]]:
-    """Registers a customer nobody has seen before, as often as it is called."""
+    """A function that registers a new customer each time."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(closing(register(shop_url, contract)))
+        yield lambda: stack.enter_context(closing(Customer(shop_url, contract)))
 
 
 @pytest.fixture
 def customer(new_customer: Callable[[], Customer]) -> Customer:
-    """A customer nobody has seen before, with an empty cart and no orders."""
+    """A new customer, with an empty cart and no orders."""
     return new_customer()
 
 
 @pytest.fixture(scope="session")
 def regular(shop_url: str, contract: Contract) -> Iterator[Customer]:
-    """A customer shared by tests that leave nothing behind: requests that are refused, and reads."""
-    with closing(register(shop_url, contract)) as customer:
+    """A customer shared by tests that change nothing: refused requests, and reads."""
+    with closing(Customer(shop_url, contract)) as customer:
         yield customer
 
 
 @pytest.fixture(scope="session")
 def ada(shop_url: str, contract: Contract) -> Iterator[Customer]:
-    """The demo customer, who has ordered before; only read with her."""
+    """The demo customer with past orders. Use it only to read."""
     with closing(Customer(shop_url, contract, "ada@example.com")) as customer:
         yield customer
 
@@ -101,7 +101,7 @@ def admin(shop_url: str, contract: Contract) -> Iterator[Customer]:
 
 @pytest.fixture
 def shelf(admin: Customer) -> Iterator[Shelf]:
-    """Picks products and sets their stock and price; puts everything back afterwards."""
+    """Picks products, sets their stock and price, and restores both after the test."""
     shelf = Shelf(admin)
     yield shelf
     shelf.restore()
@@ -109,7 +109,7 @@ def shelf(admin: Customer) -> Iterator[Shelf]:
 
 @pytest.fixture
 def product(shelf: Shelf) -> dict[str, Any]:
-    """A product of which there is plenty."""
+    """A product with a large stock."""
     return shelf.pick()
 
 
@@ -121,7 +121,7 @@ def some_sku(visitor: Visitor) -> str:
 
 @pytest.fixture
 def browser(shop_url: str) -> Iterator[Browser]:
-    """A browser that nobody has signed in with."""
+    """A browser that is not signed in."""
     with closing(Browser(shop_url)) as browser:
         yield browser
 

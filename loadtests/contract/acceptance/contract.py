@@ -1,7 +1,7 @@
-"""Holds an answer against docs/openapi.yaml: status, content type, headers and body must be written there.
+"""Checks a response against docs/openapi.yaml, which must document its status, content type, headers and body.
 
-A path that the file does not list must answer 404 `not-found`, an unlisted method of a listed path 405: the two
-answers that OpenAPI has no place for in an operation, and which the file keeps among its components.
+A path that is not in the file must answer 404 `not-found`, and a missing method of a documented path 405. OpenAPI has
+no operation for these two responses, so the file has them among its components.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DOCUMENT = "urn:contract"
 
 
 class ContractBroken(AssertionError):
-    """An answer that the contract does not allow."""
+    """A response that the contract does not allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Operation:
 
 
 class Contract:
-    """The parsed file, and the check of an answer against it."""
+    """The parsed file, and the check of a response against it."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
         self._registry = Registry().with_resource(DOCUMENT, DRAFT202012.create_resource(document))
         self.operations = list(self._read_operations())
-        # A literal path goes before a template that would match it too: /api/customers/me, not a parameter.
+        # Literal paths come first, because a template may match them too: /api/customers/me is no parameter.
         self._patterns = sorted(
             {(path.count("{"), path, _pattern(path)) for path in document["paths"]},
             key=lambda entry: entry[:2],
@@ -55,24 +55,26 @@ class Contract:
         return cls(yaml.safe_load(file.read_text(encoding="utf-8")))
 
     def check(self, method: str, path: str, status: int, headers: Mapping[str, str], body: Any) -> None:
-        """Raise ContractBroken unless the file allows this answer; `body` is parsed JSON, text, or None if empty."""
+        """Raise ContractBroken unless the file allows the response. `body` is parsed JSON, text, or None if empty."""
         where = f"{method} {path} answered {status}"
         expected = self._expected(method, path, status, where)
         for name, header in expected.get("headers", {}).items():
             self._check_header(where, name, self.resolve(header), headers.get(name))
         content = expected.get("content", {})
         if not content:
-            _demand(body in (None, ""), f"{where} with a body, where the contract has none")
+            _require(body in (None, ""), f"{where} with a body, where the contract has none")
             return
         media_type = headers.get("Content-Type", "").partition(";")[0]
-        _demand(media_type in content, f"{where} as {media_type!r}, the contract says {' or '.join(content)}")
+        _require(
+            media_type in content, f"{where} as {media_type!r}, the contract says {' or '.join(content)}"
+        )
         self.check_value(where, content[media_type]["schema"], body)
 
     def check_value(self, where: str, schema: Mapping[str, Any], value: Any) -> None:
-        """Raise ContractBroken unless the value fits the schema, which may refer into the file."""
+        """Raise ContractBroken unless the value fits the schema, which may have references into the file."""
         validator = Draft202012Validator(self._absolute(schema), registry=self._registry)
         faults = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
-        _demand(not faults, f"{where}, but the body breaks the contract: {'; '.join(faults)}")
+        _require(not faults, f"{where}, but the body breaks the contract: {'; '.join(faults)}")
 
     def resolve(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
         """The node itself, or what its `$ref` points to."""
@@ -98,17 +100,17 @@ class Contract:
             responses = {"405": {"$ref": "#/components/responses/MethodNotAllowed"}}
         else:
             responses = {"404": {"$ref": "#/components/responses/NotFound"}}
-        _demand(str(status) in responses, f"{where}, the contract knows only {', '.join(responses)}")
+        _require(str(status) in responses, f"{where}, the contract knows only {', '.join(responses)}")
         return self.resolve(responses[str(status)])
 
     def _check_header(self, where: str, name: str, header: Mapping[str, Any], value: str | None) -> None:
         if value is None:
-            _demand(not header.get("required", False), f"{where} without the header {name}")
+            _require(not header.get("required", False), f"{where} without the header {name}")
         else:
             self.check_value(f"{where} with {name}: {value}", header["schema"], value)
 
     def _absolute(self, schema: Any) -> Any:
-        """The schema with its references into this file made absolute, so that it can stand alone."""
+        """The schema with absolute references into this file, so that it can be used alone."""
         if isinstance(schema, Mapping):
             return {
                 key: DOCUMENT + value if key == "$ref" else self._absolute(value)
@@ -118,10 +120,10 @@ class Contract:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    # No route has a path with a NUL character in it, whatever the parameter.
+    # No parameter may contain a NUL character: such a path belongs to no route.
     return re.compile(re.sub(r"\\{[a-z_]+\\}", r"[^/\0]+", re.escape(path)))
 
 
-def _demand(kept: bool, sentence: str) -> None:
+def _require(kept: bool, sentence: str) -> None:
     if not kept:
         raise ContractBroken(sentence)

@@ -1,4 +1,4 @@
-"""Products for the tests to buy: picked at random, stocked by the admin, put back as they were."""
+"""Products for the tests to buy: picked at random, stocked by the admin, restored afterwards."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ PLENTY = 1000
 
 
 class Shelf:
-    """What the admin changes about products during a test.
+    """The stock and prices that the admin changes for a test, and restores.
 
-    Choices come from `secrets`: the test runner reseeds `random` before every test, and one test's product would
-    be the next one's too.
+    Random choices come from `secrets`. The test runner reseeds `random` before every test, so with it all tests would
+    pick the same products.
     """
 
     def __init__(self, admin: Customer) -> None:
@@ -23,11 +23,11 @@ class Shelf:
         self._prices: dict[str, int] = {}
 
     def pick(self, available: int = PLENTY) -> dict[str, Any]:
-        """A random product that this test has not picked yet, with this much in stock."""
+        """A random product that this test has not picked yet, with `available` in stock."""
         return self.pick_many(1, available)[0]
 
     def pick_many(self, count: int, available: int = PLENTY) -> list[dict[str, Any]]:
-        """Several different products, from anywhere in the catalogue."""
+        """Different random products of the whole catalogue."""
         total = self._admin.get("/api/products?page_size=1").json()["total"]
         pages = max(1, total // 50)
         items: list[dict[str, Any]] = []
@@ -41,7 +41,7 @@ class Shelf:
         return items
 
     def stock(self, sku: str, available: int) -> None:
-        """Set how much can be bought."""
+        """Set the stock."""
         self._stock.setdefault(sku, self._admin.available(sku))
         assert self._admin.put(f"/api/inventory/{sku}", {"available": available}).status_code == 200
 
@@ -52,7 +52,7 @@ class Shelf:
         assert self._admin.put(f"/api/products/{sku}/price", {"price_cents": price_cents}).status_code == 200
 
     def restore(self) -> None:
-        """Put stock and prices back as they were before the test."""
+        """Restore the stock and prices of before the test."""
         for sku, available in self._stock.items():
             self._admin.put(f"/api/inventory/{sku}", {"available": available})
         for sku, price_cents in self._prices.items():

@@ -1,4 +1,4 @@
-"""Accounts: registering, signing in, the profile, and the keys that tokens are checked with."""
+"""Accounts: registering, signing in, the profile, and the public keys of tokens."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pytest
 
 from loadtests.contract.acceptance.browser import Browser
 from loadtests.contract.acceptance.contract import Contract
-from loadtests.contract.acceptance.visitors import PASSWORD, Customer, Visitor, new_key
+from loadtests.contract.acceptance.visitors import Customer, Visitor, new_key
 from loadtests.contract.acceptance.waiting import at_once
+from loadtests.contract.client import PASSWORD
 
 
 def registration(**changes: Any) -> dict[str, Any]:
@@ -41,18 +42,18 @@ def test_a_customer_reads_their_own_profile(customer: Customer) -> None:
     }
 
 
-def test_the_demo_accounts_are_there(ada: Customer, admin: Customer) -> None:
+def test_the_demo_accounts_exist(ada: Customer, admin: Customer) -> None:
     assert (ada.id, ada.get("/api/customers/me").json()["role"]) == ("C00001", "customer")
     assert (admin.id, admin.get("/api/customers/me").json()["role"]) == ("C00000", "admin")
 
 
-def test_an_email_can_be_registered_only_once_in_whatever_case(visitor: Visitor, customer: Customer) -> None:
+def test_an_email_can_be_registered_only_once_in_any_case(visitor: Visitor, customer: Customer) -> None:
     answer = visitor.post("/api/customers", registration(email=customer.email.upper()))
     assert answer.status_code == 409
     assert answer.json()["type"] == "/problems/email-taken"
 
 
-def test_an_email_is_kept_in_lower_case_and_signs_in_in_any(visitor: Visitor) -> None:
+def test_an_email_is_stored_in_lower_case_and_signs_in_in_any_case(visitor: Visitor) -> None:
     body = registration(email=f"MiXeD-{new_key()}@Example.COM")
     assert visitor.post("/api/customers", body).json()["email"] == body["email"].lower()
     session = visitor.post("/api/sessions", {"email": body["email"].upper(), "password": PASSWORD})
@@ -79,7 +80,9 @@ def test_an_email_is_kept_in_lower_case_and_signs_in_in_any(visitor: Visitor) ->
         ("id", "C00000"),
     ],
 )
-def test_a_registration_with_a_bad_field_is_refused_by_name(visitor: Visitor, field: str, value: Any) -> None:
+def test_a_registration_with_an_invalid_field_is_refused_by_name(
+    visitor: Visitor, field: str, value: Any
+) -> None:
     answer = visitor.post("/api/customers", registration(**{field: value}))
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
@@ -122,15 +125,13 @@ def test_the_eleventh_try_is_refused_even_with_the_right_password(
     assert 1 <= int(answer.headers["Retry-After"]) <= 90
 
 
-def test_tries_that_come_at_once_are_no_more_than_those_one_after_the_other(
-    visitor: Visitor, customer: Customer
-) -> None:
+def test_concurrent_tries_are_no_more_than_sequential_ones(visitor: Visitor, customer: Customer) -> None:
     wrong = {"email": customer.email, "password": "not-my-password"}
     answers = at_once([lambda: visitor.post("/api/sessions", wrong).status_code] * 24)
     assert Counter(answers) == {401: 10, 429: 14}
 
 
-def test_a_made_up_address_gives_no_further_tries(visitor: Visitor, customer: Customer) -> None:
+def test_a_forged_client_address_gives_no_more_tries(visitor: Visitor, customer: Customer) -> None:
     wrong = {"email": customer.email, "password": "not-my-password"}
     names = ("X-Client-Address", "X_Client_Address", "X-Forwarded-For", "Forwarded", "X-Real-IP")
     answers = [
@@ -162,10 +163,10 @@ def test_a_stranger_cannot_keep_a_customer_out_of_the_pages_either(
 def test_one_customers_failures_do_not_lock_out_another(
     visitor: Visitor, new_customer: Callable[[], Customer]
 ) -> None:
-    clumsy, careful = new_customer(), new_customer()
+    locked_out, other = new_customer(), new_customer()
     for _ in range(11):
-        visitor.post("/api/sessions", {"email": clumsy.email, "password": "not-my-password"})
-    answer = visitor.post("/api/sessions", {"email": careful.email, "password": PASSWORD})
+        visitor.post("/api/sessions", {"email": locked_out.email, "password": "not-my-password"})
+    answer = visitor.post("/api/sessions", {"email": other.email, "password": PASSWORD})
     assert answer.status_code == 201
 
 

@@ -1,4 +1,4 @@
-"""The cart: lines, quantities, today's prices, and nobody else's eyes."""
+"""The cart: lines, quantities, current prices, and one cart per customer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_line_shows_name_price_and_total(customer: Customer, product: dict[str
     assert customer.get("/api/cart").json() == answer.json()
 
 
-def test_lines_come_by_sku_and_add_up(customer: Customer, shelf: Shelf) -> None:
+def test_lines_are_sorted_by_sku_and_add_up(customer: Customer, shelf: Shelf) -> None:
     for product in shelf.pick_many(4):
         customer.put_in_cart(product["sku"], 2)
     cart = customer.get("/api/cart").json()
@@ -38,7 +38,7 @@ def test_lines_come_by_sku_and_add_up(customer: Customer, shelf: Shelf) -> None:
     assert cart["total_cents"] == sum(line["line_total_cents"] for line in cart["items"])
 
 
-def test_putting_again_sets_the_quantity_and_does_not_add(customer: Customer, some_sku: str) -> None:
+def test_a_second_put_sets_the_quantity_and_does_not_add(customer: Customer, some_sku: str) -> None:
     customer.put_in_cart(some_sku, 5)
     customer.put_in_cart(some_sku, 99)
     customer.put_in_cart(some_sku, 2)
@@ -48,7 +48,7 @@ def test_putting_again_sets_the_quantity_and_does_not_add(customer: Customer, so
 @pytest.mark.parametrize(
     "quantity", [0, -1, 100, 10**30, -(10**30), "1", 1.0, 1.5, True, False, None, [], {}]
 )
-def test_a_bad_quantity_is_refused_and_changes_nothing(
+def test_an_invalid_quantity_is_refused_and_changes_nothing(
     customer: Customer, some_sku: str, quantity: Any
 ) -> None:
     customer.put_in_cart(some_sku, 1)
@@ -59,7 +59,7 @@ def test_a_bad_quantity_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize("field", ["unit_price_cents", "price_cents", "customer_id", "sku", "Quantity"])
-def test_a_field_that_is_not_the_clients_business_is_refused(
+def test_a_field_that_the_client_must_not_set_is_refused(
     customer: Customer, some_sku: str, field: str
 ) -> None:
     answer = customer.put(f"/api/cart/items/{some_sku}", {"quantity": 1, field: 1})
@@ -128,7 +128,7 @@ def test_everybody_has_their_own_cart(new_customer: Callable[[], Customer], some
     assert other.cart() == {}
 
 
-def test_a_cart_outlives_the_session(customer: Customer, shop_url: str, some_sku: str) -> None:
+def test_a_cart_survives_the_session(customer: Customer, shop_url: str, some_sku: str) -> None:
     customer.put_in_cart(some_sku, 4)
     again = Customer(shop_url, customer.contract, customer.email)
     assert again.cart() == {some_sku: 4}

@@ -20,7 +20,7 @@ def skus(envelope: dict[str, Any]) -> list[str]:
     return [item["sku"] for item in envelope["items"]]
 
 
-def test_categories_come_by_name_and_count_all_products(visitor: Visitor) -> None:
+def test_categories_are_sorted_by_name_and_count_all_products(visitor: Visitor) -> None:
     categories = visitor.get("/api/categories").json()["items"]
     names = [category["name"] for category in categories]
     assert names == sorted(names)
@@ -66,7 +66,7 @@ def test_an_unknown_category_is_empty(visitor: Visitor, category: str) -> None:
         ("q", "nul\x00"),
     ],
 )
-def test_a_bad_parameter_is_refused_by_name(visitor: Visitor, name: str, value: str) -> None:
+def test_an_invalid_parameter_is_refused_by_name(visitor: Visitor, name: str, value: str) -> None:
     answer = visitor.get("/api/products", params={name: value})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == name
@@ -81,7 +81,7 @@ def test_a_search_finds_what_has_all_the_words_in_any_case(visitor: Visitor) -> 
     assert all(word.lower() in text for word in words for text in texts)
 
 
-def test_a_search_can_be_kept_to_a_category(visitor: Visitor) -> None:
+def test_a_search_can_be_limited_to_a_category(visitor: Visitor) -> None:
     product = listed(visitor)["items"][3]
     found = listed(visitor, q=product["name"], category=product["category"], page_size=100)
     assert product["sku"] in skus(found)
@@ -89,21 +89,21 @@ def test_a_search_can_be_kept_to_a_category(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("q", ["", " ", "   "])
-def test_a_blank_search_is_no_filter(visitor: Visitor, q: str) -> None:
+def test_a_blank_search_does_not_filter(visitor: Visitor, q: str) -> None:
     assert listed(visitor, q=q)["total"] == listed(visitor)["total"]
 
 
 @pytest.mark.parametrize(
     "q", ["%%%%", "____", "_%_", "\\", "' OR '1'='1' --", "'; DROP TABLE products; --", "*", "🛒", "q" * 100]
 )
-def test_a_search_means_what_it_says(visitor: Visitor, q: str) -> None:
+def test_special_characters_have_no_meaning_in_a_search(visitor: Visitor, q: str) -> None:
     found = listed(visitor, q=q, page_size=100)
     texts = [(item["name"] + " " + item["description"]).lower() for item in found["items"]]
     assert all(word in text for word in q.lower().split() for text in texts)
     assert found["total"] < listed(visitor)["total"]
 
 
-def test_a_batch_comes_in_the_order_asked_without_doubles_and_unknown_ones(visitor: Visitor) -> None:
+def test_a_batch_is_in_the_requested_order_without_duplicates_and_unknown_skus(visitor: Visitor) -> None:
     first, second, third = skus(listed(visitor, page_size=3))
     batch = listed(visitor, sku=f"{third},{first},NO-SUCH-SKU,{third},{second}")
     assert skus(batch) == [third, first, second]
@@ -117,14 +117,14 @@ def test_a_batch_ignores_the_other_filters(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("page", "0"), ("page_size", "many"), ("q", "q" * 101)])
-def test_a_batch_has_its_other_parameters_checked(visitor: Visitor, name: str, value: str) -> None:
+def test_a_batch_still_checks_its_other_parameters(visitor: Visitor, name: str, value: str) -> None:
     answer = visitor.get("/api/products", params={"sku": "P00001", name: value})
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [name]
 
 
 @pytest.mark.parametrize("sku", ["", ",", ",,"])
-def test_a_batch_of_nothing_is_no_batch(visitor: Visitor, sku: str) -> None:
+def test_an_empty_batch_is_an_ordinary_list(visitor: Visitor, sku: str) -> None:
     assert listed(visitor, sku=sku) == listed(visitor)
 
 
@@ -137,7 +137,7 @@ def test_a_batch_has_at_most_a_hundred_products(visitor: Visitor, last: str) -> 
     assert answer.json()["errors"][0]["field"] == "sku"
 
 
-def test_a_product_reads_as_it_is_listed(visitor: Visitor) -> None:
+def test_a_product_equals_its_entry_in_the_list(visitor: Visitor) -> None:
     item = listed(visitor)["items"][5]
     answer = visitor.get(f"/api/products/{item['sku']}")
     assert answer.status_code == 200
@@ -172,7 +172,7 @@ def test_the_admin_sets_a_price_and_everybody_sees_it(
 
 
 @pytest.mark.parametrize("price", [0, -1, 10_000_001, 10**30, "100", 1.5, 1.0, True, None, [100]])
-def test_a_bad_price_is_refused_and_changes_nothing(
+def test_an_invalid_price_is_refused_and_changes_nothing(
     visitor: Visitor, admin: Customer, some_sku: str, price: Any
 ) -> None:
     before = visitor.get(f"/api/products/{some_sku}").json()
@@ -182,7 +182,7 @@ def test_a_bad_price_is_refused_and_changes_nothing(
     assert visitor.get(f"/api/products/{some_sku}").json() == before
 
 
-def test_a_price_for_no_product_answers_404(admin: Customer) -> None:
+def test_the_price_of_an_unknown_product_answers_404(admin: Customer) -> None:
     answer = admin.put("/api/products/NO-SUCH-SKU/price", {"price_cents": 100})
     assert answer.status_code == 404
     assert answer.json()["sku"] == "NO-SUCH-SKU"

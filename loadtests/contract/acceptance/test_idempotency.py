@@ -1,4 +1,4 @@
-"""The idempotency key: a checkout that is sent again is answered again, and never made again."""
+"""The idempotency key: a repeated checkout gets the same response, and makes no second order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def test_a_repeated_checkout_gets_the_same_answer_and_makes_no_second_order(
     assert (visitor.available(sku), len(customer.orders())) == (4, 1)
 
 
-def test_only_a_repeated_answer_says_that_it_is_one(customer: Customer, product: dict[str, Any]) -> None:
+def test_only_a_replayed_response_has_the_header_that_says_so(
+    customer: Customer, product: dict[str, Any]
+) -> None:
     customer.put_in_cart(product["sku"])
     key = new_key()
     first, again = customer.checkout(key=key), customer.checkout(key=key)
@@ -33,7 +35,7 @@ def test_only_a_repeated_answer_says_that_it_is_one(customer: Customer, product:
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
-def test_a_refusal_is_repeated_too_even_when_the_cart_has_changed(
+def test_a_refusal_is_replayed_too_even_when_the_cart_has_changed(
     customer: Customer, product: dict[str, Any]
 ) -> None:
     key = new_key()
@@ -46,7 +48,7 @@ def test_a_refusal_is_repeated_too_even_when_the_cart_has_changed(
     assert again.headers["Content-Type"].startswith("application/problem+json")
 
 
-def test_a_declined_payment_is_not_asked_for_again(customer: Customer, product: dict[str, Any]) -> None:
+def test_a_declined_payment_is_not_tried_again(customer: Customer, product: dict[str, Any]) -> None:
     customer.put_in_cart(product["sku"])
     key = new_key()
     first, again = customer.checkout(DECLINED, key), customer.checkout(DECLINED, key)
@@ -76,7 +78,7 @@ def test_two_customers_may_use_the_same_key(
     assert len(set(orders)) == 2
 
 
-def test_twenty_at_once_with_one_key_make_one_order(
+def test_twenty_concurrent_checkouts_with_one_key_make_one_order(
     visitor: Visitor, customer: Customer, shelf: Shelf
 ) -> None:
     sku = shelf.pick(available=50)["sku"]
@@ -91,7 +93,7 @@ def test_twenty_at_once_with_one_key_make_one_order(
     assert eventually(lambda: customer.checkout(key=key).status_code == 201)
 
 
-def test_one_cart_bought_with_many_keys_at_once_is_bought_once(
+def test_concurrent_checkouts_of_one_cart_with_different_keys_buy_it_once(
     visitor: Visitor, customer: Customer, shelf: Shelf
 ) -> None:
     sku = shelf.pick(available=50)["sku"]
@@ -103,7 +105,7 @@ def test_one_cart_bought_with_many_keys_at_once_is_bought_once(
     assert len(customer.orders()) == 1
 
 
-def test_without_a_key_there_is_no_checkout(customer: Customer, product: dict[str, Any]) -> None:
+def test_a_checkout_without_a_key_is_refused(customer: Customer, product: dict[str, Any]) -> None:
     customer.put_in_cart(product["sku"])
     answer = customer.post("/api/orders", {"card_number": APPROVED})
     assert answer.status_code == 400
@@ -114,20 +116,20 @@ def test_without_a_key_there_is_no_checkout(customer: Customer, product: dict[st
 @pytest.mark.parametrize(
     "key", ["short-7", "k" * 65, "with space", "semi;colon", "dot.dot.dot", "' OR 1=1 --"]
 )
-def test_a_malformed_key_is_no_key(regular: Customer, key: str) -> None:
+def test_a_malformed_key_is_refused(regular: Customer, key: str) -> None:
     answer = regular.checkout(key=key)
     assert answer.status_code == 400
     assert answer.json()["type"] == "/problems/idempotency-key-required"
 
 
-def test_the_key_is_looked_at_before_the_body(regular: Customer) -> None:
+def test_the_key_is_checked_before_the_body(regular: Customer) -> None:
     answer = regular.post("/api/orders", data=b"{", headers={"Content-Type": "text/plain"})
     assert answer.status_code == 400
     assert answer.json()["type"] == "/problems/idempotency-key-required"
 
 
 @pytest.mark.parametrize("length", [8, 64])
-def test_the_shortest_and_the_longest_key_are_keys(customer: Customer, length: int) -> None:
+def test_the_shortest_and_the_longest_key_are_accepted(customer: Customer, length: int) -> None:
     key = (new_key() + new_key())[:length]
     assert customer.checkout(key=key).json()["type"] == "/problems/cart-empty"
 

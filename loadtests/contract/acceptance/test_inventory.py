@@ -1,4 +1,4 @@
-"""Inventory: how much can be bought, and the admin who says so."""
+"""Inventory: the stock of a product, which the admin sets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_the_admin_sets_the_stock_and_everybody_sees_it(
 
 
 @pytest.mark.parametrize("available", [-1, 1_000_001, 10**30, "5", 5.0, 0.5, True, None, {"n": 5}])
-def test_a_bad_stock_is_refused_and_changes_nothing(
+def test_an_invalid_stock_is_refused_and_changes_nothing(
     visitor: Visitor, admin: Customer, product: dict[str, Any], available: Any
 ) -> None:
     answer = admin.put(f"/api/inventory/{product['sku']}", {"available": available})
@@ -30,13 +30,13 @@ def test_a_bad_stock_is_refused_and_changes_nothing(
     assert visitor.available(product["sku"]) == 1000
 
 
-def test_stock_for_no_product_answers_404(admin: Customer) -> None:
+def test_the_stock_of_an_unknown_product_answers_404(admin: Customer) -> None:
     answer = admin.put("/api/inventory/NO-SUCH-SKU", {"available": 5})
     assert answer.status_code == 404
     assert answer.json()["sku"] == "NO-SUCH-SKU"
 
 
-def test_a_cart_takes_nothing_from_the_stock(visitor: Visitor, customer: Customer, shelf: Shelf) -> None:
+def test_a_cart_does_not_change_the_stock(visitor: Visitor, customer: Customer, shelf: Shelf) -> None:
     sku = shelf.pick(available=3)["sku"]
     customer.put_in_cart(sku, 2)
     assert visitor.available(sku) == 3

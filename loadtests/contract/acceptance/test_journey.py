@@ -1,4 +1,4 @@
-"""The whole way through the shop, once over the API and once over the pages."""
+"""The whole journey of a customer, once over the API and once over the pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from loadtests.contract.acceptance.browser import Browser
 from loadtests.contract.acceptance.contract import Contract
 from loadtests.contract.acceptance.shelf import Shelf
-from loadtests.contract.acceptance.visitors import APPROVED, PASSWORD, Visitor, register
+from loadtests.contract.acceptance.visitors import APPROVED, Customer, Visitor
+from loadtests.contract.client import PASSWORD
 
 
 def test_a_stranger_becomes_a_customer_with_an_order_over_the_api(
@@ -21,7 +22,7 @@ def test_a_stranger_becomes_a_customer_with_an_order_over_the_api(
     shelf.stock(sku, 10)
     suggested = visitor.get(f"/api/products/{sku}/recommendations?limit=1").json()["items"][0]["sku"]
     shelf.stock(suggested, 10)
-    customer = register(shop_url, contract)
+    customer = Customer(shop_url, contract)
     customer.put_in_cart(sku, 2)
     customer.put_in_cart(suggested, 1)
     order = customer.checkout()

@@ -1,4 +1,4 @@
-"""Orders: the checkout and its refusals, the list, and whose order is whose."""
+"""Orders: the checkout and its refusals, the list of orders, and access only for the owner."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_an_empty_cart_cannot_be_bought(customer: Customer) -> None:
     assert answer.json()["type"] == "/problems/cart-empty"
 
 
-def test_wanting_more_than_there_is_says_what_and_how_much(
+def test_an_order_above_the_stock_is_refused_with_sku_and_amounts(
     visitor: Visitor, customer: Customer, shelf: Shelf
 ) -> None:
     plenty, scarce = shelf.pick(), shelf.pick(available=2)
@@ -100,7 +100,7 @@ def test_wanting_more_than_there_is_says_what_and_how_much(
     assert customer.orders() == []
 
 
-def test_the_very_last_ones_can_be_bought(visitor: Visitor, customer: Customer, shelf: Shelf) -> None:
+def test_the_last_items_can_be_bought(visitor: Visitor, customer: Customer, shelf: Shelf) -> None:
     sku = shelf.pick(available=2)["sku"]
     customer.put_in_cart(sku, 2)
     assert customer.checkout().status_code == 201
@@ -120,7 +120,7 @@ def test_eight_buyers_of_the_last_one_make_one_order(
     assert sum(len(buyer.orders()) for buyer in buyers) == 1
 
 
-def test_crossing_carts_never_sell_more_than_there_is(
+def test_carts_in_opposite_order_never_sell_more_than_the_stock(
     visitor: Visitor, new_customer: Callable[[], Customer], shelf: Shelf
 ) -> None:
     one, two = (item["sku"] for item in shelf.pick_many(2, available=3))
@@ -136,14 +136,14 @@ def test_crossing_carts_never_sell_more_than_there_is(
 @pytest.mark.parametrize(
     "card", ["", "4242", "4" * 11, "4" * 20, "4242-4242-4242-4242", "4" * 15 + "x", "٤" * 16]
 )
-def test_a_card_number_that_is_none_is_refused(regular: Customer, card: str) -> None:
+def test_an_invalid_card_number_is_refused(regular: Customer, card: str) -> None:
     answer = regular.checkout(card)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "card_number"
 
 
 @pytest.mark.parametrize("card", [4242424242424242, None, True, ["4242424242424242"]])
-def test_a_card_number_is_text(regular: Customer, card: Any) -> None:
+def test_a_card_number_must_be_a_string(regular: Customer, card: Any) -> None:
     answer = regular.checkout(card)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "card_number"
@@ -164,15 +164,15 @@ def test_somebody_elses_order_reads_like_one_that_does_not_exist(
     owner.put_in_cart(product["sku"])
     order_id = owner.checkout().json()["id"]
     unknown = order_id[:-1] + ("0" if order_id[-1] != "0" else "1")
-    for nosy in (other, admin):
-        foreign, missing = nosy.get(f"/api/orders/{order_id}"), nosy.get(f"/api/orders/{unknown}")
+    for client in (other, admin):
+        foreign, missing = client.get(f"/api/orders/{order_id}"), client.get(f"/api/orders/{unknown}")
         assert (foreign.status_code, missing.status_code) == (404, 404)
         assert foreign.text.replace(order_id, "ID") == missing.text.replace(unknown, "ID")
     assert other.orders() == []
 
 
 @pytest.mark.parametrize("order_id", ["0", "O-1", "' OR 1=1 --", "x" * 500, "🛒"])
-def test_an_order_id_that_is_none_answers_404(regular: Customer, order_id: str) -> None:
+def test_an_invalid_order_id_answers_404(regular: Customer, order_id: str) -> None:
     answer = regular.get(f"/api/orders/{order_id}")
     assert answer.status_code == 404
     assert answer.json()["type"] == "/problems/unknown-order"
@@ -204,7 +204,7 @@ def test_past_orders_of_a_demo_customer_are_there(ada: Customer) -> None:
 @pytest.mark.parametrize(
     "query", ["page=0", "page=10001", "page=x", "page_size=0", "page_size=101", "page_size=-1"]
 )
-def test_a_bad_page_of_orders_is_refused(regular: Customer, query: str) -> None:
+def test_an_invalid_page_of_orders_is_refused(regular: Customer, query: str) -> None:
     answer = regular.get(f"/api/orders?{query}")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == query.partition("=")[0]

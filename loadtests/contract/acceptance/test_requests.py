@@ -1,4 +1,4 @@
-"""Requests of every bad kind: each is refused with its own problem, in the contract's order, and never a 500."""
+"""Invalid requests of every kind: each gets its own problem, in the order of the contract, and never a 500."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_an_unknown_route_answers_404(visitor: Visitor, path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/api/products/P%00", "/api/inventory/P1%00", "/api/orders/%00", "/api/%00"]
 )
-def test_a_path_with_a_nul_character_names_nothing(regular: Customer, path: str) -> None:
+def test_a_path_with_a_nul_character_answers_404(regular: Customer, path: str) -> None:
     answer = regular.get(path)
     assert answer.status_code == 404
     assert answer.json()["type"] == "/problems/not-found"
 
 
 @pytest.mark.parametrize("path", INTERNAL_ROUTES)
-def test_what_services_tell_each_other_is_not_public(browser: Browser, path: str) -> None:
+def test_internal_routes_are_not_public(browser: Browser, path: str) -> None:
     assert browser.get(path).status == 404
     assert browser.post(path, {}, {"Origin": browser.base_url}).status == 404
 
@@ -68,12 +68,12 @@ def test_a_method_that_a_route_lacks_answers_405(
     assert known in answer.headers["Allow"]
 
 
-def test_the_contract_that_is_served_is_the_contract_that_is_tested(visitor: Visitor) -> None:
+def test_the_served_contract_is_the_tested_contract(visitor: Visitor) -> None:
     assert visitor.get("/api/openapi.yaml").content == CONTRACT_FILE.read_bytes()
 
 
 @pytest.mark.parametrize("sent", ["a-Request_id.42", "x", "r" * 64])
-def test_a_well_formed_request_id_comes_back(visitor: Visitor, sent: str) -> None:
+def test_a_well_formed_request_id_is_returned(visitor: Visitor, sent: str) -> None:
     answer = visitor.get("/api/categories", headers={"X-Request-Id": sent})
     assert answer.headers["X-Request-Id"] == sent
 
@@ -123,12 +123,12 @@ def test_json_null_is_no_object_either(regular: Customer, some_sku: str) -> None
     [b'{"quantity": ' + b"9" * 5000 + b"}", b'{"quantity": NaN}', b'{"quantity": 1e999}', b'{"\\ud800": 1}'],
     ids=["5000 digits", "not a number", "infinite", "half a character"],
 )
-def test_json_at_the_edge_of_the_language_is_refused(regular: Customer, some_sku: str, body: bytes) -> None:
+def test_json_with_extreme_values_is_refused(regular: Customer, some_sku: str, body: bytes) -> None:
     answer = regular.put(f"/api/cart/items/{some_sku}", data=body, headers=JSON)
     assert answer.status_code in (400, 422)
 
 
-def test_half_a_character_in_a_name_is_refused(visitor: Visitor) -> None:
+def test_a_lone_surrogate_in_a_name_is_refused(visitor: Visitor) -> None:
     body = b'{"email": "%s@example.com", "password": "12345678", "name": "\\ud800"}' % new_key().encode()
     answer = visitor.post("/api/customers", data=body, headers=JSON)
     assert answer.status_code in (400, 422)
@@ -144,7 +144,7 @@ def test_another_content_type_answers_415(regular: Customer, some_sku: str, cont
     assert answer.json()["type"] == "/problems/unsupported-media-type"
 
 
-def test_a_character_set_beside_the_content_type_is_fine(customer: Customer, some_sku: str) -> None:
+def test_a_content_type_with_a_character_set_is_accepted(customer: Customer, some_sku: str) -> None:
     headers = {"Content-Type": "application/json; charset=utf-8"}
     answer = customer.put(f"/api/cart/items/{some_sku}", data=b'{"quantity": 1}', headers=headers)
     assert answer.status_code == 200
@@ -163,7 +163,7 @@ def test_a_body_of_exactly_64_kilobytes_is_read(visitor: Visitor) -> None:
     assert answer.status_code == 422
 
 
-def test_who_asks_is_checked_before_what_they_sent(visitor: Visitor, regular: Customer) -> None:
+def test_authorisation_is_checked_before_the_body(visitor: Visitor, regular: Customer) -> None:
     broken = {"data": b"{", "headers": {"Content-Type": "text/plain"}}
     assert visitor.put("/api/inventory/nonsense", **broken).status_code == 401
     assert regular.put("/api/inventory/nonsense", **broken).status_code == 403

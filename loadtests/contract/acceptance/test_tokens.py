@@ -1,4 +1,4 @@
-"""Tokens: who may do what, and that nobody can make a token for themselves."""
+"""Tokens: who may do what, and that tokens cannot be forged."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def key_id(customer: Customer) -> str:
 
 
 def is_refused(visitor: Visitor, token: str) -> bool:
-    """Whether the API says 401 to the token; the contract's own check looks at WWW-Authenticate."""
+    """Whether the API answers 401 to the token. The contract check covers the header WWW-Authenticate."""
     answer = visitor.get("/api/customers/me", headers={"Authorization": f"Bearer {token}"})
     return answer.status_code == 401 and answer.json()["type"] == "/problems/not-authenticated"
 
@@ -71,13 +71,13 @@ def test_what_an_admin_may_do_a_customer_may_not(regular: Customer, method: str,
 @pytest.mark.parametrize(
     "header", ["Basic YWRhOmFkYQ==", "Bearer", "Bearer ", "Service {token}", "{token}", "x"]
 )
-def test_another_scheme_is_no_authentication(visitor: Visitor, regular: Customer, header: str) -> None:
+def test_other_authentication_schemes_are_refused(visitor: Visitor, regular: Customer, header: str) -> None:
     answer = visitor.get("/api/cart", headers={"Authorization": header.format(token=regular.token)})
     assert answer.status_code == 401
 
 
 @pytest.mark.parametrize("token", ["garbage", "a.b.c", "..", "ey" * 3000, "%00", '{"sub":"C00000"}'])
-def test_garbage_is_no_token(visitor: Visitor, token: str) -> None:
+def test_a_malformed_token_is_refused(visitor: Visitor, token: str) -> None:
     assert is_refused(visitor, token)
 
 
@@ -101,7 +101,7 @@ def test_a_token_signed_with_another_key_is_refused_whatever_key_it_names(
         assert is_refused(visitor, token)
 
 
-def test_the_public_key_is_no_password_for_another_algorithm(visitor: Visitor, regular: Customer) -> None:
+def test_the_public_key_does_not_work_as_a_shared_secret(visitor: Visitor, regular: Customer) -> None:
     public = base64.urlsafe_b64decode(visitor.get("/.well-known/jwks.json").json()["keys"][0]["x"] + "=")
     token = jwt.encode(claims(regular), public, algorithm="HS256", headers={"kid": key_id(regular)})
     assert is_refused(visitor, token)
@@ -115,12 +115,12 @@ def test_an_expired_token_is_refused(visitor: Visitor, regular: Customer) -> Non
     assert is_refused(visitor, token)
 
 
-def test_a_bad_token_is_refused_even_where_none_is_needed(visitor: Visitor) -> None:
+def test_an_invalid_token_is_refused_even_on_public_routes(visitor: Visitor) -> None:
     answer = visitor.get("/api/products/P00001/recommendations", headers={"Authorization": "Bearer garbage"})
     assert answer.status_code == 401
 
 
-def test_identity_headers_from_outside_mean_nothing(visitor: Visitor) -> None:
+def test_identity_headers_from_outside_are_ignored(visitor: Visitor) -> None:
     pretended = {
         "X-Customer-Id": "C00001",
         "X-User": "C00001",

@@ -1,31 +1,30 @@
-"""Those who use the API in the tests: anybody, and a customer with a token.
+"""The clients of the API in the tests: an anonymous visitor, and a customer with a token.
 
-Whatever a visitor is answered is held against the contract first, so no test can overlook an undocumented answer.
+Every response is first checked against the contract, so no test can overlook an undocumented one.
 """
 
 from __future__ import annotations
 
 import uuid
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from loadtests.contract.acceptance.contract import Contract
+from loadtests.contract.client import PASSWORD, Client
 
-TIMEOUT_SECONDS = 30
-PASSWORD = "correct-horse-battery"
 APPROVED, DECLINED, TIMES_OUT = "4242424242424242", "4000000000000002", "4000000000000119"
 
 
 def new_key() -> str:
-    """An idempotency key that was never used."""
+    """A new idempotency key."""
     return uuid.uuid4().hex
 
 
-class ComingFrom(HTTPAdapter):
-    """Connects from one of this machine's addresses, so that the shop takes the visitor for somebody elsewhere."""
+class SourceAddressAdapter(HTTPAdapter):
+    """Connects from the given address of this machine, so that the shop sees another client address."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -35,35 +34,20 @@ class ComingFrom(HTTPAdapter):
         super().init_poolmanager(connections, maxsize, block, source_address=(self._source, 0), **options)
 
 
-class Visitor:
-    """Somebody who speaks to the API; with a token, as the customer it names."""
+class Visitor(Client):
+    """A client of the API, with or without a customer's token. The contract must allow every response."""
 
-    def __init__(
-        self, base_url: str, contract: Contract, token: str | None = None, *, source: str | None = None
-    ) -> None:
-        self.base_url = base_url
+    def __init__(self, base_url: str, contract: Contract, *, source: str | None = None) -> None:
+        super().__init__(lambda: base_url)
         self.contract = contract
-        self.token = token
-        self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the machine has no business on the way to the shop
         if source:
-            self._session.mount("http://", ComingFrom(source))
+            self._session.mount("http://", SourceAddressAdapter(source))
 
-    def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send one request and return its answer, which the contract allows."""
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        headers.update(options.pop("headers", {}))
-        response = self._session.request(
-            method,
-            self.base_url + path,
-            headers=headers,
-            timeout=TIMEOUT_SECONDS,
-            allow_redirects=False,
-            **options,
-        )
-        sent_path = unquote(urlsplit(cast("str", response.request.url)).path)
-        self.contract.check(method, sent_path, response.status_code, response.headers, _body(response))
-        return response
+    def answered(self, response: requests.Response) -> None:
+        asked = response.request
+        path = unquote(urlsplit(str(asked.url)).path)
+        body = _body(response)
+        self.contract.check(str(asked.method), path, response.status_code, response.headers, body)
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.call("GET", path, **options)
@@ -78,23 +62,21 @@ class Visitor:
         return self.call("DELETE", path, **options)
 
     def available(self, sku: str) -> int:
-        """How many of the product can be bought now."""
+        """The stock of the product."""
         return int(self.get(f"/api/inventory/{sku}").json()["available"])
-
-    def close(self) -> None:
-        self._session.close()
 
 
 class Customer(Visitor):
-    """Somebody with an account, signed in."""
+    """A signed-in client with an account: a new one, unless an email is given."""
 
-    def __init__(self, base_url: str, contract: Contract, email: str, password: str = PASSWORD) -> None:
+    def __init__(
+        self, base_url: str, contract: Contract, email: str | None = None, password: str = PASSWORD
+    ) -> None:
         super().__init__(base_url, contract)
-        self.email, self.password = email, password
-        answer = self.post("/api/sessions", {"email": email, "password": password})
-        assert answer.status_code == 201, answer.text
-        self.token = answer.json()["token"]
-        self.id = str(self.get("/api/customers/me").json()["id"])
+        if email is None:
+            self.register()
+        else:
+            self.sign_in(email, password)
 
     def put_in_cart(self, sku: str, quantity: int = 1) -> requests.Response:
         return self.put(f"/api/cart/items/{sku}", {"quantity": quantity})
@@ -110,18 +92,6 @@ class Customer(Visitor):
     def orders(self) -> list[dict[str, Any]]:
         """The first hundred of the customer's orders, newest first."""
         return list(self.get("/api/orders?page_size=100").json()["items"])
-
-
-def register(base_url: str, contract: Contract) -> Customer:
-    """A customer nobody has seen before, signed in."""
-    email = f"guest-{uuid.uuid4().hex}@example.com"
-    visitor = Visitor(base_url, contract)
-    try:
-        answer = visitor.post("/api/customers", {"email": email, "password": PASSWORD, "name": "A Guest"})
-        assert answer.status_code == 201, answer.text
-    finally:
-        visitor.close()
-    return Customer(base_url, contract, email)
 
 
 def _body(response: requests.Response) -> Any:

@@ -1,4 +1,4 @@
-"""Time in tests: doing things at once, and waiting for what a shop may do a moment later."""
+"""Concurrent calls in tests, and waiting for effects that come later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POLL_SECONDS = 0.1
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Make all calls at the same moment, each in its own thread; their results in the order given."""
+    """Make all calls at the same time, each in its own thread. The results are in the order of the calls."""
     start = Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T:
@@ -25,7 +25,7 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
-    """Whether it holds within the time: split shops learn of some things a moment later."""
+    """Whether the condition holds within `seconds`. In the split some effects of a request come later."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:

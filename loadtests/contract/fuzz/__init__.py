@@ -1,1 +1,1 @@
-"""Requests that nobody thought of: Schemathesis against both shops, from the contract."""
+"""Generated requests: Schemathesis tests both shops against the contract."""

@@ -1,4 +1,4 @@
-"""What JSON Schema cannot say about the shops' requests, told to Schemathesis; its configuration names this module."""
+"""Rules for generated requests that JSON Schema cannot express. The configuration of Schemathesis names this module."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import schemathesis
 
 @schemathesis.hook
 def map_body(_context: schemathesis.HookContext, body: Any) -> Any:
-    """Send 80 where 80.0 was drawn: to JSON Schema both are integers, to the shops only the first is."""
+    """Send 80 for a generated 80.0. Both are integers for JSON Schema, but only 80 is one for the shops."""
     if isinstance(body, dict):
         return {name: _whole(value) for name, value in body.items()}
     return body
@@ -17,7 +17,7 @@ def map_body(_context: schemathesis.HookContext, body: Any) -> Any:
 
 @schemathesis.hook
 def filter_query(_context: schemathesis.HookContext, query: Any) -> bool:
-    """Leave out lists with an empty text in them: in a URL they look like a shorter list, or like none."""
+    """Leave out lists that contain an empty string: in a URL they look like a shorter list, or like none."""
     values = query.values() if isinstance(query, dict) else ()
     return not any(isinstance(value, list) and "" in map(str, value) for value in values)
 

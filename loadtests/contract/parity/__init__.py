@@ -1,7 +1,7 @@
-"""Same work first: both shops answer one seeded script of requests alike, or no number is taken.
+"""The parity check: both shops must answer one seeded script of requests alike, before any number is measured.
 
-`script` writes the requests (pure, seeded), `execute` sends each to both shops, `compare` says where the answers
-differ once ids, tokens and times are out of the way. Both shops must start from the same fresh seeded data.
+`script` writes the requests (pure, seeded). `execute` sends each to both shops. `compare` finds the differences, apart
+from ids, tokens and times. Both shops must start with the same seeded data.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ __all__ = ["Difference", "ParityResult", "run_parity"]
 
 @dataclass(frozen=True, slots=True)
 class ParityResult:
-    """What was asked, and where the two shops differed."""
+    """The number of requests, and the differences between the two shops."""
 
     asked: int
     differences: list[Difference]
 
 
 def run_parity(url_a: str, url_b: str, seed: int, requests: int = 400) -> ParityResult:
-    """Send one seeded script to both shops and compare every answer; a shop that does not answer differs."""
+    """Send one seeded script to both shops and compare all responses. A missing response is a difference too."""
     steps = write_script(seed, requests, read_catalogue(url_a))
     return ParityResult(len(steps), run_script(steps, url_a, url_b))

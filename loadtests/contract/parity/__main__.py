@@ -8,25 +8,25 @@ import click
 import requests
 
 from loadtests.contract.parity import run_parity
-from loadtests.contract.parity.script import SHORTEST
+from loadtests.contract.parity.script import MIN_REQUESTS
 
 
 @click.command()
 @click.argument("url_a")
 @click.argument("url_b")
-@click.option("--seed", default=1, show_default=True, help="Which script.")
+@click.option("--seed", default=1, show_default=True, help="The seed of the script.")
 @click.option(
     "--requests",
     "count",
-    type=click.IntRange(SHORTEST),
+    type=click.IntRange(MIN_REQUESTS),
     default=400,
     show_default=True,
-    help="How long a script.",
+    help="The number of requests.",
 )
 def main(url_a: str, url_b: str, seed: int, count: int) -> None:
-    """Ask two shops the same things and say where their answers differ.
+    """Send the same requests to two shops and print the differences.
 
-    Both must stand on the same fresh seeded data: the script registers customers, buys and sets prices.
+    Both need the same fresh seeded data: the script registers customers, buys products and sets prices.
     """
     try:
         result = run_parity(url_a, url_b, seed, count)

@@ -1,7 +1,7 @@
-"""Compares two answers once what may differ is out of the way: ids that the shops made, tokens, keys, times.
+"""Compares two responses without what may differ: ids that a shop made, tokens, keys, times.
 
-An id that a step of the script made is replaced by the name of that step, so that an order list that names the
-wrong order still differs. Whatever the shops were seeded with, times included, must be the same.
+An id that a step of the script created is replaced by a name for that step. So a list that contains the wrong order
+still differs. All seeded data must be equal, also its times.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LONGEST_SHOWN = 160
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A step that the shops answered differently: the request as a curl line, and how each answer differs."""
+    """A step with different responses: the request as a curl command, and the different parts of each response."""
 
     step: int
     request: str
@@ -32,7 +32,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a shop answered; a page's body is the list of texts that a visitor reads."""
+    """The response of a shop. The body of a page is the list of its visible texts."""
 
     status: int
     content_type: str
@@ -40,7 +40,7 @@ class Answer:
     body: Any
 
     def normal(self, names: Mapping[str, str]) -> dict[str, Any]:
-        """The answer as flat facts, with the shop's own ids replaced by their names in the script."""
+        """The response as flat facts (path → value), with the shop's ids replaced by their names in the script."""
         facts = {"status": self.status, "content type": self.content_type}
         facts |= {f"header {name}": _rename(value, names) for name, value in self.headers.items()}
         return facts | dict(_flatten("body", _normal_body(self.body, names)))
@@ -64,7 +64,7 @@ def parse(response: requests.Response) -> Answer:
 
 
 def differences_of(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The facts in which two answers differ, as each has them; None when there are none."""
+    """The facts that differ, as text for each side; None if all are equal."""
     different = [name for name in {**a, **b} if a.get(name) != b.get(name)]
     if not different:
         return None
@@ -73,7 +73,7 @@ def differences_of(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[str, str
 
 
 def visible_texts(html: str) -> list[str]:
-    """The texts of a page, without times of day: those are when the script ran."""
+    """The visible texts of a page, without times of day, which depend on when the script ran."""
     reader = _TextReader()
     reader.feed(html)
     reader.close()
@@ -122,7 +122,7 @@ def _flatten(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         for index, entry in enumerate(value):
             yield from _flatten(f"{path}[{index}]", entry)
     else:
-        # The type is part of the fact: 1 and 1.0 and true are three different answers.
+        # The type is part of the fact: 1, 1.0 and true are different.
         yield path, (type(value).__name__, value)
 
 

@@ -1,8 +1,8 @@
-"""Sends each step to both shops, one after the other, and keeps what later steps need of the answers.
+"""Sends each step to both shops in order, and keeps the parts of responses that later steps need.
 
-In the split shop recommendations hear of an order a moment after it. Until the first order both shops must recommend
-the same at once; from then on whatever shows recommendations and differs is asked again until both agree or the
-shops have had their time. They get that time once: shops that did not agree then are not waited for again.
+Recommendations learn of an order with a delay. Before the first order, both shops must recommend the same at once.
+After it, a step that shows recommendations and differs is repeated until both shops agree, for at most SETTLE_SECONDS.
+If they do not agree then, later differences are not waited for again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ORDER = re.compile(r"\{order:([^}]+)\}")
 
 
 class Shop:
-    """One of the two: its address, the tokens it gave, and what its ids stand for in the script."""
+    """One of the two shops: its address, its tokens, and the names of its ids in the script."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -35,7 +35,7 @@ class Shop:
         self._session.trust_env = False
 
     def ask(self, step: Step) -> Answer:
-        """The shop's answer; a shop that gives none answers with the reason and status 0."""
+        """The response of the shop. Without one, the status is 0 and the content type is the reason."""
         try:
             response = self._session.request(
                 step.method,
@@ -51,7 +51,7 @@ class Shop:
         return parse(response)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._session.close()
 
     def _path(self, step: Step) -> str:
@@ -80,23 +80,23 @@ class Shop:
 
 
 class Run:
-    """Both shops, and whether what they recommend may still be about to change."""
+    """A script on both shops, and whether their recommendations may still change."""
 
     def __init__(self, a: Shop, b: Shop) -> None:
         self._a, self._b = a, b
-        self._settles = False
+        self._may_change = False
         self._gave_up = False
 
     def compare(self, number: int, step: Step) -> Difference | None:
-        """Ask both; where they differ, and it may be a matter of time, ask again."""
+        """Send the step to both. Repeat it while they differ and the recommendations may still change."""
         difference = self._ask_both(number, step)
         deadline = time.monotonic() + SETTLE_SECONDS
-        may_settle = self._settles and not self._gave_up and step.operation in SHOWS_RECOMMENDATIONS
+        may_settle = self._may_change and not self._gave_up and step.operation in SHOWS_RECOMMENDATIONS
         while difference and may_settle and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             difference = self._ask_both(number, step)
         self._gave_up = self._gave_up or (may_settle and difference is not None)
-        self._settles = self._settles or step.operation == "checkout"
+        self._may_change = self._may_change or step.operation == "checkout"
         return difference
 
     def _ask_both(self, number: int, step: Step) -> Difference | None:
@@ -106,7 +106,7 @@ class Run:
 
 
 def run_script(steps: Sequence[Step], url_a: str, url_b: str) -> list[Difference]:
-    """Send all steps to both shops; where their answers differ."""
+    """Send all steps to both shops, and return the differences."""
     a, b = Shop(url_a), Shop(url_b)
     run = Run(a, b)
     try:
@@ -118,7 +118,7 @@ def run_script(steps: Sequence[Step], url_a: str, url_b: str) -> list[Difference
 
 
 def read_catalogue(url: str) -> Catalogue:
-    """What a script needs to know of the data, from the first hundred products; raises requests' errors."""
+    """The data that a script needs, from the first hundred products. Raises the errors of `requests`."""
     with requests.Session() as session:
         session.trust_env = False
         answer = session.get(f"{url.rstrip('/')}/api/products?page_size=100", timeout=TIMEOUT_SECONDS)

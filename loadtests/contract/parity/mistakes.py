@@ -1,4 +1,4 @@
-"""What people and programs get wrong: addresses, parameters, fields, JSON, and who they say they are."""
+"""Scenes with invalid requests: paths, parameters, fields, JSON, forms, and credentials."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ RAW_BODIES = (
     "quantity=1",
     '{"quantity": NaN}',
 )
+NUMBER = {"card_number": "4" * 16}
 TOO_LARGE = '{"quantity": "' + "x" * 70_000 + '"}'
 
 PARAMETERS: tuple[tuple[str, str, str, str], ...] = tuple(
@@ -49,17 +50,19 @@ CARDS: tuple[Any, ...] = ("", "4242", "4" * 20, "4242-4242-4242-4242", 424242424
 KEYS = ("short", "k" * 65, "with space", "dot.dot.dot")
 
 
-def wrong_address(writer: Writer) -> None:
-    sku = writer.some(("NO-SUCH-SKU", "p00001", "P", "P" * 21, "-A1", "%27", "%C3%9C1"))
+def wrong_path(writer: Writer) -> None:
+    sku = writer.choose(("NO-SUCH-SKU", "p00001", "P", "P" * 21, "-A1", "%27", "%C3%9C1"))
     name = writer.customer()
     writer.add(
-        get("no route", writer.some(("/api/nothing", "/api/orders/a/b", "/api/products/P1/x", "/api/"))),
-        Step("no method", writer.some(("PATCH", "DELETE")), writer.some(("/api/products", "/api/sessions"))),
-        get("no page", writer.some(("/nothing", "/nothing/at/all", "/orders/a/b"))),
+        get("no route", writer.choose(("/api/nothing", "/api/orders/a/b", "/api/products/P1/x", "/api/"))),
+        Step(
+            "no method", writer.choose(("PATCH", "DELETE")), writer.choose(("/api/products", "/api/sessions"))
+        ),
+        get("no page", writer.choose(("/nothing", "/nothing/at/all", "/orders/a/b"))),
         get("readProduct", f"/api/products/{sku}"),
         get("readAvailability", f"/api/inventory/{sku}"),
         get("product page", f"/products/{sku}"),
-        get("readOrder", f"/api/orders/{writer.some(('0', 'x' * 300, '%27'))}", name),
+        get("readOrder", f"/api/orders/{writer.choose(('0', 'x' * 300, '%27'))}", name),
         send("putCartItem", "PUT", f"/api/cart/items/{sku}", {"quantity": 1}, name),
         Step("removeCartItem", "DELETE", f"/api/cart/items/{sku}", actor=name),
     )
@@ -71,16 +74,16 @@ def wrong_parameters(writer: Writer) -> None:
         writer.add(Step(operation, "GET", path.format(sku=writer.sku()), ((name, value),), actor))
 
 
-def wrong_person(writer: Writer) -> None:
-    """Nobody, garbage, or a customer where it takes an admin."""
+def wrong_credentials(writer: Writer) -> None:
+    """No token, an invalid token, or a customer's token where an admin's is needed."""
     sku, name = writer.sku(), writer.customer()
     price, stock = f"/api/products/{sku}/price", f"/api/inventory/{sku}"
-    token = writer.some(("Bearer garbage", "Bearer a.b.c", "Basic YTpi", "Bearer", "Bearer  "))
+    token = writer.choose(("Bearer garbage", "Bearer a.b.c", "Basic YTpi", "Bearer", "Bearer  "))
     writer.add(
         send("setPrice", "PUT", price, {"price_cents": 1}, name),
-        send("setAvailability", "PUT", stock, {"available": 1}, writer.some(("", name))),
+        send("setAvailability", "PUT", stock, {"available": 1}, writer.choose(("", name))),
         get("readCart", "/api/cart"),
-        send("checkout", "POST", "/api/orders", {"card_number": "4" * 16}, key=writer.key()),
+        send("checkout", "POST", "/api/orders", NUMBER, key=writer.key()),
         Step("readProfile", "GET", "/api/customers/me", headers={"Authorization": token}),
         Step("recommend", "GET", f"/api/products/{sku}/recommendations", headers={"Authorization": token}),
         send("signIn", "POST", "/api/sessions", {"email": writer.email(), "password": "not-my-password"}),
@@ -88,17 +91,17 @@ def wrong_person(writer: Writer) -> None:
 
 
 def wrong_fields(writer: Writer) -> None:
-    sku, name, number = writer.sku(), writer.customer(), writer.some(NUMBERS)
+    sku, name, number = writer.sku(), writer.customer(), writer.choose(NUMBERS)
     person = {"email": writer.email(), "password": "long enough", "name": "A Guest"}
-    field, value = writer.some(REGISTRATIONS)
+    field, value = writer.choose(REGISTRATIONS)
     taken = person | {"email": "ADA@example.com"}
-    checkout = {"card_number": writer.some(CARDS)}
+    checkout = {"card_number": writer.choose(CARDS)}
     writer.add(
         send(
             "putCartItem",
             "PUT",
             f"/api/cart/items/{sku}",
-            {"quantity": writer.some((*NUMBERS, 0, 100))},
+            {"quantity": writer.choose((*NUMBERS, 0, 100))},
             name,
         ),
         send("putCartItem", "PUT", f"/api/cart/items/{sku}", {"quantity": 1, "price_cents": 1}, name),
@@ -109,15 +112,8 @@ def wrong_fields(writer: Writer) -> None:
         send("register", "POST", "/api/customers", taken),
         send("signIn", "POST", "/api/sessions", {"email": person["email"]}),
         send("checkout", "POST", "/api/orders", checkout, name, key=writer.key()),
-        send("checkout", "POST", "/api/orders", {"card_number": "4" * 16}, name, key=writer.some(KEYS)),
-        send(
-            "checkout",
-            "POST",
-            "/api/orders",
-            {"card_number": "4" * 16, "total_cents": 1},
-            name,
-            key=writer.key(),
-        ),
+        send("checkout", "POST", "/api/orders", NUMBER, name, key=writer.choose(KEYS)),
+        send("checkout", "POST", "/api/orders", NUMBER | {"total_cents": 1}, name, key=writer.key()),
     )
 
 
@@ -126,7 +122,7 @@ def wrong_json(writer: Writer) -> None:
     for body in writer.rng.sample(RAW_BODIES, 3):
         writer.add(Step("putCartItem", "PUT", path, (), name, JSON, body))
     kind = {
-        "Content-Type": writer.some(("text/plain", "application/xml", "application/x-www-form-urlencoded"))
+        "Content-Type": writer.choose(("text/plain", "application/xml", "application/x-www-form-urlencoded"))
     }
     writer.add(
         Step("putCartItem", "PUT", path, (), name, kind, '{"quantity": 1}'),
@@ -136,9 +132,12 @@ def wrong_json(writer: Writer) -> None:
 
 
 def wrong_forms(writer: Writer) -> None:
-    """Forms from another site, without a session, and with what no page would send."""
+    """Forms from another site, without a session, and with values that no page sends."""
     name = writer.customer()
-    cart = {"sku": writer.some((writer.sku(), "NO-SUCH-SKU")), "quantity": writer.some(("-1", "100", "x"))}
+    cart = {
+        "sku": writer.choose((writer.sku(), "NO-SUCH-SKU")),
+        "quantity": writer.choose(("-1", "100", "x")),
+    }
     elsewhere = FORM | {"Origin": "https://evil.example"}
     nobody = urlencode({"email": writer.email(), "password": "not-my-password", "next": "/cart"})
     writer.add(

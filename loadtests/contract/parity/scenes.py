@@ -1,4 +1,4 @@
-"""What people do in a shop: look around, fill a cart, buy, come back; and what the admin does meanwhile."""
+"""Scenes with valid requests: customers browse, search, fill carts and buy, and the admin sets prices and stock."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "{shop}"}
 
 
 def opening(writer: Writer) -> None:
-    """Everybody signs in, two customers are new, and the contract is read."""
+    """The demo users sign in, two new customers register, and the contract is read."""
     for name in ("admin", "ada", "grace"):
         writer.add(sign_in(name, f"{name}@example.com"), get("readProfile", "/api/customers/me", name))
     for _ in range(2):
-        writer.add(get("readProfile", "/api/customers/me", writer.newcomer()))
+        writer.add(get("readProfile", "/api/customers/me", writer.new_customer()))
     writer.add(get("readContract", "/api/openapi.yaml"), get("readKeys", "/.well-known/jwks.json"))
 
 
 def browse(writer: Writer) -> None:
-    category = writer.some(writer.catalogue.categories)
+    category = writer.choose(writer.catalogue.categories)
     sku = writer.sku()
-    page, size = writer.rng.randint(1, 5), writer.some((1, 7, 20, 100))
+    page, size = writer.rng.randint(1, 5), writer.choose((1, 7, 20, 100))
     writer.add(
         get("listCategories", "/api/categories"),
         get("listProducts", "/api/products", category=category, page=page, page_size=size),
-        get("listProducts", "/api/products", page=writer.some((1, 2, 50, 10_000))),
+        get("listProducts", "/api/products", page=writer.choose((1, 2, 50, 10_000))),
         get("readProduct", f"/api/products/{sku}"),
         get("readAvailability", f"/api/inventory/{sku}"),
     )
@@ -36,29 +36,29 @@ def browse(writer: Writer) -> None:
 
 def search(writer: Writer) -> None:
     words = writer.rng.sample(writer.catalogue.words, writer.rng.randint(1, 2))
-    odd = writer.some(("%", "_", "\\", "'", '" OR 1=1', "  ", "🛒", "ÄÖÜ", "no such thing", "q" * 100))
+    odd = writer.choose(("%", "_", "\\", "'", '" OR 1=1', "  ", "🛒", "ÄÖÜ", "no such thing", "q" * 100))
     batch = [*writer.skus(8), "NO-SUCH-SKU"]
     writer.add(
         get("listProducts", "/api/products", q=" ".join(words).upper(), page_size=50),
-        get("listProducts", "/api/products", q=words[0], category=writer.some(writer.catalogue.categories)),
+        get("listProducts", "/api/products", q=words[0], category=writer.choose(writer.catalogue.categories)),
         get("listProducts", "/api/products", q=odd),
         get("listProducts", "/api/products", sku=",".join([*batch, batch[0]]), page=3),
     )
 
 
-def ask_for_company(writer: Writer) -> None:
-    """Recommendations: for anybody, for a cart, for somebody with a history, for what was never sold."""
+def get_recommendations(writer: Writer) -> None:
+    """Recommendations: anonymous, with a cart, for a customer with past orders, and for an unknown product."""
     path = f"/api/products/{writer.sku()}/recommendations"
     writer.add(
         get("recommend", path),
         get("recommend", path, cart=",".join(writer.skus(6)), limit=writer.rng.randint(1, 20)),
-        get("recommend", path, writer.some(("ada", "grace", writer.customer())), limit=12),
+        get("recommend", path, writer.choose(("ada", "grace", writer.customer())), limit=12),
         get("recommend", "/api/products/NO-SUCH-SKU/recommendations"),
     )
 
 
-def arrive(writer: Writer) -> None:
-    name = writer.newcomer()
+def register(writer: Writer) -> None:
+    name = writer.new_customer()
     writer.add(get("readCart", "/api/cart", name), get("listOrders", "/api/orders", name))
 
 
@@ -72,7 +72,7 @@ def fill_and_empty_the_cart(writer: Writer) -> None:
 
 
 def buy(writer: Writer) -> None:
-    """A checkout that mostly finds stock, sent twice, then with another card."""
+    """A checkout, with enough stock most of the time, sent twice, then with another card."""
     name, key = writer.customer(), writer.key()
     writer.add(Step("clearCart", "DELETE", "/api/cart", actor=name))
     skus = _fill_cart(writer, name, most=3)
@@ -82,7 +82,7 @@ def buy(writer: Writer) -> None:
     writer.add(_checkout(name, key), _checkout(name, key), _checkout(name, key, DECLINED))
     writer.add(
         get("readOrder", f"/api/orders/{{order:{key}}}", name),
-        get("readOrder", f"/api/orders/{{order:{key}}}", writer.some(("ada", "admin"))),
+        get("readOrder", f"/api/orders/{{order:{key}}}", writer.choose(("ada", "admin"))),
         get("listOrders", "/api/orders", name, page_size=100),
         get("readAvailability", f"/api/inventory/{skus[0]}"),
         get("readCart", "/api/cart", name),
@@ -90,14 +90,14 @@ def buy(writer: Writer) -> None:
 
 
 def pay_with_another_card(writer: Writer) -> None:
-    name, key, card = writer.customer(), writer.key(), writer.some(OTHER_CARDS)
+    name, key, card = writer.customer(), writer.key(), writer.choose(OTHER_CARDS)
     writer.add(Step("clearCart", "DELETE", "/api/cart", actor=name))
     skus = _fill_cart(writer, name, most=2)
     writer.add(_checkout(name, key, card), _checkout(name, key, card))
     writer.add(get("readAvailability", f"/api/inventory/{skus[0]}"), get("readCart", "/api/cart", name))
 
 
-def wait_for_the_provider(writer: Writer) -> None:
+def pay_with_a_card_that_times_out(writer: Writer) -> None:
     name = writer.customer()
     writer.add(Step("clearCart", "DELETE", "/api/cart", actor=name))
     skus = _fill_cart(writer, name, most=2)
@@ -105,8 +105,8 @@ def wait_for_the_provider(writer: Writer) -> None:
     writer.add(get("readAvailability", f"/api/inventory/{skus[0]}"), get("listOrders", "/api/orders", name))
 
 
-def want_too_much(writer: Writer) -> None:
-    """The admin leaves a few, a customer wants one more than that, then just as many."""
+def order_more_than_the_stock(writer: Writer) -> None:
+    """The admin sets a small stock. A customer orders one more than that, then exactly that many."""
     name, sku, left = writer.customer(), writer.sku(), writer.rng.randint(0, 3)
     writer.add(
         Step("clearCart", "DELETE", "/api/cart", actor=name),
@@ -121,8 +121,8 @@ def want_too_much(writer: Writer) -> None:
     writer.add(Step("clearCart", "DELETE", "/api/cart", actor=name))
 
 
-def buy_nothing(writer: Writer) -> None:
-    """An empty cart is refused, and the refusal stays when the key comes again with a full one."""
+def check_out_an_empty_cart(writer: Writer) -> None:
+    """An empty cart is refused, and the same key gets the same refusal with a full cart."""
     name, key = writer.customer(), writer.key()
     writer.add(Step("clearCart", "DELETE", "/api/cart", actor=name), _checkout(name, key))
     _fill_cart(writer, name, most=1)
@@ -141,20 +141,20 @@ def change_a_price(writer: Writer) -> None:
 
 
 def read_old_orders(writer: Writer) -> None:
-    """The demo customers' orders of before the script, in small pages."""
-    name = writer.some(("ada", "grace"))
+    """The past orders of the demo customers, in small pages."""
+    name = writer.choose(("ada", "grace"))
     for page in (1, 2, 1000):
-        writer.add(get("listOrders", "/api/orders", name, page=page, page_size=writer.some((1, 3, 100))))
+        writer.add(get("listOrders", "/api/orders", name, page=page, page_size=writer.choose((1, 3, 100))))
 
 
 def look_at_pages(writer: Writer) -> None:
-    name, word = writer.customer(), writer.some(writer.catalogue.words)
+    name, word = writer.customer(), writer.choose(writer.catalogue.words)
     writer.add(
-        get("home page", "/", writer.some(("", name))),
-        get("product page", f"/products/{writer.sku()}", writer.some(("", "ada", name))),
-        get("search page", "/search", q=word, page=writer.some((1, 2))),
+        get("home page", "/", writer.choose(("", name))),
+        get("product page", f"/products/{writer.sku()}", writer.choose(("", "ada", name))),
+        get("search page", "/search", q=word, page=writer.choose((1, 2))),
         get("cart page", "/cart", name),
-        get("orders page", "/orders", writer.some(("", "ada", name))),
+        get("orders page", "/orders", writer.choose(("", "ada", name))),
         get("sign-in page", "/sign-in", next="/cart"),
     )
 

@@ -1,7 +1,7 @@
-"""One request of a parity script, before it is known what either shop answers.
+"""One request of a parity script, written before any response is known.
 
-An order's id is made by the shop, so a step names an order by the idempotency key of its checkout, `{order:KEY}`,
-and whoever sends the step puts that shop's id in its place.
+Each shop makes its own order ids. So a step names an order by the idempotency key of its checkout, `{order:KEY}`, and
+`execute` replaces that with the id of the shop.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-PASSWORD = "correct-horse-battery"  # noqa: S105 - of the demo accounts, and no secret
+PASSWORD = "correct-horse-battery"  # noqa: S105 - of the demo accounts, not a secret
 JSON = {"Content-Type": "application/json"}
 
 
@@ -21,8 +21,8 @@ JSON = {"Content-Type": "application/json"}
 class Step:
     """A request: `operation` is its operationId in docs/openapi.yaml, or the kind of page or mistake it is.
 
-    `actor` signs the request, by the name under which an earlier sign-in kept the token ("" for nobody);
-    `keep` is the name under which a sign-in's token, a new customer's id or a checkout's order id is kept.
+    `actor` names the earlier sign-in whose token the request carries ("" for none). `keep` is the name under which the
+    token of a sign-in, the id of a new customer or the order id of a checkout is kept.
     """
 
     operation: str
@@ -41,11 +41,11 @@ class Step:
 
     @property
     def is_page(self) -> bool:
-        """Whether it is for people; those carry the token in the session cookie."""
+        """Whether it is an HTML page. Pages get the token in the session cookie."""
         return not self.path.startswith(("/api/", "/.well-known/"))
 
     def curl(self, url: str) -> str:
-        """The request as a line to paste; tokens stand in variables named after whom they belong to."""
+        """The request as a curl command. Tokens are shell variables, named after their actor."""
         words = ["curl", "-si", "-X", self.method]
         for name, value in self.headers.items():
             words += ["-H", f"{name}: {value}"]
@@ -61,7 +61,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What a script must know of the shops' data."""
+    """The data of the shops that a script needs."""
 
     skus: Sequence[str]
     categories: Sequence[str]
@@ -69,7 +69,7 @@ class Catalogue:
 
 
 def get(operation: str, path: str, actor: str = "", **query: object) -> Step:
-    """A step that only reads."""
+    """A step with GET."""
     asked = tuple((name, str(value)) for name, value in query.items())
     return Step(operation, "GET", path, asked, actor)
 
@@ -77,7 +77,7 @@ def get(operation: str, path: str, actor: str = "", **query: object) -> Step:
 def send(
     operation: str, method: str, path: str, body: Any, actor: str = "", keep: str = "", key: str = ""
 ) -> Step:
-    """A step with a JSON body, and an idempotency key where one is given."""
+    """A step with a JSON body and, if given, an idempotency key."""
     headers = JSON | ({"Idempotency-Key": key} if key else {})
     return Step(operation, method, path, (), actor, headers, json.dumps(body), keep)
 

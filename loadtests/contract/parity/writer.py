@@ -1,4 +1,4 @@
-"""What every scene of a script shares: the random choices, the people, and the requests so far."""
+"""The writer of a script: its random choices, its customers, and the steps so far."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Writer:
-    """Collects steps; all chance comes from one seeded generator."""
+    """Collects steps. All random choices come from one seeded generator."""
 
     def __init__(self, seed: int, catalogue: Catalogue) -> None:
         self.rng = random.Random(seed)
@@ -23,41 +23,41 @@ class Writer:
         self._made = 0
 
     def add(self, *steps: Step) -> None:
-        """Let these requests follow."""
+        """Append these steps."""
         self.steps.extend(steps)
 
-    def some(self, choices: Sequence[T]) -> T:
-        """One of them."""
+    def choose(self, choices: Sequence[T]) -> T:
+        """A random one of the choices."""
         return self.rng.choice(choices)
 
     def sku(self) -> str:
-        """A product, popular ones more often: that is where customers meet."""
+        """A SKU, popular products more often, so that customers buy the same ones."""
         skus = self.catalogue.skus
         return skus[int(len(skus) * self.rng.random() ** 3)]
 
     def skus(self, most: int) -> list[str]:
-        """One to `most` different products."""
+        """One to `most` different SKUs."""
         return list(dict.fromkeys(self.sku() for _ in range(self.rng.randint(1, most))))
 
     def customer(self) -> str:
-        """Somebody who arrived in this script, and whom nobody has ordered for before it."""
-        return self.some(self.customers)
+        """A customer whom this script registered, so without older orders."""
+        return self.choose(self.customers)
 
     def number(self) -> int:
-        """A number that this script has not used."""
+        """A number that is new in this script."""
         self._made += 1
         return self._made
 
     def key(self) -> str:
-        """An idempotency key that this script has not used."""
+        """An idempotency key that is new in this script."""
         return f"parity-{self._seed}-{self.number():04d}"
 
     def email(self) -> str:
-        """An email that no shop knows yet."""
+        """An email address that no shop knows yet."""
         return f"parity-{self._seed}-{self.number()}@example.com"
 
-    def newcomer(self) -> str:
-        """Register a customer and sign them in; the name under which their token is kept."""
+    def new_customer(self) -> str:
+        """Register a customer and sign them in. Returns the name under which the token is kept."""
         name, email = f"customer_{len(self.customers) + 1}", self.email()
         body = {"email": email, "password": PASSWORD, "name": f"Guest {len(self.customers) + 1}"}
         self.add(send("register", "POST", "/api/customers", body, keep=name), sign_in(name, email))

@@ -1,4 +1,4 @@
-"""What the tests share: where the shop is, people who visit it, and products with a price and a stock.
+"""What the tests share: the shop's address, people who visit it, and products with a price and a stock.
 
 The tests know a web address and nothing else. Set SHOP_URL to run them against another shop.
 """
@@ -24,14 +24,14 @@ def shop_url() -> str:
 
 @pytest.fixture(scope="session")
 def admin(shop_url: str) -> Iterator[Customer]:
-    """Who may set prices and stock."""
+    """The administrator, who may set prices and stock."""
     with closing(Customer(shop_url, "admin@example.com")) as admin:
         yield admin
 
 
 @pytest.fixture
 def new_customer(shop_url: str) -> Iterator[Callable[[], Customer]]:
-    """Call it for a customer whom nobody has seen before: empty cart, no orders."""
+    """Call it for a new customer: empty cart, no orders."""
 
     with ExitStack() as stack:
 
@@ -47,7 +47,7 @@ def new_customer(shop_url: str) -> Iterator[Callable[[], Customer]]:
 
 @pytest.fixture
 def product(admin: Customer) -> Callable[..., str]:
-    """Call it for the SKU of a product that has this price and this stock; each call gives another one."""
+    """Call it for the SKU of a product with this price and this stock; each call gives another product."""
     taken: set[str] = set()
 
     def pick(price_cents: int = 1000, stock: int = 50) -> str:

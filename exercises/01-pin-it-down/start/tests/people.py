@@ -1,4 +1,4 @@
-"""Customers, as far as the shop's API knows them."""
+"""A customer of the shop's API."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ SECONDS = 30
 
 
 class Customer:
-    """Somebody who is signed in and speaks to the shop's API."""
+    """A signed-in customer who uses the shop's API."""
 
     def __init__(self, url: str, email: str) -> None:
         self._url = url
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of this machine has no business on the way to the shop
+        self._session.trust_env = False  # never through a proxy of this machine
         given = {"email": email, "password": PASSWORD}
         token = self.ask("POST", "/api/sessions", json=given).json()["token"]
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def ask(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send one request; returns the answer, whatever its status."""
+        """Send one request; returns the answer with any status."""
         return self._session.request(method, self._url + path, timeout=SECONDS, **options)
 
     def put_in_cart(self, sku: str, quantity: int = 1) -> requests.Response:
@@ -34,7 +34,7 @@ class Customer:
     def check_out(
         self, card: str = APPROVED, key: str | None = None, **more_fields: Any
     ) -> requests.Response:
-        """Buy what is in the cart; with the same `key` it is the same checkout, sent again."""
+        """Buy what is in the cart. With a `key` that was used before, it is the same checkout, sent again."""
         return self.ask(
             "POST",
             "/api/orders",

@@ -1,7 +1,7 @@
 """What must stay true of the shop, however it is built.
 
-The first two tests are finished. Finish the others: take out the skip, and make each one fail on a shop that
-breaks the promise in its name.
+The first two tests are finished. Finish the others: take out the skip, and write each test so that it fails on a
+shop that breaks the promise in its name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def test_an_order_costs_what_its_lines_add_up_to():
 
 
 def test_a_customer_cannot_choose_the_price():
-    pytest.skip("task 2: send total_cents along with the card")
+    pytest.skip("task 2: send total_cents together with the card")
 
 
 def test_a_declined_card_leaves_the_stock_as_it_was():
@@ -39,4 +39,4 @@ def test_nobody_sees_the_order_of_somebody_else():
 
 
 def test_a_checkout_that_is_sent_twice_is_one_order():
-    pytest.skip("task 5: look at the second answer, and think of what is in the cart by then")
+    pytest.skip("task 5: look at the second answer, and think about what is in the cart then")

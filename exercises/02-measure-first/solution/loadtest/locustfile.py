@@ -1,4 +1,4 @@
-"""Last week's traffic as Locust users: what visits there are, how often each happens, and how long people wait."""
+"""Last week's traffic as Locust users: which visits there are, how often each happens, and how long people wait."""
 
 from __future__ import annotations
 

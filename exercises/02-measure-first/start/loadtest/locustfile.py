@@ -1,6 +1,6 @@
-"""Last week's traffic as Locust users: what visits there are, how often each happens, and how long people wait.
+"""Last week's traffic as Locust users: which visits there are, how often each happens, and how long people wait.
 
-One visit is finished. The README says what the others do and how often.
+One visit is finished. The README says what the others do and how often they happen.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What visitors of a load test need to know of the shop: its products, words to search for, and who may buy.
+"""What the visitors of a load test need from the shop: products, words to search for, and signed-in customers.
 
-Asked once for each shop, not once for each visitor: a load test that begins with a thousand sign-ins measures sign-ins.
+Products and tokens are fetched once for each shop and not for each visitor. A load test that begins with a thousand
+sign-ins measures sign-ins.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ def skus(host: str) -> tuple[str, ...]:
 
 
 def some_sku(host: str) -> str:
-    """A product; those that sell better are looked at more."""
+    """A random product; one that sells better is chosen more often."""
     shelf = skus(host)
     return random.choices(shelf, weights=[1 / (rank + 10) for rank in range(len(shelf))])[0]
 
 
 def signed_in(host: str) -> dict[str, str]:
-    """The header of a request by one of a few customers."""
+    """The header that signs a request in as one of a few customers, chosen at random."""
     return {"Authorization": f"Bearer {_token(host, random.randrange(ACCOUNTS))}"}
 
 
@@ -44,5 +45,5 @@ def _token(host: str, number: int) -> str:
 
 def _session() -> requests.Session:
     session = requests.Session()
-    session.trust_env = False  # a proxy of this machine has no business on the way to the shop
+    session.trust_env = False  # never through a proxy of this machine
     return session

@@ -1,4 +1,4 @@
-"""Serves recommendations on the monolith's database, which has all the tables after all."""
+"""Serves recommendations on the monolith's database, which has all the tables."""
 
 from __future__ import annotations
 

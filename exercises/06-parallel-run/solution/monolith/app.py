@@ -48,7 +48,7 @@ def create_app(config: Config | None = None, recommender: recommendations.Recomm
 
 
 def _recommender(app: Flask, database: Database) -> recommendations.Recommender:
-    """The code in this process, with the service in its shadow where there is one."""
+    """The code in this process as live recommender, with the service as candidate where there is one."""
     local = recommendations.LocalRecommender(database)
     neighbours = Neighbours.from_env(os.environ)
     if neighbours.recommendations_url is None:

@@ -48,7 +48,7 @@ def create_app(config: Config | None = None, recommender: recommendations.Recomm
 
 
 def _recommender() -> recommendations.Recommender:
-    """The service, as far as the switch says so; without it there are none, and pages show bestsellers."""
+    """The service, for the share that the switch gives it. Otherwise none, and pages show bestsellers."""
     none = recommendations.NoRecommender()
     neighbours = Neighbours.from_env(os.environ)
     if neighbours.recommendations_url is None:

@@ -1,6 +1,6 @@
-"""The services beside this one: where they are, whom of them to believe, and in whose name they are asked.
+"""The other services: their addresses, whose tokens are accepted, and the customer's token to send to them.
 
-The launcher says so in the environment, to this shop as to every service.
+The launcher sets addresses and keys in the environment, for the monolith as for every service.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from microservices.chassis.tokens import ServiceTokens
 from .chassis.errors import Forbidden, NotAuthenticated
 
 STANDS_FOR = "orders"
-"""The service that is still inside here: the tokens of others name it as the one they are meant for."""
+"""A service that is still inside the monolith. The tokens of callers are issued for this name."""
 COOKIE = "shop_session"
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """What the environment says of the other services."""
+    """What the environment says about the other services."""
 
     recommendations_url: str | None
-    """SHOP_RECOMMENDATIONS_URL: where the recommendations service is found; None when nobody said."""
+    """SHOP_RECOMMENDATIONS_URL: the address of the recommendations service; None when it is not set."""
     trusted_keys: Mapping[str, bytes]
-    """SHOP_TRUSTED_KEYS: the services whose tokens are believed, with their public keys."""
+    """SHOP_TRUSTED_KEYS: the services whose tokens are accepted, with their public keys."""
     switch_file: Path
-    """SHOP_SWITCH_FILE: says how many of a hundred questions go to the service (default ./switch.json)."""
+    """SHOP_SWITCH_FILE: the file with the share of questions that goes to the service (default ./switch.json)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Neighbours:
-        """Read as every service reads it."""
+        """Read the settings in the same way as every service."""
         read = ServiceConfig.from_env("monolith", env)
         switch_file = Path(env.get("SHOP_SWITCH_FILE") or "switch.json").absolute()
         return cls(read.urls.get("recommendations"), read.trusted_keys, switch_file)
 
 
 def current_token() -> str | None:
-    """The customer's token that came with this request, in a program's header or in a page's cookie."""
+    """The customer's token of this request, from the Authorization header or from the pages' cookie."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" and token else request.cookies.get(COOKIE)
 

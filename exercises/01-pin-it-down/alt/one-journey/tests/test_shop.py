@@ -1,4 +1,4 @@
-"""One walk through the shop, with requests alone: what a customer does, and what must be true on the way."""
+"""One test from sign-in to order, with requests alone: what a customer does, and what must be true at each step."""
 
 from __future__ import annotations
 

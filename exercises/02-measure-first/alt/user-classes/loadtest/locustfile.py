@@ -1,4 +1,4 @@
-"""Last week's traffic as four kinds of people, as many of each as the mix says."""
+"""Last week's traffic as four kinds of users, with the shares of the mix as weights."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from shelf import CARD, WORDS, signed_in, some_sku
 
 
 class Person(FastHttpUser):
-    """Anybody; a pause between two visits."""
+    """A user who pauses between two visits."""
 
     abstract = True
     wait_time = between(0.5, 1.5)
 
     def see(self, route: str) -> None:
-        """Ask for a path that may hold a product."""
+        """Request a route; `{sku}` in it is the chosen product."""
         self.client.get(route.format(sku=self.sku), name=route)
 
     def choose(self) -> None:

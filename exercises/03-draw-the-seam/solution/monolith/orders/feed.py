@@ -1,6 +1,7 @@
-"""What orders tells the rest of the shop: that an order was confirmed, and with what in it.
+"""The orders' feed: for other modules, one event for each confirmed order, with its items.
 
-Others read this instead of the tables, so that orders may change them. An event is a promise: a name in it stays.
+Others read this feed instead of the tables, so orders may change the tables. The fields of an event are a contract:
+their names stay.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ CONFIRMED = (
 
 
 def feed(db: Connection, after: int, limit: int) -> dict[str, Any]:
-    """The orders that were confirmed after the position `after`, oldest first, at most `limit` of them."""
+    """The confirmed orders after the position `after`, oldest first, at most `limit` of them."""
     rows = db.execute(CONFIRMED, {"after": after, "limit": limit})
     orders = groupby(rows, key=lambda row: (row.number, row.id, row.customer_id, row.created_at))
     return {"events": [_event(*order, list(lines)) for order, lines in orders]}

@@ -1,6 +1,6 @@
 """Learns from orders: counts what is bought, what is bought together, and by whom.
 
-It reads the orders' feed, whoever provides it, and none of their tables. The position is stored in the same
+It reads the orders' feed, which is passed in, and none of their tables. The position is stored in the same
 transaction as the counts, so that each order counts once whichever replica looks.
 """
 
@@ -24,7 +24,7 @@ MAX_ORDERS = 200
 log = logging.getLogger(__name__)
 
 Feed: TypeAlias = Callable[[Connection, int, int], dict[str, Any]]
-"""The orders' feed: what was ordered after a position, at most so many orders."""
+"""The orders' feed, called with a connection, a position and a limit."""
 
 ADD_POPULARITY = Upsert(
     lambda insert: (new := insert(Popularity)).on_conflict_do_update(
@@ -69,13 +69,13 @@ class Counted(NamedTuple):
 
 
 def catch_up(database: Database, feed: Feed) -> int:
-    """Learn from the next orders, if there are any; returns how many events came."""
+    """Learn from the next orders, if there are any; returns the number of events."""
     with database.reading() as db:
         events = feed(db, _position(db), MAX_ORDERS)["events"]
     if events:
         with database.writing() as db:
             FIRST_POSITION.execute(db, {"id": 1, "position": 0})  # there has to be a row to lock
-            known = _position(db, lock=True)  # another replica may have been here meanwhile
+            known = _position(db, lock=True)  # another replica may have learnt them in the meantime
             learn(db, [_bought(event["data"]) for event in events if event["position"] > known])
     return len(events)
 

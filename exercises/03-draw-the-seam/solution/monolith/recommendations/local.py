@@ -1,4 +1,4 @@
-"""The recommender in this process: the shop's own code over the shop's own tables."""
+"""The recommender in this process, on the shop's own database."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .interface import RecommendationsUnavailable
 
 
 class LocalRecommender:
-    """Asks the database, and keeps to itself that there is one."""
+    """Answers from the database; its callers see no connection."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
-        """What goes well with `sku`; raises RecommendationsUnavailable when the database does not say."""
+        """What goes well with `sku`; raises RecommendationsUnavailable when the database fails."""
         try:
             with self._database.reading() as db:
                 return service.suggest(db, sku, cart, customer_id, limit)

@@ -18,7 +18,7 @@ MAX_CART_SKUS = 50
 
 
 class UnknownProduct(Problem):
-    """The catalog's answer in recommendations' own words: one name less to import."""
+    """The same problem as the catalog's, declared here so that nothing is imported from the catalog."""
 
     status, slug, title = 404, "unknown-product", "There is no such product"
 

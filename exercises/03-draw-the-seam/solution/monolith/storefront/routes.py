@@ -102,7 +102,7 @@ def product(sku: str) -> str:
 
 
 def _suggested(sku: str, in_cart: list[str], customer_id: str | None) -> list[str] | None:
-    """SKUs that go well with this one; None when nobody can say just now."""
+    """SKUs that go well with this one; None when recommendations are unavailable."""
     try:
         answer = recommendations.recommender().suggest(sku, in_cart, customer_id, BESIDE)
     except recommendations.RecommendationsUnavailable as error:

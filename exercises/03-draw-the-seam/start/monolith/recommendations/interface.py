@@ -1,7 +1,7 @@
-"""The seam: what the rest of the shop may know of recommendations.
+"""The seam: what the rest of the shop may know about recommendations.
 
-Whoever wants recommendations asks `recommender()`. What stands behind it is chosen once, where the application is
-put together: the code next door today, a service in another process later, a fake in a test.
+Callers ask `recommender()`. `create_app` chooses once which one that is: the code in this process today, a service in
+another process later, a fake in a test.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from ..chassis.errors import Unavailable
 
 
 class RecommendationsUnavailable(Unavailable):
-    """There are none just now; whoever can do without them does."""
+    """Recommendations do not answer now. A caller that can go on without them should do so."""
 
 
 class Recommender(Protocol):
     """Says what goes well with a product.
 
-    Nothing in here says where the answer comes from: no connection, no request, no table.
+    The interface does not say where the answer comes from: it has no connection, no request and no table.
     """
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
         """Up to `limit` products as `{"sku": ..., "items": [{"sku": ..., "score": ...}, ...]}`, best first.
 
-        `cart` holds the SKUs in the customer's cart, `customer_id` is None for somebody who is not signed in.
-        Raises RecommendationsUnavailable, and nothing else, when there is no answer to be had.
+        `cart` has the SKUs in the customer's cart; `customer_id` is None for a visitor who is not signed in.
+        Raises RecommendationsUnavailable, and nothing else, when there is no answer.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The feed of orders for those who are not in this process any more."""
+"""The feed of orders over HTTP, for services in other processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_EVENTS = 500
 
 @api.get("/internal/events")
 def events() -> dict[str, Any]:
-    """Tell the recommendations service what was ordered since a position."""
+    """Give the recommendations service the confirmed orders after a position."""
     require_service("recommendations")
     after = query_number("after", 0, 0, 999_999_999)
     limit = query_number("limit", MAX_EVENTS, 1, MAX_EVENTS)

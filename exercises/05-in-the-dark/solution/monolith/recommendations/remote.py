@@ -1,4 +1,4 @@
-"""The recommender in another process: the same question, asked over HTTP."""
+"""The recommender in another process, asked over HTTP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TIMEOUT_SECONDS = 2.0
 
 
 class RemoteRecommender:
-    """Asks the recommendations service at `url`; `token` gives the token of whoever is signed in."""
+    """Asks the recommendations service at `url`; `token` returns the token of the signed-in customer, or None."""
 
     def __init__(self, url: str, token: Callable[[], str | None]) -> None:
         self._url = url.rstrip("/")
@@ -22,7 +22,7 @@ class RemoteRecommender:
         self._session.trust_env = False  # no proxy between the shop's own processes
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
-        """What goes well with `sku`; raises RecommendationsUnavailable for whatever is not an answer."""
+        """What goes well with `sku`; raises RecommendationsUnavailable when there is no proper answer."""
         token = self._token() if customer_id else None
         try:
             answer = self._session.get(
@@ -32,12 +32,12 @@ class RemoteRecommender:
                 timeout=TIMEOUT_SECONDS,
             )
             answer.raise_for_status()
-            return _understood(answer.json())
+            return _parse(answer.json())
         except (requests.RequestException, LookupError, TypeError, ValueError) as error:
             raise RecommendationsUnavailable("There are no recommendations just now.") from error
 
 
-def _understood(document: Any) -> dict[str, Any]:
-    """The answer with what the interface promises, and nothing else."""
+def _parse(document: Any) -> dict[str, Any]:
+    """The fields that the interface promises, and no others; LookupError, TypeError or ValueError without them."""
     items = [{"sku": str(item["sku"]), "score": float(item["score"])} for item in document["items"]]
     return {"sku": str(document["sku"]), "items": items}

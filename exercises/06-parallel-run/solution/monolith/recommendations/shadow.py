@@ -1,4 +1,4 @@
-"""Runs a candidate beside the recommender in charge, where nobody can see it: no visitor, and no clock of theirs."""
+"""Asks a candidate beside the live recommender. Visitors get the live answer and do not wait for the candidate."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Any
 from .comparisons import Comparisons, Outcome
 from .interface import Recommender
 
-ASKING = 2
-"""Threads that ask the candidate: it costs no more than this, however many visitors there are."""
-WAITING = 200
-"""Questions that may wait for them; further ones are dropped, and counted as that."""
+THREADS = 2
+"""Threads that ask the candidate. Their number limits its cost, however many visitors there are."""
+QUEUE_SIZE = 200
+"""Questions that may wait for a thread. When the queue is full, a question is dropped and counted as dropped."""
 
 
 class ShadowRecommender:
-    """Answers what `live` answers; asks `candidate` the same and compares."""
+    """Returns the answers of `live`; asks `candidate` the same questions and compares."""
 
     def __init__(self, live: Recommender, candidate: Recommender, comparisons: Comparisons) -> None:
         self._live = live
         self._candidate = candidate
         self._comparisons = comparisons
-        self._questions: Queue[Callable[[], None]] = Queue(WAITING)
-        for number in range(ASKING):
+        self._questions: Queue[Callable[[], None]] = Queue(QUEUE_SIZE)
+        for number in range(THREADS):
             threading.Thread(target=self._ask, name=f"shadow-{number}", daemon=True).start()
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
-        """What `live` says, as fast as it says it."""
+        """The answer of `live`, without waiting for the candidate."""
         given = self._live.suggest(sku, cart, customer_id, limit)
 
-        # Who asks travels along: the candidate needs the visitor's token. Flask's copy_current_request_context would
-        # clear the request under the feet of the visitor's own thread when the copy ends first.
+        # The candidate needs the visitor's token, so the context goes with the question. Flask's
+        # copy_current_request_context would not do: it clears the request, which the visitor's thread may still use.
         visitor = contextvars.copy_context()
 
         def compare() -> None:
@@ -51,5 +51,5 @@ class ShadowRecommender:
             compare = self._questions.get()
             try:
                 compare()
-            except Exception:  # noqa: BLE001 -- whatever is wrong with the candidate, this thread lives on
+            except Exception:  # noqa: BLE001 -- no error of the candidate may end this thread
                 self._comparisons.count(Outcome.FAILED)

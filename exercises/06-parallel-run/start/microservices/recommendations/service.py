@@ -39,7 +39,7 @@ NEIGHBOURS = (
         ),
     )
     .join(Popularity, Popularity.sku == CoPurchase.other)
-    # Pairs that stood together once are most of the rows, and chance: without them this is twice as fast.
+    # Most pairs were bought together only once, by chance. Without these rows the query is twice as fast.
     .where(CoPurchase.sku.in_(bindparam("skus", expanding=True)), CoPurchase.orders > 1)
     .group_by(CoPurchase.sku)
     .order_by(CoPurchase.sku)

@@ -1,4 +1,4 @@
-"""Counts what came of the comparisons, where /metrics shows it: recommendations_compared_total{outcome="..."}."""
+"""Counts the outcomes of the comparisons; /metrics shows them as recommendations_compared_total{outcome="..."}."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(StrEnum):
-    """What came of asking the candidate as well."""
+    """The outcome of one comparison."""
 
     SAME = "same"
     DIFFERENT = "different"
     FAILED = "failed"
-    """The candidate had no answer."""
+    """The candidate gave no answer."""
     DROPPED = "dropped"
-    """It was not asked, because it could not keep up."""
+    """The candidate was not asked, because too many questions were waiting."""
 
 
 class Comparisons:
@@ -32,14 +32,14 @@ class Comparisons:
         )
         self._outcomes = Counter(name, says, ["outcome"], registry=registry)
         for outcome in Outcome:
-            self._outcomes.labels(outcome)  # so that each is shown as 0 from the beginning
+            self._outcomes.labels(outcome)  # so that /metrics shows each from the start, as 0
 
     def count(self, outcome: Outcome) -> None:
         """Add one."""
         self._outcomes.labels(outcome).inc()
 
     def compare(self, given: dict[str, Any], candidate: dict[str, Any], question: str) -> None:
-        """Count whether both are the same; two that differ are logged with the question."""
+        """Count whether both answers are the same. Two that differ are logged with the question."""
         self.count(Outcome.SAME if candidate == given else Outcome.DIFFERENT)
         if candidate != given:
             log.warning(

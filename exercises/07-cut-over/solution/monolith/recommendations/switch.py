@@ -1,7 +1,6 @@
-"""Sends a stated share of the questions to the service, and changes its mind within a moment, without a restart.
+"""Sends a share of the questions to the service. The share can be changed without a restart.
 
-The share stands in a file, because every process of the monolith has to follow it and no process should have to be
-asked: {"remote_percent": 10}.
+It is in a file, because every process of the monolith must use the same share: {"remote_percent": 10}.
 """
 
 from __future__ import annotations
@@ -16,27 +15,27 @@ from typing import Any
 
 from .interface import RecommendationsUnavailable, Recommender
 
-LOOK_AGAIN_SECONDS = 0.2
+READ_SECONDS = 0.2
 log = logging.getLogger(__name__)
 
 
 class Switch:
-    """The share that goes to the service, in percent, as the file says it; it begins with none."""
+    """The share that goes to the service, in percent, read from the file; 0 until the file was read."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._percent = 0.0
-        self._look_at = 0.0
+        self._read_next = 0.0
 
     def percent(self) -> float:
-        """Today's share. A file that is missing or makes no sense changes nothing."""
+        """The current share. A file that is missing or has no valid content changes nothing."""
         now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_AGAIN_SECONDS
+        if now >= self._read_next:
+            self._read_next = now + READ_SECONDS
             try:
                 self._percent = float(json.loads(self._file.read_text(encoding="utf-8"))["remote_percent"])
             except (OSError, ValueError, LookupError, TypeError) as error:
-                log.warning("%s cannot be used, %g %% stay: %s", self._file, self._percent, error)
+                log.warning("%s cannot be used, the share stays %g %%: %s", self._file, self._percent, error)
         return self._percent
 
 
@@ -47,14 +46,14 @@ class SwitchingRecommender:
         self._old, self._new, self._switch = old, new, switch
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
-        """What the chosen one says."""
-        chance = random.random() * 100
-        chosen = self._new if chance < self._switch.percent() else self._old
+        """The answer of the chosen recommender."""
+        drawn = random.random() * 100
+        chosen = self._new if drawn < self._switch.percent() else self._old
         return chosen.suggest(sku, cart, customer_id, limit)
 
 
 class NoRecommender:
-    """What there is to go back to once the old code is gone: pages with bestsellers."""
+    """Stands for the old code after its deletion: pages show bestsellers."""
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:  # noqa: ARG002
         """Raises RecommendationsUnavailable."""

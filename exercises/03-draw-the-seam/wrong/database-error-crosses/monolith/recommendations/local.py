@@ -1,4 +1,4 @@
-"""The recommender in this process: the shop's own code over the shop's own tables."""
+"""The recommender in this process, on the shop's own database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import service
 
 
 class LocalRecommender:
-    """Asks the database, and keeps to itself that there is one."""
+    """Answers from the database; its callers see no connection."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

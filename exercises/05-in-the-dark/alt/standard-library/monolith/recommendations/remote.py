@@ -1,4 +1,4 @@
-"""The recommender in another process, asked with what Python brings along."""
+"""The recommender in another process, asked with Python's standard library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 2.0
 
 
 class RemoteRecommender:
-    """Asks the recommendations service at `url`; `token` gives the token of whoever is signed in."""
+    """Asks the recommendations service at `url`; `token` returns the token of the signed-in customer, or None."""
 
     def __init__(self, url: str, token: Callable[[], str | None]) -> None:
         self._url = url.rstrip("/")
@@ -23,7 +23,7 @@ class RemoteRecommender:
         self._opener = build_opener(ProxyHandler({}))
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
-        """What goes well with `sku`; raises RecommendationsUnavailable for whatever is not an answer."""
+        """What goes well with `sku`; raises RecommendationsUnavailable when there is no proper answer."""
         question = urlencode({"cart": ",".join(cart), "limit": limit})
         request = Request(f"{self._url}/api/products/{sku}/recommendations?{question}")  # noqa: S310 - our own
         token = self._token() if customer_id else None

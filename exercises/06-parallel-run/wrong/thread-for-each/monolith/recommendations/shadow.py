@@ -1,4 +1,4 @@
-"""Runs a candidate beside the recommender in charge, where nobody can see it: no visitor, and no clock of theirs."""
+"""Asks a candidate beside the live recommender. Visitors get the live answer and do not wait for the candidate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .interface import RecommendationsUnavailable, Recommender
 
 
 class ShadowRecommender:
-    """Answers what `live` answers; asks `candidate` the same and compares."""
+    """Returns the answers of `live`; asks `candidate` the same questions and compares."""
 
     def __init__(self, live: Recommender, candidate: Recommender, comparisons: Comparisons) -> None:
         self._live = live
@@ -20,7 +20,7 @@ class ShadowRecommender:
         self._comparisons = comparisons
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
-        """What `live` says, as fast as it says it."""
+        """The answer of `live`, without waiting for the candidate."""
         given = self._live.suggest(sku, cart, customer_id, limit)
         visitor = contextvars.copy_context()
 

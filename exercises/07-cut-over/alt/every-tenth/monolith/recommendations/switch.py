@@ -1,7 +1,6 @@
-"""Sends a stated share of the questions to the service, and changes its mind within a moment, without a restart.
+"""Sends a share of the questions to the service. The share can be changed without a restart.
 
-The share stands in a file, because every process of the monolith has to follow it and no process should have to be
-asked: {"remote_percent": 10}.
+It is in a file, because every process of the monolith must use the same share: {"remote_percent": 10}.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Switch:
-    """The share that goes to the service, in percent, as the file says it; it begins with none."""
+    """The share that goes to the service, in percent, read from the file; 0 until the file was read."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -27,14 +26,14 @@ class Switch:
         self._read_at = 0
 
     def percent(self) -> float:
-        """Today's share, read again when the file is another one than last time."""
+        """The current share, read again when the file has changed. A file that cannot be used changes nothing."""
         try:
             changed_at = self._file.stat().st_mtime_ns
             if changed_at != self._read_at:
                 self._percent = float(json.loads(self._file.read_text(encoding="utf-8"))["remote_percent"])
                 self._read_at = changed_at
         except (OSError, ValueError, LookupError, TypeError) as error:
-            log.warning("%s cannot be used, %g %% stay: %s", self._file, self._percent, error)
+            log.warning("%s cannot be used, the share stays %g %%: %s", self._file, self._percent, error)
         return self._percent
 
 
@@ -43,21 +42,21 @@ class SwitchingRecommender:
 
     def __init__(self, old: Recommender, new: Recommender, switch: Switch) -> None:
         self._old, self._new, self._switch = old, new, switch
-        self._owed = 0.0
+        self._due = 0.0
         self._lock = threading.Lock()
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
-        """What the one whose turn it is says."""
+        """The answer of the recommender whose turn it is."""
         percent = self._switch.percent()
         with self._lock:
-            self._owed += percent / 100
-            new = self._owed >= 1
-            self._owed -= new
+            self._due += percent / 100
+            new = self._due >= 1
+            self._due -= new
         return (self._new if new else self._old).suggest(sku, cart, customer_id, limit)
 
 
 class NoRecommender:
-    """What there is to go back to once the old code is gone: pages with bestsellers."""
+    """Stands for the old code after its deletion: pages show bestsellers."""
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:  # noqa: ARG002
         """Raises RecommendationsUnavailable."""

@@ -1,4 +1,4 @@
-"""Recommendations, as the monolith knows them: somebody else to ask, and a switch to do without."""
+"""Recommendations in the monolith: a client of the service, and a switch that can turn it off."""
 
 from .interface import RecommendationsUnavailable, Recommender, recommender
 from .remote import RemoteRecommender

@@ -17,7 +17,7 @@ GONE = frozenset({502, 503, 504})
 
 
 class RemoteRecommender:
-    """Asks the recommendations service at `url`; `token` gives the token of whoever is signed in."""
+    """Asks the recommendations service at `url`; `token` returns the token of the signed-in customer, or None."""
 
     def __init__(self, url: str, token: Callable[[], str | None]) -> None:
         self._url, self._token = url.rstrip("/"), token
@@ -29,7 +29,7 @@ class RemoteRecommender:
         self._saved = 1.0
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
-        """What goes well with `sku`; raises RecommendationsUnavailable for whatever is not an answer."""
+        """What goes well with `sku`; raises RecommendationsUnavailable when there is no proper answer."""
         if not self._may_ask():
             raise RecommendationsUnavailable("There are no recommendations just now.")
         token = self._token() if customer_id else None
@@ -47,7 +47,7 @@ class RemoteRecommender:
     def _ask(self, url: str, asked: dict[str, str], headers: dict[str, str]) -> dict[str, Any]:
         try:
             return self._once(url, asked, headers)
-        except requests.ConnectionError:  # lost, not late: one more try, if it was saved for
+        except requests.ConnectionError:  # lost, not slow: one more try, if the budget allows it
             with self._lock:
                 if self._saved < 1.0:
                     raise
@@ -66,7 +66,7 @@ class RemoteRecommender:
         return {"sku": str(found["sku"]), "items": items}
 
     def _may_ask(self) -> bool:
-        """Always while it works; after some failures in a row, one question for each rest."""
+        """Whether to call: always while the service works; after failures in a row, once every REST_SECONDS."""
         with self._lock:
             self._saved = min(10.0, self._saved + 0.1)
             if self._failures < FAILURES:

@@ -1,4 +1,4 @@
-"""The recommender in another process: asked over HTTP, and given up before a visitor notices."""
+"""The recommender in another process, asked over HTTP with a deadline and repeats."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from microservices.chassis.deadline import DeadlineAdapter
 from .interface import RecommendationsUnavailable
 
 PATIENCE_SECONDS = 0.25
-"""For one question with all its attempts: pages have to be there in half a second."""
+"""For one question with all its attempts. A page has half a second."""
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.02
 GONE = frozenset({502, 503, 504})
-"""What the gateway says when it found nobody to ask."""
+"""The gateway's answers when no replica answered it."""
 
 
 class RemoteRecommender:
-    """Asks the recommendations service at `url`; `token` gives the token of whoever is signed in."""
+    """Asks the recommendations service at `url`; `token` returns the token of the signed-in customer, or None."""
 
     def __init__(self, url: str, token: Callable[[], str | None]) -> None:
         self._url, self._token = url.rstrip("/"), token
@@ -31,7 +31,7 @@ class RemoteRecommender:
         self._session.mount(self._url, DeadlineAdapter())
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
-        """What goes well with `sku`; raises RecommendationsUnavailable for whatever is not an answer."""
+        """What goes well with `sku`; raises RecommendationsUnavailable when there is no proper answer."""
         token = self._token() if customer_id else None
         url = f"{self._url}/api/products/{sku}/recommendations"
         params = {"cart": ",".join(cart), "limit": str(limit)}
@@ -65,6 +65,6 @@ def _unavailable() -> RecommendationsUnavailable:
 
 
 def _understood(document: Any) -> dict[str, Any]:
-    """The answer with what the interface promises, and nothing else."""
+    """The fields that the interface promises, and no others."""
     items = [{"sku": str(item["sku"]), "score": float(item["score"])} for item in document["items"]]
     return {"sku": str(document["sku"]), "items": items}

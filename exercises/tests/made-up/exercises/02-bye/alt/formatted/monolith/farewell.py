@@ -1,0 +1,2 @@
+def bye(name):
+    return f"bye {name}"

@@ -1,0 +1,5 @@
+GREETINGS = 1
+
+
+def hello(name):
+    return "hello " + name

@@ -1,0 +1,1 @@
+FASHION = "old"

@@ -1,0 +1,1 @@
+"""A shop's tests are never taken over."""

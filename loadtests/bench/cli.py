@@ -1,0 +1,101 @@
+"""`python -m loadtests.bench` (`make bench`): both shops' endpoints and the lab's instruments against their bars.
+
+The instruments (generator, slices, analysis) are measured first, because they need the machine for themselves.
+`--instruments` measures these alone.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from loadtests.bench import endpoints, generator, million, slicing
+from loadtests.bench.bars import Check, check_table
+from loadtests.bench.client import BenchError
+from loadtests.bench.tables import cost_table, rest_table
+from loadtests.bench.targets import TargetResult
+from loadtests.rig.machine import clear_shop_settings, facts
+from microservices.launcher import LauncherError
+
+INSTRUMENT_SECONDS = 4.0
+
+
+@click.command()
+@click.option(
+    "--seconds",
+    default=0.3,
+    show_default=True,
+    help="How long each endpoint gets requests, twice in each round.",
+)
+@click.option("--instruments", is_flag=True, help="Only the lab's own instruments, no shop.")
+@click.option(
+    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write all numbers to FILE too."
+)
+def main(seconds: float, instruments: bool, file: Path | None) -> None:
+    """Measure what a request costs in both shops, compared with a bare hello, and how good the instruments are."""
+    console = Console()
+    clear_shop_settings()
+    results: list[TargetResult] = []
+    shops: list[Check] = []
+    try:
+        with console.status("starting") as status:
+            own = instrument_checks(status.update, INSTRUMENT_SECONDS)
+            if not instruments:
+                results, seeding = endpoints.run(seconds, status.update)
+                shops = endpoints.checks(results, seeding)
+    except (BenchError, LauncherError) as error:
+        raise click.ClickException(str(error)) from error
+    if results:
+        console.print(cost_table(results), rest_table(results), check_table(shops))
+        console.print(
+            f"Medians of {endpoints.ROUNDS} rounds; a difference of a tenth is within the noise.", style="dim"
+        )
+    console.print(check_table(own, "The lab's instruments"))
+    _warn_if_busy(console)
+    if file:
+        file.write_text(json.dumps(as_json(results, [*shops, *own]), indent=1) + "\n", encoding="utf-8")
+
+
+def instrument_checks(show: Callable[[str], None], seconds: float) -> list[Check]:
+    """The bars of the lab's instruments; no shop may run meanwhile."""
+    checks: list[Check] = []
+    with tempfile.TemporaryDirectory(prefix="shop-bench-") as name:
+        folder = Path(name)
+        show("the generator at full speed")
+        checks += generator.checks(folder, seconds)
+        show("slices of busy processes")
+        checks += slicing.checks(seconds)
+        show("the analysis of a million requests")
+        (folder / "million").mkdir()
+        checks += million.checks(folder / "million")
+    return checks
+
+
+def as_json(results: Sequence[TargetResult], checks: Sequence[Check]) -> dict[str, Any]:
+    """All numbers of the tables, and the facts of the machine."""
+    return {
+        "machine": facts("none"),
+        "targets": [
+            {
+                "name": each.name,
+                "ready_seconds": each.ready_seconds,
+                "rest_bytes": each.rest_bytes,
+                "idle_cores": each.idle_cores,
+                "journeys": {name: asdict(cost) for name, cost in each.costs.items()},
+            }
+            for each in results
+        ],
+        "bars": [check.as_json() for check in checks],
+    }
+
+
+def _warn_if_busy(console: Console) -> None:
+    busy = os.getloadavg()[0] - 1
+    if busy > (os.cpu_count() or 1) / 2:
+        console.print(f"Doubt: other work kept about {busy:.0f} cores busy meanwhile.", style="yellow")

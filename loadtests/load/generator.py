@@ -1,0 +1,152 @@
+"""The load generator: it plans all visits, starts each at its time on a free user, and logs every request.
+
+What is easy to get wrong: a visit without a free user is not delayed. It is logged as not started, so that a slow shop
+does not get fewer visits (see `loadtests.load.arrivals`).
+"""
+
+import csv
+import gzip
+import random
+import time
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+import gevent
+from gevent.pool import Pool
+from locust.env import Environment
+
+from loadtests.analysis.records import COLUMNS
+from loadtests.load import moments
+from loadtests.load.arrivals import Arrival, schedule
+from loadtests.load.personas import PERSONAS
+from loadtests.load.shelf import ShopNotThereError
+from loadtests.load.spec import Spec
+from loadtests.load.visitor import Persona
+
+SIGN_INS_AT_ONCE = 4
+
+
+@dataclass
+class Visit:
+    """A visit under way. `intended` is the time at which its next request is due."""
+
+    arrival: Arrival
+    intended: float
+
+    @property
+    def origin(self) -> tuple[int, str]:
+        """Phase and persona, for every row of this visit."""
+        return self.arrival.phase, self.arrival.persona
+
+
+@dataclass
+class Generator:
+    """Users, schedule and log of one run. Times in rows are seconds after `epoch`, which is a Unix time."""
+
+    spec: Spec
+    epoch: float = 0.0
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    free: dict[str, list[Persona]] = field(default_factory=dict)
+    busy: set[Persona] = field(default_factory=set)
+    under_way: Counter[str] = field(default_factory=Counter)
+
+    def prepare(self) -> None:
+        """Make all users and sign them in. ShopNotThereError if the shop does not answer."""
+        environment = Environment(host=self.spec.host)
+        entering = Pool(SIGN_INS_AT_ONCE)
+        Persona.learn_shelf(self.spec.host)  # before any user, so that a missing shop is reported once
+        for name, count in self.spec.users.items():
+            persona = PERSONAS[name]
+            persona.host = self.spec.host
+            persona.network_timeout = persona.connection_timeout = self.spec.timeout_seconds
+            self.free[name] = [persona(environment) for _ in range(count)]
+            for user in self.free[name]:
+                # The API sets no cookies, and no persona signs in on a page. Looking for cookies costs a tenth.
+                user.client.client.cookiejar = None
+        entrants = [entering.spawn(user.on_start) for users in self.free.values() for user in users]
+        gevent.joinall(entrants)
+        for entrant in entrants:
+            if not entrant.successful():
+                raise ShopNotThereError(str(entrant.exception)) from entrant.exception
+        environment.events.request.add_listener(self.log)  # type: ignore[no-untyped-call]
+
+    def run(self, epoch: float) -> None:
+        """Start every visit at its time, then wait for those under way, at most the drain time."""
+        self.epoch = epoch
+        visits = Pool()
+        reporter = gevent.spawn(self.report_progress) if self.spec.controlled else None
+        for arrival in schedule(self.spec.phases, self.spec.seed):
+            delay = epoch + arrival.at - time.time()
+            if delay > 0:
+                gevent.sleep(delay)
+            # A new random generator per arrival: the n-th visit is the same in each phase, with any user.
+            rng = random.Random(f"{self.spec.seed}:{arrival.persona}:{arrival.number}")
+            visit: Any = rng.choice(PERSONAS[arrival.persona].tasks)
+            most = self.spec.phases[arrival.phase].most.get(arrival.persona, self.spec.users[arrival.persona])
+            if self.free[arrival.persona] and self.under_way[arrival.persona] < most:
+                user = self.free[arrival.persona].pop()
+                user.rng = rng
+                visits.spawn(self.make_visit, user, visit, arrival)
+            else:
+                first = visit.first_request
+                self.rows.append((arrival.at, "", "", arrival.phase, arrival.persona, first, 0, 0, 0))
+        end = epoch + sum(phase.seconds for phase in self.spec.phases)
+        gevent.sleep(max(0.0, end - time.time()))
+        visits.join(timeout=self.spec.drain_seconds)
+        if reporter:
+            reporter.kill()
+        self.log_unfinished()
+
+    def report_progress(self) -> None:
+        """Append a line every second, for the process that shows the trial's progress."""
+        names = [phase.name.rpartition("/")[2] for phase in self.spec.phases]
+        ends = list(accumulate(phase.seconds for phase in self.spec.phases))
+        idle_ends = [end for end, phase in zip(ends, self.spec.phases, strict=True) if not phase.rates]
+        while True:
+            # Sleep until the next whole second. Seconds that were missed for want of CPU are skipped.
+            gevent.sleep(max(0.0, self.epoch - time.time()) + 1 - max(0.0, time.time() - self.epoch) % 1)
+            now = time.time() - self.epoch
+            phase = names[min(bisect_right(ends, now), len(names) - 1)]
+            began = max((end for end in idle_ends if end <= now), default=0.0)
+            moments.append(self.spec.out.parent, moments.moment(self.rows, now, phase, len(self.busy), began))
+
+    def make_visit(self, user: Persona, visit: Any, arrival: Arrival) -> None:
+        """Let `user` make one visit. The latency of its first request counts from the intended time."""
+        user.visit = Visit(arrival, intended=arrival.at)
+        self.busy.add(user)
+        self.under_way[user.persona] += 1
+        try:
+            visit(user)
+        finally:
+            self.busy.discard(user)
+            self.under_way[user.persona] -= 1
+            self.free[arrival.persona].append(user)
+
+    def log(self, request_type: str, name: str, start_time: float, response_time: float, **more: Any) -> None:
+        """Add a row for Locust's request event."""
+        visit, response = more["context"]["visit"], more["response"]
+        start = start_time - self.epoch
+        end = start + response_time / 1000
+        outcome = (response.status_code or 0, int(more["exception"] is None), more["response_length"])
+        self.rows.append((visit.intended, start, end, *visit.origin, f"{request_type} {name}", *outcome))
+        # The next request of the visit is due as soon as this one has ended.
+        visit.intended = end
+
+    def log_unfinished(self) -> None:
+        """Add a row for each request still in flight: an error whose latency is at least the time so far."""
+        now = time.time() - self.epoch
+        for user in self.busy:
+            due = user.visit.intended
+            self.rows.append((due, due, now, *user.visit.origin, user.asking, 0, 0, 0))
+
+    def save(self) -> None:
+        """Write the rows in the order of their intended times."""
+        self.spec.out.parent.mkdir(parents=True, exist_ok=True)
+        with gzip.open(self.spec.out, "wt", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(COLUMNS)
+            for row in sorted(self.rows, key=lambda row: row[0]):
+                rows.writerow([f"{each:.6f}" if isinstance(each, float) else each for each in row])

@@ -1,0 +1,161 @@
+"""Slices as Linux control groups, version 1 or 2: a kernel quota of CPU time in each period."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from loadtests.rig.processes import group_pids
+from loadtests.rig.slices.backend import SliceError, Slices
+
+PERIOD_MICROSECONDS = 20_000  # short, so that a process whose quota is used up stands still for a short time
+MIN_QUOTA_MICROSECONDS = 1_000  # the kernel refuses less
+PREFIX = "shop-lab-"
+
+
+def quota(cores: float) -> int:
+    """Microseconds of CPU per period that make up `cores`."""
+    return max(MIN_QUOTA_MICROSECONDS, round(cores * PERIOD_MICROSECONDS))
+
+
+class CgroupSlices:
+    """A cgroup per replica. Its name holds the lab's pid, so that a later run can find and remove leftovers."""
+
+    def __init__(self, backend: str, parent: Path) -> None:
+        self.backend = backend
+        self.parent = parent
+        self._groups: dict[str, Path] = {}
+
+    def put(self, name: str, pid: int, cores: float) -> None:
+        group = self._groups.get(name)
+        if group is None:
+            group = self.parent / f"{PREFIX}{os.getpid()}-{name}"
+            group.mkdir(exist_ok=True)
+            self._groups[name] = group
+        if self.backend == "cgroup2":
+            (group / "cpu.max").write_text(f"{quota(cores)} {PERIOD_MICROSECONDS}")
+        else:
+            (group / "cpu.cfs_period_us").write_text(str(PERIOD_MICROSECONDS))
+            (group / "cpu.cfs_quota_us").write_text(str(quota(cores)))
+        for each in group_pids(pid) or [pid]:
+            (group / "cgroup.procs").write_text(str(each))
+
+    def drop(self, name: str) -> None:
+        _empty_and_remove(self._groups.pop(name))
+
+    def close(self) -> None:
+        for name in list(self._groups):
+            self.drop(name)
+
+
+def open_cgroup(backend: str) -> Slices:
+    """Slices below the nearest control group that this user may write; SliceError when there is none."""
+    try:
+        mounts = find_mounts(
+            Path("/proc/self/mounts").read_text(encoding="utf-8"),
+            Path("/proc/self/cgroup").read_text(encoding="utf-8"),
+        )
+    except OSError as error:
+        raise SliceError(f"{backend}: this system has no control groups") from error
+    for mount in mounts:
+        if mount.backend != backend:
+            continue
+        for parent in mount.candidates():
+            with contextlib.suppress(OSError):
+                remove_leftovers(parent)
+                _enable_cpu(mount.backend, parent)
+                slices = CgroupSlices(backend, parent)
+                _try(slices)
+                return slices
+    raise SliceError(f"{backend}: no control group with a CPU limit can be written here")
+
+
+def remove_leftovers(parent: Path) -> int:
+    """Remove the groups below `parent` whose lab has ended; returns how many."""
+    leftovers = [each for each in parent.glob(f"{PREFIX}*") if not psutil.pid_exists(_owner(each))]
+    for group in leftovers:
+        _empty_and_remove(group)
+    return len(leftovers)
+
+
+def _owner(group: Path) -> int:
+    found = re.match(rf"{PREFIX}(\d+)-", group.name)
+    return int(found[1]) if found else 0
+
+
+def _empty_and_remove(group: Path, deadline_seconds: float = 2.0) -> None:
+    """Move what still runs in `group` to its parent and remove it. An exiting process delays this for a moment."""
+    until = time.monotonic() + deadline_seconds
+    while True:
+        with contextlib.suppress(OSError):
+            for pid in (group / "cgroup.procs").read_text().split():
+                (group.parent / "cgroup.procs").write_text(pid)
+        try:
+            group.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            if time.monotonic() > until:
+                return  # the next run removes it by its name
+            time.sleep(0.02)
+        else:
+            return
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A mounted cgroup hierarchy with the CPU controller: its root, and this process's own group in it."""
+
+    backend: str
+    root: Path
+    own: Path
+
+    def candidates(self) -> Iterator[Path]:
+        """Directories that could hold our groups, nearest first: users may write in a delegated part."""
+        own = self.own
+        while own != self.root and self.root in own.parents:
+            yield own
+            own = own.parent
+        yield self.root
+
+
+def find_mounts(mounts: str, cgroups: str) -> list[Mount]:
+    """Parse the text of /proc/self/mounts and of /proc/self/cgroup; version 2 comes first."""
+    own = {}
+    for line in cgroups.splitlines():
+        _, controllers, path = line.split(":", 2)
+        own[controllers] = path.lstrip("/")
+    found = []
+    for line in mounts.splitlines():
+        _, place, kind, options = line.split()[:4]
+        if kind == "cgroup2":
+            found.append(Mount("cgroup2", Path(place), Path(place) / own.get("", "")))
+        elif kind == "cgroup" and "cpu" in options.split(","):
+            path = next((where for names, where in own.items() if "cpu" in names.split(",")), "")
+            found.append(Mount("cgroup1", Path(place), Path(place) / path))
+    return sorted(found, key=lambda mount: mount.backend, reverse=True)
+
+
+def _enable_cpu(backend: str, parent: Path) -> None:
+    if backend == "cgroup2" and "cpu" not in (parent / "cgroup.subtree_control").read_text().split():
+        (parent / "cgroup.subtree_control").write_text("+cpu")
+
+
+def _try(slices: Slices) -> None:
+    """Put a sleeping process into a slice: only the attempt shows what is allowed. OSError when it is not."""
+    child = subprocess.Popen(
+        [sys.executable, "-S", "-c", "import time; time.sleep(30)"], start_new_session=True
+    )
+    try:
+        slices.put("probe", child.pid, 0.5)
+    finally:
+        child.kill()
+        child.wait()
+        slices.close()

@@ -1,0 +1,88 @@
+"""What the gateway answers itself: a problem document for programs, a page for browsers, plain text for services."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+Json = dict[str, Any]
+Problem = tuple[int, str, str, str]  # status, slug, title, detail
+
+REQUEST_ID = {"X-Request-Id": ["{http.request.header.X-Request-Id}"]}
+NOT_FOUND: Problem = (404, "not-found", "There is nothing here", "No route of the shop has this path.")
+PROBLEMS: tuple[Problem, ...] = (
+    (405, "method-not-allowed", "This cannot be done here", "Use GET, HEAD on this path."),
+    (413, "body-too-large", "The body is too large", "The gateway takes no body of this size."),
+    (
+        502,
+        "bad-upstream",
+        "A service closed the connection",
+        "The connection was lost; try again in a moment.",
+    ),
+    (
+        503,
+        "unavailable",
+        "The shop cannot answer just now",
+        "No replica is free to answer; try again in a moment.",
+    ),
+    (
+        504,
+        "upstream-timeout",
+        "A part of the shop is too slow",
+        "No answer came in time; try again in a moment.",
+    ),
+)
+UNEXPECTED: Problem = (500, "internal-error", "Something went wrong", "The gateway made a mistake.")
+PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+    '<h1>{title}</h1><p>{detail}</p><p><a href="/">Back to the shop</a></p></html>'
+)
+
+
+def error_routes(public: int) -> list[Json]:
+    """Caddy's routes for requests that failed; `public` is the public port."""
+    on_public_port: Json = {"vars": {"{http.request.local.port}": [str(public)]}}
+    pages: Json = {**on_public_port, "not": [{"path": ["/api/*", "/.well-known/*"]}]}
+    services: Json = {"not": [on_public_port]}
+    return [
+        {
+            "match": [pages],
+            "handle": [{"handler": "subroute", "routes": [_for_status(p[0], _page(*p)) for p in PROBLEMS]}],
+        },
+        {
+            # Plain text, so that the calling service can tell it from a problem that the called service sent.
+            "match": [services],
+            "handle": [{"handler": "subroute", "routes": [_for_status(p[0], _plain(*p)) for p in PROBLEMS]}],
+        },
+        *(_for_status(p[0], problem_response(*p)) for p in PROBLEMS),
+        {"handle": [problem_response(*UNEXPECTED)]},
+    ]
+
+
+def problem_response(status: int, slug: str, title: str, detail: str) -> Json:
+    """A handler that answers with a problem document."""
+    body = {"type": f"/problems/{slug}", "title": title, "status": status, "detail": detail}
+    return _response(status, "application/problem+json", json.dumps(body))
+
+
+def _page(status: int, _slug: str, title: str, detail: str) -> Json:
+    return _response(status, "text/html; charset=utf-8", PAGE.format(title=title, detail=detail))
+
+
+def _plain(status: int, _slug: str, title: str, _detail: str) -> Json:
+    return _response(status, "text/plain; charset=utf-8", title)
+
+
+def _response(status: int, content_type: str, body: str) -> Json:
+    headers = {"Content-Type": [content_type], **REQUEST_ID}
+    if status == 503:
+        headers["Retry-After"] = ["1"]
+    return {"handler": "static_response", "status_code": status, "headers": headers, "body": body}
+
+
+def _for_status(status: int, handler: Json) -> Json:
+    return {
+        "match": [{"vars": {"{http.error.status_code}": [str(status)]}}],
+        "handle": [handler],
+        "terminal": True,
+    }
