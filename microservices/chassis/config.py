@@ -33,7 +33,7 @@ class Config:
     database_url: str
     """SHOP_DATABASE_URL: SQLAlchemy URL (default: a SQLite file below SHOP_HOME)."""
     urls: Mapping[str, str]
-    """SHOP_<NAME>_URL: where each service that this one calls is found, by name."""
+    """SHOP_<NAME>_URL: where each service that this one calls is found, by name; http:// only."""
     service_key: bytes | None
     """SHOP_SERVICE_KEY: this service's raw private Ed25519 key in base64, to sign its service tokens."""
     trusted_keys: Mapping[str, bytes]
