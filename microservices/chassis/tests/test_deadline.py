@@ -117,8 +117,11 @@ def test_overdue_connections_are_kept_until_the_end_of_the_block(
 
 
 def test_a_call_leaves_no_connection_behind_however_many_attempts_it_made(
-    upstream: Upstream, stub: Stub
+    upstream: Upstream, stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(
+        "microservices.chassis.client.PAUSE_SECONDS", 0.0
+    )  # a pause could use up the rest of the time
     stub.behave = Connection.hang
     upstream.timeout = 0.1
     for _ in range(3):
