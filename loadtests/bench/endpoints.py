@@ -1,9 +1,10 @@
 """What a request costs: `python -m loadtests.bench` (`make bench`), CPU microseconds and requests/s per endpoint.
 
-One run measures a bare Flask hello (the floor), the monolith without and with the gateway, and the split with all its
-processes and the gateway added up. Each endpoint is asked one at a time for its CPU, then by four connections for its
-rate. What a target burns while nobody asks (probes, polling) is measured first and taken off, and shown. Before the
-shops, the lab's own instruments are held to their bars: generator, slices, analysis (`--instruments` for these alone).
+One run measures a bare Flask hello (the floor), a product that bare Flask reads by an ORM session, the monolith without
+and with the gateway, and the split with all its processes and the gateway added up. Each endpoint is asked one at a
+time for its CPU, then by four connections for its rate. What a target burns while nobody asks (probes, polling) is
+measured first and taken off, and shown. Before the shops, the lab's own instruments are held to their bars: generator,
+slices, analysis (`--instruments` for these alone).
 
 All targets are up at the same time and take turns, endpoint by endpoint, in three rounds; what is shown is the median.
 A machine's mood changes within a minute: measured one after the other, the same code gave ratios from 1.9 to 2.6.
@@ -41,6 +42,9 @@ from microservices.topology import Service, Topology
 FLOOR = Topology(
     "floor",
     (Service("hello", ("-m", "loadtests.bench.floor", "{host}", "{port}"), ("/",), has_database=False),),
+)
+ORM = Topology(
+    "orm-session", (Service("product", ("-m", "loadtests.bench.orm", "{host}", "{port}"), ("/",)),)
 )
 HELLO = Journey("hello", lambda connection, _shopper: _discard(connection.ask("GET", "/api/hello")))
 CONNECTIONS = 4
@@ -144,10 +148,10 @@ class Target:
 
 
 @contextmanager
-def _targets(topology: Topology, data: Path, home: Path) -> Iterator[list[Target]]:
+def _targets(topology: Topology, home: Path, **env: str) -> Iterator[list[Target]]:
     """Boot a topology: its targets are the replica itself where there is only one service, and the gateway."""
     started = time.perf_counter()
-    with Fleet(topology, data_dir=data, home=home) as fleet:
+    with Fleet(topology, data_dir=home / topology.name, home=home, env=env) as fleet:
         ready = time.perf_counter() - started
         replicas = fleet.replicas()
         pids = [pid for replica in replicas for pid in replica.pids()]
@@ -167,22 +171,30 @@ def run(seconds: float, show: Callable[[str], None]) -> tuple[list[Measured], fl
         show("seeding both shops from nothing")
         seeding = _seed(home)
         targets: list[list[Target]] = []
-        for topology in (FLOOR, MONOLITH, SPLIT):
+        for topology in (FLOOR, ORM, MONOLITH, SPLIT):
             show(f"booting {topology.name}")
-            targets.append(running.enter_context(_targets(topology, home / topology.name, home)))
-        floors, *shops = targets
-        _take_turns(floors, [target for each in shops for target in each], seconds, show)
+            url = {"SHOP_DATABASE_URL": _database(home)} if topology is ORM else {}
+            targets.append(running.enter_context(_targets(topology, home, **url)))
+        floors, orms, *shops = targets
+        _take_turns(floors, orms, [target for each in shops for target in each], seconds, show)
         return [target.measured for each in targets for target in each], seeding
 
 
 def _take_turns(
-    floors: Sequence[Target], shops: Sequence[Target], seconds: float, show: Callable[[str], None]
+    floors: Sequence[Target],
+    orms: Sequence[Target],
+    shops: Sequence[Target],
+    seconds: float,
+    show: Callable[[str], None],
 ) -> None:
     nobody = [Shopper((), "")] * CONNECTIONS
     customers = [_customers(target) for target in shops]
+    strangers = [Shopper(shopper.skus, "") for shopper in customers[0]]
     for number in range(ROUNDS):
         for target in floors:
             target.measure(HELLO, nobody, seconds)
+        for target in orms:
+            target.measure(PRODUCT, strangers, seconds)
         for journey in (*ENDPOINTS, MIXED):
             show(f"round {number + 1} of {ROUNDS}: {journey.name}")
             for target, shoppers in zip(shops, customers, strict=True):
@@ -199,7 +211,7 @@ def _seed(home: Path) -> float:
     started = time.perf_counter()
     base = {**os.environ, "SHOP_HOME": str(home)}
     base.pop("SHOP_DATABASE_URL", None)
-    monolith = {**base, "SHOP_DATABASE_URL": f"sqlite:///{home}/monolith/monolith.sqlite3"}
+    monolith = {**base, "SHOP_DATABASE_URL": _database(home)}
     (home / "monolith").mkdir()
     split = ["-m", "microservices.cli", "seed", "--data", str(home / "microservices")]
     for arguments, env in ((["-m", "monolith.cli", "seed"], monolith), (split, base)):
@@ -209,6 +221,11 @@ def _seed(home: Path) -> float:
         if done.returncode:
             raise BadAnswerError(f"Seeding failed: {(done.stderr or done.stdout).strip()}")
     return time.perf_counter() - started
+
+
+def _database(home: Path) -> str:
+    """The monolith's, which the ORM's product is read from as well."""
+    return f"sqlite:///{home}/monolith/monolith.sqlite3"
 
 
 def cost_table(measured: Sequence[Measured]) -> Table:
@@ -222,8 +239,8 @@ def cost_table(measured: Sequence[Measured]) -> Table:
     shops = [each for each in measured if each.name.startswith(("mono", "micro"))]
     for each in measured:
         if each not in shops:
-            cost = each.costs[HELLO.name]
-            table.add_row(f"hello ({each.name})", f"{cost.cpu_us:.0f} ({cost.per_second:.0f})")
+            for what, cost in each.costs.items():
+                table.add_row(f"{what} ({each.name})", f"{cost.cpu_us:.0f} ({cost.per_second:.0f})")
     table.add_section()
     for journey in (*ENDPOINTS, MIXED):
         costs = [shop.costs[journey.name] for shop in shops]

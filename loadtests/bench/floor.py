@@ -1,7 +1,7 @@
 """The floor of the bench: a bare Flask hello on the same server, `python -m loadtests.bench.floor HOST PORT`.
 
-What the framework and the server cost before any shop exists. It is started as a command like a shop, and is the one
-file of this package that may import Flask (.importlinter names it).
+What the framework and the server cost before any shop exists. It is started as a command like a shop; this file and
+its sibling orm.py are the only ones of this package that may import Flask (.importlinter names them).
 """
 
 import sys
@@ -21,14 +21,14 @@ def load(_target: str) -> Callable[..., Any]:
     return app.wsgi_app
 
 
-def main(host: str, port: int) -> None:
-    """Serve until told to stop."""
+def serve(target: str, load: Callable[[str], Callable[..., Any]], host: str, port: int) -> None:
+    """Serve what `load` makes, as both shops are served, until told to stop."""
     from granian.constants import Interfaces
     from granian.log import LogLevels
     from granian.server.mp import MPServer
 
     MPServer(
-        "loadtests.bench.floor",
+        target,
         address=host,
         port=port,
         interface=Interfaces.WSGI,
@@ -40,4 +40,4 @@ def main(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    serve("loadtests.bench.floor", load, sys.argv[1], int(sys.argv[2]))
