@@ -1,9 +1,9 @@
 """What a request costs: CPU microseconds and requests per second of each endpoint of both shops.
 
-One run measures a bare Flask hello (the floor), the monolith without and with the gateway, and the split with all its
-processes and the gateway added up. Each endpoint gets one request at a time for its CPU, then requests on four
-connections for its rate. The CPU that a target uses without requests (probes, polling) is measured first, shown, and
-subtracted.
+One run measures a bare Flask hello (the floor), a product that bare Flask reads with an ORM session, the monolith without
+and with the gateway, and the split with all its processes and the gateway added up. Each endpoint gets one request at a
+time for its CPU, then requests on four connections for its rate. The CPU that a target uses without requests (probes,
+polling) is measured first, shown, and subtracted.
 
 All targets run at the same time and take turns, endpoint by endpoint, in three rounds; the median is shown. A
 machine's speed changes within a minute: measured one after the other, the same code gave ratios from 1.9 to 2.6.
@@ -32,6 +32,9 @@ FLOOR = Topology(
     "floor",
     (Service("hello", ("-m", "loadtests.bench.floor", "{host}", "{port}"), ("/",), has_database=False),),
 )
+ORM = Topology(
+    "orm-session", (Service("product", ("-m", "loadtests.bench.orm", "{host}", "{port}"), ("/",)),)
+)
 CONNECTIONS = 4
 ROUNDS = 3
 
@@ -43,22 +46,30 @@ def run(seconds: float, show: Callable[[str], None]) -> tuple[list[TargetResult]
         show("seeding both shops from nothing")
         seeding = _seed(home)
         targets: list[list[Target]] = []
-        for topology in (FLOOR, MONOLITH, SPLIT):
+        for topology in (FLOOR, ORM, MONOLITH, SPLIT):
             show(f"booting {topology.name}")
-            targets.append(running.enter_context(booted(topology, home / topology.name, home)))
-        floors, *shops = targets
-        _measure_rounds(floors, [target for each in shops for target in each], seconds, show)
+            url = {"SHOP_DATABASE_URL": _database(home)} if topology is ORM else {}
+            targets.append(running.enter_context(booted(topology, home, **url)))
+        floors, orms, *shops = targets
+        _measure_rounds(floors, orms, [target for each in shops for target in each], seconds, show)
         return [target.result for each in targets for target in each], seeding
 
 
 def _measure_rounds(
-    floors: Sequence[Target], shops: Sequence[Target], seconds: float, show: Callable[[str], None]
+    floors: Sequence[Target],
+    orms: Sequence[Target],
+    shops: Sequence[Target],
+    seconds: float,
+    show: Callable[[str], None],
 ) -> None:
     nobody = [Shopper((), "")] * CONNECTIONS
     customers = [_customers(target) for target in shops]
+    strangers = [Shopper(shopper.skus, "") for shopper in customers[0]]
     for number in range(ROUNDS):
         for target in floors:
             target.measure(HELLO, nobody, seconds)
+        for target in orms:
+            target.measure(PRODUCT, strangers, seconds)
         for journey in (*ENDPOINTS, MIXED):
             show(f"round {number + 1} of {ROUNDS}: {journey.name}")
             for target, shoppers in zip(shops, customers, strict=True):
@@ -75,7 +86,7 @@ def _seed(home: Path) -> float:
     started = time.perf_counter()
     base = {**os.environ, "SHOP_HOME": str(home)}
     base.pop("SHOP_DATABASE_URL", None)
-    monolith = {**base, "SHOP_DATABASE_URL": f"sqlite:///{home}/monolith/monolith.sqlite3"}
+    monolith = {**base, "SHOP_DATABASE_URL": _database(home)}
     (home / "monolith").mkdir()
     split = ["-m", "microservices.cli", "seed", "--data", str(home / "microservices")]
     for arguments, env in ((["-m", "monolith.cli", "seed"], monolith), (split, base)):
@@ -85,6 +96,11 @@ def _seed(home: Path) -> float:
         if done.returncode:
             raise BenchError(f"Seeding failed: {(done.stderr or done.stdout).strip()}")
     return time.perf_counter() - started
+
+
+def _database(home: Path) -> str:
+    """The URL of the monolith's database, from which the ORM's product is read too."""
+    return f"sqlite:///{home}/monolith/monolith.sqlite3"
 
 
 def checks(results: Sequence[TargetResult], seeding: float) -> list[Check]:

@@ -1,7 +1,7 @@
 """The floor of the bench: a bare Flask hello on the same server, `python -m loadtests.bench.floor HOST PORT`.
 
-It shows what framework and server cost without a shop. It is started as a command, as a shop is. Only this file of the
-lab may import Flask (.importlinter names it).
+It shows what framework and server cost without a shop. It is started as a command, as a shop is. Only this file and its
+sibling orm.py may import Flask in the lab (.importlinter names them).
 """
 
 import sys
@@ -21,14 +21,14 @@ def load(_target: str) -> Callable[..., Any]:
     return app.wsgi_app
 
 
-def main(host: str, port: int) -> None:
-    """Serve until a signal ends the process."""
+def serve(target: str, load: Callable[[str], Callable[..., Any]], host: str, port: int) -> None:
+    """Serve the application that `load` makes, as both shops are served, until a signal ends the process."""
     from granian.constants import Interfaces
     from granian.log import LogLevels
     from granian.server.mp import MPServer
 
     MPServer(
-        "loadtests.bench.floor",
+        target,
         address=host,
         port=port,
         interface=Interfaces.WSGI,
@@ -40,4 +40,4 @@ def main(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    serve("loadtests.bench.floor", load, sys.argv[1], int(sys.argv[2]))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from loadtests.bench.bars import MEBIBYTE
-from loadtests.bench.journeys import ENDPOINTS, HELLO, MIXED
+from loadtests.bench.journeys import ENDPOINTS, MIXED
 from loadtests.bench.targets import TargetResult
 
 
@@ -20,8 +20,8 @@ def cost_table(results: Sequence[TargetResult]) -> Table:
     table.add_column("split : monolith", justify="right")
     for each in results:
         if each not in shops:
-            cost = each.costs[HELLO.name]
-            table.add_row(f"hello ({each.name})", f"{cost.cpu_us:.0f} ({cost.per_second:.0f})")
+            for what, cost in each.costs.items():
+                table.add_row(f"{what} ({each.name})", f"{cost.cpu_us:.0f} ({cost.per_second:.0f})")
     table.add_section()
     for journey in (*ENDPOINTS, MIXED):
         costs = [shop.costs[journey.name] for shop in shops]

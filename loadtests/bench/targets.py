@@ -108,10 +108,10 @@ class Target:
 
 
 @contextmanager
-def booted(topology: Topology, data: Path, home: Path) -> Iterator[list[Target]]:
+def booted(topology: Topology, home: Path, **env: str) -> Iterator[list[Target]]:
     """Boot a topology. Its targets are the gateway and, where there is only one service, also the replica itself."""
     started = time.perf_counter()
-    with Fleet(topology, data_dir=data, home=home) as fleet:
+    with Fleet(topology, data_dir=home / topology.name, home=home, env=env) as fleet:
         ready = time.perf_counter() - started
         replicas = fleet.replicas()
         pids = [pid for replica in replicas for pid in replica.pids()]

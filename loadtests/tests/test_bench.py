@@ -1,12 +1,17 @@
 """The parts of the bench that need no shop: its client and its bars."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from werkzeug.test import Client
 
+from loadtests.bench import orm
 from loadtests.bench.bars import MEBIBYTE
 from loadtests.bench.client import BenchError, Connection
 from loadtests.bench.endpoints import checks
@@ -71,6 +76,24 @@ def test_a_bar_that_is_missed_says_so() -> None:
         "split at rest, with gateway",
         "seeding both shops from nothing",
     }
+
+
+def test_a_product_by_an_orm_session_is_the_shops_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = {"sku": "P1", "name": "Kettle", "description": "Boils.", "category": "tea", "price_cents": 1900}
+    with closing(sqlite3.connect(tmp_path / "shop.sqlite3")) as db:
+        db.execute("CREATE TABLE products (sku, name, description, category, price_cents)")
+        db.execute(
+            "INSERT INTO products VALUES (:sku, :name, :description, :category, :price_cents)", product
+        )
+        db.commit()
+    monkeypatch.setenv("SHOP_DATABASE_URL", f"sqlite:///{tmp_path}/shop.sqlite3")
+    wsgi: Any = orm.load("")
+    client = Client(wsgi)
+    assert client.get("/api/products/P1").json == product
+    assert client.get("/api/products/P2").status_code == 404
+    wsgi.__self__.extensions["engine"].dispose()
 
 
 def test_a_shopper_takes_every_product_before_taking_one_twice() -> None:
