@@ -3,7 +3,7 @@ from exercises.checks.checking import Bench, check
 
 @check("greets", task="greet")
 def _(bench: Bench) -> None:
-    """Your shop greets whoever comes by name."""
+    """Your shop greets every guest by name."""
     name = f"guest{bench.random.randrange(1000)}"
     answer = bench.shop().ask("GET", f"/hello/{name}")
     bench.expect(
