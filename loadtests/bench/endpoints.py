@@ -1,7 +1,7 @@
 """What a request costs: CPU microseconds and requests per second of each endpoint of both shops.
 
-One run measures a bare Flask hello (the floor), a product that bare Flask reads with an ORM session, the monolith without
-and with the gateway, and the split with all its processes and the gateway added up. Each endpoint gets one request at a
+One run measures a bare Flask hello (the floor), a product that bare Flask reads with an ORM session, the monolith
+without and with the gateway, and the split with all its processes and the gateway added up. Each endpoint gets one request at a
 time for its CPU, then requests on four connections for its rate. The CPU that a target uses without requests (probes,
 polling) is measured first, shown, and subtracted.
 
