@@ -1,9 +1,9 @@
 """What a request costs: CPU microseconds and requests per second of each endpoint of both shops.
 
 One run measures a bare Flask hello (the floor), a product that bare Flask reads with an ORM session, the monolith
-without and with the gateway, and the split with all its processes and the gateway added up. Each endpoint gets one request at a
-time for its CPU, then requests on four connections for its rate. The CPU that a target uses without requests (probes,
-polling) is measured first, shown, and subtracted.
+without and with the gateway, and the split with all its processes and the gateway added up. Each endpoint gets one
+request at a time for its CPU, then requests on four connections for its rate. The CPU that a target uses without
+requests (probes, polling) is measured first, shown, and subtracted.
 
 All targets run at the same time and take turns, endpoint by endpoint, in three rounds; the median is shown. A
 machine's speed changes within a minute: measured one after the other, the same code gave ratios from 1.9 to 2.6.
