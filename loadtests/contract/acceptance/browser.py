@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from loadtests.contract.acceptance.visitors import SourceAddressAdapter
+from loadtests.contract.client import new_session
 
 TIMEOUT_SECONDS = 30
 SESSION_COOKIE = "shop_session"
@@ -112,8 +113,7 @@ class Browser:
 
     def __init__(self, base_url: str, *, source: str | None = None) -> None:
         self.base_url = base_url
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = new_session()
         if source:
             self._session.mount("http://", SourceAddressAdapter(source))
 

@@ -16,6 +16,7 @@ from loadtests.contract.acceptance.browser import Browser
 from loadtests.contract.acceptance.contract import Contract
 from loadtests.contract.acceptance.shelf import Shelf
 from loadtests.contract.acceptance.visitors import Customer, Visitor
+from loadtests.contract.client import new_session
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not url:
         raise pytest.UsageError("Say which shop to test: --shop-url http://127.0.0.1:8000, or set SHOP_URL.")
     try:
-        requests.get(f"{url}/api/categories", timeout=30)
+        with new_session() as session:
+            session.get(f"{url}/api/categories", timeout=30)
     except requests.RequestException:
         raise pytest.UsageError(
             f"No shop answers at {url}; start one, for example with `monolith serve`."

@@ -141,6 +141,7 @@ def test_a_forged_client_address_gives_no_more_tries(visitor: Visitor, customer:
     assert answers == [401] * 10 + [429] * 2
 
 
+@pytest.mark.served("a second client address needs a connection")
 def test_a_stranger_elsewhere_cannot_keep_a_customer_out(
     shop_url: str, contract: Contract, elsewhere: str, customer: Customer
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_stranger_elsewhere_cannot_keep_a_customer_out(
     Customer(shop_url, contract, customer.email).close()
 
 
+@pytest.mark.served("a second client address needs a connection")
 def test_a_stranger_cannot_keep_a_customer_out_of_the_pages_either(
     shop_url: str, elsewhere: str, customer: Customer, browser: Browser
 ) -> None:

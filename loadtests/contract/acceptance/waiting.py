@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 from typing import TypeVar
 
 T = TypeVar("T")
 POLL_SECONDS = 0.1
+
+between_polls: Callable[[], object] = partial(time.sleep, POLL_SECONDS)
+"""What `eventually` does until it looks again. For a shop in this process: a step of each of its loops."""
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
@@ -30,5 +34,5 @@ def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
     while not holds():
         if time.monotonic() > deadline:
             return False
-        time.sleep(POLL_SECONDS)
+        between_polls()
     return True
