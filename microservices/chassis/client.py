@@ -176,9 +176,7 @@ class Upstream:
         try:
             return self._repeated(call)
         except BreakerOpen:
-            outcome = (
-                "refused-by-breaker"  # not logged: there may be thousands, and the breaker logged that it opened
-            )
+            outcome = "refused-by-breaker"  # not logged: there may be thousands, and the breaker logged that it opened
             raise
         except Problem as problem:
             outcome = problem.slug
@@ -251,9 +249,7 @@ class Upstream:
         try:
             return call.read(document)
         except (AttributeError, LookupError, TypeError, ValueError):
-            raise BadUpstream(
-                f"The {self.name} service answered with JSON that was not agreed upon."
-            ) from None
+            raise BadUpstream(f"The {self.name} service answered with JSON that is not as agreed.") from None
 
 
 def require_keys(shape: type[T]) -> Read[T]:

@@ -112,7 +112,7 @@ class Database:
             db.execute(text("SELECT 1"))
 
     def checkpoint(self) -> None:
-        """Move SQLite's write-ahead log into the database file, so that the file can be copied. PostgreSQL needs nothing."""
+        """Move SQLite's write-ahead log into the database file, to copy the file. PostgreSQL needs nothing."""
         if self.is_sqlite:
             with self.reading() as db:
                 db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")

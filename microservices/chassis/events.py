@@ -74,16 +74,16 @@ class FeedReader:
     def __init__(
         self,
         source: str,
-        bookmark: type[Any],
+        positions: type[Any],
         apply: Callable[[Connection, str, dict[str, Any]], None],
         limit: int = MAX_EVENTS,
     ) -> None:
-        self.source, self._bookmark, self._apply, self._limit = source, bookmark, apply, limit
+        self.source, self._positions, self._apply, self._limit = source, positions, apply, limit
 
     def step(self) -> bool:
         """Fetch what is new and apply it; returns whether there may be more."""
         with reading() as db:
-            found = select(self._bookmark.position).where(self._bookmark.feed == self.source)
+            found = select(self._positions.position).where(self._positions.feed == self.source)
             after = db.execute(found).scalar() or 0
         wanted = {"after": after, "limit": self._limit}
         events = upstream(self.source).get(FEED_PATH, wanted, read=FEED)["events"]
@@ -94,16 +94,16 @@ class FeedReader:
 
     def apply(self, db: Connection, events: list[Event]) -> None:
         """Apply the events after the stored position and update it; another replica may have applied some meanwhile."""
-        mine = self._bookmark.feed == self.source
-        found = select(self._bookmark.position).where(mine).with_for_update()
+        mine = self._positions.feed == self.source
+        found = select(self._positions.position).where(mine).with_for_update()
         position = db.execute(found).scalar()
         if position is None:
             # There has to be a row to lock, and another replica may begin at the same moment.
-            begin = upsert(db.dialect.name, self._bookmark).on_conflict_do_nothing()
+            begin = upsert(db.dialect.name, self._positions).on_conflict_do_nothing()
             db.execute(begin, {"feed": self.source, "position": 0})
             position = db.execute(found).scalar() or 0
         for event in sorted(events, key=lambda event: int(event["position"])):
             if event["position"] > position:
                 self._apply(db, event["type"], event["data"])
                 position = event["position"]
-        db.execute(update(self._bookmark).where(mine).values(position=position))
+        db.execute(update(self._positions).where(mine).values(position=position))

@@ -112,7 +112,7 @@ def init_app(app: Flask) -> None:
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether the error is temporary: a database that is locked, full or not reachable. Tables that do not fit are not."""
+    """Whether the error is temporary: the database is locked, full or not reachable, and its tables fit."""
     is_misfit = runtime().database.is_misfit(error)
     return isinstance(error, (OperationalError, PoolTimeoutError)) and not is_misfit
 
