@@ -25,7 +25,7 @@ RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def main() -> None:
-    """Run the command; a mistake of the user's ends in one sentence and exit status 1."""
+    """Run the command; an error of the user ends with one sentence and exit status 1."""
     from loadtests.rig.codebase import CodeError
     from loadtests.rig.generator import TrialError
     from loadtests.rig.shop import TargetError

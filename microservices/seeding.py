@@ -35,7 +35,7 @@ def rows(folder: Path, table: str) -> Iterator[dict[str, Any]]:
 def seed(
     name: str, base: type[DeclarativeBase], tables: Callable[[Path], Tables], arguments: list[str]
 ) -> int:
-    """Replace the data of the service `name`, as its seed.py is asked to on the command line; the exit status."""
+    """Replace the data of the service `name` as the command line says; returns the exit status."""
     if len(arguments) != 1:
         print(f"Say where the data set is: python -m microservices.{name}.seed FOLDER", file=sys.stderr)  # noqa: T201
         return 2

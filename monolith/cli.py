@@ -1,6 +1,6 @@
 """The `monolith` command: serve, seed, routes, dataset.
 
-Imports happen inside the commands: `serve` must not load the shop in the process that only watches over the worker.
+Imports happen inside the commands: `serve` must not load the shop in the parent process, which only supervises.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .chassis.config import Config, ConfigError
 
 
 def main() -> None:
-    """Run the command; a mistake of the user's ends in one sentence and exit status 1."""
+    """Run the command; an error of the user ends with one sentence and exit status 1."""
     try:
         cli(prog_name="monolith")
     except ConfigError as error:

@@ -1,7 +1,7 @@
-"""The data that both shops start with: deterministic from a seed, with popularity and taste as real shops have.
+"""The data that both shops start with: deterministic from a seed, with popular products as in real shops.
 
-Popularity follows Zipf's law, and each customer has a taste (a few favourite categories), so that what was bought
-together means something. Nothing here depends on the clock, the platform or the order of a dict.
+Popularity follows Zipf's law, and each customer has a few favourite categories, so that some products are really
+bought together more often. Nothing here depends on the clock, the platform or the order of a dict.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Dataset:
 
 
 def make_dataset(sizes: Sizes, password_hash: str) -> Dataset:
-    """Make the whole data set; everybody's password is the one that was hashed."""
+    """Make the whole data set; every customer gets this password hash."""
     chance = random.Random(sizes.seed)
     categories = [{"slug": slug(name), "name": name} for name in CATEGORIES]
     products = list(_products(chance, sizes.products))
@@ -133,7 +133,7 @@ def make_dataset(sizes: Sizes, password_hash: str) -> Dataset:
 
 
 def slug(name: str) -> str:
-    """The category's name as it stands in a URL."""
+    """The category's name as used in a URL."""
     return name.lower().replace(" ", "-")
 
 

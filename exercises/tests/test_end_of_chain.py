@@ -14,13 +14,13 @@ from exercises.errors import ExerciseError
 COURSE = Path(__file__).resolve().parents[1]
 SERVICE = "microservices/recommendations/"
 COPIED = {
-    "monolith/app.py": "ad2cc7f41c44",
+    "monolith/app.py": "bdeb0e8a5213",
     "monolith/orders/__init__.py": "2998fe64e94e",
     "monolith/recommendations/__init__.py": "2767f6e14262",
-    "monolith/recommendations/learning.py": "97c836cf71c1",
+    "monolith/recommendations/learning.py": "5ed75a32029f",
     "monolith/recommendations/routes.py": "db13c3084ae3",
     "monolith/seed.py": "14d02249af2a",
-    "monolith/storefront/routes.py": "0fb8090eb447",
+    "monolith/storefront/routes.py": "2554da1d9d8e",
 }
 """Files of which overlays have changed copies: the SHA-256 of the monolith's file when the copy was last updated."""
 

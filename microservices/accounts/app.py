@@ -16,7 +16,7 @@ from .settings import Settings
 
 def create_app(env: Mapping[str, str]) -> Flask:
     """The service as a WSGI application."""
-    # Everybody else fetches the keys from here; here they are in the database.
+    # Other services fetch the keys from this one; here they are in the database.
     app = service("accounts", env, api, base=Base, keys_from=KeyFinder, settings=Settings.from_env(env))
     ensure_signing_key(runtime(app).database)
     return app

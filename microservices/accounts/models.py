@@ -20,7 +20,7 @@ class Role(StrEnum):
 
 
 class Customer(Base):
-    """Somebody who can sign in."""
+    """A person who can sign in."""
 
     __tablename__ = "customers"
 
@@ -41,7 +41,7 @@ class SigningKey(Base):
 
 
 class Tries(Base):
-    """What is left of the tries to sign in with an email from one network, or from anywhere; see limits.py."""
+    """The sign-in tries that are left for an email, from one network or from all together; see limits.py."""
 
     __tablename__ = "sign_in_tries"
 

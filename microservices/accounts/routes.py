@@ -20,7 +20,7 @@ EMAIL = r"^[^\s@\x00]{1,64}@[^\s@\x00]{1,185}\.[^\s@.\x00]{1,63}$"
 
 
 def in_lower_case(text: str) -> str:
-    """The email as it is kept; a few letters grow when they are lowered, so its length is checked again."""
+    """The email in lower case; a few letters become longer in lower case, so the length is checked again."""
     lowered = text.lower()
     if len(lowered) > LONGEST_EMAIL:
         raise ValueError(f"must have at most {LONGEST_EMAIL} characters")

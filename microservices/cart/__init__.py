@@ -1,1 +1,1 @@
-"""Cart: what each customer means to buy."""
+"""Cart: what each customer wants to buy."""

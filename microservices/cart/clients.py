@@ -1,4 +1,4 @@
-"""The catalog, as the cart sees it: which of these products are there, and what are they called and sold for?"""
+"""A client of the catalog for the cart: which of these products exist, with their names and prices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PRODUCTS = require_keys(Products)
 
 
 def products(skus: Iterable[str]) -> dict[str, Product]:
-    """The products with these SKUs, by SKU; unknown ones are missing. One call, however many."""
+    """The products with these SKUs, by SKU; unknown ones are missing. One call for all of them."""
     wanted = ",".join(sorted(skus))
     if not wanted:
         return {}

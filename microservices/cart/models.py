@@ -11,7 +11,7 @@ class Base(DeclarativeBase):
 
 
 class CartLine(Base):
-    """A product that a customer means to buy; no foreign key, for the product lives in another database."""
+    """A product that a customer wants to buy; no foreign key, because the product is in another database."""
 
     __tablename__ = "cart_lines"
     __table_args__ = (CheckConstraint("quantity BETWEEN 1 AND 99", name="cart_line_quantity"),)

@@ -65,7 +65,7 @@ def clear() -> tuple[str, int]:
 
 @api.get(f"/internal/carts/{CUSTOMER_ID}")
 def lines(customer_id: str) -> dict[str, Any]:
-    """Tell what a customer is about to order."""
+    """Show the lines that a customer is about to order."""
     require_service("orders")
     with reading() as db:
         quantities = service.lines(db, customer_id)

@@ -1,4 +1,4 @@
-"""Empties the cart service: `python -m microservices.cart.seed FOLDER`. Nobody has anything in the cart yet."""
+"""Empties the cart service: `python -m microservices.cart.seed FOLDER`. All carts start empty."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The cart: read, put, remove, clear.
 
-Prices are not kept here: a cart shows today's prices, which the catalog is asked for. No transaction waits for that.
+Prices are not kept here: a cart shows today's prices, which the catalog gives. No transaction is open during that call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .skus import is_sku
 
 MAX_LINES = 50
 
-# Built once: on the spot they cost 80 µs of CPU more for each look at a cart, and 350 µs for each change.
+# Built once: built per request, they cost 80 µs of CPU more to show a cart, and 350 µs to change one.
 LINES = (
     select(CartLine.sku, CartLine.quantity)
     .where(CartLine.customer_id == bindparam("customer_id"))
@@ -74,7 +74,7 @@ def put(customer_id: str, sku: str, quantity: int) -> dict[str, Any]:
 
 
 def remove(db: Connection, customer_id: str, sku: str) -> None:
-    """Take a product out of the cart; taking out what is not there is fine, but no product has a malformed SKU."""
+    """Take a product out of the cart, if it is there; raises UnknownProduct for a malformed SKU."""
     if not is_sku(sku):
         raise UnknownProduct(sku)
     db.execute(delete(CartLine).where(CartLine.customer_id == customer_id, CartLine.sku == sku))
@@ -86,7 +86,7 @@ def clear(db: Connection, customer_id: str) -> None:
 
 
 def lines(db: Connection, customer_id: str) -> dict[str, int]:
-    """How many of which product are in the cart."""
+    """The quantities in the cart, by SKU."""
     return {line.sku: line.quantity for line in db.execute(LINES, {"customer_id": customer_id})}
 
 

@@ -11,7 +11,7 @@ class Base(DeclarativeBase):
 
 
 class Category(Base):
-    """A shelf of the shop."""
+    """A group of products."""
 
     __tablename__ = "categories"
 
@@ -20,7 +20,7 @@ class Category(Base):
 
 
 class Product(Base):
-    """Something the shop sells."""
+    """A product that the shop sells."""
 
     __tablename__ = "products"
 

@@ -1,1 +1,1 @@
-"""The technical library that every service stands on; it knows nothing of what the services are about."""
+"""The technical library that every service uses; it contains nothing of the shop."""

@@ -32,18 +32,19 @@ def service(
     keys_from: str | Callable[[Database], FindKey] | None = None,
     settings: object = None,
 ) -> Flask:
-    """A service as a WSGI application: its routes on top of everything that all services have in common.
+    """A service as a WSGI application: its own routes, and everything that all services have in common.
 
-    `base` is the declarative base of its own tables, `calls` names the services that it calls. `keys_from` names the
-    service that publishes the keys with which customers' tokens are checked, or finds them in the own database; a
-    service that has no customers leaves it out. `settings` are the service's own, see `Runtime.settings`.
+    `base` is the declarative base of the service's tables. `calls` names the services that it calls. `keys_from` says
+    where the keys are that check customers' tokens: it names the service that publishes them, or it is a function that
+    finds them in the service's own database. A service without customers leaves it out. `settings` are the service's
+    own, see `Runtime.settings`.
     """
     config = Config.from_env(name, env)
     for callee in [*calls, *([keys_from] if isinstance(keys_from, str) else [])]:
         if callee not in config.urls:
             raise ConfigError(f"SHOP_{callee.upper()}_URL is not set; {name} has to know where {callee} is.")
     app = Flask(name, static_folder=None)
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # answers read in the order the contract lists
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # keys keep the order of the contract
     app.url_map.strict_slashes = True
     database = _open_database(config, base) if base is not None else None
     app.extensions[NAME] = Runtime(
@@ -54,7 +55,7 @@ def service(
         token_verifier=TokenVerifier(_find_key(keys_from, database)),
         service_tokens=ServiceTokens(name, config.service_key, config.trusted_keys),
     )
-    observability.init_app(app)  # first: a refusal of the next one is counted and logged too
+    observability.init_app(app)  # first, so that it counts and logs the refusals of `errors` too
     errors.init_app(app)
     if database is not None:
         errors.database_errors(app)

@@ -1,7 +1,7 @@
-"""Loops beside the requests: reading an event feed, finishing what a crash left undone.
+"""Background loops beside the requests: they read an event feed, or finish what a crash interrupted.
 
-They start in the process that serves, not when the module is imported or the application is made: the server
-forks its worker, and a thread does not survive a fork.
+They start in the serving process, not at import and not when the application is made: the server forks its worker,
+and a thread does not survive a fork.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .runtime import runtime
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
-"""When a whole fleet starts, the services that a loop calls are not there yet."""
+"""Before the first step: when all services start together, those that a loop calls are not ready yet."""
 SLOWEST_SECONDS = 10.0
 
 
 @dataclass(slots=True)
 class Loop:
-    """A step that is taken again and again; it returns whether there may be more to do at once."""
+    """Repeats a step; the step returns True when there may be more to do at once."""
 
     app: Flask
     name: str
@@ -45,13 +45,13 @@ class Loop:
         while not self._stopping.wait(wait):
             try:
                 wait = 0.0 if self.turn() else self.pause
-            except Exception as error:  # a loop that died of one would do nothing ever after
+            except Exception as error:  # otherwise one error would end the loop for good
                 known = isinstance(error, UpstreamError)
                 log.warning("%s: %s", self.name, error, exc_info=None if known else error)
                 wait = min(SLOWEST_SECONDS, max(self.pause, wait * 2)) * random.uniform(0.5, 1)  # noqa: S311
 
     def turn(self) -> bool:
-        """Take one step, with an application and a request context's worth of time around it."""
+        """Take one step, in an application context and with the deadline of one request."""
         with self.app.app_context(), context.work(runtime(self.app).config.timeout):
             return self.step()
 
@@ -61,13 +61,13 @@ class Loop:
 
 
 def add_loop(app: Flask, name: str, step: Callable[[], bool], pause: float) -> Loop:
-    """Have `step` taken every `pause` seconds in each serving process, at once again when it returns True."""
+    """Run `step` every `pause` seconds in each serving process, and again at once when it returns True."""
     loop = Loop(app, name, step, pause)
     runtime(app).loops.append(loop)
     return loop
 
 
 def start_loops(app: Flask) -> None:
-    """Start the loops of an application; whoever serves it calls this once."""
+    """Start the loops of an application; the serving process calls this once."""
     for loop in runtime(app).loops:
         loop.start()

@@ -1,8 +1,8 @@
-"""What keeps a failing service from being overrun: a circuit breaker and a budget for repeats.
+"""Protects a failing service from overload: a circuit breaker and a retry budget.
 
-The breaker opens after too many failures; for a while nobody asks, then one call tries for all. A call that began
-before it opened may end after it: its outcome is about the past and is ignored, which is why `admit` hands out a
-ticket and the outcome is reported with it.
+The breaker opens after too many failures. While it is open, no call is sent; then a single call is the probe. A call
+that began before the breaker opened may end later. Its outcome is out of date and is ignored: `admit` returns a
+ticket, the outcome is reported with it, and an old ticket does not count.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 PROBE_LEASE = 10.0
-"""Seconds after which a probe that never reported no longer keeps the next one waiting."""
+"""Seconds after which the next probe may start although the last one has not reported."""
 
 
 class RetryBudget:
-    """Lets a tenth of the calls be repeated: when everything fails, repeats must not double the load."""
+    """Allows retries for a tenth of the calls: when everything fails, retries must not double the load."""
 
     def __init__(self, share: float = 0.1, most: float = 10.0) -> None:
         self._share, self._most, self._saved = share, most, 1.0
         self._lock = threading.Lock()
 
     def earn(self) -> None:
-        """A call begins."""
+        """Count a call: it adds `share` of a retry to the budget."""
         with self._lock:
             self._saved = min(self._most, self._saved + self._share)
 
     def spend(self) -> bool:
-        """Whether one more attempt is paid for; if so, it is spent."""
+        """Whether the budget allows one more attempt; if so, take it from the budget."""
         with self._lock:
             if self._saved < 1.0:
                 return False
@@ -41,7 +41,7 @@ class RetryBudget:
 
 
 class Breaker:
-    """Closed, then open for `rest` seconds, then half open for a single probe; safe to share among threads.
+    """Closed, then open for `rest` seconds, then half open for a single probe; thread-safe.
 
     It opens after `in_a_row` failures without a success between them, or when at least half of the last
     `window` calls failed.
@@ -81,7 +81,7 @@ class Breaker:
             return self._ticket
 
     def succeeded(self, ticket: int) -> None:
-        """The upstream did its work, be it that it refused with a problem of its own."""
+        """The upstream answered as agreed; a refusal by its own rules counts as success."""
         with self._lock:
             if ticket != self._ticket:
                 return
@@ -93,7 +93,7 @@ class Breaker:
             self._recent.append(True)
 
     def failed(self, ticket: int) -> None:
-        """The upstream did not answer, not in time, or not with sense."""
+        """The upstream did not answer, or too late, or with an unusable response."""
         with self._lock:
             if ticket != self._ticket:
                 return
@@ -106,7 +106,7 @@ class Breaker:
                 self._open(self._rest)
 
     def undecided(self, ticket: int) -> None:
-        """The call says nothing about the upstream: a probe's place goes to the next caller."""
+        """The call says nothing about the upstream; if it was the probe, the next call becomes the probe."""
         with self._lock:
             if ticket == self._ticket and not self._closed:
                 self._open(0.0)

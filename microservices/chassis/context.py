@@ -1,6 +1,6 @@
-"""What travels with a request through every service it touches: request id, trace context and deadline.
+"""What a request passes on to every service it calls: request id, trace context and deadline.
 
-The deadline travels as the milliseconds that are left, so that two machines need not agree on the time.
+The deadline is sent as the milliseconds that are left, so the clocks of two machines need not agree.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Context:
     deadline: float
     """On the clock of time.monotonic()."""
     traceparent: str | None = None
-    """The caller's, as it came; made up when the first call leaves and none came."""
+    """The caller's, unchanged; without one, made at the first call to another service."""
 
     @classmethod
     def begin(cls, environ: Mapping[str, str], timeout: float) -> Context:

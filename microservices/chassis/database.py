@@ -1,11 +1,10 @@
-"""One engine for a service's own database: `reading()` gives a connection, `writing()` one in a
-transaction.
+"""One engine for a service's database: `reading()` gives a connection, `writing()` one in a transaction.
 
-Both are for statements; `reading_session()` and `writing_session()` are the same two for objects. Which to take when:
-docs/databases.md.
+Both are for statements; `reading_session()` and `writing_session()` are the same for objects. docs/databases.md says
+when to use which.
 
-A writing transaction begins with BEGIN IMMEDIATE on SQLite. A deferred BEGIN takes the write lock only at the
-first write and fails at once when somebody else wrote since the first read, however long the busy timeout is.
+A writing transaction begins with BEGIN IMMEDIATE on SQLite. A deferred BEGIN takes the write lock only at the first
+write. It then fails at once if another transaction wrote since the first read; the busy timeout does not help.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from .runtime import runtime
 log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_MS = 4000
-"""How long a statement waits for somebody else's lock, on either database. Less than the gateway waits for an answer:
-whoever asks is told that the database is busy, and when to come back, instead of nothing."""
+"""How long a statement waits for another transaction's lock, on either database. It is less than the gateway's timeout,
+so the client gets a response: the database is busy, and when to try again."""
 SCHEMA_LOCK = 7_301_001  # any number that nothing else locks in the service's PostgreSQL database
 NEXT_STEP = (
     "seed it anew with `microservices seed`, which replaces its data, or set SHOP_DATABASE_URL to another"
@@ -49,7 +48,7 @@ class Database:
             parsed,
             pool_size=2 * threads,
             max_overflow=2,
-            pool_pre_ping=not self.is_sqlite,  # a server may have ended the session meanwhile
+            pool_pre_ping=not self.is_sqlite,  # the server may have closed the session meanwhile
             connect_args={} if self.is_sqlite else {"options": f"-c lock_timeout={LOCK_TIMEOUT_MS}"},
         )
         # A single SELECT needs no transaction around it: this saves two statements a request. On SQLite our own
@@ -59,7 +58,7 @@ class Database:
         self._reader = self.engine.execution_options(**options)
         self._sessions = sessionmaker(self.engine)
         self.is_suspect = False
-        """Whether the tables did not fit when they were last looked at; see `misfit`."""
+        """Whether the tables did not fit when they were last checked; see `misfit`."""
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
 
@@ -80,7 +79,7 @@ class Database:
         return self._sessions.begin()
 
     def create_tables(self) -> None:
-        """Create the tables that are missing; raises ConfigError when one that was there does not fit the code.
+        """Create the tables that are missing; raises ConfigError when an existing one does not fit the code.
 
         Replicas that start together do it one after the other.
         """
@@ -100,7 +99,7 @@ class Database:
         return f"The database {self.engine.url} {what}; {NEXT_STEP}." if what else ""
 
     def is_misfit(self, error: Exception) -> bool:
-        """Whether a statement named what is not there; then the log says what, and /readyz does until it is there."""
+        """Whether a table or a column is missing. If so, it is logged, and /readyz reports it until it is fixed."""
         if not schema.is_undefined(error):
             return False
         if misfit := self.misfit():
@@ -113,7 +112,7 @@ class Database:
             db.execute(text("SELECT 1"))
 
     def checkpoint(self) -> None:
-        """Bring everything into SQLite's one file, so that it can be copied; nothing to do elsewhere."""
+        """Move SQLite's write-ahead log into the database file, to copy the file. PostgreSQL needs nothing."""
         if self.is_sqlite:
             with self.reading() as db:
                 db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -124,14 +123,14 @@ class Database:
 
 
 def upsert(dialect: str, table: type[DeclarativeBase]) -> Any:
-    """An INSERT that can say ON CONFLICT: both databases write it the same, SQLAlchemy in a dialect of each."""
+    """An INSERT with ON CONFLICT: both databases write it the same, but SQLAlchemy has one class for each."""
     return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
 def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, _record: Any) -> None:
-        # The driver must not begin transactions by itself; the listener below does, and does it IMMEDIATE.
+        # The driver must not begin transactions by itself; the listener below does, with BEGIN IMMEDIATE.
         connection.isolation_level = None
         for pragma in (
             f"busy_timeout={LOCK_TIMEOUT_MS}",

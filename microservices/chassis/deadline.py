@@ -1,7 +1,7 @@
 """A deadline for `requests`: mount a DeadlineAdapter on a Session, and a timeout holds for the whole answer.
 
-Without it the timeout starts anew with every few bytes that trickle in, in the head of an answer as well as in its
-body. So a server that sends a byte now and then keeps its caller for as long as it likes.
+Without it the timeout starts anew with every few bytes that arrive, in the head of a response as well as in its body.
+So a server that sends a byte now and then could keep its caller waiting without limit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from urllib3.response import HTTPResponse
 
 CONNECT_SECONDS = 0.5
 MAX_BYTES = 8 << 20
-"""Of a body: far more than services tell each other."""
+"""Limit of a body: far more than services send each other."""
 
 _kept_open: ContextVar[ExitStack | None] = ContextVar("chassis_kept_open", default=None)
 
@@ -35,19 +35,19 @@ class DeadlineAdapter(HTTPAdapter):
         session.mount("http://", DeadlineAdapter())
         session.get(url, timeout=2.0)
 
-    Raises requests.ReadTimeout when the answer is not there in time, and another requests.RequestException when the
-    connection could not be made or broke. It is for http:// only: https:// would need such a socket over TLS.
+    Raises requests.ReadTimeout when the response is not complete in time, and another requests.RequestException when
+    the connection fails. It is for http:// only: https:// would need a socket with a deadline over TLS.
     """
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """As every adapter does, with connections that know their deadline."""
+        """As in every adapter, but the connections have a deadline."""
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": DeadlinePool}
 
-    def send(  # type: ignore[override]  # the rest (TLS, proxies) goes through as it is
+    def send(  # type: ignore[override]  # other options (TLS, proxies) are passed on
         self, request: requests.PreparedRequest, stream: bool = False, timeout: Any = None, **options: Any
     ) -> requests.Response:
-        """As every adapter does; the body is read already when this returns."""
+        """As in every adapter, but the body is read before this returns."""
         if isinstance(timeout, int | float):
             if timeout <= 0:
                 raise requests.ReadTimeout("The time was up before the request was sent.", request=request)
@@ -68,9 +68,9 @@ class DeadlineAdapter(HTTPAdapter):
 
 @contextmanager
 def timed_out_connections_kept_open() -> Iterator[None]:
-    """While the block runs, a connection on which an answer is overdue stays open; without it, it is closed at once.
+    """While the block runs, a connection that timed out stays open; without the block, it is closed at once.
 
-    The gateway then still counts the request there, and sends the next attempt to another replica.
+    The gateway then still counts the first request, and sends the next attempt to another replica.
     """
     with ExitStack() as kept:
         before = _kept_open.set(kept)
@@ -81,7 +81,7 @@ def timed_out_connections_kept_open() -> Iterator[None]:
 
 
 class DeadlineSocket(socket.socket):
-    """Waits for whatever comes in until one moment, however many pieces it comes in."""
+    """A socket with one deadline for all its reads together."""
 
     deadline: float | None = None
     """On the clock of time.monotonic()."""

@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem details: each service declares its own, one handler renders them all.
 
-The client of another service builds the same class back from the answer, so that `except OutOfStock` works on
-both sides of the wire.
+The client of another service makes the same class again from the response, so that `except OutOfStock` works on both
+sides of a call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MEMBERS = frozenset({"type", "title", "status", "detail", "instance"})
 
 
 class Problem(Exception):  # RFC 9457's word for it
-    """Something a service refuses; a subclass says status, slug and title, its facts become extensions."""
+    """A refusal; a subclass gives status, slug and title, and the facts become extension members."""
 
     status: int = 500
     slug: str = "internal-error"
@@ -46,7 +46,7 @@ class Problem(Exception):  # RFC 9457's word for it
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Self:
-        """The problem that another service sent; a subclass's own constructor is not asked again."""
+        """The problem that another service sent; a subclass's own constructor is not called."""
         problem = cls.__new__(cls)
         facts = {name: value for name, value in document.items() if name not in MEMBERS}
         Problem.__init__(problem, str(document.get("detail", cls.title)), **facts)
@@ -92,36 +92,36 @@ class MethodNotAllowedProblem(Problem):
 
 
 class UpstreamError(Problem):
-    """A call to another service did not work out; which way says the subclass."""
+    """A call to another service failed; the subclass says how."""
 
     status, slug, title = 502, "bad-upstream", "A part of the shop gave no usable answer"
     passing: bool = False
-    """The connection failed, or a proxy answered in the service's stead: asking again may help."""
+    """The connection failed, or a proxy answered instead of the service: a retry may help."""
 
 
 class UpstreamUnavailable(UpstreamError):
-    """Nobody answered, or it said itself that it cannot just now; asking again later may help."""
+    """There is no connection, or the service answered that it is unavailable; a later call may succeed."""
 
     status, slug, title = Unavailable.status, Unavailable.slug, Unavailable.title
     headers: Mapping[str, str] = Unavailable.headers
 
 
 class UpstreamTimeout(UpstreamError):
-    """It did not answer in time; whether it did the work is unknown."""
+    """The service did not answer in time; whether it did the work is unknown."""
 
     status, slug, title = 504, "upstream-timeout", "A part of the shop did not answer in time"
 
 
 class BadUpstream(UpstreamError):
-    """It answered, but not with anything that was agreed upon."""
+    """The service answered, but not as agreed."""
 
 
 class UnexpectedRefusal(BadUpstream):
-    """It refused what we asked (4xx) for a reason that we did not expect: the mistake is more likely ours."""
+    """The service refused the call (4xx) for a reason that we did not expect: the mistake is probably ours."""
 
 
 def problem_from(document: dict[str, Any]) -> Problem:
-    """The problem of which `document` is the `to_dict`."""
+    """The problem whose `to_dict` is `document`."""
     facts = {name: value for name, value in document.items() if name not in MEMBERS}
     problem = Problem(document["detail"], **facts)
     problem.slug = document["type"].removeprefix("/problems/")
@@ -148,12 +148,12 @@ def init_app(app: Flask) -> None:
 
 
 def database_errors(app: Flask) -> None:
-    """Answer 503 while the service's own database is locked, full or away, and may be back in a moment."""
+    """Answer 503 while the service's own database is locked, full or not reachable, which is temporary."""
     from sqlalchemy.exc import OperationalError, ProgrammingError
     from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
     def answer(error: Exception) -> Response:
-        is_misfit = runtime().database.is_misfit(error)  # tables that do not fit stay so
+        is_misfit = runtime().database.is_misfit(error)  # not temporary
         if is_misfit or isinstance(error, ProgrammingError):
             return _unexpected(error)
         return _database_error(error)
@@ -163,7 +163,7 @@ def database_errors(app: Flask) -> None:
 
 
 def _refuse_nul(_endpoint: str | None, values: dict[str, Any] | None) -> None:
-    # PostgreSQL cannot hold a NUL in a text, so no path that carries one names anything.
+    # PostgreSQL cannot store NUL in a text, so a path with NUL names nothing that exists.
     if values and any("\x00" in str(value) for value in values.values()):
         raise NotFoundProblem("No route of the shop has this path.")
 

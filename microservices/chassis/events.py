@@ -1,7 +1,7 @@
 """Events between services: an outbox read as an ordered feed, and a reader that counts each event once.
 
-The writer stores an event in the transaction of what happened, the reader stores its position in the transaction
-of the effect. So an event is neither lost nor counted twice, whoever crashes when and however many replicas read.
+The writer stores an event in the transaction of the change. The reader stores its position in the transaction of the
+effect. So an event is neither lost nor counted twice, after any crash and with any number of replicas.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class OutboxMixin:
 
 
 class FeedPositionMixin:
-    """The columns of a reader's bookmark, one row for each feed."""
+    """The columns of a reader's position, one row for each feed."""
 
     feed: Mapped[str] = mapped_column(String(40), primary_key=True)
     position: Mapped[int] = mapped_column(default=0)
@@ -53,8 +53,8 @@ class FeedPositionMixin:
 def publish(db: Connection, outbox: type[Any], kind: str, data: dict[str, Any]) -> None:
     """Store an event in the transaction `db`.
 
-    PostgreSQL hands out positions before the commit, so that a reader could see 8 before 7 is there and never
-    come back for it: writers of one outbox take turns. On SQLite they do anyway.
+    PostgreSQL assigns positions before the commit: a reader could see 8 before 7 is committed, and never read 7. So the
+    writers of one outbox take turns. On SQLite they do anyway.
     """
     if db.dialect.name == "postgresql":
         db.execute(text(f"SELECT pg_advisory_xact_lock({OUTBOX_LOCK})"))
@@ -74,16 +74,16 @@ class FeedReader:
     def __init__(
         self,
         source: str,
-        bookmark: type[Any],
+        positions: type[Any],
         apply: Callable[[Connection, str, dict[str, Any]], None],
         limit: int = MAX_EVENTS,
     ) -> None:
-        self.source, self._bookmark, self._apply, self._limit = source, bookmark, apply, limit
+        self.source, self._positions, self._apply, self._limit = source, positions, apply, limit
 
     def step(self) -> bool:
         """Fetch what is new and apply it; returns whether there may be more."""
         with reading() as db:
-            found = select(self._bookmark.position).where(self._bookmark.feed == self.source)
+            found = select(self._positions.position).where(self._positions.feed == self.source)
             after = db.execute(found).scalar() or 0
         wanted = {"after": after, "limit": self._limit}
         events = upstream(self.source).get(FEED_PATH, wanted, read=FEED)["events"]
@@ -93,17 +93,17 @@ class FeedReader:
         return len(events) >= self._limit
 
     def apply(self, db: Connection, events: list[Event]) -> None:
-        """Apply the events beyond the bookmark and move it; another replica may have been here meanwhile."""
-        mine = self._bookmark.feed == self.source
-        found = select(self._bookmark.position).where(mine).with_for_update()
+        """Apply the events after the stored position and update it; another replica may have applied some meanwhile."""
+        mine = self._positions.feed == self.source
+        found = select(self._positions.position).where(mine).with_for_update()
         position = db.execute(found).scalar()
         if position is None:
             # There has to be a row to lock, and another replica may begin at the same moment.
-            begin = upsert(db.dialect.name, self._bookmark).on_conflict_do_nothing()
+            begin = upsert(db.dialect.name, self._positions).on_conflict_do_nothing()
             db.execute(begin, {"feed": self.source, "position": 0})
             position = db.execute(found).scalar() or 0
         for event in sorted(events, key=lambda event: int(event["position"])):
             if event["position"] > position:
                 self._apply(db, event["type"], event["data"])
                 position = event["position"]
-        db.execute(update(self._bookmark).where(mine).values(position=position))
+        db.execute(update(self._positions).where(mine).values(position=position))

@@ -53,7 +53,7 @@ def configure_logging(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # our own client logs what it gives up on
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # our own client logs its failures
 
 
 class Metrics:
@@ -69,13 +69,13 @@ class Metrics:
         )
         self._calls = Counter(
             "upstream_calls",
-            "Calls that this service wanted from another one, by what came of them",
+            "Calls of this service to another one, by outcome",
             ["upstream", "outcome"],
             registry=self.registry,
         )
         self._attempts = Counter(
             "upstream_attempts",
-            "Requests sent for those calls: repeats add some, an open breaker takes some away",
+            "Requests sent for those calls: retries add some, an open breaker prevents some",
             ["upstream"],
             registry=self.registry,
         )
@@ -101,7 +101,7 @@ class Metrics:
 
 
 class Observed:
-    """Middleware around the application: what it does with Flask's hooks would cost 20 µs a request more."""
+    """Middleware around the application: the same with Flask's hooks costs 20 µs more for each request."""
 
     def __init__(self, inner: WSGIApplication, metrics: Metrics, timeout: float) -> None:
         self._inner, self._metrics, self._timeout = inner, metrics, timeout
@@ -131,7 +131,7 @@ class Observed:
 
 
 def _read_the_rest(environ: WSGIEnvironment) -> None:
-    # Granian drops a connection on which a body was left unread, and with it the client's next request there.
+    # Granian closes a connection with an unread body, and the client's next request on it would be lost.
     left = MAX_UNREAD_BYTES if environ.get("CONTENT_LENGTH") else 0
     while left > 0 and (part := environ["wsgi.input"].read(min(left, 65_536))):
         left -= len(part)
@@ -150,14 +150,14 @@ def init_app(app: Flask) -> None:
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
-        """The process is alive; nothing else is asked."""
+        """The process is alive; nothing else is checked."""
         return {"status": "ok"}
 
     @app.get("/readyz")
     def readyz() -> dict[str, str]:
         """Say whether this replica can take requests: its own database answers and it is not being drained.
 
-        Other services are not asked: one that is down would take every service that calls it down with it.
+        Other services are not checked: otherwise one that is down would make all its callers unready too.
         """
         drain_file = shop.config.drain_file
         if drain_file is not None and drain_file.exists():

@@ -1,4 +1,4 @@
-"""What the application holds: made once, when it is put together, and found from every request by `runtime()`."""
+"""What the application holds: made once by the application factory, and found in every request by `runtime()`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .tokens import ServiceTokens, TokenVerifier
 
 NAME = "shop"
-"""Its place in `app.extensions`, where Flask's own extensions keep theirs."""
+"""Its key in `app.extensions`, where Flask extensions store their state."""
 SettingsT = TypeVar("SettingsT")
 
 
@@ -33,7 +33,7 @@ class Runtime:
     token_verifier: TokenVerifier
     service_tokens: ServiceTokens
     upstreams: dict[str, Upstream] = field(default_factory=dict)
-    """The other services by name, each set up at its first call."""
+    """The clients of other services by name, each made at its first call."""
     loops: list[Loop] = field(default_factory=list)
 
     @property
@@ -43,12 +43,12 @@ class Runtime:
         return self.own_database
 
     def settings(self, kind: type[SettingsT]) -> SettingsT:
-        """The service's own settings, which are a `kind`."""
+        """The service's own settings, of the class `kind`."""
         assert isinstance(self.own_settings, kind)
         return self.own_settings
 
 
 def runtime(app: Flask | None = None) -> Runtime:
-    """What `app` holds; without one, what the application of this request holds."""
+    """What `app` holds; without `app`, what the application of this request holds."""
     held: Runtime = (app or current_app).extensions[NAME]
     return held

@@ -1,7 +1,7 @@
 """Whether the tables of a database fit the code.
 
-Compared are tables, columns and the kind of their types: with those a statement is understood. Lengths, indexes and
-constraints are not compared.
+It compares tables, columns and the kinds of their types, because statements depend on these. It does not compare
+lengths, indexes and constraints.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from sqlalchemy import JSON, Connection, Float, Integer, MetaData, String, inspe
 
 KINDS = (JSON, String, Integer, Float)
 SAID = 3
-"""As many differences are named: all of them would fill the screen when the database is that of another shop."""
+"""At most this many differences are named: those to the database of another shop would fill the screen."""
 UNDEFINED = frozenset({"42P01", "42703"})
-"""PostgreSQL's codes for a table and a column that are not there; SQLite has words for them."""
+"""PostgreSQL's codes for a missing table and a missing column. SQLite has only the texts below."""
 NO_SUCH = re.compile(r"no such (table|column)|has no column named")
 
 
 def misfit(db: Connection, metadata: MetaData) -> str:
-    """What the database has otherwise than the code, such as `lacks the column orders.step`; empty when they fit."""
+    """How the database differs from the code, such as `lacks the column orders.step`; empty when they fit."""
     found = list(_differences(db, metadata))
     return ", ".join(found[:SAID]) + (" and more" if len(found) > SAID else "")
 
 
 def is_undefined(error: Exception) -> bool:
-    """Whether a statement named a table or a column that is not there."""
+    """Whether the error is about a missing table or column."""
     cause = getattr(error, "orig", None)
     return getattr(cause, "sqlstate", None) in UNDEFINED or NO_SUCH.search(str(cause)) is not None
 

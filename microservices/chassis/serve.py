@@ -19,7 +19,7 @@ USAGE = "Give the module to serve: python -m microservices.chassis.serve microse
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until told to stop; the exit status."""
+    """Serve until told to stop; returns the exit status."""
     try:
         target, config = _read(arguments)
         require_free_port(config.host, config.port, "set SHOP_PORT to a free one")

@@ -1,8 +1,8 @@
 """Two kinds of tokens, both EdDSA: a customer's, checked against a published key set, and a service's.
 
-A service signs its tokens with its own key and names the callee as audience, so that what one service was sent
-is of no use with another. The algorithm is pinned: a token that names another one, or none, is refused.
-PyJWT is imported when the first token comes by, not before: many a replica starts faster for it.
+A service signs its tokens with its own key and names the callee as audience, so a token for one service is not valid
+at another. The algorithm is pinned: a token that names another one, or none, is refused.
+PyJWT is imported when the first token arrives, so that replicas start faster.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Identity:
 
 
 class TokenVerifier:
-    """Checks tokens against public keys by key id, and remembers those that were good until they expire."""
+    """Checks tokens against public keys by key id, and caches the valid ones until they expire."""
 
     def __init__(self, find_key: Callable[[str], Any | None]) -> None:
         self._find_key = find_key
@@ -74,9 +74,9 @@ class TokenVerifier:
 class PublishedKeys:
     """Finds the public key with a key id in a key set (JWKS) that another service publishes.
 
-    Fetched when first needed. An unknown key id fetches it again, at most every 5 s: a token with a made-up key id
-    must not become a call each. While the set cannot be fetched, that error is raised: it says nothing about the
-    token.
+    The set is fetched when first needed. An unknown key id fetches it again, at most every 5 s, so that tokens with
+    invented key ids do not cause a call each. While the set cannot be fetched, that error is raised, because the token
+    may be valid.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class PublishedKeys:
             }
             self._failure = None
         except (jwt.PyJWTError, AttributeError, LookupError, TypeError, ValueError):
-            self._failure = UpstreamError("The key set that tokens are checked with makes no sense.")
+            self._failure = UpstreamError("The key set that tokens are checked with is not valid.")
         except UpstreamError as failure:
             self._failure = failure
         pause = REFETCH_SECONDS if self._failure is None else REFETCH_AFTER_FAILURE_SECONDS
@@ -114,7 +114,7 @@ class PublishedKeys:
 
 
 class ServiceTokens:
-    """Issues tokens for calls to other services and checks those of callers; both ends remember them."""
+    """Issues tokens for calls to other services and checks those of callers; both sides cache them."""
 
     def __init__(self, service: str, private_key: bytes | None, trusted: Mapping[str, bytes]) -> None:
         self._service, self._private_key, self._trusted = service, private_key, trusted
@@ -122,7 +122,7 @@ class ServiceTokens:
         self._verified: dict[str, tuple[str, float]] = {}
 
     def issue(self, audience: str) -> str | None:
-        """A token for calls to `audience`, the same one for most of its life; None without a key to sign with."""
+        """A token for calls to `audience`, reused for most of its lifetime; None without a key to sign with."""
         token, good_until = self._issued.get(audience, ("", 0.0))
         if good_until > time.time():
             return token

@@ -1,1 +1,1 @@
-"""Inventory: how many of each product there are, and who has some of them reserved."""
+"""Inventory: how many of each product there are, and which orders reserved some."""

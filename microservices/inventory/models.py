@@ -30,7 +30,7 @@ class Stock(Base):
 
 
 class Status(StrEnum):
-    """Where a reservation stands; only a reserved one changes any more."""
+    """The state of a reservation; only a reserved one can still change."""
 
     RESERVED = "reserved"
     COMMITTED = "committed"
@@ -38,7 +38,7 @@ class Status(StrEnum):
 
 
 class Reservation(Base):
-    """Pieces put aside for an order; a released one stays on record, so that a late request for it is refused."""
+    """Pieces reserved for an order; a released reservation stays stored, so that a late request for it is refused."""
 
     __tablename__ = "reservations"
 

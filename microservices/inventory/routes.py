@@ -49,7 +49,7 @@ def set_available(sku: str) -> dict[str, Any]:
 
 @api.post("/internal/reservations")
 def reserve() -> tuple[dict[str, Any], int]:
-    """Put pieces aside for an order."""
+    """Reserve pieces for an order."""
     require_service("orders")
     order = body(Order)
     wanted: dict[str, int] = {}
@@ -69,7 +69,7 @@ def commit(order_id: str) -> dict[str, Any]:
 
 @api.post(f"/internal/reservations/{ORDER_ID}/release")
 def release(order_id: str) -> dict[str, Any]:
-    """Give back what is reserved for an order."""
+    """Release what is reserved for an order."""
     require_service("orders")
     with writing() as db:
         return service.release(db, order_id)

@@ -1,6 +1,6 @@
 """Fills the inventory from a data set: `python -m microservices.inventory.seed FOLDER`.
 
-What past orders took counts as sold, so that received = available + reserved + sold from the first day.
+What past orders took counts as sold, so that received = available + reserved + sold holds from the start.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Stock: how many are there, set it, and put some aside for an order until it is decided.
+"""Stock: show it, set it, and reserve some for an order until the order is confirmed or refused.
 
-Every verb of a reservation may come twice, late or out of order, and comes to the same end.
+Every request for a reservation may arrive twice, late or out of order; the result is the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..chassis.database import upsert
 from ..chassis.errors import Problem
 from .models import Reservation, ReservedLine, Status, Stock
 
-# Built once: on the spot they cost 0.4 ms of CPU more for each checkout with one product, and 60 µs for each look.
+# Built once: built per request, they cost 0.4 ms of CPU more for a checkout with one product, and 60 µs to show stock.
 # A prefix, because in an UPDATE a bound value with a column's name is taken for the column's new value.
 AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
 THESE = Stock.sku == bindparam("b_sku")
@@ -95,11 +95,11 @@ def set_available(db: Connection, sku: str, available: int) -> dict[str, Any]:
 
 
 def reserve(db: Connection, order_id: str, wanted: Mapping[str, int]) -> dict[str, Any]:
-    """Put pieces aside, all or nothing: raises OutOfStock for the first SKU there is too little of.
+    """Reserve all of these pieces or none: raises OutOfStock for the first SKU with too little stock.
 
-    An order that was released before, even before it could reserve, gets nothing: ReservationClosed.
+    Raises ReservationClosed for an order that was released before, also when its release came first.
     """
-    is_new = _remember(db, order_id, Status.RESERVED)
+    is_new = _store(db, order_id, Status.RESERVED)
     status = _find(db, order_id)
     if status == Status.RELEASED:
         raise ReservationClosed(order_id, status)
@@ -113,7 +113,7 @@ def reserve(db: Connection, order_id: str, wanted: Mapping[str, int]) -> dict[st
 
 
 def commit(db: Connection, order_id: str) -> dict[str, Any]:
-    """The order is confirmed: what was put aside is sold; raises UnknownReservation or ReservationClosed."""
+    """The order is confirmed: sell what is reserved; raises UnknownReservation or ReservationClosed."""
     status = _find(db, order_id)
     if status == Status.RELEASED:
         raise ReservationClosed(order_id, status)
@@ -123,11 +123,11 @@ def commit(db: Connection, order_id: str) -> dict[str, Any]:
 
 
 def release(db: Connection, order_id: str) -> dict[str, Any]:
-    """The order came to nothing: what was put aside can be bought again; raises ReservationClosed once it is sold.
+    """The order is refused: make what is reserved available again; raises ReservationClosed once it is sold.
 
-    Nothing reserved yet is remembered as released: the request to reserve may still be on its way.
+    Without a reservation the release is stored too, so that a request to reserve that arrives late is refused.
     """
-    _remember(db, order_id, Status.RELEASED)
+    _store(db, order_id, Status.RELEASED)
     status = _find(db, order_id)
     if status == Status.COMMITTED:
         raise ReservationClosed(order_id, status)
@@ -136,8 +136,8 @@ def release(db: Connection, order_id: str) -> dict[str, Any]:
     return {"order_id": order_id, "status": Status.RELEASED}
 
 
-def _remember(db: Connection, order_id: str, status: Status) -> bool:
-    """Store that there is a reservation; False when there was one before, be it by a request at the same time."""
+def _store(db: Connection, order_id: str, status: Status) -> bool:
+    """Store a reservation; False when there is one already, also one of a concurrent request."""
     new = {"order_id": order_id, "status": status}
     unless_there = upsert(db.dialect.name, Reservation).on_conflict_do_nothing()
     return db.execute(unless_there.returning(Reservation.order_id), new).first() is not None

@@ -29,7 +29,7 @@ class CartLines(TypedDict):
 
 
 class Effect(TypedDict):
-    """What became of an order at the inventory or at payments."""
+    """The state of an order at the inventory or at payments."""
 
     order_id: str
     status: str

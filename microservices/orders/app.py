@@ -20,7 +20,7 @@ RECOVERY_SECONDS = 1.0
 
 
 def create_app(env: Mapping[str, str]) -> Flask:
-    """The service as a WSGI application, which takes up unfinished checkouts while it is served."""
+    """The service as a WSGI application, which finishes interrupted checkouts while it is served."""
     settings = Settings(ensure_key(Path(env.get("SHOP_HOME", ".shop")) / "keys" / "orders.key"))
     app = service("orders", env, api, base=Base, calls=CALLS, keys_from="accounts", settings=settings)
     add_loop(app, "recovery", recover, RECOVERY_SECONDS)

@@ -1,15 +1,15 @@
 """Checkout: a saga over the cart, the catalog, the inventory and the payments, each with a database of its own.
 
-No transaction spans them. Each step is idempotent by the order's id and has its undo; where a checkout stands is
-stored before the next call leaves, so that any replica can take it up after a crash:
+No transaction spans them. Each step is idempotent by the order's id and has its undo. The state of a checkout is
+stored before the next call is sent, so that any replica can finish it after a crash:
 
     price            nothing to undo
     reserve          release
     capture          refund
-    confirm          the point of no return: from here on it only goes forward, to sell the stock and empty the cart
+    confirm          the point of no return: after it, the stock is always sold and the cart emptied
 
-The answer belongs to the customer's idempotency key, refusals too, so that whoever repeats a request learns what
-became of it. A refusal is raised, the first time and every other time.
+The response is stored under the customer's idempotency key, refusals too, so that a repeated request gets the same
+response. A refusal is raised, the first time and every other time.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.05
 KEEP_SECONDS = 0.3
-"""Of the request's time, kept for the answer that a checkout is still in progress."""
+"""The part of the request's time that is kept for the response that a checkout is still in progress."""
 
 
 REPLAYED = {"Idempotency-Replayed": "true"}
-"""The header of an answer that is given again."""
+"""The header of a repeated response."""
 
 
 class CartEmpty(Problem):
@@ -56,7 +56,7 @@ class CheckoutInProgress(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What a checkout led to, as the API shows it."""
+    """The result of a checkout, as the API shows it."""
 
     order: dict[str, Any]
     replayed: bool = False
@@ -64,9 +64,9 @@ class Placed:
 
 
 def checkout(customer_id: str, key: str, card_number: str) -> Placed:
-    """Buy what is in the cart, once for each key; raises the problem that is in the way, the same one for a repeat.
+    """Buy what is in the cart, once for each key; raises the problem of a refusal, the same one for a repeated request.
 
-    Two are not stored: KeyReused, the key came with another body, and CheckoutInProgress, there is no answer yet.
+    Two are not stored: KeyReused (the key was used with another body) and CheckoutInProgress (there is no result yet).
     """
     claim = Claim(customer_id, key, cards.fingerprint(card_number))
     earlier = store.find(claim)
@@ -75,7 +75,7 @@ def checkout(customer_id: str, key: str, card_number: str) -> Placed:
     try:
         order = _price(claim)
     except (IntegrityError, store.OvertakenError):
-        # The same request is here a second time and was faster, or another checkout of this customer was.
+        # A concurrent request with the same key was faster, or another checkout of this customer was.
         return _repeat(claim, store.find(claim))
     if order.lines and _buy(order, card_number):
         return Placed(order.to_dict(Status.CONFIRMED))
@@ -83,10 +83,10 @@ def checkout(customer_id: str, key: str, card_number: str) -> Placed:
 
 
 def recover() -> bool:
-    """Finish a checkout that was left unfinished; returns whether there was one.
+    """Finish a checkout that was interrupted; returns whether there was one.
 
-    One that was not paid for sure is undone: both undos are remembered by the other side, so that a capture or a
-    reservation that is still on its way comes to nothing.
+    If payment is uncertain, cancel. Both services record the cancellation, so a capture or a reservation that arrives
+    late is refused.
     """
     found = store.take_over()
     if found is None:
@@ -114,14 +114,14 @@ def _price(claim: Claim) -> PricedOrder:
 
 
 def _buy(order: PricedOrder, card_number: str) -> bool:
-    """Whether the order was confirmed by this request; if not, what became of it stands in the database."""
+    """Whether this request confirmed the order; if not, its outcome is in the database."""
     confirmed = False
     try:
         clients.reserve(order.id, order.wanted)
         clients.capture(order.id, order.total_cents, card_number)
     except Problem as refusal:
-        # Also when it is unknown what came of a call: deciding against the order is always safe, see recover().
-        # Also when there was too little stock: a second copy of the request to reserve may still be on its way.
+        # Also when the outcome of a call is unknown: cancelling is always safe, see recover().
+        # Also after too little stock: a second copy of the request to reserve may still arrive.
         if store.refuse(order.id, refusal, Step.UNDOING):
             _undo(order)
     else:
@@ -142,7 +142,7 @@ def _settle(order: PricedOrder) -> None:
 
 
 def _undo(order: PricedOrder) -> None:
-    # Each on its own: a payments service that is away must not keep the stock from those who would buy it.
+    # Independent of each other: the stock must become available again even while payments is down.
     undone = [_is_undone(order, clients.refund), _is_undone(order, clients.release_reservation)]
     if all(undone):
         store.finish(order.id, Step.UNDOING, Step.UNDONE)
@@ -158,9 +158,9 @@ def _is_undone(order: PricedOrder, undo: Callable[[str], None]) -> bool:
 
 
 def _repeat(claim: Claim, earlier: StoredCheckout | None) -> Placed:
-    """The answer of the first request with this key, waited for as long as this request may take.
+    """The result of the first request with this key; waits for it as long as this request may take.
 
-    Without an earlier one, it is another checkout of this customer that is under way: the cart is not sold twice.
+    Without an earlier one, another checkout of this customer is in progress: the cart is not sold twice.
     """
     if earlier is None:
         raise CheckoutInProgress("Another checkout of yours is still in progress; try again in a second.")

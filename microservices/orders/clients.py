@@ -1,4 +1,4 @@
-"""The other services, as checkout sees them. Whatever has an effect is idempotent by the order's id."""
+"""Clients of the other services for checkout. Every call with an effect is idempotent by the order's id."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PaymentTimedOut(Problem):
 
 
 def cart_lines(customer_id: str) -> dict[str, int]:
-    """How many of which product the customer has in the cart."""
+    """The quantities in the customer's cart, by SKU."""
     return upstream("cart").get(
         f"/internal/carts/{customer_id}",
         read=lambda answer: {line["sku"]: line["quantity"] for line in CART_LINES(answer)["items"]},
@@ -42,7 +42,7 @@ def products(skus: Iterable[str]) -> list[Product]:
 
 
 def reserve(order_id: str, wanted: Mapping[str, int]) -> None:
-    """Have stock put aside for the order; raises OutOfStock, and then nothing was."""
+    """Reserve stock for the order; raises OutOfStock, and then nothing is reserved."""
     body = {"order_id": order_id, "items": _items(wanted)}
     done = _done(order_id, "reserved", "committed")
     upstream("inventory").post(
@@ -51,32 +51,32 @@ def reserve(order_id: str, wanted: Mapping[str, int]) -> None:
 
 
 def commit_reservation(order_id: str) -> None:
-    """Have the reserved stock counted as sold."""
+    """Sell the reserved stock."""
     done = _done(order_id, "committed")
     upstream("inventory").post(f"/internal/reservations/{order_id}/commit", idempotent=True, read=done)
 
 
 def release_reservation(order_id: str) -> None:
-    """Have the reserved stock given back; also refuses a reservation that is still on its way."""
+    """Release the reserved stock; a reservation that arrives later is refused."""
     done = _done(order_id, "released")
     upstream("inventory").post(f"/internal/reservations/{order_id}/release", idempotent=True, read=done)
 
 
 def capture(order_id: str, amount_cents: int, card_number: str) -> None:
-    """Have the money taken; raises PaymentDeclined or PaymentTimedOut, and then none was."""
+    """Take the money; raises PaymentDeclined or PaymentTimedOut, and then no money was taken."""
     body = {"order_id": order_id, "amount_cents": amount_cents, "card_number": card_number}
     raises, done = [PaymentDeclined, PaymentTimedOut], _done(order_id, "captured")
     upstream("payments").post("/internal/payments", body, idempotent=True, raises=raises, read=done)
 
 
 def refund(order_id: str) -> None:
-    """Have the money given back, if any was taken; also refuses a capture that is still on its way."""
+    """Give the money back, if any was taken; a capture that arrives later is refused."""
     done = _done(order_id, "refunded")
     upstream("payments").post(f"/internal/payments/{order_id}/refund", idempotent=True, read=done)
 
 
 def empty_cart(customer_id: str, ordered: Mapping[str, int]) -> None:
-    """Have the ordered lines taken out of the cart."""
+    """Take the ordered lines out of the cart."""
     body = {"items": _items(ordered)}
     upstream("cart").post(f"/internal/carts/{customer_id}/checked-out", body, idempotent=True)
 

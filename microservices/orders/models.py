@@ -18,10 +18,10 @@ class Base(DeclarativeBase):
 
 
 class Step(StrEnum):
-    """How far a checkout is; each step is stored before the next call leaves."""
+    """How far a checkout is; each step is stored before the next call is sent."""
 
     PRICED = "priced"
-    """What will be ordered is written down; stock and money may be asked for."""
+    """The order is stored with its prices; stock may be reserved and money taken."""
     PAID = "paid"
     """The point of no return: the order is confirmed, its event is in the outbox."""
     SETTLED = "settled"
@@ -33,7 +33,7 @@ class Step(StrEnum):
 
 
 class Status(StrEnum):
-    """Where an order stands, as its customer sees it; a rejected one is not shown."""
+    """The state of an order, as its customer sees it; a rejected one is not shown."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -50,7 +50,7 @@ STATUS = {
 
 
 class Order(Base):
-    """A purchase, and the checkout that makes it one."""
+    """A purchase, with the state of its checkout."""
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -76,15 +76,15 @@ class Order(Base):
     key: Mapped[str | None] = mapped_column(String(64))
     """The idempotency key; past orders from the data set have none."""
     fingerprint: Mapped[str | None] = mapped_column(String(64))
-    """Of the request's body, to tell a repeat from another request with the same key."""
+    """A hash of the request's card number, to tell a repeated request from another one with the same key."""
     problem: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    """Why the order was refused, as it was answered."""
+    """Why the order was refused: the problem that was answered."""
     lease_until: Mapped[float] = mapped_column(Float, default=0.0)
-    """Until then (seconds since the epoch) somebody works on it; later any replica may take it up."""
+    """Until then (seconds since the epoch) a request works on the order; later any replica may take over."""
 
 
 class OrderLine(Base):
-    """A product as it was when it was bought: later changes of name or price do not reach it."""
+    """A product as it was when it was bought: later changes of name or price do not change it."""
 
     __tablename__ = "order_lines"
 

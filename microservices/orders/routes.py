@@ -27,7 +27,7 @@ class KeyRequired(Problem):
 
 
 def without_spaces(card_number: str) -> str:
-    """The card number as its digits alone."""
+    """The digits of the card number."""
     return card_number.replace(" ", "")
 
 
@@ -69,7 +69,7 @@ def show(order_id: str) -> dict[str, Any]:
 
 @api.get(FEED_PATH)
 def events() -> Feed:
-    """Tell what was ordered since a position."""
+    """List the orders' events after a position."""
     require_service("recommendations")
     after, limit = (
         query_number("after", 0, 0, 999_999_999),

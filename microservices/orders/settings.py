@@ -10,4 +10,4 @@ class Settings:
     """Made once, when the service starts."""
 
     card_key: bytes
-    """Cards are remembered by a hash with this key, see cards.py."""
+    """Cards are stored as a hash with this key, see cards.py."""

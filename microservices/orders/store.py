@@ -1,7 +1,7 @@
 """The states of a checkout in the database, and the steps between them.
 
-A step is taken only from the state that was expected, so of two that try one does it: a request that was slow and the
-recovery that took over from it never both decide an order.
+A step is taken only from the expected state. So a slow request and the recovery that took over from it never both
+decide an order.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from .models import Order, OrderLine, Outbox, Status, Step
 from .service import as_dict, line_as_dict
 
 LEASE_SECONDS = 10.0
-"""Longer than any request may take: who has not finished by then has crashed."""
+"""Longer than any request may take: a request that has not finished by then has crashed."""
 UNFINISHED = (Step.PRICED, Step.PAID, Step.UNDOING)
 SELLING = frozenset({Step.PRICED, Step.PAID})
-"""The cart of such an order is not emptied yet; a customer has one of them at most (see the index in models.py)."""
+"""Steps at which the cart is not emptied yet; a customer has at most one such order (see the index in models.py)."""
 
-# Built once: on the spot they cost 0.5 ms of CPU more for each checkout. What is seldom asked is built where it is.
+# Built once: built per request, they cost 0.5 ms of CPU more for each checkout. Rare ones are built where used.
 BY_KEY = select(Order.id, Order.customer_id, Order.fingerprint, Order.step, Order.problem).where(
     Order.customer_id == bindparam("customer_id"), Order.key == bindparam("key")
 )
@@ -53,7 +53,7 @@ class OvertakenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who wants to order under which idempotency key, with which body."""
+    """A request to order: the customer, the idempotency key and the body's hash."""
 
     customer_id: str
     key: str
@@ -61,7 +61,7 @@ class Claim:
 
 
 class StoredCheckout(NamedTuple):
-    """An order that was made before, as far as its answer goes."""
+    """A stored order, with what its response needs."""
 
     id: str
     customer_id: str
@@ -72,7 +72,7 @@ class StoredCheckout(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PricedOrder:
-    """An order in the making: its lines are as the catalog's products were when it was priced."""
+    """An order before it is confirmed; its lines have the names and prices that the catalog gave."""
 
     id: str
     customer_id: str
@@ -81,12 +81,12 @@ class PricedOrder:
 
     @property
     def wanted(self) -> dict[str, int]:
-        """How many of which product."""
+        """The ordered quantities, by SKU."""
         return {line["sku"]: line["quantity"] for line in self.lines}
 
     @property
     def total_cents(self) -> int:
-        """What it costs."""
+        """The total price."""
         return sum(line["unit_price_cents"] * line["quantity"] for line in self.lines)
 
     def to_dict(self, status: Status) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class PricedOrder:
 
 
 def priced_order(customer_id: str, wanted: dict[str, int], products: Sequence[Product]) -> PricedOrder:
-    """An order of these products at their present prices."""
+    """An order of these products at their current prices."""
     lines = [
         {
             "sku": product["sku"],
@@ -115,7 +115,7 @@ def priced_order(customer_id: str, wanted: dict[str, int], products: Sequence[Pr
 
 
 def find(claim: Claim) -> StoredCheckout | None:
-    """The order that was made of this claim, if there is one."""
+    """The stored order of this claim, if there is one."""
     with reading() as db:
         row = db.execute(BY_KEY, {"customer_id": claim.customer_id, "key": claim.key}).first()
     return StoredCheckout(*row) if row else None
@@ -124,8 +124,8 @@ def find(claim: Claim) -> StoredCheckout | None:
 def newest_number(customer_id: str) -> int | None:
     """The number of the customer's newest order; None before the first.
 
-    Raises OvertakenError while that one is still being sold: the cart that is read next may still hold what was
-    ordered, although by the time the new order is stored nothing shows it any more.
+    Raises OvertakenError while that order is unfinished: the cart that is read next may still hold what it ordered,
+    and when the new order is stored, nothing shows that any more.
     """
     with reading() as db:
         newest = db.execute(NEWEST, {"customer_id": customer_id}).first()
@@ -137,10 +137,10 @@ def newest_number(customer_id: str) -> int | None:
 def save(
     order: PricedOrder, claim: Claim, newest: int | None, step: Step, refusal: Problem | None = None
 ) -> None:
-    """Write the order down at its first step.
+    """Store the order at its first step.
 
-    Raises IntegrityError when the key is taken or another checkout of the customer is under way, and OvertakenError
-    when one began after `newest` was looked up, before the cart was read: what was read may be sold by now.
+    Raises IntegrityError when the key is taken or another checkout of the customer is in progress, and OvertakenError
+    when one began after `newest` was read and before the cart was read: that cart may be sold by now.
     """
     row = {
         "id": order.id,
@@ -162,7 +162,7 @@ def save(
 
 
 def confirm(order: PricedOrder) -> bool:
-    """The order stands: say so, and put its event into the outbox, in one transaction."""
+    """Confirm the order and put its event into the outbox, in one transaction."""
     with writing() as db:
         number = _advance(db, order.id, Step.PRICED, Step.PAID)
         if number is not None:
@@ -171,7 +171,7 @@ def confirm(order: PricedOrder) -> bool:
 
 
 def refuse(order_id: str, refusal: Problem, step: Step) -> bool:
-    """The order does not stand: remember why, and whether something has to be given back."""
+    """Refuse the order: store why, and whether stock or money has to be given back."""
     undecided = update(Order).where(Order.id == order_id, Order.step == Step.PRICED)
     with writing() as db:
         refused = undecided.values(step=step, problem=refusal.to_dict()).returning(Order.number)
@@ -179,13 +179,13 @@ def refuse(order_id: str, refusal: Problem, step: Step) -> bool:
 
 
 def finish(order_id: str, before: Step, step: Step) -> None:
-    """Nothing is left to do for the order."""
+    """Store the order's last step: nothing is left to do."""
     with writing() as db:
         _advance(db, order_id, before, step)
 
 
 def take_over() -> tuple[PricedOrder, Step] | None:
-    """Take up an order whose checkout was left unfinished; None when there is none, or somebody was faster."""
+    """Take over an order whose checkout was interrupted; None when there is none, or another replica was faster."""
     now = time.time()
     left = (Order.step.in_(UNFINISHED), Order.lease_until < now)
     oldest = select(Order.id).where(*left).order_by(Order.number).limit(1)

@@ -13,7 +13,7 @@ class Base(DeclarativeBase):
 
 
 class Status(StrEnum):
-    """Where a payment stands."""
+    """The state of a payment."""
 
     CAPTURED = "captured"
     REFUNDED = "refunded"
@@ -22,7 +22,7 @@ class Status(StrEnum):
 class Payment(Base):
     """Money taken for an order; at most one for each.
 
-    One that was refunded before anything was taken stays on record, so that a late request to capture is refused.
+    A payment that was refunded before its capture stays stored, so that a late request to capture is refused.
     """
 
     __tablename__ = "payments"

@@ -17,10 +17,10 @@ class TimedOut(Exception):
     """The provider did not answer in time; the charge was voided."""
 
 
-def charge(order_id: str, card_number: str, timeout: float) -> None:  # noqa: ARG001 - a real provider wants it
+def charge(order_id: str, card_number: str, timeout: float) -> None:  # noqa: ARG001 - a real provider needs it
     """Charge a card; raises Declined, or TimedOut after `timeout` seconds.
 
-    The order is the idempotency key, as real providers have one: to charge it again is to ask what came of it.
+    The order's id is the idempotency key, as with real providers: a second charge returns the first outcome.
     """
     if card_number == SILENT_CARD:
         time.sleep(timeout)

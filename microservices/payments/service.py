@@ -1,6 +1,6 @@
 """Payments: capture the money for an order, give it back.
 
-Both may come twice, late or out of order, and come to the same end.
+Both requests may arrive twice, late or out of order; the result is the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import provider
 from .models import Payment, Status
 from .settings import Settings
 
-# Built once: on the spot it costs 60 µs of CPU more, twice for each checkout.
+# Built once: built per request, it costs 60 µs of CPU more, twice for each checkout.
 STATUS_AND_AMOUNT = select(Payment.status, Payment.captured_cents).where(
     Payment.order_id == bindparam("order_id")
 )
@@ -42,16 +42,16 @@ class PaymentClosed(Problem):
 def capture(order_id: str, amount_cents: int, card_number: str) -> dict[str, Any]:
     """Take the money for an order; raises PaymentDeclined or PaymentTimedOut, and then no money was taken.
 
-    Opens its own connections: the provider may take a second, and no transaction waits for it. An order that was
-    refunded meanwhile, or before, gets nothing: PaymentClosed.
+    Opens its own connections: the provider may take a second, and no transaction is open meanwhile. Raises
+    PaymentClosed for an order that was refunded before or meanwhile.
     """
     with reading() as db:
         stored = db.execute(STATUS_AND_AMOUNT, {"order_id": order_id}).first()
     if stored is None:
         _charge(order_id, card_number)
         with writing() as transaction:
-            _remember(transaction, order_id, Status.CAPTURED, amount_cents)
-            # The same request again, or its refund, may have been faster than the provider.
+            _store(transaction, order_id, Status.CAPTURED, amount_cents)
+            # A repeated request, or the refund, may have been faster than the provider.
             stored = transaction.execute(STATUS_AND_AMOUNT, {"order_id": order_id}).one()
         if stored.status == Status.REFUNDED:
             provider.void(order_id)
@@ -64,7 +64,7 @@ def capture(order_id: str, amount_cents: int, card_number: str) -> dict[str, Any
 def refund(db: Connection, order_id: str) -> dict[str, Any]:
     """Give back what was taken for an order.
 
-    Nothing taken yet is remembered as refunded: the request to capture may still be on its way.
+    Without a capture the refund is stored too, so that a request to capture that arrives late is refused.
     """
     refund = (
         update(Payment)
@@ -72,7 +72,7 @@ def refund(db: Connection, order_id: str) -> dict[str, Any]:
         .values(status=Status.REFUNDED, refunded_cents=Payment.captured_cents)
         .returning(Payment.refunded_cents)
     )
-    _remember(db, order_id, Status.REFUNDED, 0)
+    _store(db, order_id, Status.REFUNDED, 0)
     refunded_cents = db.execute(refund).scalar_one()
     return {"order_id": order_id, "status": Status.REFUNDED, "amount_cents": refunded_cents}
 
@@ -86,7 +86,7 @@ def _charge(order_id: str, card_number: str) -> None:
         raise PaymentTimedOut("The payment provider did not answer in time; nothing was charged.") from None
 
 
-def _remember(db: Connection, order_id: str, status: Status, captured_cents: int) -> None:
-    """Store the payment unless there is one; a request for the same order at the same time waits here."""
+def _store(db: Connection, order_id: str, status: Status, captured_cents: int) -> None:
+    """Store the payment unless there is one; a concurrent request for the same order waits here."""
     payment = {"order_id": order_id, "status": status, "captured_cents": captured_cents, "refunded_cents": 0}
     db.execute(upsert(db.dialect.name, Payment).on_conflict_do_nothing(), payment)

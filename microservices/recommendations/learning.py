@@ -1,7 +1,7 @@
 """Learns from orders: counts what is bought, what is bought together, and by whom.
 
 It reads the orders' event feed. The position is stored in the same transaction as the counts, so that each order
-counts once whichever replica looks.
+counts once, whichever replica reads it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .models import CoPurchase, Popularity, Purchase
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """One order, as far as recommendations cares: its number, who, and each product with its category."""
+    """One order as recommendations needs it: its number, the customer, and each product with its category."""
 
     number: int
     customer_id: str
@@ -29,7 +29,7 @@ class Bought:
 
 
 class Counted(NamedTuple):
-    """What some orders teach, as rows of the three tables."""
+    """The counts of some orders, as rows of the three tables."""
 
     popularity: list[dict[str, Any]]
     co_purchases: list[dict[str, Any]]
@@ -37,7 +37,7 @@ class Counted(NamedTuple):
 
 
 def learn_from_event(db: Connection, kind: str, data: dict[str, Any]) -> None:
-    """Count the order that an event tells of; other kinds of events are none of our business."""
+    """Count the order of an event; other kinds of events are ignored."""
     if kind == "order-confirmed":
         products = {item["sku"]: item["category"] for item in data["items"]}
         learn(db, [Bought(data["number"], data["customer_id"], products)])
@@ -67,7 +67,7 @@ def learn(db: Connection, orders: list[Bought]) -> None:
     db.execute(_set_purchases(dialect), counted.purchases)
 
 
-# Built once for each kind of database: on the spot the three cost 0.3 ms of CPU more for each order.
+# Built once for each kind of database: built per request, the three cost 0.3 ms of CPU more for each order.
 
 
 @cache

@@ -13,7 +13,7 @@ class Base(DeclarativeBase):
 
 
 class CoPurchase(Base):
-    """In how many orders two products stood together; each pair is kept in both directions."""
+    """In how many orders two products are together; each pair is stored in both directions."""
 
     __tablename__ = "co_purchases"
 
@@ -23,7 +23,7 @@ class CoPurchase(Base):
 
 
 class Popularity(Base):
-    """In how many orders a product stood, and its category then."""
+    """In how many orders a product is, and its category at that time."""
 
     __tablename__ = "popularity"
 

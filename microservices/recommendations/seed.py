@@ -1,4 +1,4 @@
-"""Fills recommendations with what past orders teach: `python -m microservices.recommendations.seed FOLDER`."""
+"""Fills recommendations with the counts of past orders: `python -m microservices.recommendations.seed FOLDER`."""
 
 from __future__ import annotations
 

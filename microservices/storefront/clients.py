@@ -1,7 +1,7 @@
-"""The other services, as the pages see them: the public API, called with the token of whoever looks at the page.
+"""Clients of the other services for the pages: the public API, called with the visitor's token.
 
-These have the names of the monolith's module doors, with a token where those take a customer's id: the storefront
-has no rights of its own. Every call takes `timeout` in seconds, for parts that a page can do without.
+Their methods have the names of the monolith's module functions, with a token where those take a customer's id: the
+storefront has no rights of its own. Every call takes `timeout` in seconds, for parts that a page can do without.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ORDERS = require_keys(answers.Orders)
 
 
 def attempt(call: Callable[..., T], *arguments: Any) -> T | None:
-    """What the call gives, or None when its service is slow or away: the page does without that part."""
+    """The result of the call, or None when its service is slow or down: the page leaves that part out."""
     try:
         return call(*arguments, timeout=PATIENCE)
     except UpstreamError:
@@ -70,7 +70,7 @@ class Client:
         read: Read[T] = as_it_is,
         **options: Any,
     ) -> T:
-        """The service's answer, on behalf of the customer whose token it is."""
+        """Call the service with the customer's token and return its response."""
         headers = headers or {}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -115,7 +115,7 @@ class Catalog(Client):
         return self.call("GET", "/api/products", params=wanted, read=PRODUCTS, **options)
 
     def batch(self, skus: Sequence[str], **options: Any) -> answers.Listed[answers.Product]:
-        """The products with these SKUs, in the order asked; for no SKUs nobody is asked."""
+        """The products with these SKUs, in the order asked; without SKUs no call is made."""
         if not skus:
             return {"items": []}
         return self.call("GET", "/api/products", params={"sku": ",".join(skus)}, read=PRODUCTS, **options)
@@ -135,7 +135,7 @@ class Recommendations(Client):
 
 
 class Cart(Client):
-    """What the customer means to buy."""
+    """What the customer wants to buy."""
 
     name = "cart"
 
@@ -170,7 +170,7 @@ class Orders(Client):
     name = "orders"
 
     def checkout(self, token: str, key: str, card_number: str, **options: Any) -> answers.PlacedOrder:
-        """Buy what is in the cart, once for each key; so a call that got lost can be repeated."""
+        """Buy what is in the cart, once for each key; so a lost call can be repeated."""
         return self.call(
             "POST",
             "/api/orders",

@@ -1,6 +1,6 @@
-"""Product pictures without image files: a shape for the category, two inks and a setting drawn from the SKU.
+"""Product pictures without image files: a shape for the category, two inks and a background chosen by the SKU.
 
-The same SKU always gets the same picture, in every process and on every machine: the draw is a checksum, because
+The same SKU always gets the same picture, in every process and on every machine: the choice is by a checksum, because
 Python's own hash() differs from run to run.
 """
 
@@ -28,7 +28,7 @@ _BACKGROUNDS = (
     '<path class="backline" d="M50 106L0 66M50 106L0 20M50 106L26 0M50 106L74 0M50 106L100 20M50 106L100 66"/>',
     '<path class="back" d="M24 106V50a26 26 0 0 1 52 0v56z"/>',
 )
-# (front, behind): where the shape stands, and where a smaller one in swapped inks stands behind it.
+# (front, behind): the place of the shape, and of a smaller one in swapped inks behind it.
 _ARRANGEMENTS = (
     ("translate(3 6.400)scale(.94)", None),
     ("translate(97 6.400)scale(-.94 .94)", None),
@@ -52,12 +52,12 @@ def picture(sku: str, kind: str) -> Markup:
 
 @lru_cache(maxsize=256)
 def emblem(kind: str) -> Markup:
-    """The small picture that stands for a whole category."""
+    """The small picture of a category."""
     return _niche(zlib.crc32(kind.encode()) % INKS, _SHELF + _SHAPES.get(kind, _SHAPES[_UNKNOWN]))
 
 
 def _niche(inks: int, content: str) -> Markup:
-    # Decoration only, hidden from screen readers: the product's name stands beside it as text.
+    # Decoration only, hidden from screen readers: the product's name is beside it as text.
     # Every part comes from this package, none from a request, so nothing needs escaping.
     return Markup(f'<svg class="pic k{inks}" viewBox="0 0 100 120" aria-hidden="true">{content}</svg>')  # noqa: S704
 

@@ -1,4 +1,4 @@
-"""What the other services may refuse, in their own words: the client builds these back from their answers."""
+"""The problems of the other services that the pages handle; the client makes them from the responses."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Turning facts into pages: filters for the templates, the headers of every page, and the pages for errors.
+"""Rendering of pages: filters for the templates, the headers of every page, and the pages for errors.
 
-The browser is told to run no script and to load nothing from elsewhere, so that a name somebody typed stays text.
+The browser is told to run no script and to load nothing from other sites, so that a name that a user typed stays text.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def init_pages(pages: Blueprint) -> None:
 
 
 def page(template: str, section: str = "", **facts: Any) -> str:
-    """A page of the shop; `section` is the way in the header that leads to it."""
+    """A page of the shop; `section` is its link in the header."""
     return render_template(
         template, section=section, stylesheet=_STYLESHEET, signed_in=session.signed_in(), **facts
     )
 
 
 def error_page(status: int, slug: str = "", request_id: str = "") -> ErrorPage:
-    """The page for an error that no other page could explain."""
+    """The page for an error that no other page explains."""
     title, sentence, shape = _ERRORS.get(slug) or _ERRORS.get(status) or _ERRORS[status // 100 * 100]
     html = page(
         "error.html",
@@ -80,12 +80,12 @@ def day(moment_text: str) -> str:
 
 
 def moment(moment_text: str) -> str:
-    """Day and time of day, in UTC as the shop keeps it."""
+    """Day and time of day, in UTC as the shop stores it."""
     return f"{day(moment_text)}, {_read_time(moment_text):%H:%M} UTC"
 
 
 def steps(number: int, last: int) -> list[int | None]:
-    """The page numbers to offer: first, last and those around this one; None stands for a gap."""
+    """The page numbers to offer: first, last and those around this one; None means a gap."""
     shown = sorted({1, last, *range(max(1, number - 1), min(last, number + 1) + 1)})
     row: list[int | None] = []
     for before, step in zip([0, *shown], shown, strict=False):
@@ -96,7 +96,7 @@ def steps(number: int, last: int) -> list[int | None]:
 
 
 def categories_by_sku(found: Mapping[str, Any] | None) -> dict[str, str]:
-    """The category of each product of a list, by SKU: what its picture needs. None is a list that could not be had."""
+    """The category of each product of a list, by SKU, for its picture. None is a list that is not available."""
     return {item["sku"]: item["category"] for item in found["items"]} if found else {}
 
 
@@ -116,10 +116,10 @@ def _read_time(text: str) -> datetime:
 
 
 def add_headers(response: Response) -> Response:
-    """Say what a browser may do with the answer."""
+    """Add the headers that say what a browser may do with the response."""
     response.headers.update(_HEADERS)
     if request.endpoint == "storefront.static" and response.status_code < 400:
-        # The address carries a checksum of the file, so a copy never goes stale.
+        # The address contains a checksum of the file, so a cached copy is never out of date.
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
 
@@ -130,28 +130,28 @@ _FILTERS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 _ERRORS: dict[int | str, tuple[str, str, str]] = {
     400: (
-        "That did not work",
-        "The shop could not make sense of what was sent. Go back and try again.",
+        "The request is not valid",
+        "The shop could not read what was sent. Go back and try again.",
         "broken",
     ),
     403: (
-        "That form came from elsewhere",
+        "That form came from another site",
         "It was not sent from a page of this shop, so nothing was done. Open the page here and try again.",
         "closed",
     ),
     404: (
-        "This shelf is empty",
-        "There is no page here. The link may be old, or have a typing mistake.",
+        "Page not found",
+        "There is no page at this address. The link may be old, or have a typing mistake.",
         "empty",
     ),
     413: ("That is too large", "A form of this shop is never that large. Go back and try again.", "broken"),
     500: (
         "Something went wrong",
-        "This is our mistake, and it has been written down. You can try again.",
+        "This is our mistake, and it has been logged. You can try again.",
         "broken",
     ),
     503: (
-        "Closed for a moment",
+        "Not available just now",
         "This part of the shop does not answer just now. Your cart and orders are kept; try again in a moment.",
         "closed",
     ),

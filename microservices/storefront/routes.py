@@ -1,4 +1,4 @@
-"""The pages for looking around, and what every page of the shop has in common: its guard and its errors.
+"""The pages for browsing, and what all pages of the shop have in common: the check of forms, and the error pages.
 
 Buying is in `buying`, signing in and out in `entrance`.
 """
@@ -55,7 +55,7 @@ init_pages(pages)
 
 @pages.get("/")
 def home() -> str:
-    """Show what sells best and what kinds of things there are."""
+    """Show the bestsellers and the categories."""
     best = catalog.products("", "", 1, BESTSELLERS)
     categories = items_of(attempt(catalog.categories))
     return page("home.html", "home", bestsellers=best["items"], total=best["total"], categories=categories)
@@ -118,18 +118,18 @@ def nowhere(_error: NotFound) -> Response:
     """No route has this path: a person gets a page, a program a problem."""
     if request.path.startswith(("/api/", "/.well-known/")):
         return problem_response(NotFoundProblem("No route of the shop has this path."))
-    return add_headers(make_response(error_page(404)))  # no route, so none of these pages' own hooks
+    return add_headers(make_response(error_page(404)))  # without a route, the blueprint's hooks do not run
 
 
 @pages.errorhandler(HTTPException)
 def unusable(error: HTTPException) -> ErrorPage:
-    """The request itself was no good, such as a form from elsewhere."""
+    """The request itself is not valid, such as a form from another site."""
     return error_page(error.code or 500)
 
 
 @pages.errorhandler(Problem)
 def refused(problem: Problem) -> Response | ErrorPage:
-    """A service refused or is away, and the page had nothing better to say about it."""
+    """A service refused or is down, and the page has no message of its own for it."""
     if isinstance(problem, NotAuthenticated):
         return session.sign_in_first()
     away = isinstance(problem, UpstreamError) and not isinstance(problem, UnexpectedRefusal)
@@ -144,5 +144,5 @@ def unexpected(error: Exception) -> ErrorPage:
 
 
 def items_of(found: Listed[T] | None) -> list[T]:
-    """The items of a list; none when it could not be had."""
+    """The items of a list; none when the list is not available."""
     return found["items"] if found else []

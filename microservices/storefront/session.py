@@ -1,6 +1,6 @@
-"""Who is looking at the pages: the token of a sign-in, kept in a cookie, and the guard that a cookie needs.
+"""The visitor's session: the token of a sign-in, stored in a cookie, and the check that a cookie needs.
 
-A browser sends the cookie with every request to this shop, also with those that another website made it send.
+A browser sends the cookie with every request to this shop, also with requests that another website makes it send.
 SameSite=Lax stops most of these; the check of where a form came from stops the rest.
 """
 
@@ -37,8 +37,8 @@ def customer_token(back_to: str = "") -> str:
 
 
 def _may_be_good(token: str) -> bool:
-    """Whether to go on with this token. Accounts may be away before its keys were ever read; then whoever owns
-    the data decides: each service checks the token itself, and the pages show nothing without one that does.
+    """Whether to continue with this token. When accounts is down before its keys were read, the service that owns
+    the data decides: each service checks the token itself, and the pages show no private data without one.
     """
     try:
         verify_token(token)
@@ -55,7 +55,7 @@ def signed_in() -> bool:
 
 
 def sign_in_first(back_to: str = "") -> Response:
-    """The way to the sign-in page and back; forgets a sign-in that is no longer good."""
+    """A redirect to the sign-in page and back; deletes the cookie of a sign-in that is no longer valid."""
     here = request.full_path.rstrip("?") if request.method == "GET" else "/"
     return forget(redirect(f"/sign-in?next={quote(back_to or here, safe='/')}", 303))
 
@@ -76,10 +76,10 @@ def forget(response: Response) -> Response:
 
 
 def refuse_foreign_forms() -> None:
-    """Refuse what changes something unless a page of this shop sent it; runs before every page."""
+    """Refuse a request that changes something unless a page of this shop sent it; runs before every page."""
     if request.method in _SAFE:
         return
-    # Browsers say how long a form is; one that comes in chunks is not from a browser and could be endless.
+    # Browsers send the length of a form; one that comes in chunks is not from a browser and could be endless.
     if (request.content_length or 0) > _LARGEST_FORM or "Transfer-Encoding" in request.headers:
         abort(413)
     source = request.headers.get("Origin") or request.headers.get("Referer", "")

@@ -217,14 +217,14 @@ MUTATIONS = (
     Mutation(
         "split: a release is remembered for a request that is still on its way",
         "microservices/inventory/service.py",
-        "    _remember(db, order_id, Status.RELEASED)\n    status = _find(db, order_id)",
+        "    _store(db, order_id, Status.RELEASED)\n    status = _find(db, order_id)",
         "    status = db.execute(STATUS, {'order_id': order_id}).scalar() or Status.RELEASED",
         (CRASHES,),
     ),
     Mutation(
         "split: a refund is remembered for a request that is still on its way",
         "microservices/payments/service.py",
-        "    _remember(db, order_id, Status.REFUNDED, 0)\n    refunded_cents = db.execute(refund).scalar_one()",
+        "    _store(db, order_id, Status.REFUNDED, 0)\n    refunded_cents = db.execute(refund).scalar_one()",
         "    refunded_cents = db.execute(refund).scalar() or 0",
         (CRASHES,),
     ),

@@ -122,7 +122,7 @@ def hasher(shop: str, monkeypatch: pytest.MonkeyPatch) -> FastHasher:
     hasher = FastHasher()
     for module in (monolith_service, split_service):
         monkeypatch.setattr(module, "_hasher", hasher)
-        monkeypatch.setattr(module, "_nobodys_hash", "of nobody")
+        monkeypatch.setattr(module, "_unknown_email_hash", "of nobody")
     return hasher
 
 

@@ -38,7 +38,7 @@ def ensure_signing_key(database: Database) -> None:
 
 
 def issue_token(session: Session, customer: Customer, minutes: int) -> str:
-    """A token that proves who the customer is, good for `minutes`."""
+    """A token that proves who the customer is, valid for `minutes`."""
     kid, private = next(iter(_private_keys(session).items()))
     now = int(time.time())
     claims = {

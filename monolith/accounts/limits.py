@@ -1,9 +1,9 @@
-"""How often passwords may be guessed: a try is taken before the hash is computed, and given back if it was right.
+"""A rate limit for passwords: a try is taken before the hash is computed, and given back if the password was right.
 
-Tries are a bucket that fills again at a steady rate, kept as one number, the moment at which it will be full (the
-generic cell rate algorithm). One statement takes a try or finds none left, so however many threads and replicas ask
-at once, they get no more than there are. That is why these are statements, unlike the rest of accounts: a session
-would read the number and write it back, and two requests at once could take the same try.
+Tries are a token bucket that refills at a steady rate. It is stored as one number, the moment at which it will be full
+(the generic cell rate algorithm). A single statement takes a try or finds none left, so concurrent threads and
+replicas get no more tries than there are. That is why accounts uses statements here, and a session elsewhere: a
+session would read the number and write it back, and two concurrent requests could take the same try.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .models import KnownNetwork, Tries
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many tries at once, and then one more whenever so many seconds have passed."""
+    """A bucket of `tries`; one try is added again every `seconds`."""
 
     tries: int
     seconds: float
@@ -34,7 +34,7 @@ FROM_ANYWHERE = Limit(50, 72.0)
 
 ANYWHERE = "anywhere"
 KNOWN_SECONDS = 30 * 24 * 3600.0
-"""How long a network is remembered from which the customer has signed in."""
+"""How long a network stays known after the customer signed in from it."""
 SWEPT_AT_ONCE = 100
 
 
@@ -49,7 +49,7 @@ class TooManyAttempts(Problem):
 
 
 def network_of(address: str | None) -> str:
-    """What counts as one place: an IPv4 address, or the 64 bits of an IPv6 address that one customer gets."""
+    """The network of an address: an IPv4 address itself, or the 64 bits of an IPv6 address that one customer gets."""
     try:
         ip = ipaddress.ip_address(address or "")
     except ValueError:
@@ -62,10 +62,10 @@ def network_of(address: str | None) -> str:
 
 
 def take_try(email: str, network: str) -> list[str]:
-    """Take a try from each bucket that counts, and return their names; raises TooManyAttempts, and takes none then.
+    """Take a try from each bucket that applies, and return their names; raises TooManyAttempts, and takes none then.
 
-    Tries from anywhere keep many strangers together from guessing. They could keep the customer out as well,
-    so whoever comes from where this customer has signed in before is not held up by them.
+    The bucket for all networks together limits attackers who use many addresses. It could lock out the customer
+    too, so it does not apply to a network from which this customer has signed in before.
     """
     now = time.time()
     with writing() as db:
@@ -76,8 +76,8 @@ def take_try(email: str, network: str) -> list[str]:
         return [network, ANYWHERE]
 
 
-def was_right(email: str, network: str, taken: list[str]) -> None:
-    """Give the tries back, and remember where the customer signed in."""
+def record_success(email: str, network: str, taken: list[str]) -> None:
+    """Give the tries back, and store the network as known for this customer."""
     with writing() as db:
         for place in taken:
             cost = (FROM_ANYWHERE if place == ANYWHERE else FROM_A_NETWORK).seconds
@@ -92,7 +92,7 @@ def was_right(email: str, network: str, taken: list[str]) -> None:
 
 
 def sweep_expired() -> None:
-    """Delete what counts no more, a little at a time; the failed try itself was counted before."""
+    """Delete expired rows, a few at a time; the failed try itself was counted before."""
     now = time.time()
     with writing() as db:
         for table, key, old in (
@@ -103,7 +103,7 @@ def sweep_expired() -> None:
                 KnownNetwork.seen_at < now - KNOWN_SECONDS,
             ),
         ):
-            # Rows that somebody else holds are left for the next time: nobody waits, so nobody waits for each other.
+            # Rows that another transaction has locked are skipped until next time: no wait, so no deadlock.
             some = select(*key).where(old).limit(SWEPT_AT_ONCE).with_for_update(skip_locked=True)
             db.execute(delete(table).where(tuple_(*key).in_(some)))
 

@@ -1,4 +1,4 @@
-"""Customers: register, sign in, look at the own profile."""
+"""Customers: register, sign in, show the profile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .models import Customer, Role
 # OWASP's password storage cheat sheet: Argon2id with 19 MiB of memory, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 # Verified when the email is unknown, so that the time to answer does not tell which emails exist.
-_nobodys_hash = _hasher.hash("nobody")
+_unknown_email_hash = _hasher.hash("nobody")
 
 
 class EmailTaken(Problem):
@@ -35,9 +35,9 @@ class WrongCredentials(Problem):
 
 
 def register(email: str, password: str, name: str) -> dict[str, Any]:
-    """Add a customer; raises EmailTaken when somebody has the email already.
+    """Add a customer; raises EmailTaken when another customer has the email.
 
-    Opens its own transaction: hashing a password takes 20 ms, and nobody should wait for the lock meanwhile.
+    Opens its own transaction: hashing a password takes 20 ms, and no other request should wait for the lock.
     """
     customer = Customer(
         id=uuid.uuid4().hex,
@@ -55,10 +55,10 @@ def register(email: str, password: str, name: str) -> dict[str, Any]:
 
 
 def sign_in(email: str, password: str, address: str | None) -> dict[str, Any]:
-    """A token for the customer; raises WrongCredentials, or TooManyAttempts, and then the password was not looked at.
+    """A token for the customer; raises WrongCredentials, or TooManyAttempts without checking the password.
 
-    `address` is where the request came from. Opens its own connections: a try counts although it is refused, and no
-    transaction waits for the hash.
+    `address` is the client's. Opens its own connections: a try counts although it is refused, and no transaction is
+    open while the hash is computed.
     """
     network = limits.network_of(address)
     taken = limits.take_try(email, network)
@@ -70,7 +70,7 @@ def sign_in(email: str, password: str, address: str | None) -> dict[str, Any]:
     except WrongCredentials:
         limits.sweep_expired()
         raise
-    limits.was_right(email, network, taken)
+    limits.record_success(email, network, taken)
     return {"token": token, "token_type": "Bearer", "expires_in": 60 * minutes}
 
 
@@ -90,7 +90,7 @@ def hash_password(password: str) -> str:
 def _find(session: Session, email: str, password: str) -> Customer:
     customer = session.scalars(select(Customer).where(Customer.email == email)).one_or_none()
     try:
-        _hasher.verify(customer.password_hash if customer else _nobodys_hash, password)
+        _hasher.verify(customer.password_hash if customer else _unknown_email_hash, password)
     except (VerificationError, InvalidHashError):
         customer = None
     if customer is None:

@@ -1,4 +1,4 @@
-"""Cart: what each customer means to buy."""
+"""Cart: what each customer wants to buy."""
 
 from .routes import api
 from .service import clear, put, read, remove

@@ -9,7 +9,7 @@ from ..chassis.database import Base
 
 
 class CartLine(Base):
-    """A product that a customer means to buy."""
+    """A product that a customer wants to buy."""
 
     __tablename__ = "cart_lines"
     __table_args__ = (CheckConstraint("quantity BETWEEN 1 AND 99", name="cart_line_quantity"),)

@@ -9,7 +9,7 @@ from ..chassis.database import Base
 
 
 class Category(Base):
-    """A shelf of the shop."""
+    """A group of products."""
 
     __tablename__ = "categories"
 
@@ -18,7 +18,7 @@ class Category(Base):
 
 
 class Product(Base):
-    """Something the shop sells."""
+    """A product that the shop sells."""
 
     __tablename__ = "products"
 

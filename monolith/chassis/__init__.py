@@ -1,1 +1,1 @@
-"""The technical library that every module stands on; it knows nothing of what the modules are about."""
+"""The technical library that every module uses; it contains nothing of the shop."""

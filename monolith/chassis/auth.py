@@ -1,4 +1,4 @@
-"""Who is asking: reads the bearer token of a customer, or refuses."""
+"""Authentication: reads the bearer token of a customer, or refuses the request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def current_identity() -> Identity | None:
 
 
 def verify_token(token: str) -> Identity:
-    """The identity that a token proves, wherever the token came from."""
+    """The identity that a token proves; the token may come from a header or from a cookie."""
     return runtime().token_verifier.verify(token)
 
 

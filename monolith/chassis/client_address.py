@@ -1,6 +1,6 @@
-"""Where a request came from: the address that the gateway saw, or that of the connection when there is no gateway.
+"""The client's address: the one that the gateway saw, or that of the connection when there is no gateway.
 
-Anybody can write any header. This one is believed only where a gateway is in front, which replaces what it was sent.
+A client can send any header. So this header is read only behind a gateway, which replaces the client's value.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ CLIENT_ADDRESS = "X-Client-Address"
 
 
 def client_address() -> str | None:
-    """The client's IP address; None where the server does not tell."""
+    """The client's IP address; None when the server does not give it."""
     if runtime().config.behind_gateway:
         return request.headers.get(CLIENT_ADDRESS)
     return request.remote_addr

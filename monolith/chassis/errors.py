@@ -20,7 +20,7 @@ MEMBERS = frozenset({"type", "title", "status", "detail"})
 
 
 class Problem(Exception):
-    """Something the shop refuses; a subclass says status, slug and title, its fields become extensions."""
+    """A refusal; a subclass gives status, slug and title, and the facts become extension members."""
 
     status: int = 500
     slug: str = "internal-error"
@@ -82,7 +82,7 @@ class MethodNotAllowedProblem(Problem):
 
 
 def problem_from(document: dict[str, Any]) -> Problem:
-    """The problem of which `document` is the `to_dict`."""
+    """The problem whose `to_dict` is `document`."""
     facts = {name: value for name, value in document.items() if name not in MEMBERS}
     problem = Problem(document["detail"], **facts)
     problem.slug = document["type"].removeprefix("/problems/")
@@ -112,13 +112,13 @@ def init_app(app: Flask) -> None:
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether the database is locked, full or away, and may be back in a moment. Tables that do not fit stay so."""
+    """Whether the error is temporary: the database is locked, full or not reachable, and its tables fit."""
     is_misfit = runtime().database.is_misfit(error)
     return isinstance(error, (OperationalError, PoolTimeoutError)) and not is_misfit
 
 
 def _refuse_nul(_endpoint: str | None, values: dict[str, Any] | None) -> None:
-    # PostgreSQL cannot hold a NUL in a text, so no path that carries one names anything.
+    # PostgreSQL cannot store NUL in a text, so a path with NUL names nothing that exists.
     if values and any("\x00" in str(value) for value in values.values()):
         raise NotFoundProblem("No route of the shop has this path.")
 

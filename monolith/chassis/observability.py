@@ -83,7 +83,7 @@ class Metrics:
 
 
 class Observed:
-    """Middleware around the application: what it does with Flask's hooks would cost 20 µs a request more."""
+    """Middleware around the application: the same with Flask's hooks costs 20 µs more for each request."""
 
     def __init__(self, inner: WSGIApplication, metrics: Metrics) -> None:
         self._inner, self._metrics = inner, metrics
@@ -116,7 +116,7 @@ class Observed:
 
 
 def _read_the_rest(environ: WSGIEnvironment) -> None:
-    # Granian drops a connection on which a body was left unread, and with it the client's next request there.
+    # Granian closes a connection with an unread body, and the client's next request on it would be lost.
     left = MAX_UNREAD_BYTES if environ.get("CONTENT_LENGTH") else 0
     while left > 0 and (part := environ["wsgi.input"].read(min(left, 65_536))):
         left -= len(part)
@@ -129,7 +129,7 @@ def init_app(app: Flask) -> None:
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
-        """The process is alive; nothing else is asked."""
+        """The process is alive; nothing else is checked."""
         return {"status": "ok"}
 
     @app.get("/readyz")

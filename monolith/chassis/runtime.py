@@ -1,4 +1,4 @@
-"""What the application holds: made once, when it is put together, and found from every request by `runtime()`."""
+"""What the application holds: made once by the application factory, and found in every request by `runtime()`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .tokens import TokenVerifier
 
 NAME = "shop"
-"""Its place in `app.extensions`, where Flask's own extensions keep theirs."""
+"""Its key in `app.extensions`, where Flask extensions store their state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +26,10 @@ class Runtime:
     metrics: Metrics
     token_verifier: TokenVerifier
     card_key: bytes
-    """Cards are remembered by a hash with this key, see orders/cards.py."""
+    """Cards are stored as a hash with this key, see orders/cards.py."""
 
 
 def runtime(app: Flask | None = None) -> Runtime:
-    """What `app` holds; without one, what the application of this request holds."""
+    """What `app` holds; without `app`, what the application of this request holds."""
     held: Runtime = (app or current_app).extensions[NAME]
     return held

@@ -1,6 +1,6 @@
-"""The server: a parent that only watches, and one worker that answers with a pool of threads (Granian).
+"""The server (Granian): a parent that only supervises, and one worker that answers with a pool of threads.
 
-The parent imports nothing of the application: `load` makes it in the worker, so that it costs its memory once.
+The parent does not import the application: `load` makes it in the worker, so it uses its memory only once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from granian.server.mp import MPServer
 from .config import ConfigError
 
 BACKPRESSURE = 512
-"""Requests that the server holds at a time, those that wait for a thread among them."""
+"""Requests that the server accepts at a time, including those that wait for a thread."""
 STOP_SECONDS = 10
 """Time for the requests in progress, once the server was told to stop."""
 

@@ -1,7 +1,7 @@
-"""Who uses the database: serving processes share it, seeding wants it alone, because it replaces what is there.
+"""The lock between serving and seeding: serving processes share it, seeding needs it alone to replace the data.
 
-A lock on a file beside SQLite's, which the system takes back when the process ends, however it ends. PostgreSQL knows
-its sessions itself.
+For SQLite it is a lock on a file beside the database, which the system releases when the process ends, also by a kill.
+PostgreSQL knows its sessions itself.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ OTHERS = text(
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
 )
-_held: list[IO[str]] = []  # a file that nobody refers to is closed, and its lock is gone
+_held: list[IO[str]] = []  # keeps the files open: a closed file loses its lock
 
 
 def shared(database_url: str) -> IO[str] | None:
-    """Say that this process serves from the database, until it ends or the file that is returned is closed.
+    """Lock the database for serving, until this process ends or the returned file is closed.
 
-    Waits while it is being seeded. None where there is nothing to lock.
+    Waits while it is being seeded. None when there is nothing to lock.
     """
     file = _lock_file(database_url)
     if file is None:
@@ -39,7 +39,7 @@ def shared(database_url: str) -> IO[str] | None:
 
 @contextmanager
 def exclusive(database_url: str) -> Iterator[None]:
-    """Have the database alone; raises ConfigError while somebody serves from it."""
+    """Lock the database for seeding; raises ConfigError while it is being served."""
     file = _lock_file(database_url)
     if file is None:
         _refuse_beside_others(database_url)

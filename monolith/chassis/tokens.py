@@ -29,7 +29,7 @@ class Identity:
 
 
 class TokenVerifier:
-    """Checks tokens against public keys by key id, and remembers those that were good until they expire."""
+    """Checks tokens against public keys by key id, and caches the valid ones until they expire."""
 
     def __init__(self, find_key: Callable[[str], Any | None]) -> None:
         self._find_key = find_key

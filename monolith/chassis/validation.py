@@ -1,7 +1,7 @@
 """Bodies and query strings, checked before any of the shop's code sees them.
 
 The order is part of the contract: size, content type, JSON, then the fields. A field the shop does not know is
-refused, so that nobody can send a price or a status along.
+refused, so that a client cannot add a price or a status.
 """
 
 from __future__ import annotations

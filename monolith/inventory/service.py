@@ -1,4 +1,4 @@
-"""Stock: how many are there, set it, sell some."""
+"""Stock: show it, set it, sell from it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..catalog import UnknownProduct
 from ..chassis.errors import Problem
 from .models import Stock
 
-# Built once: on the spot they cost 120 µs of CPU more for each product of a checkout, and 50 µs for each look.
+# Built once: built per request, they cost 120 µs of CPU more for each product of a checkout, and 50 µs to show stock.
 # A prefix, because in an UPDATE a bound value with a column's name is taken for the column's new value.
 AVAILABLE = select(Stock.available).where(Stock.sku == bindparam("sku"))
 THESE = Stock.sku == bindparam("b_sku")
@@ -52,7 +52,7 @@ def set_available(db: Connection, sku: str, available: int) -> dict[str, Any]:
 
 
 def sell(db: Connection, wanted: Mapping[str, int]) -> None:
-    """Take pieces out of the stock, all or nothing: raises OutOfStock for the first SKU there is too little of."""
+    """Sell all of these pieces or none: raises OutOfStock for the first SKU with too little stock."""
     for sku, quantity in sorted(wanted.items()):
         if db.execute(SELL, {"b_sku": sku, "b_quantity": quantity}).first() is None:
             raise OutOfStock(sku, quantity, availability(db, sku)["available"])

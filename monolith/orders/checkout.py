@@ -1,8 +1,8 @@
 """Checkout: one database transaction over the cart, the catalog, the inventory and the payments.
 
-All of it happens or none of it, and the database sees to that: the second of the three couplings that keep this shop
-in one piece. The answer is stored under the customer's idempotency key in the same transaction, refusals too, so
-that whoever repeats a request learns what became of it. A refusal is raised, the first time and every other time.
+The database guarantees that all of it happens or none: the second of the three couplings that keep this shop in one
+piece. The response is stored under the customer's idempotency key in the same transaction, refusals too, so that a
+repeated request gets the same response. A refusal is raised, the first time and every other time.
 """
 
 from __future__ import annotations
@@ -27,18 +27,20 @@ from . import cards
 from .models import IdempotencyKey, Order, OrderCounter, OrderLine, Status
 from .service import show
 
-# Built once: on the spot they and the order's number cost 0.2 ms of CPU more for each checkout.
+# Built once: built per request, they and the order's number cost 0.2 ms of CPU more for each checkout.
 # A prefix, because in an UPDATE a bound value with a column's name is taken for the column's new value.
 THIS_KEY = (
     IdempotencyKey.customer_id == bindparam("b_customer_id"),
     IdempotencyKey.key == bindparam("b_key"),
 )
 EARLIER = select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(*THIS_KEY)
-REMEMBER = update(IdempotencyKey).where(*THIS_KEY).values(status=bindparam("status"), body=bindparam("body"))
+STORE_RESPONSE = (
+    update(IdempotencyKey).where(*THIS_KEY).values(status=bindparam("status"), body=bindparam("body"))
+)
 
 
 REPLAYED = {"Idempotency-Replayed": "true"}
-"""The header of an answer that is given again."""
+"""The header of a repeated response."""
 
 
 class CartEmpty(Problem):
@@ -50,12 +52,12 @@ class KeyReused(Problem):
 
 
 class KeyTaken(Exception):
-    """The same request is here a second time, and was faster."""
+    """A concurrent request with the same key was faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What a checkout led to, as the API shows it."""
+    """The result of a checkout, as the API shows it."""
 
     order: dict[str, Any]
     replayed: bool = False
@@ -63,15 +65,15 @@ class Placed:
 
 
 def checkout(customer_id: str, key: str, card_number: str) -> Placed:
-    """Buy what is in the cart, once for each key; raises the problem that is in the way, the same one for a repeat.
+    """Buy what is in the cart, once for each key; raises the problem of a refusal, the same one for a repeated request.
 
-    KeyReused is the one that is not stored: the key came with another body.
+    Only KeyReused is not stored: the key was used with another body.
     """
     fingerprint = cards.fingerprint(card_number)
     try:
         return _checkout_once(customer_id, key, fingerprint, card_number)
     except KeyTaken:
-        # Somebody else claimed the key between our look and our claim; now its answer can be read.
+        # A concurrent request stored the key after we looked for it; now its response can be read.
         return _checkout_once(customer_id, key, fingerprint, card_number)
 
 
@@ -93,9 +95,9 @@ def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: st
         except Problem as refusal:
             outcome = refusal
         status, body = (outcome.status, outcome.to_dict()) if isinstance(outcome, Problem) else (201, outcome)
-        db.execute(REMEMBER, {**this_key, "status": status, "body": json.dumps(body)})
+        db.execute(STORE_RESPONSE, {**this_key, "status": status, "body": json.dumps(body)})
     if isinstance(outcome, Problem):
-        raise outcome  # not inside the block, which would roll back what is stored of it
+        raise outcome  # outside the block, which would roll back the stored refusal
     return Placed(outcome)
 
 

@@ -11,7 +11,7 @@ from ..chassis.database import Base
 
 
 class Status(StrEnum):
-    """Where an order stands."""
+    """The state of an order."""
 
     CONFIRMED = "confirmed"
 
@@ -30,7 +30,7 @@ class Order(Base):
 
 
 class OrderLine(Base):
-    """A product as it was when it was bought: later changes of name or price do not reach it."""
+    """A product as it was when it was bought: later changes of name or price do not change it."""
 
     __tablename__ = "order_lines"
 
@@ -43,7 +43,7 @@ class OrderLine(Base):
 
 
 class OrderCounter(Base):
-    """The last number given out; updating this one row makes checkouts commit in the order of their numbers."""
+    """The last number used; updating this one row makes checkouts commit in the order of their numbers."""
 
     __tablename__ = "order_counter"
 
@@ -52,7 +52,7 @@ class OrderCounter(Base):
 
 
 class IdempotencyKey(Base):
-    """What was answered to a checkout, to be answered again when it is repeated."""
+    """The response to a checkout, sent again when the request is repeated."""
 
     __tablename__ = "idempotency_keys"
 

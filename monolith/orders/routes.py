@@ -25,7 +25,7 @@ class KeyRequired(Problem):
 
 
 def without_spaces(card_number: str) -> str:
-    """The card number as its digits alone."""
+    """The digits of the card number."""
     return card_number.replace(" ", "")
 
 

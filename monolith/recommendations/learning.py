@@ -1,7 +1,7 @@
 """Learns from orders: counts what is bought, what is bought together, and by whom.
 
 It reads the orders' tables by a join: the first of the three couplings that keep this shop in one piece. The
-position is stored in the same transaction as the counts, so that each order counts once whichever replica looks.
+position is stored in the same transaction as the counts, so that each order counts once, whichever replica reads it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """One order, as far as recommendations cares: its number, who, and each product with its category."""
+    """One order as recommendations needs it: its number, the customer, and each product with its category."""
 
     number: int
     customer_id: str
@@ -36,7 +36,7 @@ class Bought:
 
 
 class Counted(NamedTuple):
-    """What some orders teach, as rows of the three tables."""
+    """The counts of some orders, as rows of the three tables."""
 
     popularity: list[dict[str, Any]]
     co_purchases: list[dict[str, Any]]
@@ -44,7 +44,7 @@ class Counted(NamedTuple):
 
 
 def catch_up(database: Database) -> int:
-    """Learn from the next orders, if there are any; returns from how many."""
+    """Learn from the next orders, if there are any; returns their number."""
     with database.reading() as db:
         if not _next_orders(db, _position(db)):
             return 0
@@ -87,7 +87,7 @@ def learn(db: Connection, orders: list[Bought]) -> None:
     )
 
 
-# Built once for each kind of database: on the spot the three cost 0.3 ms of CPU more each time.
+# Built once for each kind of database: built per request, the three cost 0.3 ms of CPU more each time.
 
 
 @cache

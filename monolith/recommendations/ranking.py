@@ -40,7 +40,7 @@ class Candidate:
 
 
 def weigh_seeds(sku: str, cart: Sequence[str], history: Sequence[str]) -> dict[str, float]:
-    """How much each product that the customer touched counts; the strongest reason wins."""
+    """The weight of each product that the customer saw, put in the cart or bought; the largest one counts."""
     seeds = dict.fromkeys(history, BOUGHT)
     seeds.update(dict.fromkeys(cart, IN_CART))
     seeds[sku] = VIEWED

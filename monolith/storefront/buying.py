@@ -48,13 +48,13 @@ def change_cart() -> Response | tuple[str, int]:
 
 @buying.get("/cart/items")
 def to_cart() -> Response:
-    """Lead on whoever reloads the address that the form was sent to."""
+    """Redirect a visitor who reloads the address that the form was sent to."""
     return redirect("/cart", 303)
 
 
 @buying.get("/checkout")
 def show_checkout() -> str:
-    """Show what is about to be bought, and ask for a card."""
+    """Show what will be bought, and ask for a card."""
     customer_id = session.customer_id()
     with reading() as db:
         contents = cart.read(db, customer_id)
@@ -116,8 +116,8 @@ def _checkout_page(
     slug: str = "",
     facts: dict[str, Any] | None = None,
 ) -> tuple[str, int]:
-    """The checkout page again, with the reason. A refused attempt is over and gets a new key; one that is not
-    known to be over keeps its key, so that trying again cannot pay twice.
+    """The checkout page again, with the reason. A refused attempt is over, and the form gets a new key. An attempt
+    whose outcome is unknown keeps its key, so that trying again cannot pay twice.
     """
     customer_id = session.customer_id()
     with reading() as db:

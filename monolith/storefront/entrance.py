@@ -1,4 +1,4 @@
-"""The way in and out: sign in, register, sign out."""
+"""The pages to sign in, register and sign out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEMO_ACCOUNTS = (
 
 @entrance.get("/sign-in")
 def show_sign_in() -> str | Response:
-    """Show the ways in; who is in already goes on."""
+    """Show the sign-in page; a signed-in customer is redirected."""
     next_url = forms.local_path(request.args.get("next", "/"))
     return redirect(next_url, 303) if session.signed_in() else _entrance(next_url)
 
@@ -69,7 +69,7 @@ def sign_out() -> Response:
 @entrance.get("/register")
 @entrance.get("/sign-out")
 def to_sign_in() -> Response:
-    """Lead on whoever reloads the address that a form was sent to."""
+    """Redirect a visitor who reloads the address that a form was sent to."""
     return redirect("/sign-in", 303)
 
 

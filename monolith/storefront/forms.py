@@ -1,7 +1,7 @@
-"""What people type into the pages, read leniently, and what the pages say when it cannot be used.
+"""Reads what people type into the pages, and holds the messages for input that cannot be used.
 
-The modules behind the pages check everything again. This is here to name the field and the way out in the
-shopper's words, and never to be stricter than they are.
+The modules behind the pages check everything again, and these checks are never stricter than theirs. They are here
+to name the field and the next step in the shopper's words.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{1,19}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _ORDER_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _EMAIL = re.compile(r"[^\s@\x00]{1,64}@[^\s@\x00]{1,185}\.[^\s@.\x00]{1,63}")
-# Browsers read a backslash as a slash and drop tabs and newlines, so `/\host` and `/<tab>/host` lead elsewhere.
+# Browsers read a backslash as a slash and drop tabs and newlines, so `/\host` and `/<tab>/host` lead to another site.
 _LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 
 
@@ -45,50 +45,50 @@ def is_order_id(text: str) -> bool:
 
 
 def local_path(text: str) -> str:
-    """The text when it is a path of this shop, else the shop's front: a link must not lead elsewhere."""
+    """The text when it is a path of this shop, else the home page: a link must not lead to another site."""
     return text if _LOCAL_PATH.fullmatch(text) and len(text) <= 500 else "/"
 
 
 def page_number(args: Mapping[str, str]) -> int:
-    """The page asked for; anything that is not a page number asks for the first."""
+    """The requested page; anything that is not a page number means the first."""
     text = args.get("page", "")
     return min(int(text), LAST_PAGE) or 1 if text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 
 def words(args: Mapping[str, str]) -> str:
-    """The search as typed, cut to what the catalog takes."""
+    """The search as typed, cut to the length that the catalog accepts."""
     return args.get("q", "").replace("\x00", "").strip()[:LONGEST_SEARCH].rstrip()
 
 
 def category(args: Mapping[str, str]) -> str:
-    """The category asked for; text that cannot be one is cut short and finds nothing."""
+    """The requested category; text that is too long for one is cut and finds nothing."""
     return args.get("category", "").replace("\x00", "")[:LONGEST_CATEGORY]
 
 
 def typed(form: Mapping[str, str], field: str) -> str:
-    """What was typed into a field, without the space around it that phones like to add."""
+    """What was typed into a field, without the space around it that phones often add."""
     return form.get(field, "").replace("\x00", "").strip()
 
 
 def quantities(cart: Mapping[str, Any]) -> dict[str, int]:
-    """How many of each product are in a cart, by SKU."""
+    """The quantities in a cart, by SKU."""
     return {item["sku"]: item["quantity"] for item in cart["items"]}
 
 
 def quantity(form: Mapping[str, str]) -> int | None:
-    """How many are wanted, 0 for none; None when that is not a number from 0 to 99."""
+    """The quantity, 0 for none; None when it is not a number from 0 to 99."""
     text = form.get("quantity", "").strip()
     wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else -1
     return wanted if 0 <= wanted <= MAX_PIECES else None
 
 
 def new_key() -> str:
-    """A key for one attempt to check out; the form carries it, so sending the form twice buys once."""
+    """A key for one attempt to check out; it is in the form, so sending the form twice buys once."""
     return secrets.token_urlsafe(18)
 
 
 def key(form: Mapping[str, str]) -> str | None:
-    """The key that the checkout form carried; None when it is not one of ours."""
+    """The key in the checkout form; None when it is not one of ours."""
     text = form.get("key", "")
     return text if _KEY.fullmatch(text) else None
 

@@ -58,7 +58,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 class Shopper:
-    """A signed-in customer who speaks HTTP to the application."""
+    """A signed-in customer who sends requests to the application."""
 
     def __init__(self, client: FlaskClient, email: str) -> None:
         self.client = client

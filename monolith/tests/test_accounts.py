@@ -24,7 +24,7 @@ def test_passwords_are_kept_as_argon2id_hashes_only(client, database):
 @pytest.mark.parametrize(
     "token", ["", "x", "a.b.c", "é", jwt.encode({"sub": "C00001"}, "", algorithm="none")]
 )
-def test_a_text_that_proves_nothing_is_no_token(app, token):
+def test_an_invalid_token_is_refused(app, token):
     with pytest.raises(NotAuthenticated):
         runtime(app).token_verifier.verify(token)
 

@@ -68,7 +68,7 @@ def test_requests_are_counted_by_route_template(client):
     assert f'http_requests_total{{{route},status="404"}} 1.0' in metrics
 
 
-def test_a_mistake_of_ours_shows_no_traceback(app, client, monkeypatch):
+def test_an_unexpected_error_shows_no_traceback(app, client, monkeypatch):
     def broken(*_args):
         raise RuntimeError("secret detail")
 

@@ -43,7 +43,7 @@ def test_a_signed_in_customer_gets_suggestions_of_their_own(ada, client):
     assert skus(ada.get("/api/products/P00001/recommendations?limit=20")) != skus(somebodys)
 
 
-def test_the_strongest_reason_for_a_seed_wins():
+def test_the_largest_weight_of_a_seed_counts():
     seeds = weigh_seeds("A", cart=["A", "B"], history=["A", "B", "C"])
     assert seeds == {"A": 1.0, "B": 0.5, "C": 0.25}
 

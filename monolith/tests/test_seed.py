@@ -1,4 +1,4 @@
-"""Seeding: never under the feet of a shop that is served, and no cache that grows for ever."""
+"""Seeding: not while the shop is served, and with a cache that does not grow without limit."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def slug(response: Any) -> str:
     return str(response.json["type"]).removeprefix("/problems/")
 
 
-def test_whoever_registers_can_sign_in_and_see_the_account(http: Any) -> None:
+def test_a_registered_customer_can_sign_in_and_see_the_account(http: Any) -> None:
     new = http.post("/api/customers", json={"email": "New@Example.com", "password": PASSWORD, "name": "New"})
     assert (new.status_code, new.headers["Location"]) == (201, "/api/customers/me")
     assert new.json == {"id": new.json["id"], "email": "new@example.com", "name": "New", "role": "customer"}
@@ -92,7 +92,7 @@ def test_all_replicas_sign_with_the_same_key(http: Any, folder: Path) -> None:
     assert http.get("/api/customers/me", headers={"Authorization": f"Bearer {token}"}).json == ADA
 
 
-def test_a_token_that_somebody_else_signed_is_refused(http: Any) -> None:
+def test_a_token_with_another_signature_is_refused(http: Any) -> None:
     assert http.get("/api/customers/me", headers=as_customer("C00001")).status_code == 401
     assert http.get("/api/customers/me").status_code == 401
 
@@ -123,7 +123,7 @@ def test_nobody_can_register_as_admin(http: Any) -> None:
         {"name": "a\x00b"},
     ],
 )
-def test_what_makes_no_sense_is_refused(http: Any, wrong: dict[str, Any]) -> None:
+def test_invalid_input_is_refused(http: Any, wrong: dict[str, Any]) -> None:
     good = {"email": "new@example.com", "password": PASSWORD, "name": "New"}
     refused = http.post("/api/customers", json=good | wrong)
     assert refused.status_code == 422

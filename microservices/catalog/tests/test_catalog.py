@@ -116,7 +116,7 @@ def test_a_batch_keeps_the_order_asked_and_leaves_out_the_unknown(http: Any) -> 
         "sku=" + ",".join(f"P{number:05d}" for number in range(101)),
     ],
 )
-def test_what_makes_no_sense_is_refused(http: Any, query: str) -> None:
+def test_invalid_input_is_refused(http: Any, query: str) -> None:
     refused = http.get(f"/api/products?{query}")
     assert (refused.status_code, refused.json["type"]) == (422, "/problems/invalid-request")
 
@@ -147,7 +147,7 @@ def test_only_an_admin_sets_a_price(http: Any) -> None:
 
 
 @pytest.mark.parametrize("price", [0, 10_000_001, "1", 1.5, True, None])
-def test_a_price_that_makes_no_sense_is_refused(http: Any, price: Any) -> None:
+def test_an_invalid_price_is_refused(http: Any, price: Any) -> None:
     refused = http.put("/api/products/P00001/price", json={"price_cents": price}, headers=ADMIN)
     assert refused.status_code == 422
     assert [error["field"] for error in refused.json["errors"]] == ["price_cents"]

@@ -142,7 +142,10 @@ class Stub:
             self._run(self._serve, accepted)
 
     def _serve(self, accepted: socket.socket) -> None:
-        with suppress(OSError), accepted.makefile("rb") as file:  # an OSError is a client that went away
+        with (
+            suppress(OSError),
+            accepted.makefile("rb") as file,
+        ):  # an OSError is a client that closed the connection
             while (request := _read_request(file)) is not None:
                 self.requests.append(request)
                 connection = Connection(accepted, request, self._closing)
@@ -183,7 +186,7 @@ def tokens() -> ServiceTokens:
 
 @pytest.fixture
 def upstream(stub: Stub, metrics: Metrics, tokens: ServiceTokens) -> Iterator[Upstream]:
-    """A client of the stub that is patient for half a second."""
+    """A client of the stub with a timeout of half a second."""
     adapter = DeadlineAdapter(pool_maxsize=4)
     upstream = Upstream("stub", stub.url, adapter, timeout=0.5, tokens=tokens, metrics=metrics)
     yield upstream

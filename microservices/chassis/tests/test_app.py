@@ -190,7 +190,7 @@ def test_an_unknown_path_and_a_wrong_method_are_problems(http: FlaskClient) -> N
     assert "GET" in refused.headers["Allow"]
 
 
-def test_a_mistake_of_ours_is_logged_and_tells_nothing(
+def test_an_unexpected_error_is_logged_and_its_response_tells_nothing(
     http: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     response = http.get("/broken")
@@ -261,7 +261,7 @@ def test_query_parameters_are_checked(http: FlaskClient) -> None:
         assert slug(http.get(f"/list?{wrong}")) == "invalid-request", wrong
 
 
-def test_who_asks_is_checked_before_what_is_asked(http: FlaskClient) -> None:
+def test_the_token_is_checked_before_the_body(http: FlaskClient) -> None:
     huge = {"data": b"x" * 70_000, "content_type": "text/plain"}
     refused = http.put("/admin", **huge)
     assert slug(refused) == "not-authenticated"
@@ -291,7 +291,7 @@ def test_an_internal_route_is_only_for_the_services_it_names(
     assert slug(http.get("/internal/things")) == "not-authenticated"
 
 
-def test_a_call_carries_what_the_request_brought(http: FlaskClient, things: ServiceUnderTest) -> None:
+def test_a_call_passes_on_the_requests_id_and_trace(http: FlaskClient, things: ServiceUnderTest) -> None:
     headers = {"X-Request-Id": "r-1", "X-Deadline-Ms": "300"}
     assert http.get("/calls", headers=headers).json == {"got": ["hello"]}
     asked = things.stand_ins["friend"].asked[0]
@@ -313,14 +313,14 @@ def test_a_locked_database_is_unavailable_and_recovers_by_itself(
     things = ServiceUnderTest(
         create_app, tmp_path, callees={"identity": publish_keys, "friend": publish_keys}
     )
-    somebody = sqlite3.connect(tmp_path / "test.sqlite3", isolation_level=None)
-    somebody.execute("BEGIN IMMEDIATE")
+    other = sqlite3.connect(tmp_path / "test.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
     refused = things.http.post("/things", json={"name": "a"})
     assert (refused.status_code, slug(refused)) == (503, "unavailable")
     assert refused.headers["Retry-After"] == "1"
     assert things.http.get("/things/a").status_code == 200  # readers do not wait for writers
-    somebody.execute("ROLLBACK")
-    somebody.close()
+    other.execute("ROLLBACK")
+    other.close()
     assert things.http.post("/things", json={"name": "a"}).status_code == 200
     things.close()
 

@@ -110,7 +110,7 @@ def test_outcomes_of_calls_from_before_it_opened_are_ignored(breaker: Breaker, c
     assert breaker.state == "closed"
 
 
-def test_a_probe_that_says_nothing_gives_its_place_to_the_next(breaker: Breaker, clock: Clock) -> None:
+def test_after_an_undecided_probe_the_next_call_is_the_probe(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, 3)
     clock.now += 1.0
     breaker.undecided(ticket(breaker))
@@ -136,7 +136,7 @@ def test_a_tenth_of_the_calls_may_be_repeated() -> None:
     assert 99 <= spent <= 101
 
 
-def test_quiet_times_save_up_no_more_than_a_few_repeats() -> None:
+def test_the_retry_budget_has_an_upper_bound() -> None:
     budget = RetryBudget(share=0.1, most=10)
     for _ in range(1000):
         budget.earn()

@@ -251,7 +251,7 @@ def test_what_a_user_can_provoke_does_not_open_the_breaker(
     assert upstream.breaker.state == "closed"
 
 
-def test_a_caller_in_a_hurry_does_not_open_the_breaker_for_others(
+def test_a_caller_with_a_short_timeout_does_not_open_the_breaker_for_others(
     upstream: Upstream, stub: Stub, here: context.Context
 ) -> None:
     stub.behave = Connection.hang
@@ -312,19 +312,19 @@ class Counted(Things):
         ("text", Things, False),
     ],
 )
-def test_an_answer_without_the_keys_that_were_agreed_upon_is_the_services_failure(
+def test_a_response_without_the_agreed_keys_is_a_bad_upstream(
     upstream: Upstream, stub: Stub, document: Any, shape: type[Any], is_agreed: bool
 ) -> None:
     stub.behave = lambda connection: connection.answer(200, document)
     if is_agreed:
         assert upstream.get("/things", read=require_keys(shape)) == document
     else:
-        with pytest.raises(BadUpstream, match="not agreed upon"):
+        with pytest.raises(BadUpstream, match="not as agreed"):
             upstream.get("/things", read=require_keys(shape))
 
 
-def test_what_a_reader_stumbles_over_was_not_agreed_upon(upstream: Upstream, stub: Stub) -> None:
-    with pytest.raises(BadUpstream, match="not agreed upon"):
+def test_a_document_that_read_fails_on_is_a_bad_upstream(upstream: Upstream, stub: Stub) -> None:
+    with pytest.raises(BadUpstream, match="not as agreed"):
         upstream.get("/things", read=lambda things: things["items"][2])
 
 
@@ -345,7 +345,7 @@ def test_cookies_of_one_call_do_not_go_along_with_the_next(upstream: Upstream, s
     assert "cookie" not in stub.requests[1].headers
 
 
-def test_a_get_to_a_replica_that_stands_still_is_asked_again_while_the_first_is_still_open(
+def test_a_get_to_a_replica_that_hangs_is_retried_while_the_first_connection_is_open(
     upstream: Upstream, stub: Stub
 ) -> None:
     hung_up = threading.Event()
@@ -353,11 +353,11 @@ def test_a_get_to_a_replica_that_stands_still_is_asked_again_while_the_first_is_
 
     def stand_still(connection: Connection) -> None:
         connection.socket.settimeout(5)
-        connection.socket.recv(1)  # until the client hangs up
+        connection.socket.recv(1)  # until the client closes the connection
         hung_up.set()
 
     def answer(connection: Connection) -> None:
-        seen.append(hung_up.is_set())  # if it is, the gateway thinks that the first replica is free
+        seen.append(hung_up.is_set())  # if it is set, the gateway counts the first replica as idle
         fine(connection)
 
     stub.then(stand_still, answer)
@@ -373,7 +373,7 @@ def test_a_get_with_a_timeout_of_its_own_is_given_all_of_it(upstream: Upstream, 
     assert len(stub.requests) == 1
 
 
-def test_a_service_that_hangs_is_held_to_account_by_calls_that_have_half_of_the_time(
+def test_timeouts_after_half_of_the_time_count_against_a_service_that_hangs(
     upstream: Upstream, stub: Stub, here: context.Context
 ) -> None:
     stub.behave = Connection.hang

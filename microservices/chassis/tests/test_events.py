@@ -1,4 +1,4 @@
-"""Events: a service that publishes, and one that reads, of the same events, what happened once."""
+"""Events: one service publishes them, another reads them and counts each once."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_events_that_come_three_times_and_out_of_order_count_once(
     assert total(database) == (111, 3)
 
 
-def test_an_event_that_cannot_be_applied_takes_the_bookmark_back_with_it(
+def test_an_event_that_cannot_be_applied_leaves_the_position_unchanged(
     database: Database, reader: FeedReader
 ) -> None:
     deliver(database, reader, event(1))

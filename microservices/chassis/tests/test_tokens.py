@@ -1,4 +1,4 @@
-"""Tokens of customers and of services, with good ones and with all sorts of bad ones."""
+"""Tokens of customers and of services, valid and invalid ones."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_made_up_key_ids_cause_a_fetch_every_five_seconds_at_most(publisher: Pub
     assert publisher.fetches == 2
 
 
-def test_while_keys_cannot_be_fetched_nobody_is_told_that_the_token_is_bad(publisher: Publisher) -> None:
+def test_while_keys_cannot_be_fetched_no_token_is_called_invalid(publisher: Publisher) -> None:
     good = publisher.keys
 
     def unavailable() -> Any:
@@ -148,7 +148,7 @@ def test_while_keys_cannot_be_fetched_nobody_is_told_that_the_token_is_bad(publi
 
 
 @pytest.mark.parametrize("nonsense", [None, {}, {"keys": []}, {"keys": [{"kty": "oct"}]}, ["x"]])
-def test_a_key_set_that_makes_no_sense_is_the_publishers_fault(publisher: Publisher, nonsense: Any) -> None:
+def test_an_invalid_key_set_is_an_upstream_error(publisher: Publisher, nonsense: Any) -> None:
     publisher.keys = lambda: nonsense
     with pytest.raises(UpstreamError):
         publisher.find("test")
@@ -165,13 +165,13 @@ def test_a_service_proves_who_it_is_to_the_one_it_calls() -> None:
     assert callee.verify(caller.issue("stock") or "") == "orders"
 
 
-def test_a_token_for_one_service_is_of_no_use_with_another() -> None:
+def test_a_token_for_one_service_is_refused_by_another() -> None:
     caller, callee = pair()
     with pytest.raises(NotAuthenticated):
         callee.verify(caller.issue("payments") or "")
 
 
-def test_a_service_cannot_pass_for_another() -> None:
+def test_a_service_cannot_use_the_name_of_another() -> None:
     _, callee = pair()
     impostor = ServiceTokens("orders", STRANGERS.private_bytes_raw(), {})
     with pytest.raises(NotAuthenticated):

@@ -101,7 +101,7 @@ def test_only_an_admin_sets_a_number(http: Any) -> None:
 
 
 @pytest.mark.parametrize("available", [-1, 1_000_001, "1", 1.5, True])
-def test_a_number_that_makes_no_sense_is_refused(http: Any, available: Any) -> None:
+def test_an_invalid_number_is_refused(http: Any, available: Any) -> None:
     assert http.put("/api/inventory/P00001", json={"available": available}, headers=ADMIN).status_code == 422
 
 
@@ -176,7 +176,7 @@ def test_a_release_before_its_reservation_is_remembered(
     assert stock(inventory) == (10, 0, 5)
 
 
-def test_whichever_decision_comes_first_holds(http: Any, orders: dict[str, str]) -> None:
+def test_the_first_decision_holds(http: Any, orders: dict[str, str]) -> None:
     for order_id, first, second in (("o-1", "commit", "release"), ("o-2", "release", "commit")):
         reserve(http, orders, order_id)
         assert decide(http, orders, first, order_id).status_code == 200
@@ -189,7 +189,7 @@ def test_what_was_never_reserved_cannot_be_sold(http: Any, orders: dict[str, str
     assert (refused.status_code, slug(refused)) == (404, "unknown-reservation")
 
 
-def test_in_whatever_order_messages_come_nothing_is_lost(
+def test_no_stock_is_lost_in_any_order_of_messages(
     inventory: ServiceUnderTest, http: Any, orders: dict[str, str]
 ) -> None:
     scripts = set(permutations(("reserve", "commit", "release"))) | set(
@@ -204,7 +204,7 @@ def test_in_whatever_order_messages_come_nothing_is_lost(
         adds_up(inventory)
 
 
-def test_the_last_piece_goes_to_one_of_many(inventory: ServiceUnderTest, orders: dict[str, str]) -> None:
+def test_the_last_piece_is_reserved_once(inventory: ServiceUnderTest, orders: dict[str, str]) -> None:
     answers: list[int] = []
     start = threading.Barrier(12)
 
@@ -239,5 +239,5 @@ def test_reservations_are_for_orders_only(http: Any, inventory: ServiceUnderTest
         {"order_id": "o-1", "items": [{"sku": "P00001", "quantity": 1, "price": 1}]},
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused(http: Any, orders: dict[str, str], order: Any) -> None:
+def test_an_invalid_order_is_refused(http: Any, orders: dict[str, str], order: Any) -> None:
     assert http.post("/internal/reservations", json=order, headers=orders).status_code == 422

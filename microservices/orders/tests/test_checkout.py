@@ -29,7 +29,7 @@ DONE = {
     "release": "released",
     "refund": "refunded",
 }
-"""What inventory and payments say that they did, by the end of the path."""
+"""The states that inventory and payments answer, by the end of the path."""
 
 
 class Shop:
@@ -41,7 +41,7 @@ class Shop:
         self.products = [PRODUCT]
         self.fails: dict[str, BaseException] = {}
         self.nonsense: dict[str, Any] = {}
-        """What a call answers with a 200 instead of what was agreed on."""
+        """Unexpected documents that a call answers with a 200."""
 
     def answer(self, path: str, document: Any, status: int = 200) -> tuple[int, Any]:
         verb = path.split("?", maxsplit=1)[0].rsplit("/", 1)[-1]
@@ -115,7 +115,7 @@ def test_a_checkout_prices_reserves_captures_and_then_settles(orders, shop):
 
 @pytest.mark.parametrize("call", ["cart", "price", "reserve", "capture"])
 @pytest.mark.parametrize("document", [{"nobody": "agreed on this"}, [1, None], {"items": [{"sku": 1}]}, None])
-def test_an_answer_that_nobody_agreed_on_confirms_no_order(orders, shop, call, document):
+def test_an_unexpected_response_confirms_no_order(orders, shop, call, document):
     shop.nonsense[call] = document
     answer = check_out(orders)
     assert (answer.status_code, answer.json["type"]) == (502, "/problems/bad-upstream")
@@ -123,7 +123,7 @@ def test_an_answer_that_nobody_agreed_on_confirms_no_order(orders, shop, call, d
     assert Step.PAID not in steps(orders)
 
 
-def test_money_that_was_taken_for_another_order_pays_for_none(orders, shop):
+def test_a_payment_for_another_order_confirms_no_order(orders, shop):
     shop.nonsense["capture"] = {"order_id": "another", "status": "captured"}
     assert check_out(orders).status_code == 502
     assert shop.calls[-2:] == ["refund", "release"]
@@ -145,7 +145,7 @@ def test_the_feed_is_for_recommendations_only(orders):
     assert orders.http.get("/internal/events", headers=orders.as_service("stranger")).status_code == 401
 
 
-def test_too_little_stock_refuses_whatever_copy_of_the_reservation_may_still_come(orders, shop):
+def test_after_too_little_stock_a_late_copy_of_the_reservation_is_refused(orders, shop):
     shop.fails["reserve"] = clients.OutOfStock("There is 1 left.", sku="P00001", wanted=2, available=1)
     answer = check_out(orders)
     assert (answer.status_code, answer.json["available"]) == (409, 1)
@@ -177,7 +177,7 @@ def test_a_declined_card_gives_the_stock_back(orders, shop):
     assert orders.http.get("/api/orders", headers=ADA).json["total"] == 0
 
 
-def test_a_payment_that_nobody_knows_about_is_refused_refunded_and_never_confirmed(orders, shop):
+def test_an_uncertain_payment_is_refunded_and_its_order_refused(orders, shop):
     shop.fails["capture"] = requests.ReadTimeout()
     assert check_out(orders).status_code == 504
     assert {"refund", "release"} <= set(shop.calls)

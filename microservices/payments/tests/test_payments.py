@@ -134,7 +134,7 @@ def test_a_refund_while_the_provider_is_asked_wins(
     assert voided == ["o-1"], "what the provider took meanwhile is given back"
 
 
-def test_nobody_waits_in_the_database_while_the_provider_is_asked(
+def test_no_transaction_is_open_while_the_provider_is_asked(
     payments: ServiceUnderTest,
     http: Any,
     orders: dict[str, str],
@@ -142,10 +142,10 @@ def test_nobody_waits_in_the_database_while_the_provider_is_asked(
     tmp_path: Path,
 ) -> None:
     def charge(order_id: str, card_number: str, timeout: float) -> None:
-        somebody = sqlite3.connect(tmp_path / "test.sqlite3", timeout=0, isolation_level=None)
-        somebody.execute("BEGIN IMMEDIATE")
-        somebody.execute("ROLLBACK")
-        somebody.close()
+        other = sqlite3.connect(tmp_path / "test.sqlite3", timeout=0, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("ROLLBACK")
+        other.close()
 
     monkeypatch.setattr(provider, "charge", charge)
     assert capture(http, orders).status_code == 201
@@ -195,7 +195,7 @@ def test_payments_are_for_orders_only(http: Any, payments: ServiceUnderTest, pat
         {"order_id": "a b"},
     ],
 )
-def test_what_makes_no_sense_is_refused(http: Any, orders: dict[str, str], wrong: dict[str, Any]) -> None:
+def test_invalid_input_is_refused(http: Any, orders: dict[str, str], wrong: dict[str, Any]) -> None:
     good = {"order_id": "o-1", "amount_cents": 1, "card_number": provider.APPROVED_CARD}
     refused = http.post("/internal/payments", json=good | wrong, headers=orders)
     assert refused.status_code == 422

@@ -15,7 +15,7 @@ from microservices.tests.one_service import ServiceUnderTest, as_customer, publi
 
 
 class Feed:
-    """The orders' feed, which may repeat itself."""
+    """The orders' feed, which may deliver an event twice."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []

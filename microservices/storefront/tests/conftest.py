@@ -45,7 +45,7 @@ class Shop:
         self.away: set[str] = set()
         self.slow: set[str] = set()
         self.mad: set[str] = set()
-        """Services that answer JSON which makes no sense."""
+        """Services that answer JSON that is not as agreed."""
         self.checkout: tuple[int, Any] = (201, self.order())
         self.put: tuple[int, Any] = (200, {"items": [], "total_cents": 0})
         callees = {name: self._answer(name) for name in SERVICES}

@@ -1,4 +1,4 @@
-"""What a shopper sees while a part of the shop is slow or away."""
+"""What a shopper sees while a part of the shop is slow or down."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from microservices.storefront.clients import PATIENCE
     "path", ["/", "/search", "/products/P00009", "/cart", "/checkout", "/orders", "/orders/O1"]
 )
 @pytest.mark.parametrize("service", ["catalog", "recommendations", "cart", "inventory", "orders"])
-def test_an_answer_that_nobody_agreed_on_is_as_if_the_service_were_away(shop, path, service):
+def test_an_unexpected_response_is_treated_like_a_service_that_is_down(shop, path, service):
     shop.sign_in()
     shop.away.add(service)
     without = shop.get(path)
@@ -71,12 +71,12 @@ def test_a_page_waits_only_a_moment_for_what_it_can_do_without(shop):
     ],
 )
 @pytest.mark.parametrize("trouble", ["away", "slow"])
-def test_a_page_whose_main_part_is_away_says_so_kindly(shop, service, path, trouble):
+def test_a_page_whose_main_part_is_away_explains_it(shop, service, path, trouble):
     shop.sign_in()
     getattr(shop, trouble).add(service)
     page = shop.get(path)
     assert page.status_code == 503
-    assert "Closed for a moment" in page.text
+    assert "Not available just now" in page.text
     assert page.headers["Retry-After"] == "1"
     assert f'href="{path}">Try again' in page.text
 
@@ -101,7 +101,7 @@ def test_without_accounts_nobody_can_sign_in_and_the_page_says_so(shop):
 
 
 @pytest.mark.parametrize("trouble", ["away", "slow"])
-def test_a_checkout_that_got_lost_may_be_repeated_without_paying_twice(shop, trouble):
+def test_a_lost_checkout_can_be_repeated_without_paying_twice(shop, trouble):
     shop.sign_in()
     getattr(shop, trouble).add("orders")
     page = shop.send("/checkout", card_number="4242424242424242", key="the-first-key")

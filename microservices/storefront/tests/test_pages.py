@@ -1,4 +1,4 @@
-"""How the pages speak with the other services; what they look like is tested where both shops have them."""
+"""How the pages call the other services; their look is tested where both shops have them."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_what_is_private_leads_to_the_sign_in_page_without_a_call(shop, path):
     assert shop.asked() == []
 
 
-def test_an_expired_sign_in_is_nobody(shop):
+def test_an_expired_sign_in_is_not_signed_in(shop):
     shop.sign_in(seconds=-1)
     assert shop.get("/cart").location == "/sign-in?next=/cart"
     assert shop.get("/products/P00009").status_code == 200
@@ -67,7 +67,7 @@ def test_a_token_that_a_service_refuses_leads_to_the_sign_in_page(shop):
     assert "shop_session=;" in answer.headers["Set-Cookie"]
 
 
-def test_a_form_from_elsewhere_makes_no_call(shop):
+def test_a_form_from_another_site_makes_no_call(shop):
     shop.sign_in()
     answer = shop.browser.post(
         "/cart/items", data={"sku": "P00002"}, headers={"Origin": "http://evil.example"}

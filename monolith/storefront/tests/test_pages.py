@@ -36,7 +36,7 @@ def test_signing_in_never_leads_out_of_the_shop(browser, elsewhere):
 @pytest.mark.parametrize(
     "origin", ["", "http://evil.example", "null", "http://localhost.evil.example", "http://["]
 )
-def test_a_form_from_elsewhere_changes_nothing(ada, origin):
+def test_a_form_from_another_site_changes_nothing(ada, origin):
     assert ada.send("/cart/items", origin=origin, sku="P00002", quantity="9").status_code == 403
     assert 'value="2"' in ada.get("/cart").text
 
@@ -59,7 +59,7 @@ def test_signing_out_forgets_the_customer(ada):
     assert ada.get("/cart").status_code == 303
 
 
-def test_a_cookie_that_is_no_token_is_nobody(browser):
+def test_a_cookie_that_is_no_token_is_not_signed_in(browser):
     browser.client.set_cookie("shop_session", "nonsense")
     assert "Sign in" in browser.get("/").text
     assert browser.get("/orders").location == "/sign-in?next=/orders"
@@ -92,7 +92,7 @@ def test_an_email_that_is_taken_is_said_at_the_field(browser):
     assert 'aria-describedby="new-email-problem"' in page.text
 
 
-def test_what_somebody_typed_stays_text(browser):
+def test_what_a_user_typed_stays_text(browser):
     page = browser.get("/search", query_string={"q": "<script>alert(1)</script>"})
     assert "<script" not in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
@@ -110,7 +110,7 @@ def test_quantity_zero_removes(ada):
 
 
 @pytest.mark.parametrize("quantity", ["100", "-1", "many", "", "1.5", "٣"])
-def test_a_quantity_that_is_none_is_refused_with_a_sentence(ada, quantity):
+def test_an_invalid_quantity_is_refused_with_a_sentence(ada, quantity):
     page = ada.send("/cart/items", sku="P00002", quantity=quantity)
     assert page.status_code == 422
     assert "A quantity is a number from 0 to 99." in page.text
@@ -160,14 +160,14 @@ def test_too_little_stock_is_explained_with_the_name(ada, app):
     assert "You want 2, and 1 of it is left." in page.text
 
 
-def test_a_card_number_with_a_slip_is_marked_at_the_field(ada):
+def test_an_invalid_card_number_is_marked_at_the_field(ada):
     page = ada.pay("4242 4242")
     assert page.status_code == 422
     assert 'aria-describedby="card-number-hint card-number-problem"' in page.text
     assert '4242 4242"' not in page.text
 
 
-def test_somebody_elses_order_is_not_shown(browser, app):
+def test_another_customers_order_is_not_shown(browser, app):
     browser.sign_in("grace@example.com")
     theirs = browser.get("/orders").text.split('href="/orders/')[1].split('"')[0]
     browser.send("/sign-out")
@@ -184,11 +184,11 @@ def test_people_get_pages_and_programs_get_problems(browser):
 
 
 @pytest.mark.parametrize("path", ["/register", "/sign-out", "/cart/items"])
-def test_reloading_the_address_of_a_form_leads_on(browser, path):
+def test_reloading_the_address_of_a_form_redirects(browser, path):
     assert browser.get(path).status_code == 303
 
 
-def test_a_mistake_of_the_shop_is_a_page_with_a_number_to_tell(browser, monkeypatch):
+def test_an_unexpected_error_is_a_page_with_the_request_id(browser, monkeypatch):
     monkeypatch.setattr("monolith.catalog.products", lambda *_: 1 / 0)
     page = browser.get("/", headers={"X-Request-Id": "tell-me"})
     assert page.status_code == 500
@@ -205,11 +205,11 @@ def test_the_stylesheet_is_served_and_kept_by_the_browser(browser):
 
 
 @pytest.mark.parametrize("page", ["abc", "0", "-1", "99999999999", "1.5", ""])
-def test_a_page_number_that_is_none_is_the_first(browser, page):
+def test_an_invalid_page_number_means_the_first_page(browser, page):
     assert browser.get("/search", query_string={"page": page}).text == browser.get("/search").text
 
 
-def test_pages_lead_on_with_the_search_kept(browser):
+def test_links_to_other_pages_keep_the_search(browser):
     page = browser.get("/search?q=a&page=2").text
     assert 'href="/search?q=a&amp;page=3"' in page
     assert 'aria-current="page"><span class="hidden">Page </span>2' in page

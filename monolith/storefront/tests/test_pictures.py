@@ -18,7 +18,7 @@ def test_products_of_one_category_look_different():
     assert len({picture(f"P{number:05d}", "tea") for number in range(200)}) > 100
 
 
-def test_a_category_that_nobody_drew_is_a_parcel():
+def test_a_category_without_a_shape_is_a_parcel():
     assert emblem("submarines").split(">", 1)[1] == emblem("parcel").split(">", 1)[1]
 
 

@@ -23,7 +23,7 @@ def create_app(config: Config | None = None, recommender: recommendations.Recomm
     """The whole shop as one WSGI application; recommendations come from `recommender`, or from the service."""
     config = config or Config.from_env(os.environ)
     app = Flask("monolith", static_folder=None)
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # answers read in the order the contract lists
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # keys keep the order of the contract
     app.url_map.strict_slashes = True
 
     database = Database(config.database_url, threads=config.threads)

@@ -1,7 +1,7 @@
 """Learns from orders: counts what is bought, what is bought together, and by whom.
 
 It reads the orders' feed, which is passed in, and none of their tables. The position is stored in the same
-transaction as the counts, so that each order counts once whichever replica looks.
+transaction as the counts, so that each order counts once, whichever replica reads it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Feed: TypeAlias = Callable[[Connection, int, int], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """One order, as far as recommendations cares: its number, who, and each product with its category."""
+    """One order as recommendations needs it: its number, the customer, and each product with its category."""
 
     number: int
     customer_id: str
@@ -38,7 +38,7 @@ class Bought:
 
 
 class Counted(NamedTuple):
-    """What some orders teach, as rows of the three tables."""
+    """The counts of some orders, as rows of the three tables."""
 
     popularity: list[dict[str, Any]]
     co_purchases: list[dict[str, Any]]
@@ -88,7 +88,7 @@ def learn(db: Connection, orders: list[Bought]) -> None:
     )
 
 
-# Built once for each kind of database: on the spot the three cost 0.3 ms of CPU more each time.
+# Built once for each kind of database: built per request, the three cost 0.3 ms of CPU more each time.
 
 
 @cache

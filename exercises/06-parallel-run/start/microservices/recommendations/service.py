@@ -11,9 +11,9 @@ from .models import CoPurchase, Popularity, Purchase
 from .ranking import Neighbour, diversify, score, weigh_seeds
 
 HISTORY = 5
-SPACE, COMMA = " ", ","  # in no SKU and in no category: what is packed with them comes apart again
+SPACE, COMMA = " ", ","  # separators: in no SKU and in no category
 
-# Built once: on the spot these cost 0.5 ms of CPU more for each list.
+# Built once: built per request, these cost 0.5 ms of CPU more for each list.
 BOUGHT = (
     select(Purchase.sku)
     .where(Purchase.customer_id == bindparam("customer_id"))
@@ -23,8 +23,8 @@ BOUGHT = (
 KNOWN = select(Popularity.sku, Popularity.category, Popularity.orders).where(
     Popularity.sku.in_(bindparam("skus", expanding=True))
 )
-# One row for each seed instead of one for each neighbour: the driver hands the interpreter over to another thread at
-# every row, and with hundreds of them four threads together took 2.5 times the CPU of one.
+# One row for each seed instead of one for each neighbour: the driver gives the interpreter to another thread at every
+# row, and with hundreds of rows four threads together took 2.5 times the CPU of one.
 NEIGHBOURS = (
     select(
         CoPurchase.sku,
@@ -64,7 +64,7 @@ def suggest(
 ) -> dict[str, Any]:
     """Up to `limit` products that go well with `sku`, given what is in the cart and was bought before.
 
-    A product that was never sold, and too short a list, are filled up with what is popular (score 0).
+    Popular products (score 0) fill up a list that is too short, as for a product that was never sold.
     """
     seeds = weigh_seeds(sku, cart, _history(db, customer_id))
     known = {sku: (category, orders) for sku, category, orders in db.execute(KNOWN, {"skus": list(seeds)})}
