@@ -1,7 +1,7 @@
 """Events between services: an outbox read as an ordered feed, and a reader that counts each event once.
 
 The writer stores an event in the transaction of what happened, the reader stores its position in the transaction
-of the effect. So an event is neither lost nor counted twice, whoever crashes when and however many replicas read.
+of the effect. So an event is neither lost nor counted twice, whichever side crashes and however many replicas read.
 """
 
 from __future__ import annotations

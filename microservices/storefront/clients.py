@@ -1,4 +1,4 @@
-"""The other services, as the pages see them: the public API, called with the token of whoever looks at the page.
+"""The other services, as the pages see them: the public API, called with the visitor's token.
 
 These have the names of the monolith's module doors, with a token where those take a customer's id: the storefront
 has no rights of its own. Every call takes `timeout` in seconds, for parts that a page can do without.
