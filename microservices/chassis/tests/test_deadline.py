@@ -111,7 +111,9 @@ def test_overdue_connections_are_kept_until_the_end_of_the_block(
     with timed_out_connections_kept_open():
         for number in range(1, 4):
             with pytest.raises(requests.ReadTimeout):
-                session.get(stub.url, timeout=0.02)
+                session.get(
+                    stub.url, timeout=(5, 0.05)
+                )  # however long connecting takes, the answer is waited for
             assert connections_to(stub) == number
     assert connections_to(stub) == 0
 
@@ -119,11 +121,10 @@ def test_overdue_connections_are_kept_until_the_end_of_the_block(
 def test_a_call_leaves_no_connection_behind_however_many_attempts_it_made(
     upstream: Upstream, stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "microservices.chassis.client.PAUSE_SECONDS", 0.0
-    )  # a pause could use up the rest of the time
+    # A pause could use up the rest of the time.
+    monkeypatch.setattr("microservices.chassis.client.PAUSE_SECONDS", 0.0)
     stub.behave = Connection.hang
-    upstream.timeout = 0.1
+    upstream.timeout = 0.4
     for _ in range(3):
         with pytest.raises(UpstreamTimeout):
             upstream.get("/things")
