@@ -13,6 +13,7 @@ from exercises.authoring.overlays import Overlay, overlays
 from exercises.checks.loading import checks_of
 from exercises.course.course import Course, Step
 from exercises.course.hints import read_hints
+from exercises.course.patches import difference
 from exercises.errors import ExerciseError
 
 MIN_ALT, MIN_WRONG = 1, 3
@@ -43,15 +44,17 @@ def problems(course: Course) -> Iterator[str]:
 
 
 def _stored_twice(course: Course, each: Overlay) -> Iterator[str]:
-    began = course.state(each.step, "start") if each.variant else {}
+    below, began = each.below, course.state(each.step, "start") if each.variant else {}
     for relpath in files.list_files(each.folder):
         content = (each.folder / relpath).read_bytes()
         if each.result.get(relpath) != each.folder / relpath:
             yield f"{each.label}/{relpath} is never used: [reference] of exercise.toml or a patch takes its place."
-        elif relpath in each.below and each.below[relpath].read_bytes() == content:
+        elif relpath in below and below[relpath].read_bytes() == content:
             yield f"{each.label}/{relpath} is equal to the state before; remove it."
         elif relpath in began and began[relpath].read_bytes() == content:
             yield f"{each.label}/{relpath} is as at the start; name it in keep of exercise.toml instead."
+        elif each.variant and relpath in below and difference(relpath, below[relpath].read_bytes(), content):
+            yield f"{each.label}/{relpath} differs little from the solution; `exercises dev save` makes it a patch."
         elif each.variant is None and files.read(course.repository / relpath) == content:
             yield f"{each.label}/{relpath} is equal to the repository's file; name it in [reference] instead."
 

@@ -130,6 +130,11 @@ def test_the_made_up_course_has_no_mistake(course):
             'STYLE = "old"\n',
             "is as at the start; name it in keep",
         ),
+        (
+            "02-bye/wrong/one/monolith/cli.py",
+            made_up.text("monolith/cli.py").replace('"open"', '"closed"'),
+            "differs little from the solution; `exercises dev save` makes it a patch",
+        ),
         ("01-hello/README.md", "# Hello\n\n## Story\n", "needs the headings Story, Objectives"),
         ("01-hello/instructor.md", "", "needs the headings Timing"),
         ("02-bye/solution/monolith/farewell.py", "<<<<<<< mine\n", "is not Python"),

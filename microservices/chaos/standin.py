@@ -77,9 +77,14 @@ class StandIn:
         self._thread.start()
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._server.server_port
+
+    @property
     def url(self) -> str:
-        """Where it is."""
-        return f"http://{HOST}:{self._server.server_port}"
+        """Where to ask."""
+        return f"http://{HOST}:{self.port}"
 
     def forget(self) -> None:
         """Let go of what hangs, and forget what was asked."""

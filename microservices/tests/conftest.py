@@ -21,7 +21,7 @@ from microservices.topology import Service, Topology
 
 PYTHON = sys.executable
 LAUNCH = str(Path(__file__).with_name("launch.py"))
-STUB = (str(Path(__file__).with_name("stub.py")),)
+ECHO = (str(Path(__file__).with_name("echo_service.py")),)
 SHORT_TIMEOUTS = Settings(header_timeout=1.0, probe_timeout=0.4)
 
 
@@ -29,9 +29,9 @@ def stub_topology(contract: Path) -> Topology:
     return Topology(
         "stub",
         (
-            Service("alpha", STUB, paths=("/api/alpha", "/api/things/*/alpha"), needs=("beta",)),
-            Service("beta", STUB, paths=("/api/things",), reads_jwks=True),
-            Service("accounts", STUB, paths=("/",), has_database=False, threads=2),
+            Service("alpha", ECHO, paths=("/api/alpha", "/api/things/*/alpha"), needs=("beta",)),
+            Service("beta", ECHO, paths=("/api/things",), reads_jwks=True),
+            Service("accounts", ECHO, paths=("/",), has_database=False, threads=2),
         ),
         files=(("/api/openapi.yaml", contract),),
     )

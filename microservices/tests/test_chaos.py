@@ -8,14 +8,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,6 +24,7 @@ from microservices.chaos.invariants import retries_agree
 from microservices.chaos.plan import TIMED, plan
 from microservices.chaos.report import FaultResult, Result
 from microservices.chaos.snapshot import ObservedCheckout
+from microservices.chaos.standin import LOSE, Answer, StandIn
 from microservices.launcher import LauncherError
 from microservices.tests.conftest import environments
 
@@ -59,63 +57,23 @@ def test_each_round_of_the_plan_has_every_fault_once_with_a_length_where_it_need
     assert len({str(fault) for fault in faults}) == len(faults)
 
 
-class Answers:
-    """A server that gives these answers one after the other, and then repeats the last one."""
-
-    def __init__(self, *answers):
-        self.waiting, self.asked = list(answers), []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                outer.asked.append((self.path, self.headers.get("Idempotency-Key")))
-                if self.path in {"/api/customers", "/api/sessions"}:
-                    self._say(201, {"id": "C1", "token": "t"}, {})
-                    return
-                answer = outer.waiting.pop(0) if len(outer.waiting) > 1 else outer.waiting[0]
-                if answer is None:
-                    self.close_connection = True
-                else:
-                    self._say(*answer)
-
-            do_GET = do_POST  # noqa: N815 -- the name that the base class looks for
-
-            def _say(self, status, document, headers):
-                body = json.dumps(document).encode()
-                self.send_response(status)
-                kind = "application/problem+json" if "type" in document else "application/json"
-                for name, value in {"Content-Type": kind, "Content-Length": len(body), **headers}.items():
-                    self.send_header(name, str(value))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.01,)).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
 @pytest.fixture
 def shop(monkeypatch):
+    """Stand-ins for a shop that give these answers one after the other, and then repeat the last one."""
     monkeypatch.setattr(clients, "PAUSE_SECONDS", 0.0)
-    opened = []
+    with ExitStack() as stack:
 
-    def shop(*answers):
-        opened.append(Answers(*answers))
-        return opened[-1]
+        def shop(*answers):
+            waiting = list(answers)
 
-    yield shop
-    for one in opened:
-        one.close()
+            def respond(asked):
+                if asked.path in {"/api/customers", "/api/sessions"}:
+                    return 201, {"id": "C1", "token": "t"}
+                return waiting.pop(0) if len(waiting) > 1 else waiting[0]
+
+            return stack.enter_context(StandIn(respond))
+
+        yield shop
 
 
 def problem(status, slug, **headers):
@@ -125,17 +83,17 @@ def problem(status, slug, **headers):
 
 GONE = problem(503, "unavailable")
 REPLAYED = problem(503, "unavailable", Idempotency_Replayed="true")
-FOUND: tuple[Any, ...] = (200, {"items": []}, {})
-BOUGHT: tuple[Any, ...] = (201, ORDER, {})
+FOUND: Answer = 200, {"items": []}
+BOUGHT: Answer = 201, ORDER
 
 
 @pytest.mark.parametrize(
     ("answers", "outcome", "asked"),
     [
         ([FOUND], Outcome.OK, 1),
-        ([GONE, None, FOUND], Outcome.OK, 3),
+        ([GONE, LOSE, FOUND], Outcome.OK, 3),
         ([GONE], Outcome.FAILED, 5),
-        ([None], Outcome.FAILED, 5),
+        ([LOSE], Outcome.FAILED, 5),
         ([problem(500, "internal-error")], Outcome.FAILED, 1),
         ([problem(404, "not-found")], Outcome.FAILED, 1),
     ],
@@ -152,7 +110,7 @@ def test_a_request_has_failed_when_it_fails_after_the_documented_retries(shop, a
     ("answers", "observed"),
     [
         ([BOUGHT], [(201, True)]),
-        ([None, GONE, BOUGHT], [(None, False), (None, False), (201, True)]),
+        ([LOSE, GONE, BOUGHT], [(None, False), (None, False), (201, True)]),
         ([GONE, REPLAYED], [(None, False), (503, True)]),
         ([problem(409, "checkout-in-progress")] * 9 + [BOUGHT], [(None, False)] * 9 + [(201, True)]),
         ([problem(402, "payment-declined")], [(402, True)]),
@@ -165,7 +123,9 @@ def test_a_checkout_is_retried_with_its_key_until_an_answer_is_final(shop, answe
     customer.check_out("key-1", "4242")
     customer.close()
     assert [(one.status, one.final) for one in history.checkouts] == observed
-    assert {key for path, key in here.asked if path == "/api/orders"} == {"key-1"}
+    assert {asked.headers["Idempotency-Key"] for asked in here.asked if asked.route == "/api/orders"} == {
+        "key-1"
+    }
     assert customer.unresolved == ([] if observed[-1][1] else [("key-1", "4242")])
 
 
@@ -173,7 +133,7 @@ def test_an_unresolved_checkout_is_retried_once_the_shop_is_healthy(shop):
     here, history = shop(GONE), History()
     customer = Customer(here.port, history, "buyer", "ada")
     customer.check_out("key-1", "4242")
-    here.waiting = [BOUGHT]
+    here.respond = lambda _: BOUGHT
     customer.resolve(time.monotonic() + 5)
     customer.close()
     assert history.checkouts[-1] == ObservedCheckout("C1", "key-1", 201, ORDER, final=True)

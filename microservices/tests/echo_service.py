@@ -36,7 +36,7 @@ def main():
     from granian.server.mp import MPServer
 
     server = MPServer(
-        "microservices.tests.stub:app",
+        "microservices.tests.echo_service:app",
         address=os.environ["SHOP_HOST"],
         port=int(os.environ["SHOP_PORT"]),
         interface=Interfaces.WSGI,
