@@ -40,7 +40,7 @@ MUTATIONS = (
         "monolith/chassis/database.py",
         'connection.exec_driver_sql("BEGIN IMMEDIATE")',
         'connection.exec_driver_sql("BEGIN")',
-        (RACES, "monolith/tests/test_checkout.py"),
+        (RACES,),
     ),
     Mutation(
         "split: BEGIN IMMEDIATE",
@@ -73,7 +73,7 @@ MUTATIONS = (
         "        if earlier is not None:\n            return _repeat(earlier, fingerprint)",
         "        if earlier is not None and earlier.fingerprint != fingerprint:\n"
         "            return _repeat(earlier, fingerprint)",
-        (RACES, "monolith/tests/test_checkout.py"),
+        (RACES,),
     ),
     Mutation(
         "monolith: a key belongs to one body",

@@ -79,13 +79,3 @@ class Shopper:
 @pytest.fixture
 def ada(client: FlaskClient) -> Shopper:
     return Shopper(client, "ada@example.com")
-
-
-@pytest.fixture
-def grace(client: FlaskClient) -> Shopper:
-    return Shopper(client, "grace@example.com")
-
-
-@pytest.fixture
-def admin(client: FlaskClient) -> Shopper:
-    return Shopper(client, "admin@example.com")

@@ -64,6 +64,7 @@ def test_an_email_is_stored_in_lower_case_and_signs_in_in_any_case(visitor: Visi
     ("field", "value"),
     [
         ("email", "no-at-sign.example.com"),
+        ("email", "no-dot@example"),
         ("email", "two words@example.com"),
         ("email", "a" * 250 + "@example.com"),
         ("email", "nul\x00@example.com"),
@@ -72,6 +73,7 @@ def test_an_email_is_stored_in_lower_case_and_signs_in_in_any_case(visitor: Visi
         ("password", "seven77"),
         ("password", "x" * 129),
         ("password", None),
+        ("password", 12345678),
         ("name", ""),
         ("name", "n" * 81),
         ("name", "nul\x00"),

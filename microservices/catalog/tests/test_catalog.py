@@ -13,14 +13,13 @@ from microservices.catalog.app import create_app
 from microservices.catalog.models import Base
 from microservices.catalog.seed import tables
 from microservices.seeding import fill
-from microservices.tests.one_service import ServiceUnderTest, as_customer, publish_keys
+from microservices.tests.one_service import ServiceUnderTest, publish_keys
 
 CATEGORIES = [
     {"slug": "tea", "name": "Tea"},
     {"slug": "coffee", "name": "Coffee"},
     {"slug": "void", "name": "Void"},
 ]
-ADMIN = as_customer("C00000", role="admin")
 
 
 def product(
@@ -98,11 +97,6 @@ def test_search_wants_every_word_and_takes_wildcards_as_they_are(
     assert answer.json["total"] == len(found)
 
 
-def test_a_batch_keeps_the_order_asked_and_leaves_out_the_unknown(http: Any) -> None:
-    answer = http.get("/api/products?sku=P00003,P99999,P00001,P00003&category=tea&page=7")
-    assert answer.json == {"items": [SHOWN[2], SHOWN[0]], "page": 1, "page_size": 3, "total": 2}
-
-
 @pytest.mark.parametrize(
     "query",
     [
@@ -121,37 +115,9 @@ def test_invalid_input_is_refused(http: Any, query: str) -> None:
     assert (refused.status_code, refused.json["type"]) == (422, "/problems/invalid-request")
 
 
-def test_one_product(http: Any) -> None:
-    assert http.get("/api/products/P00002").json == SHOWN[1]
-
-
 @pytest.mark.parametrize("sku", ["P99999", "malformed", "p00001", "%25"])
 def test_an_unknown_product_is_a_problem_that_names_it(http: Any, sku: str) -> None:
     unknown = http.get(f"/api/products/{sku}")
     assert unknown.status_code == 404
     assert unknown.json["type"] == "/problems/unknown-product"
     assert unknown.json["sku"] == sku.replace("%25", "%")
-
-
-def test_a_new_price_holds_at_once(http: Any) -> None:
-    changed = http.put("/api/products/P00001/price", json={"price_cents": 1}, headers=ADMIN)
-    assert changed.json == {**SHOWN[0], "price_cents": 1}
-    assert http.get("/api/products/P00001").json["price_cents"] == 1
-
-
-def test_only_an_admin_sets_a_price(http: Any) -> None:
-    asked = {"json": {"price_cents": 1}}
-    assert http.put("/api/products/P00001/price", **asked).status_code == 401
-    assert http.put("/api/products/P00001/price", headers=as_customer("C1"), **asked).status_code == 403
-    assert http.get("/api/products/P00001").json == SHOWN[0]
-
-
-@pytest.mark.parametrize("price", [0, 10_000_001, "1", 1.5, True, None])
-def test_an_invalid_price_is_refused(http: Any, price: Any) -> None:
-    refused = http.put("/api/products/P00001/price", json={"price_cents": price}, headers=ADMIN)
-    assert refused.status_code == 422
-    assert [error["field"] for error in refused.json["errors"]] == ["price_cents"]
-
-
-def test_the_price_of_an_unknown_product_cannot_be_set(http: Any) -> None:
-    assert http.put("/api/products/P99999/price", json={"price_cents": 1}, headers=ADMIN).status_code == 404

@@ -82,29 +82,6 @@ def test_the_seed_counts_past_orders_as_sold(inventory: ServiceUnderTest) -> Non
     assert stock(inventory, "P00002") == (1, 0, 0)
 
 
-def test_anybody_sees_what_can_be_bought(http: Any) -> None:
-    assert http.get("/api/inventory/P00001").json == {"sku": "P00001", "available": 10}
-
-
-@pytest.mark.parametrize("sku", ["P99999", "malformed"])
-def test_an_unknown_product_is_a_problem_that_names_it(http: Any, sku: str) -> None:
-    unknown = http.get(f"/api/inventory/{sku}")
-    assert (unknown.status_code, slug(unknown), unknown.json["sku"]) == (404, "unknown-product", sku)
-
-
-def test_only_an_admin_sets_a_number(http: Any) -> None:
-    asked = {"json": {"available": 7}}
-    assert http.put("/api/inventory/P00001", **asked).status_code == 401
-    assert http.put("/api/inventory/P00001", headers=as_customer("C1"), **asked).status_code == 403
-    assert http.put("/api/inventory/P00001", headers=ADMIN, **asked).json == {"sku": "P00001", "available": 7}
-    assert http.put("/api/inventory/P99999", headers=ADMIN, **asked).status_code == 404
-
-
-@pytest.mark.parametrize("available", [-1, 1_000_001, "1", 1.5, True])
-def test_an_invalid_number_is_refused(http: Any, available: Any) -> None:
-    assert http.put("/api/inventory/P00001", json={"available": available}, headers=ADMIN).status_code == 422
-
-
 def test_setting_a_number_leaves_what_is_reserved(
     inventory: ServiceUnderTest, http: Any, orders: dict[str, str]
 ) -> None:

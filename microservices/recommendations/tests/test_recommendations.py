@@ -97,7 +97,3 @@ def test_what_a_customer_bought_changes_what_they_are_shown(recommendations, fee
 
 def test_a_shop_without_orders_suggests_nothing_and_does_not_fail(recommendations):
     assert suggestions(recommendations, "POT") == []
-
-
-def test_a_malformed_sku_is_an_unknown_product(recommendations):
-    assert recommendations.http.get("/api/products/no%20sku/recommendations").status_code == 404

@@ -11,21 +11,6 @@ def ada(browser):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/search", "/search?q=cup&category=coffee", "/products/P00001", "/sign-in"]
-)
-def test_anybody_may_look_around(browser, path):
-    page = browser.get(path)
-    assert page.status_code == 200
-    assert "<h1>" in page.text
-
-
-@pytest.mark.parametrize("path", ["/cart", "/checkout", "/orders", "/orders/O000001"])
-def test_what_is_private_leads_to_the_sign_in_page_and_back(browser, path):
-    assert browser.get(path).location == f"/sign-in?next={path}"
-    assert browser.sign_in(next=path).location == path
-
-
-@pytest.mark.parametrize(
     "elsewhere",
     ["//evil.example", "/\\evil.example", "https://evil.example/", "/\t/evil.example", "javascript:x", ""],
 )
@@ -41,22 +26,10 @@ def test_a_form_from_another_site_changes_nothing(ada, origin):
     assert 'value="2"' in ada.get("/cart").text
 
 
-def test_the_cookie_is_kept_from_scripts_and_from_other_sites(browser):
-    cookie = browser.sign_in().headers["Set-Cookie"]
-    assert cookie.startswith("shop_session=")
-    assert "HttpOnly" in cookie
-    assert "SameSite=Lax" in cookie
-
-
 def test_a_form_that_is_too_large_is_refused_before_it_is_read(ada):
     page = ada.send("/cart/items", sku="P00002", quantity="9" * 70_000)
     assert page.status_code == 413
     assert "That is too large" in page.text
-
-
-def test_signing_out_forgets_the_customer(ada):
-    ada.send("/sign-out")
-    assert ada.get("/cart").status_code == 303
 
 
 def test_a_cookie_that_is_no_token_is_not_signed_in(browser):
@@ -92,12 +65,6 @@ def test_an_email_that_is_taken_is_said_at_the_field(browser):
     assert 'aria-describedby="new-email-problem"' in page.text
 
 
-def test_what_a_user_typed_stays_text(browser):
-    page = browser.get("/search", query_string={"q": "<script>alert(1)</script>"})
-    assert "<script" not in page.text
-    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-
-
 def test_search_marks_what_is_in_the_cart(ada):
     name = ada.get("/products/P00002").text.split("<h1>")[1].split("</h1>")[0]
     page = ada.get("/search", query_string={"q": name})
@@ -129,11 +96,6 @@ def test_paying_leads_to_the_order(ada):
     assert answer.status_code == 303
     assert "Thank you" in ada.get(answer.location).text
     assert "Your cart is empty" in ada.get("/cart").text
-
-
-def test_sending_the_checkout_form_twice_buys_once(ada):
-    key = checkout_key(ada.get("/checkout"))
-    assert ada.pay("4242424242424242", key).location == ada.pay("4242424242424242", key).location
 
 
 @pytest.mark.parametrize(
@@ -175,12 +137,6 @@ def test_another_customers_order_is_not_shown(browser, app):
     page = browser.get(f"/orders/{theirs}")
     assert page.status_code == 404
     assert "No such order" in page.text
-
-
-def test_people_get_pages_and_programs_get_problems(browser):
-    assert browser.get("/nothing").mimetype == "text/html"
-    assert browser.get("/products/P99999").mimetype == "text/html"
-    assert browser.get("/api/nothing").mimetype == "application/problem+json"
 
 
 @pytest.mark.parametrize("path", ["/register", "/sign-out", "/cart/items"])
