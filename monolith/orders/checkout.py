@@ -1,8 +1,10 @@
 """Checkout: one database transaction over the cart, the catalog, the inventory and the payments.
 
-The database guarantees that all of it happens or none: the second of the three couplings that keep this shop in one
-piece. The response is stored under the customer's idempotency key in the same transaction, refusals too, so that a
-repeated request gets the same response. A refusal is raised, the first time and every other time.
+The database guarantees that all of it happens or none, the stored response included: the second of the three
+couplings that keep this shop in one piece.
+
+The response is stored under the customer's idempotency key, refusals too, so that a repeated request gets the same
+response. A refusal is raised, the first time and every other time.
 """
 
 from __future__ import annotations

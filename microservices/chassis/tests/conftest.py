@@ -142,10 +142,7 @@ class Stub:
             self._run(self._serve, accepted)
 
     def _serve(self, accepted: socket.socket) -> None:
-        with (
-            suppress(OSError),
-            accepted.makefile("rb") as file,
-        ):  # an OSError is a client that closed the connection
+        with suppress(OSError), accepted.makefile("rb") as file:  # OSError: the client closed the connection
             while (request := _read_request(file)) is not None:
                 self.requests.append(request)
                 connection = Connection(accepted, request, self._closing)
