@@ -43,9 +43,8 @@ def installed(visit: Visit) -> Iterator[None]:
     """Call `visit` at every boundary that this process passes, while the block runs."""
     with ExitStack() as stack:
         for module in (of_a_service, of_the_monolith):
-            for way in ("writing", "writing_session"):
-                original = getattr(module.Database, way)
-                stack.enter_context(patch.object(module.Database, way, _transaction(original, visit)))
+            original = module.Database.writing
+            stack.enter_context(patch.object(module.Database, "writing", _transaction(original, visit)))
         for kind in (DeadlineAdapter, Direct):
             stack.enter_context(patch.object(kind, "send", _call(kind.send, visit)))
         for provider, verb in ((of_the_split, "charge"), (of_the_split, "void"), (of_the_block, "charge")):

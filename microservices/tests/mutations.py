@@ -38,15 +38,15 @@ MUTATIONS = (
     Mutation(
         "monolith: BEGIN IMMEDIATE",
         "monolith/chassis/database.py",
-        'connection.exec_driver_sql("BEGIN IMMEDIATE")',
-        'connection.exec_driver_sql("BEGIN")',
-        (RACES,),
+        'db.exec_driver_sql("BEGIN IMMEDIATE")',
+        'db.exec_driver_sql("BEGIN")',
+        (RACES, "monolith/tests/test_checkout.py"),
     ),
     Mutation(
         "split: BEGIN IMMEDIATE",
         "microservices/chassis/database.py",
-        'connection.exec_driver_sql("BEGIN IMMEDIATE")',
-        'connection.exec_driver_sql("BEGIN")',
+        'db.exec_driver_sql("BEGIN IMMEDIATE")',
+        'db.exec_driver_sql("BEGIN")',
         (RACES,),
     ),
     Mutation(

@@ -79,7 +79,7 @@ def test_an_unexpected_error_shows_no_traceback(app, client, monkeypatch):
 
 
 def test_a_writing_session_holds_the_write_lock_from_its_first_read(database):
-    with database.writing() as db, database.engine.connect().execution_options(reading=True) as other:
+    with database.writing() as db, database.reading() as other:
         db.execute(text("SELECT count(*) FROM products")).scalar()
         other.exec_driver_sql("PRAGMA busy_timeout=0")
         with pytest.raises(OperationalError, match="locked"):

@@ -96,8 +96,8 @@ def _fill(url: str, sizes: Sizes) -> None:
             _insert(db, model, rows)
     # The template is copied as one file, so everything must leave the write-ahead log first.
     if database.is_sqlite:
-        with database.engine.connect().execution_options(reading=True) as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        with database.reading() as db:
+            db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     database.dispose()
 
 
