@@ -60,7 +60,7 @@ MUTANTS = {
         "test_a_customer_cannot_choose_the_price: send a field that the shop must refuse",
         (
             Edit("monolith/chassis/validation.py", 'extra="forbid"', 'extra="ignore"'),
-            Edit("monolith/orders/routes.py", "import Blueprint, Response", "import Blueprint, Response, g"),
+            Edit("monolith/orders/routes.py", "import Blueprint, request", "import Blueprint, g, request"),
             Edit(
                 "monolith/orders/routes.py",
                 "class Checkout(Body):",
@@ -89,8 +89,8 @@ MUTANTS = {
         (
             Edit(
                 "monolith/orders/checkout.py",
-                "answer = Answer(refusal.status, refusal.to_dict())",
-                "answer = Answer(refusal.status, refusal.to_dict())\n"
+                "outcome = refusal",
+                "outcome = refusal\n"
                 "            if refusal.status == 402:\n"
                 '                items = cart.read(db, customer_id)["items"]\n'
                 '                inventory.sell(db, {item["sku"]: item["quantity"] for item in items})',
