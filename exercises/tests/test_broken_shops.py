@@ -1,4 +1,4 @@
-"""The broken shops of exercise 01: each edit still finds its place in the monolith, so that the check can be trusted."""
+"""The broken shops of exercise 01: each edit still applies to the monolith, so that the check can be trusted."""
 
 import importlib.util
 import sys
