@@ -220,7 +220,7 @@ def test_the_acceptance_suite_holds(shop_url: str, tmp_path: Path) -> None:
         shop_url,
     ]
     done = subprocess.run(
-        command, cwd=suite.parents[1], capture_output=True, text=True, timeout=540, check=False
+        command, cwd=suite.parents[2], capture_output=True, text=True, timeout=540, check=False
     )
     assert done.returncode == 0, done.stdout[-20_000:]
     assert " passed" in done.stdout.splitlines()[-1]
