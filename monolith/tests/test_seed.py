@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from monolith.chassis import serving_lock
-from monolith.chassis.config import Config, ConfigError
+from monolith.chassis.config import Config, ConfigError, sqlite_url
 from monolith.dataset import Sizes
 from monolith.seed import KEEP, seed
 
@@ -70,7 +70,7 @@ def test_a_shop_that_is_served_is_not_seeded_and_one_that_was_killed_is(tmp_path
 
 
 def test_two_processes_may_serve_from_one_database(tmp_path):
-    url = f"sqlite:///{tmp_path}/shop.sqlite3"
+    url = sqlite_url(tmp_path / "shop.sqlite3")
     first, second = serving_lock.shared(url), serving_lock.shared(url)
     assert first is not None
     assert second is not None

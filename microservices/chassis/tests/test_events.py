@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from microservices.chassis.app import service
+from microservices.chassis.config import sqlite_url
 from microservices.chassis.database import Database, upsert
 from microservices.chassis.errors import UpstreamError
 from microservices.chassis.events import (
@@ -65,7 +66,7 @@ def event(position: int, amount: int = 1) -> Event:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/events.sqlite3", Base)
+    database = Database(sqlite_url(tmp_path / "events.sqlite3"), Base)
     database.create_tables()
     yield database
     database.dispose()
