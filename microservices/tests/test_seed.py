@@ -39,7 +39,8 @@ def names(ran):
 
 @pytest.mark.processes
 def test_a_service_gets_its_part_of_the_shared_data(tmp_path):
-    seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path, env=SMALL)
+    home = tmp_path / "50% off?#1" / "a%2Fb"  # would mean something else in a URL
+    seeding.seed(tmp_path / "data", topology=CATALOG, home=home, env=SMALL)
     with sqlite3.connect(tmp_path / "data" / "catalog.sqlite3") as database:
         (products,) = database.execute("SELECT count(*) FROM products").fetchone()
     database.close()
