@@ -74,7 +74,8 @@ class Reply:
     @property
     def is_final(self) -> bool:
         """Whether it tells the outcome of a checkout, by the rules of docs/api.md."""
-        return self.replayed or (self.status < 500 and self.problem != "checkout-in-progress")
+        decided = isinstance(self.body, dict) and self.body.get("final") is True
+        return self.replayed or decided or (self.status < 500 and self.problem != "checkout-in-progress")
 
 
 def observed(customer: str, key: str, reply: Reply | None) -> ObservedCheckout:
