@@ -24,6 +24,7 @@ from weakref import WeakKeyDictionary
 import psutil
 
 from exercises.checks.checking import Bench, Ran, Shop, check
+from loadtests.rig.cpus import usable_cpus
 
 FILE, FIGURES = "loadtest/locustfile.py", "loadtest/target.toml"
 SECONDS = 11
@@ -93,7 +94,7 @@ class Measured:
     @property
     def is_disturbed(self) -> bool:
         """Whether other programs used so much that the run does not show how fast the shop is."""
-        return self.busy > BUSY * (psutil.cpu_count() or 1)
+        return self.busy > BUSY * usable_cpus()
 
     @property
     def disturbance(self) -> str:
