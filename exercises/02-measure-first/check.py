@@ -15,7 +15,7 @@ import time
 import tomllib
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary
 
 import psutil
 
+from exercises.checks import locust_run
 from exercises.checks.checking import Bench, Ran, Shop, check
 from loadtests.rig.cpus import usable_cpus
 
@@ -352,7 +353,7 @@ def _measure(bench: Bench) -> Measured:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
         running = pool.submit(
             bench.run,
-            *("-m", "locust", "-f", FILE, "--headless", "--only-summary", "--host", shop.url),
+            *("-m", locust_run.__name__, "-f", FILE, "--headless", "--only-summary", "--host", shop.url),
             *("-u", str(users), "-r", str(users // 2), "-t", f"{SECONDS}s", "--stop-timeout", "2"),
             *("--exit-code-on-error", "0", "--csv", f"{folder}/run"),
             timeout=4.0 * SECONDS,
@@ -361,6 +362,9 @@ def _measure(bench: Bench) -> Measured:
         began = time.monotonic()
         memory_mb = _memory_mb(shop, running)
         ran, window = running.result(), time.monotonic() - began
+        # The learner can repeat the run with Locust's own command.
+        ran = replace(ran, command=ran.command.replace(locust_run.__name__, "locust"))
+        _expect_no_shape(bench, ran)
         lines = _read_lines(Path(folder) / "run_stats.csv")
     counts_after, seconds_after = _read_counters(shop)
     return Measured(
@@ -372,6 +376,18 @@ def _measure(bench: Bench) -> Measured:
         frozenset(SKU.findall("\n".join(shop.log("monolith").tail(20_000)))),
         memory_mb,
         bench.busy(),
+    )
+
+
+def _expect_no_shape(bench: Bench, ran: Ran) -> None:
+    shape = ran.err.strip().rpartition("\n")[2] if ran.status == locust_run.HAS_SHAPE else ""
+    bench.expect(
+        not shape,
+        did=ran.command,
+        expected="as many users, for as many seconds, as the command line says (-u, -r, -t)",
+        got=f"{shape} is a LoadTestShape, which decides both and overrides the command line",
+        why="The check compares runs with the same number of users, so it has to choose the number.",
+        look=f"{FILE}: take the class {shape} out",
     )
 
 
