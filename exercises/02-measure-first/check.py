@@ -12,7 +12,6 @@ import csv
 import re
 import tempfile
 import time
-import tomllib
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ import psutil
 
 from exercises.checks import locust_run
 from exercises.checks.checking import Bench, Ran, Shop, check
+from loadtests.experiments.toml_text import TomlError, read_toml
 from loadtests.rig.cpus import usable_cpus
 
 FILE, FIGURES = "loadtest/locustfile.py", "loadtest/target.toml"
@@ -436,8 +436,8 @@ def _read_lines(file: Path) -> list[dict[str, str]]:
 def _users(bench: Bench) -> int:
     """The number of users that the learner measured with, so that the figures can be compared; within bounds."""
     try:
-        said = int(tomllib.loads(bench.text(FIGURES))["today"]["users"])
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError):
+        said = int(read_toml(bench.text(FIGURES))["today"]["users"])
+    except (KeyError, TypeError, ValueError):
         said = USERS
     return min(max(said, MIN_USERS), MAX_USERS)
 
@@ -445,8 +445,8 @@ def _users(bench: Bench) -> int:
 def _figures(bench: Bench) -> Any:
     """The learner's figures: none is missing, and each has the right type."""
     try:
-        found = tomllib.loads(bench.text(FIGURES))
-    except tomllib.TOMLDecodeError as error:
+        found = read_toml(bench.text(FIGURES))
+    except TomlError as error:
         raise _unreadable(bench, "a file in TOML", str(error)) from None
     for table, fields in FIELDS.items():
         given = found.get(table)
