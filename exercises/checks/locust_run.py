@@ -21,16 +21,19 @@ def main() -> None:
         del os.environ[name]
     # Only now: Locust reads some variables when it is imported.
     from locust import argument_parser, events
-    from locust.main import main as run_locust
+    from locust import main as locust_main
 
-    init = argument_parser.LocustArgumentParser.__init__
+    parser: Any = argument_parser.LocustArgumentParser
+    hooks: Any = events
+    run: Any = locust_main.main
+    init = parser.__init__
 
-    def init_without_files(parser: Any, *arguments: Any, **options: Any) -> None:
-        init(parser, *arguments, **{**options, "default_config_files": []})
+    def init_without_files(self: Any, *arguments: Any, **options: Any) -> None:
+        init(self, *arguments, **{**options, "default_config_files": []})
 
-    argument_parser.LocustArgumentParser.__init__ = init_without_files
-    events.init.add_listener(_refuse_shape)
-    run_locust()
+    parser.__init__ = init_without_files
+    hooks.init.add_listener(_refuse_shape)
+    run()
 
 
 def _refuse_shape(environment: Any, **_: Any) -> None:
