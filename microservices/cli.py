@@ -66,8 +66,30 @@ def cli() -> None:
 @click.option(
     "--seed/--no-seed", "fresh", default=None, help="Replace the data (default: only when there is none)."
 )
-def up(scales: tuple[tuple[str, int], ...], port: int, data: Path | None, fresh: bool | None) -> None:
+@click.option(
+    "--autoscale",
+    "policy_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Let replicas follow the HorizontalPodAutoscaler in this file (autoscaling/v2).",
+)
+@click.option(
+    "--autoscale-every",
+    "sync_seconds",
+    type=click.FloatRange(0.5, 300),
+    default=15.0,
+    show_default=True,
+    help="Seconds between two decisions.",
+)
+def up(
+    scales: tuple[tuple[str, int], ...],
+    port: int,
+    data: Path | None,
+    fresh: bool | None,
+    policy_file: Path | None,
+    sync_seconds: float,
+) -> None:
     """Start the shop; it runs until Ctrl-C or `microservices down`."""
+    from microservices.autoscaler import Autoscaler, read_policies
     from microservices.launcher import Fleet
     from microservices.launcher.control import ControlServer
     from microservices.launcher.logs import LogEcho, LogTail
@@ -77,11 +99,14 @@ def up(scales: tuple[tuple[str, int], ...], port: int, data: Path | None, fresh:
     started = time.perf_counter()
     data = data or _default_data()
     fleet = Fleet(SPLIT, dict(scales), data_dir=data, port=port, say=click.echo)
+    policies = read_policies(policy_file) if policy_file else []
+    autoscaler = Autoscaler(fleet, policies, sync_seconds=sync_seconds, say=click.echo)
     try:
         fleet.folder.claim(click.echo)
         require_free(port)
         _seed_if_wanted(data, fresh=fresh)
-        with LogEcho(LogTail(fleet.folder.logs), _writer()), fleet, ControlServer(fleet):
+        echo = LogEcho(LogTail(fleet.folder.logs), _writer())
+        with echo, fleet, autoscaler, ControlServer(fleet, autoscaler.report):
             seconds = time.perf_counter() - started
             click.echo(f"The shop is open at {fleet.url} after {seconds:.1f} s; Ctrl-C closes it.")
             fleet.stopped.wait()
@@ -118,6 +143,8 @@ def status() -> None:
     console = Console()
     console.print(table)
     console.print(f"The shop is at {report['url']}", highlight=False)
+    for note in report["notes"]:
+        console.print(note, highlight=False)
 
 
 @cli.command()
