@@ -96,8 +96,10 @@ def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: st
             with db.begin_nested():
                 outcome = _place_order(db, customer_id, card_number)
         except Problem as refusal:
-            outcome = _final(refusal)
-        status, body = (outcome.status, outcome.to_dict()) if isinstance(outcome, Problem) else (201, outcome)
+            outcome = refusal
+        status, body = (
+            (outcome.status, _final(outcome).to_dict()) if isinstance(outcome, Problem) else (201, outcome)
+        )
         db.execute(STORE_RESPONSE, {**this_key, "status": status, "body": json.dumps(body)})
     if isinstance(outcome, Problem):
         raise outcome  # outside the block, which would roll back the stored refusal
