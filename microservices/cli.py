@@ -82,7 +82,7 @@ def cli() -> None:
     help="Seconds between two decisions.",
 )
 @click.option(
-    "--traces", is_flag=True, help="Trace every request, for `microservices trace` (needs `make tracing`)."
+    "--traces", is_flag=True, help="Trace every request, for `microservices trace` (needs `make extras`)."
 )
 def up(
     scales: tuple[tuple[str, int], ...],
@@ -359,7 +359,7 @@ def _receiver(port: int = 0) -> Any:
         from microservices.tracing.receiver import Receiver
     except ImportError as error:
         raise MissingProgram(
-            f"Tracing needs packages that are not installed ({error.name}); run: make tracing"
+            f"Tracing needs packages that are not installed ({error.name}); run: make extras"
         ) from None
     return Receiver.in_home(default_home(), port)
 

