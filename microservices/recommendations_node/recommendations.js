@@ -17,12 +17,17 @@ export function suggest(database, sku, cart, customerId, limit) {
   const known = knownProducts(database, [...seeds.keys()]);
   const candidates = score(seeds, known, neighbours(database, [...known.keys()]));
   const picked = diversify(candidates, together(database, candidates), limit);
-  const items = picked.map((candidate) => ({ sku: candidate.sku, score: rounded(candidate.score) }));
+  const items = picked.map((candidate) => ({ sku: candidate.sku, score: decimal(rounded(candidate.score)) }));
   if (items.length < limit) {
     const shown = new Set([...seeds.keys(), ...picked.map((candidate) => candidate.sku)]);
-    for (const popular of popularBut(database, shown, limit - items.length)) items.push({ sku: popular, score: 0 });
+    for (const popular of popularBut(database, shown, limit - items.length)) items.push({ sku: popular, score: decimal(0) });
   }
   return { sku, items };
+}
+
+/** A number that JSON shows with a decimal point, also 0: some languages read `0` as another type than `0.5`. */
+function decimal(value) {
+  return JSON.rawJSON(Number.isInteger(value) ? value.toFixed(1) : String(value));
 }
 
 function history(database, customerId) {
