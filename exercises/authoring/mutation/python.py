@@ -223,7 +223,13 @@ class _Finder(ast.NodeVisitor):
     def visit_Tuple(self, node: ast.Tuple | ast.List) -> None:
         spans = [self._span(each) for each in node.elts]
         for index, each in enumerate(node.elts):
-            if isinstance(each, ast.Call) and len(spans) > 1:
+            if (
+                isinstance(each, ast.Call) and len(spans) == 2
+            ):  # the one that stays needs a comma to stay a tuple
+                comma = "" if re.match(r"\s*,", self._text[spans[1][1] :]) else ","
+                other = self._source(node.elts[1 - index])
+                self._add(Kind.ARGUMENT, each, other + comma, (spans[0][0], spans[1][1]))
+            elif isinstance(each, ast.Call) and len(spans) > 2:
                 self._add(Kind.ARGUMENT, each, "", self._without(spans, index))
         self.generic_visit(node)
 
