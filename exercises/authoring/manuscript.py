@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exercises import files
+from exercises.authoring.mutation import equivalent
+from exercises.authoring.mutation.mutants import mutants_of
+from exercises.authoring.mutation.report import Report
 from exercises.authoring.new import INSTRUCTOR_PARTS, README_PARTS
 from exercises.authoring.overlays import Overlay, overlays
 from exercises.checks.loading import checks_of
@@ -30,7 +33,7 @@ def problems(course: Course) -> Iterator[str]:
         except ExerciseError as error:
             yield str(error)
     for step in course.steps:
-        for look in (_checks, _promises, _variants, _texts, _hints, _code_in_the_readme):
+        for look in (_checks, _promises, _equivalents, _variants, _texts, _hints, _code_in_the_readme):
             try:
                 yield from look(course, step)
             except ExerciseError as error:
@@ -102,6 +105,13 @@ def _promises(_course: Course, step: Step) -> Iterator[str]:
     for name in expected:
         if name not in {row.wrong for row in table}:
             yield f"{step.label}/{FILE}: no promise is broken by wrong/{name}."
+
+
+def _equivalents(course: Course, step: Step) -> Iterator[str]:
+    explained = equivalent.read_equivalents(step)
+    if explained:
+        for sentence in Report(mutants_of(course, step).mutants, {}, explained).mistakes:
+            yield f"{step.label}/{equivalent.FILE}: {sentence}"
 
 
 def _variants(_course: Course, step: Step) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from exercises import cli
+from exercises.authoring.manuscript import problems
 from exercises.authoring.mutation import running
 from exercises.authoring.mutation.edits import Kind
 from exercises.authoring.mutation.equivalent import Equivalent, read_equivalents
@@ -258,6 +259,8 @@ def test_equivalents_are_read_from_a_file_of_the_exercise(own_course):
     (found,) = read_equivalents(step)
     assert found.is_about(mutant("- return a\n+ return b"))
     assert not found.is_about(mutant("- return a\n+ return b", file="monolith/farewell.py"))
+    stale = "no mutant of monolith/greeting.py is '- return a + return b'; remove the entry or correct it."
+    assert list(problems(Course(own_course))) == [f"01-hello/equivalent.toml: {stale}"]
     file.write_text(file.read_text().replace("why", "because"))
     with pytest.raises(CourseError, match=r"equivalent\.0\.why: Field required"):
         read_equivalents(step)
