@@ -45,7 +45,7 @@ def mutate(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Change the solution of exercise N piece by piece, and list the changes that no check of N notices.
+    """Change the solution of exercise N piece by piece; list what no check notices.
 
     Only what the learner writes is changed. Results are stored below build/, so that a run goes on where the last one
     was stopped; a change of the solution or of check.py makes them invalid, one of other files needs --fresh. A mutant
