@@ -26,9 +26,9 @@ from exercises.checks.leftovers import sweep
 from exercises.course.course import Course, Step
 from exercises.errors import ExerciseError, Exit
 
-TIME_FACTOR = 4
-MIN_SECONDS = 45.0
-"""The least bound for a mutant: a shop that never becomes ready is given up after 40 s, and is named then."""
+TIME_FACTOR = 6
+MIN_SECONDS = 120.0
+"""The least bound for a mutant. Most that hang are noticed before by a check, which then says what it waited for."""
 SOLUTION_SECONDS = 600.0
 END_SECONDS = 10.0
 
@@ -133,7 +133,7 @@ def try_mutants(
 ) -> None:
     """Try the mutants and store their results. First the solution itself, which must pass.
 
-    `bound` is the longest time for one mutant in seconds, by default four times that of the solution. `estimate` is
+    `bound` is the longest time for one mutant in seconds, by default six times that of the solution. `estimate` is
     called with the seconds that the solution took. No process is left afterwards, also after an error or Ctrl-C.
     """
     waiting, lock, stopped = iter(mutants), threading.Lock(), threading.Event()
