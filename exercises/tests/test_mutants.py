@@ -246,6 +246,13 @@ def test_a_change_that_does_not_compile_is_counted_and_left_out(own_course):
     assert found.invalid == 1
 
 
+def test_the_same_text_is_one_mutant_however_it_came_about(own_course):
+    (own_course / "01-hello/solution/more.json").write_text("[1, 1]\n")
+    course = Course(own_course)
+    found = mutants_of(course, course.step("hello")).of_file("more.json").mutants
+    assert [each.content for each in found] == ["[1]\n", "[2, 1]\n", "[1, 2]\n"]
+
+
 def test_a_file_of_another_kind_is_named(own_course):
     (own_course / "01-hello/solution/pytest.ini").write_text("[pytest]\n")
     course = Course(own_course)

@@ -6,7 +6,6 @@ part of a service, counts only where it differs from the file that it was.
 
 from __future__ import annotations
 
-import ast
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -139,15 +138,11 @@ def _of_file(file: str, text: str, own: set[int], finder: Finder) -> tuple[list[
     """The valid mutants of one file, and how many changes are not valid."""
     found: dict[str, Mutant] = {}
     invalid = 0
-    same = _program(file, text)
     for edit in finder(text, own):
         content = edit.apply(text)
-        try:
-            program = _program(file, content)
-        except (SyntaxError, ValueError):
+        if not _compiles(file, content):
             invalid += 1
-            continue
-        if program != same and content not in found:
+        else:
             line = text.count("\n", 0, edit.start) + 1
             found[content] = Mutant(file, line, edit.kind, edit.within, difference(text, content), content)
     return list(found.values()), invalid
@@ -160,12 +155,12 @@ def difference(old: str, new: str) -> str:
     return "\n".join(f"{line[0]} {line[1:].strip()}" for line in changed)
 
 
-def _program(file: str, text: str) -> str:
-    """What the text means to a machine. SyntaxError or ValueError when it means nothing."""
-    if not file.endswith(".py"):
-        return text
-    compile(text, file, "exec", dont_inherit=True)
-    return ast.dump(ast.parse(text))
+def _compiles(file: str, text: str) -> bool:
+    """Whether it is Python, if it has to be."""
+    try:
+        return not file.endswith(".py") or bool(compile(text, file, "exec", dont_inherit=True))
+    except (SyntaxError, ValueError):
+        return False
 
 
 def _kept(file: str, path: Path) -> Mutant:
