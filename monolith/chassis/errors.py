@@ -134,7 +134,8 @@ def may_pass(error: Exception) -> bool:
 def _refuse_unusable(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     """What the gateway refuses too, so that a client gets the same answer with and without one."""
     environ = request.environ
-    if not HOST.fullmatch(environ.get("HTTP_HOST", "")) and environ["SERVER_PROTOCOL"] != "HTTP/1.0":
+    host = environ.get("HTTP_HOST", "")
+    if not HOST.fullmatch(host) and (host or environ["SERVER_PROTOCOL"] == "HTTP/1.1"):
         raise MalformedRequest("The Host is missing or not valid, or the body is not complete.")
     if "HTTP_TRANSFER_ENCODING" in environ:
         raise LengthRequired("Send the body with a Content-Length, not in chunks.")
