@@ -120,6 +120,8 @@ def _response(status: int, content_type: str, body: str) -> Json:
     headers = {"Content-Type": [content_type], **REQUEST_ID}
     if status == 503:
         headers["Retry-After"] = ["1"]
+    if status == 411:
+        headers["Connection"] = ["close"]  # or Caddy would wait for the rest of the chunks before it answers
     return {"handler": "static_response", "status_code": status, "headers": headers, "body": body}
 
 

@@ -238,6 +238,11 @@ def test_a_request_that_nobody_can_use_reaches_no_replica_and_closes_none(port, 
     assert [call(port, "GET", "/api/alpha").status for _ in range(10)] == [200] * 10
 
 
+def test_a_client_that_stops_within_its_chunks_is_answered_at_once(port):
+    answer = exchange(port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nx")
+    assert (answer.status, answer.json()["type"]) == (411, "/problems/length-required")
+
+
 def test_a_client_that_goes_away_within_its_body_closes_no_replica(port, two_replicas):
     for _ in range(4):
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:

@@ -1,4 +1,4 @@
-"""Scenes with requests that no usual client sends: odd paths, methods, hosts, headers and bodies, and no HTTP at all."""
+"""Scenes with requests that no usual client sends: odd paths, methods, hosts and bodies, and what is no HTTP at all."""
 
 from __future__ import annotations
 
