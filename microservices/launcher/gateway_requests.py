@@ -62,9 +62,9 @@ def _trusted_headers() -> list[Json]:
                 _headers(
                     set={CLIENT_ADDRESS: ["{http.request.remote.host}"]},
                     # Connection names headers that a proxy has to remove. A client would name those that the gateway
-                    # sets. Without it, Upgrade has no effect: the shop has nothing to upgrade to.
+                    # sets. Without it, Upgrade has no effect either.
                     # X_*: WSGI cannot tell X_Customer_Id from X-Customer-Id.
-                    delete=["Connection", "Upgrade", "X-Customer*", "X-Internal*", "X-Deadline*", "X_*"],
+                    delete=["Connection", "X-Customer*", "X-Internal*", "X-Deadline*", "X_*"],
                 )
             ]
         },
