@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-LEFT_TO_THE_SERVER = frozenset({400, 404, 414, 417, 431, 501, 505})
+LEFT_TO_THE_SERVER = frozenset({400, 404, 411, 414, 417, 431, 501, 505})
 """How a server may refuse what is not HTTP, by the contract. It may also close the connection."""
 REFUSED = 400
 """Stands for all of these."""
