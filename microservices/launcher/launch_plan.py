@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from microservices.launcher import gateway
 from microservices.launcher.addresses import HOST, Addresses, count_ports
@@ -108,7 +109,23 @@ class LaunchPlan:
         )
         if adapted.returncode:
             raise NotStarted(f"The gateway cannot use its configuration: {_last_message(adapted.stderr)}")
-        return json.loads(adapted.stdout)
+        configuration = json.loads(adapted.stdout)
+        self._require_listeners(configuration)
+        return configuration
+
+    def _require_listeners(self, configuration: dict[str, Any]) -> None:
+        """NotStarted for a port that the Caddyfile forgot. Nobody would answer there, and the start would time out."""
+        servers = configuration.get("apps", {}).get("http", {}).get("servers", {}).values()
+        listening = {address.rpartition(":")[2] for server in servers for address in server.get("listen", [])}
+        inside = {f"SHOP_{name.upper()}_PORT": name for name in self._topology.internal_services()}
+        for variable, port in gateway.variables(self.addresses).items():
+            called = variable == "SHOP_PORT" or variable in inside
+            if called and port not in listening:
+                who = f"other services call {inside[variable]}" if variable in inside else "visitors ask"
+                raise NotStarted(
+                    f"The gateway does not listen at {{${variable}}}, where {who}; "
+                    f"add a block `:{{${variable}}} {{ ... }}` to {self._topology.caddyfile}."
+                )
 
 
 def _last_message(log: str) -> str:
