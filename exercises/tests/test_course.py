@@ -44,6 +44,14 @@ def test_every_patch_applies_and_its_result_compiles(trial):
             compile(result[relpath].read_bytes(), relpath, "exec", dont_inherit=True)
 
 
+def test_the_text_of_05_lists_every_file_that_it_brings():
+    before, step = COURSE.step("front-door"), COURSE.step("in-the-dark")
+    new = set(COURSE.state(step, "start")) - set(COURSE.state(before, "solution"))
+    text = step.file("README.md").read_text(encoding="utf-8")
+    assert len(new) > 20
+    assert [relpath for relpath in sorted(new) if relpath not in text] == []
+
+
 @pytest.mark.processes
 @pytest.mark.parametrize(
     "trial", each([t for t in TRIALS if t.label in {QUICK + which for which in ("start", "solution")}])
