@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import atexit
 import shutil
+from collections.abc import Mapping
 from functools import cache
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Literal
+from typing import Any, Literal
 
 from microservices.chaos.standin import HANG, LOSE, Answer, Asked, Drip, StandIn
 
@@ -44,13 +45,20 @@ class Recommendations:
         self.behave("answer")
 
     def behave(
-        self, behaviour: Behaviour, *, every: int = 1, first: int | None = None, status: int = 503
+        self,
+        behaviour: Behaviour,
+        *,
+        every: int = 1,
+        first: int | None = None,
+        status: int = 503,
+        says: Mapping[str, Any] | None = None,
     ) -> None:
         """Behave like this from now on. Hanging requests are released, and the list of requests is cleared.
 
         With `every=N` only each Nth request gets the behaviour, with `first=N` only the first N; the others are
-        answered.
+        answered. `says` has the answers to some SKUs.
         """
+        self._says = says or {}
         self._behaviour, self._every, self._first, self._status = behaviour, every, first, status
         self._number = count(1)
         self._stand_in.forget()
@@ -72,6 +80,7 @@ class Recommendations:
         if behaviour == "refuse":
             problem = {"type": "/problems/unavailable", "title": "Not now", "status": self._status}
             return self._status, problem
+        sku = asked.route.split("/")[3]
         items = [{"sku": "NONSENSE", "score": 0.5}] if behaviour == "nonsense" else []
-        body = {"sku": asked.route.split("/")[3], "items": items}
+        body = self._says.get(sku, {"sku": sku, "items": items})
         return Drip((200, body), DRIP_SECONDS / len(str(body))) if behaviour == "drip" else (200, body)
