@@ -174,7 +174,7 @@ class CheckBench:
                 expected="a list of products with their SKUs",
                 got=self.last,
                 why="The checks choose their products from this list.",
-                look="monolith/catalog",
+                look="monolith/catalog; with a gateway also which paths its matchers send elsewhere",
             )
         return str(self.random.choice(skus))
 
