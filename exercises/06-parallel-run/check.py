@@ -177,7 +177,7 @@ def _(bench: Bench) -> None:
             expected='recommendations_compared_total{outcome="failed"} to grow, and no other',
             got=_listed(got),
             why="A candidate that fails half of the time would look perfect, if only its answers were counted.",
-            look=f"{SHADOW}: count(Outcome.FAILED)",
+            look=f"{SHADOW}: count(Outcome.FAILED), and the thread's loop goes on after every exception",
         )
     _candidate().behave("nonsense")
     got = _outcomes(shop, [f"/api/products/{sku}/recommendations" for sku in skus])
