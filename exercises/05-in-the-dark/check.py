@@ -200,7 +200,7 @@ def _(bench: Bench) -> None:
 # ---- the process
 
 
-@check("two-threads-one-slot", task="process", shop=False)
+@check("two-threads-one-slot", task="process", shop=False, until="scale-the-hot-part")
 def _(bench: Bench) -> None:
     """topology.py gives the service two threads and one slot."""
     bench.text("topology.py")
