@@ -16,6 +16,7 @@ import requests
 from exercises.checks.checking import Bench, CheckError, Shop, check
 from exercises.checks.standin import scratch
 from microservices.chaos.standin import HANG, LOSE, Answer, Drip, StandIn
+from microservices.launcher import sqlite_url
 from microservices.topology import WorkspaceError, load
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 -- published on purpose: the demo accounts' password
@@ -417,7 +418,7 @@ def _(bench: Bench) -> None:
         [None, skus[1], skus[2:4], None, 3],
         [token, skus[4], skus[:1], ada.id, 20],
     ]
-    places = {"local": f"sqlite:///{shop.database('monolith')}", "remote": service.url}
+    places = {"local": sqlite_url(shop.database("monolith")), "remote": service.url}
     said = _asked(bench, [{"where": where, "questions": questions} for where in places.values()])
     for which, outcomes in zip(places, said, strict=True):
         for (_, *question), (kind, answer, _) in zip(questions, outcomes, strict=True):
@@ -592,7 +593,7 @@ class Direct:
 def _run(bench: Bench, program: str, *, did: str, expected: str, why: str, look: str, **env: str) -> Any:
     """What the program prints, as JSON; NotYet with the error, its file and its line when it fails."""
     database = scratch() / f"{bench.random.getrandbits(64):x}.sqlite3"
-    own = {"SHOP_HOME": str(scratch()), "SHOP_DATABASE_URL": f"sqlite:///{database}"}
+    own = {"SHOP_HOME": str(scratch()), "SHOP_DATABASE_URL": sqlite_url(database)}
     ran = bench.python(program, env={**own, **env}, timeout=60)
     lines = ran.out.splitlines()
     bench.expect(
@@ -624,7 +625,7 @@ def _feed(bench: Bench, *asks: tuple[str, str, str]) -> list[Any]:
         why="The service learns from this feed what is bought.",
         look=EVENTS,
         GIVEN=json.dumps(asks),
-        SHOP_DATABASE_URL=f"sqlite:///{bench.shop().database('monolith')}",
+        SHOP_DATABASE_URL=sqlite_url(bench.shop().database("monolith")),
     )
     return said
 
