@@ -19,6 +19,7 @@ from pathlib import Path
 from microservices.launcher import LauncherError
 from microservices.launcher.environment import inherited
 from microservices.launcher.seed import seed_workspace
+from microservices.sealing import in_workspace
 from microservices.topology import Workspace
 
 DATA_SIZES = {"SHOP_PRODUCTS": "160", "SHOP_CUSTOMERS": "60", "SHOP_ORDERS": "800"}
@@ -71,7 +72,7 @@ def _make(folder: Path, template: Path, home: Path, env: Mapping[str, str]) -> N
     done = subprocess.run(
         [sys.executable, "-m", "monolith.cli", "seed"],
         cwd=folder,
-        env={**inherited(os.environ), **env, **own},
+        env=in_workspace({**inherited(os.environ), **env, **own}, folder),
         capture_output=True,
         text=True,
         check=False,

@@ -26,6 +26,16 @@ MIN_DISK_BYTES = 500_000_000
 MIN_MEMORY_BYTES = 700_000_000
 LOOK_SECONDS = 1.6
 PORTS = 30
+FIND_SECONDS = 20.0
+FIND = """
+import sys
+from importlib.util import find_spec
+
+for name in sys.argv[1:]:
+    if spec := find_spec(name):
+        print(name, spec.origin or list(spec.submodule_search_locations)[0])
+"""
+"""Prints where Python finds each package that is named."""
 
 
 @click.command()
@@ -56,6 +66,7 @@ def _examine(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("workspace", WARNING, f"there is none at {workspace.root}; exercises start makes one")
         return
     yield _leftovers(workspace)
+    yield _seal(workspace)
     yield from health.examine(workspace)
 
 
@@ -118,6 +129,28 @@ def _load() -> Finding:
     if now.is_busy:
         return Finding("load", WARNING, f"{now}; checks that depend on time will be inconclusive")
     return Finding("load", OK, str(now))
+
+
+def _seal(workspace: Workspace) -> Finding:
+    from exercises.checks import programs
+    from microservices.sealing import PACKAGES, in_workspace
+
+    ran = programs.run(
+        ("-c", FIND, *PACKAGES), workspace.root, in_workspace(os.environ, workspace.root), FIND_SECONDS
+    )
+    found = [line.split(" ", 1) for line in ran.out.splitlines()]
+    outside = [
+        f"{name} in {place}" for name, place in found if not Path(place).is_relative_to(workspace.root)
+    ]
+    if ran.status or outside:
+        what = ", ".join(outside) or (ran.err.splitlines() or ["no answer"])[-1]
+        return Finding(
+            "seal",
+            WRONG,
+            f"code that you delete may still be found, because Python finds {what}; "
+            "unset PYTHONPATH, run make install and look again",
+        )
+    return Finding("seal", OK, "processes of the workspace find its own code and the libraries only")
 
 
 def _leftovers(workspace: Workspace) -> Finding:

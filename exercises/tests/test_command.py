@@ -333,7 +333,16 @@ def test_doctor_looks_at_everything(begun, edit):
         "snapshots",
     }
     assert findings["state"]["says"] == "at 01-hello"
+    assert findings["seal"]["verdict"] == "ok"
     assert findings["incoming"]["verdict"] == "warning"
+
+
+def test_doctor_says_when_the_course_can_be_seen_from_the_workspace(begun, monkeypatch):
+    monkeypatch.setattr("microservices.sealing.in_workspace", lambda env, _folder: dict(env))
+    ran = begun("doctor", "--json")
+    (seal,) = [finding for finding in ran.json() if finding["what"] == "seal"]
+    assert (ran.status, seal["verdict"]) == (1, "wrong")
+    assert "exercises in " in seal["says"]
 
 
 # ---- in a process of its own
