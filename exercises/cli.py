@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import click
 
-from exercises.commands import check, copies, dev, doctor, learn, shop
+from exercises.commands import check, copies, dev, doctor, learn, move, shop, text
 from exercises.errors import ExerciseError, Exit
 
 
@@ -62,13 +62,16 @@ for command in (
     learn.start,
     learn.status,
     learn.list_command,
+    text.text,
     check.check,
     check.watch,
     learn.hint,
     learn.diff,
     learn.solution,
-    learn.next_command,
-    learn.jump,
+    move.next_command,
+    move.jump,
+    move.update,
+    move.adopt,
     copies.reset,
     copies.save,
     copies.restore,

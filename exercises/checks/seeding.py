@@ -88,5 +88,5 @@ def _fingerprint(folder: Path, env: Mapping[str, str]) -> str:
     digest = hashlib.sha256(repr(sorted(env.items())).encode())
     for file in sorted((folder / "monolith").rglob("*.py")):
         if file.name in SEED_FILES:
-            digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
+            digest.update(os.fsencode(file.relative_to(folder)) + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exercises.commands.options import json_option, open_workspace, workspace_option
+from exercises.commands.options import (
+    json_option,
+    open_workspace,
+    say_what_changed_in_the_course,
+    workspace_option,
+)
 from exercises.commands.output import Printer, title
 from exercises.course.course import Step
 from exercises.errors import ExerciseError
@@ -58,6 +63,7 @@ def check(
         )
     if report.passed and step.id == workspace.state.exercise and workspace.course.after(step):
         printer.say("Next: exercises next")
+    say_what_changed_in_the_course(printer, workspace)
     printer.data(report.json())
     sys.exit(report.status)
 

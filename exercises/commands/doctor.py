@@ -139,8 +139,9 @@ def _seal(workspace: Workspace) -> Finding:
         ("-c", FIND, *PACKAGES), workspace.root, in_workspace(os.environ, workspace.root), FIND_SECONDS
     )
     found = [line.split(" ", 1) for line in ran.out.splitlines()]
+    root = workspace.root.resolve()
     outside = [
-        f"{name} in {place}" for name, place in found if not Path(place).is_relative_to(workspace.root)
+        f"{name} in {place}" for name, place in found if not Path(place).resolve().is_relative_to(root)
     ]
     if ran.status or outside:
         what = ", ".join(outside) or (ran.err.splitlines() or ["no answer"])[-1]

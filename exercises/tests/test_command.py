@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,6 +77,46 @@ def test_start_creates_a_workspace_and_checks_that_the_shop_runs(learner, tmp_pa
     again = learner("start", "--json")
     assert again.json()["exercise"] == "01-hello"
     assert again.json()["status"] == 200
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("name", [".", "link"])
+def test_start_works_in_the_folder_one_stands_in_and_through_a_link(learner, tmp_path, monkeypatch, name):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    monkeypatch.setenv("EXERCISES_WORKSPACE", name)
+    if name == ".":
+        (tmp_path / "there/link").unlink()
+    assert "Your shop answers with 200" in learner("start").out
+    assert learner("check", "--only", "greet").status == 1
+    assert {finding["what"]: finding["verdict"] for finding in learner("doctor", "--json").json()}[
+        "seal"
+    ] == "ok"
+
+
+@pytest.mark.processes
+def test_a_name_that_is_not_utf8_is_no_mistake_of_the_tool(begun, workspace):
+    (workspace.root / os.fsdecode(b"caf\xe9.py")).write_text("")
+    assert begun("check", "--only", "greet").status == 1
+    assert "Not copied because its name is not UTF-8: caf\\xe9.py" in begun("save").out.replace("\n", " ")
+
+
+def test_a_workspace_whose_own_name_is_not_utf8_is_refused_with_a_sentence(learner, tmp_path):
+    ran = learner("start", "--workspace", os.fsdecode(bytes(tmp_path) + b"/caf\xe9"))
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "caf\\xe9 is not UTF-8; choose another folder with --workspace." in ran.err
+
+
+def test_a_folder_that_lost_its_hidden_folder_is_adopted(begun, edit, workspace):
+    edit("monolith/greeting.py", MINE)
+    shutil.rmtree(workspace.data_dir)
+    assert "exercises adopt N" in begun("start").err
+    ran = begun("adopt", "2")
+    assert "is a workspace at 02-bye. Your files are as they were." in ran.out.replace("\n", " ")
+    assert begun("status", "--json").json()["exercise"] == "02-bye"
+    assert begun("adopt", "2").status == 2
 
 
 @pytest.mark.processes

@@ -195,7 +195,7 @@ def _python_files(folder: Path) -> list[Path]:
 def _fingerprint(files: Iterable[Path], *words: str) -> str:
     digest = hashlib.sha256("\0".join(words).encode())
     for file in sorted(files):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        digest.update(os.fsencode(file.name) + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]
 
 
