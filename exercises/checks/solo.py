@@ -90,13 +90,13 @@ class Solo:
             self._state.save()
         self._wait()
 
-    def stop(self) -> None:
-        """End it and all processes that it started."""
+    def stop(self, seconds: float | None = None) -> None:
+        """End it and all processes that it started; after `seconds` (default: 8) by killing them."""
         self._stopping = True
         if not self.folder.claimed:
             return
         if hasattr(self, "replica") and self.replica.child:
-            end_all([self.replica.child], STOP_SECONDS)
+            end_all([self.replica.child], STOP_SECONDS if seconds is None else seconds)
         if hasattr(self, "_state"):
             state.end_leftovers(self._state)
             self._state.path.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from exercises.commands.options import (
 )
 from exercises.commands.output import Printer, title
 from exercises.commands.shop import SERVE_PORT, served, stay_open
+from exercises.commands.text import show
 from exercises.errors import ExerciseError
 
 
@@ -128,24 +129,35 @@ def list_command(folder: Path | None, as_json: bool) -> None:
 @click.argument("task", required=False)
 @workspace_option
 @json_option
-def hint(task: str | None, folder: Path | None, as_json: bool) -> None:
-    """Show the next of three hints for TASK (default: the first task that is not done)."""
-    from exercises.course.hints import LEVELS, next_hint
+@click.option("--again", is_flag=True, help="Show the hints again that you have seen.")
+def hint(task: str | None, folder: Path | None, as_json: bool, again: bool) -> None:
+    """Show the next of three hints for TASK, its number or name (default: the first task that is not done)."""
+    from exercises.course.hints import LEVELS, next_hint, seen_hints
 
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     step = workspace.step
-    task = task or open_task(workspace, step)
-    with workspace.locked("hint", printer.note):
-        state = workspace.state
-        key = f"{step.id}/{task}"
-        number, text = next_hint(step.file("hints.md"), task, state.hints.get(key, 0))
-        state.hints[key] = number
-        workspace.state_file.write(state)
-    printer.say(f"{task}, hint {number} of {len(LEVELS)}: {LEVELS[number - 1]}", style="bold")
-    printer.lines(text.splitlines())
+    task = step.task(task) if task else open_task(workspace, step)
+    key = f"{step.id}/{task}"
+    if again:
+        shown = seen_hints(step.file("hints.md"), task, workspace.state.hints.get(key, 0))
+    else:
+        with workspace.locked("hint", printer.note):
+            state = workspace.state
+            shown = [next_hint(step.file("hints.md"), task, state.hints.get(key, 0))]
+            state.hints[key] = shown[-1][0]
+            workspace.state_file.write(state)
+    for number, text in shown:
+        printer.say(f"{task}, hint {number} of {len(LEVELS)}: {LEVELS[number - 1]}", style="bold")
+        show(printer, text)
+    if not shown:
+        printer.say(f"You have seen no hint for {task} yet.")
+    number = shown[-1][0] if shown else 0
+    if number > 1 and not again:
+        printer.say(f"The earlier ones: exercises hint {task} --again")
     more = "exercises hint " + task if number < len(LEVELS) else "exercises solution"
     printer.say(f"{'More' if number < len(LEVELS) else 'That was the last one'}: {more}")
-    printer.data({"task": task, "hint": number, "of": len(LEVELS), "text": text})
+    found = [{"task": task, "hint": number, "of": len(LEVELS), "text": text} for number, text in shown]
+    printer.data(found if again else found[0])
 
 
 @click.command()

@@ -78,7 +78,7 @@ def report_change(printer: Printer, change: Change, text: str) -> None:
     if change.removed:
         more = len(change.removed) - MAX_NAMED
         printer.say("Removed:")
-        printer.lines(change.removed[:MAX_NAMED], indent=2)
+        printer.lines(sorted(change.removed)[:MAX_NAMED], indent=2)
         if more > 0:
             printer.line(
                 f"and {more} more: exercises restore {change.copy.number} brings them back", indent=2

@@ -64,7 +64,7 @@ def _sequence(lines: list[str]) -> Iterator[str]:
 
 
 def _states(lines: list[str]) -> Iterator[str]:
-    labels = {"[*]": "at first"}
+    labels: dict[str, str] = {}
     for line in lines:
         if "-->" not in line:
             name, _, label = line.partition(":")
@@ -73,6 +73,7 @@ def _states(lines: list[str]) -> Iterator[str]:
         else:
             ends, _, said = line.partition(":")
             source, target = (labels.get(each.strip(), each.strip()) for each in ends.split("-->"))
+            source, target = source.replace("[*]", "begin"), target.replace("[*]", "end")
             yield f"{source} -> {target}{f': {_plain(said)}' if said else ''}"
 
 
