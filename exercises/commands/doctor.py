@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def _examine(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("workspace", WARNING, f"there is none at {workspace.root}; exercises start makes one")
         return
     yield _leftovers(workspace)
-    yield _seal(workspace)
+    yield from _seal(workspace)
     yield from health.examine(workspace)
 
 
@@ -131,27 +131,40 @@ def _load() -> Finding:
     return Finding("load", OK, str(now))
 
 
-def _seal(workspace: Workspace) -> Finding:
-    from exercises.checks import programs
-    from microservices.sealing import PACKAGES, in_workspace
+def _seal(workspace: Workspace) -> Iterator[Finding]:
+    from microservices.sealing import UNSEALED, in_workspace
 
-    ran = programs.run(
-        ("-c", FIND, *PACKAGES), workspace.root, in_workspace(os.environ, workspace.root), FIND_SECONDS
-    )
-    found = [line.split(" ", 1) for line in ran.out.splitlines()]
-    root = workspace.root.resolve()
-    outside = [
-        f"{name} in {place}" for name, place in found if not Path(place).resolve().is_relative_to(root)
-    ]
-    if ran.status or outside:
-        what = ", ".join(outside) or (ran.err.splitlines() or ["no answer"])[-1]
-        return Finding(
+    by_hand = {name: value for name, value in os.environ.items() if name != UNSEALED}
+    if outside := _found_outside(workspace.root, in_workspace(by_hand, workspace.root)):
+        yield Finding(
             "seal",
             WRONG,
-            f"code that you delete may still be found, because Python finds {what}; "
+            f"code that you delete may still be found, because Python finds {outside}; "
             "unset PYTHONPATH, run make install and look again",
         )
-    return Finding("seal", OK, "processes of the workspace find its own code and the libraries only")
+    elif outside := _found_outside(workspace.root, by_hand):
+        yield Finding(
+            "seal",
+            WARNING,
+            f"the checks are right, but a program that you start by hand in the workspace finds {outside}; "
+            "to change that: python -m microservices.sealing",
+        )
+    else:
+        yield Finding("seal", OK, "programs in the workspace find its own code and the libraries only")
+
+
+def _found_outside(root: Path, env: Mapping[str, str]) -> str:
+    """Packages of the course that a Python process in the workspace finds elsewhere; empty when there are none."""
+    from exercises.checks import programs
+    from microservices.sealing import PACKAGES
+
+    ran = programs.run(("-c", FIND, *PACKAGES), root, env, FIND_SECONDS)
+    found = [line.split(" ", 1) for line in ran.out.splitlines()]
+    here = root.resolve()
+    outside = [
+        f"{name} in {where}" for name, where in found if not Path(where).resolve().is_relative_to(here)
+    ]
+    return ", ".join(outside) or (f"an error: {ran.err.splitlines()[-1:]}" if ran.status else "")
 
 
 def _leftovers(workspace: Workspace) -> Finding:

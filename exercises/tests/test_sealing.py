@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from exercises.checks.runner import Choice, run_checks
 from exercises.course.course import Course
 from microservices.launcher import gateway, seed
 from microservices.launcher.launch_plan import LaunchPlan
-from microservices.sealing import COURSE, MEANT, PACKAGES, in_workspace
+from microservices.sealing import COURSE, MEANT, PACKAGES, in_workspace, of_course
 from microservices.topology import MONOLITH, WorkspaceError, load
 
 ELSEWHERE = "monolith.chassis"
@@ -159,6 +161,53 @@ def test_the_courses_shop_runs_the_courses_own_code_from_any_folder(mine):
     plan.release()
     ran = subprocess.run([python, "-c", FILE], env=env, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == str(COURSE / "monolith/__init__.py")
+
+
+@pytest.fixture(scope="session")
+def by_hand(tmp_path_factory):
+    """A new environment with the course in editable mode and its .pth file; runs a program in a workspace."""
+    environment = tmp_path_factory.mktemp("environment")
+    venv.create(environment, symlinks=True)
+    bin_, site = environment / "bin/python", next(environment.glob("lib/*/site-packages"))
+    libraries = Path(sysconfig.get_path("purelib"))
+    (editable,) = libraries.glob("__editable__*shop_twice*.pth")
+    (site / "__editable__.pth").write_text(f"{libraries}\n{editable.read_text()}\n")
+    subprocess.run([bin_, "-m", "microservices.sealing"], env=of_course(os.environ), check=True)
+    workspace = tmp_path_factory.mktemp("workspace")
+    (workspace / "monolith").mkdir()
+    (workspace / "monolith/__init__.py").touch()
+    (workspace / "microservices.py").write_text("raise SystemExit('mine')\n")
+    (workspace / "tests").mkdir()
+    (workspace / ".exercises").mkdir()
+    (workspace / ".exercises/state.json").touch()
+
+    def run(folder: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [bin_, *arguments], cwd=workspace / folder, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("folder", ["", "tests"])
+@pytest.mark.parametrize("arguments", [("-m", "monolith.payments"), ("-c", "import monolith.payments")])
+def test_a_program_started_by_hand_in_a_workspace_is_sealed(by_hand, folder, arguments):
+    ran = by_hand(folder, *arguments)
+    assert (
+        "No module named 'monolith.payments'" in ran.stderr
+        or "No module named monolith.payments" in ran.stderr
+    )
+
+
+def test_a_program_started_by_hand_elsewhere_is_not_sealed(by_hand):
+    assert by_hand("..", "-c", "import monolith.payments").returncode == 0
+
+
+@pytest.mark.parametrize("options", [(), ("-X", "dev")])
+def test_the_courses_own_commands_work_in_a_workspace(by_hand, options):
+    ran = by_hand("", *options, "-m", "exercises", "dev", "verify", "--paper", "1")
+    assert "mine" not in ran.stderr
+    assert ran.returncode == 0, ran.stdout
 
 
 REAL = Course(COURSE / "exercises")

@@ -94,6 +94,7 @@ def test_a_file_that_the_learner_deleted_does_not_come_back(pull):
     (workspace.root / "monolith/style.py").unlink()
     workspace.update()
     assert not (workspace.root / "monolith/style.py").exists()
+    assert workspace.incoming() == []
 
 
 def test_the_next_exercise_brings_the_fix_too(pull):

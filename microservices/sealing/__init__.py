@@ -18,6 +18,9 @@ PACKAGES = ("monolith", "microservices", "loadtests", "exercises")
 """The course's packages. A process of a workspace gets those of them that the workspace has."""
 HERE = str(Path(__file__).resolve().parent)
 
+UNSEALED = "SHOP_TWICE_UNSEALED"
+"""As in `_shop_twice_seal`: a process of the course that somebody started in a workspace."""
+
 MEANT = {
     "microservices.topology": "topology.py describes the shop with its classes; the launcher reads that file, so it "
     "runs in the launcher's process.",
