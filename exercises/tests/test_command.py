@@ -27,6 +27,7 @@ from exercises.tests.test_manifests import change
 from exercises.tests.test_workspace import MINE
 from exercises.workspaces.workspace import Workspace
 from microservices.launcher.environment import FLEET_ID_VARIABLE
+from microservices.sealing import UNSEALED
 
 NARROW = 60
 SLOW = "import time\n\n\ndef hello(name):\n    time.sleep(60)\n"
@@ -487,7 +488,7 @@ def test_doctor_looks_at_everything(begun, edit):
 
 
 def test_doctor_says_when_the_course_can_be_seen_from_the_workspace(begun, monkeypatch):
-    monkeypatch.setattr("microservices.sealing.in_workspace", lambda env, _folder: dict(env))
+    monkeypatch.setattr("microservices.sealing.in_workspace", lambda env, _folder: {**env, UNSEALED: "1"})
     ran = begun("doctor", "--json")
     (seal,) = [finding for finding in ran.json() if finding["what"] == "seal"]
     assert (ran.status, seal["verdict"]) == (1, "wrong")
