@@ -18,7 +18,7 @@ PACKAGES = ("monolith", "microservices", "loadtests", "exercises")
 """The course's packages. A process of a workspace gets those of them that the workspace has."""
 HERE = str(Path(__file__).resolve().parent)
 
-UNSEALED = "SHOP_TWICE_UNSEALED"
+UNSEALED = "WORKSHOP_UNSEALED"
 """As in `_shop_twice_seal`: a process of the course that somebody started in a workspace."""
 
 MEANT = {

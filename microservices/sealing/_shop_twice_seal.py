@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 -- pat
 COURSE = os.path.dirname(os.path.dirname(HERE))  # noqa: PTH120
 COMMANDS = ("exercises", "microservices", "loadtests")
 """Programs of the course itself, which somebody may start in a workspace."""
-UNSEALED = "SHOP_TWICE_UNSEALED"
+UNSEALED = "WORKSHOP_UNSEALED"
 """Set for the processes that such a program starts; those that run a learner's code are sealed by `sitecustomize`."""
 
 
