@@ -176,8 +176,8 @@ def _http_error(error: HTTPException) -> Response:
         response = problem_response(MethodNotAllowedProblem(f"Use {allowed} on this path."))
         response.headers["Allow"] = allowed
         return response
-    if error.response is not None or (error.code or 500) < 400:
-        return error.get_response()  # type: ignore[return-value]  # a redirect, such as a doubled slash
+    if error.response is not None:
+        return error.get_response()  # type: ignore[return-value]  # abort() was called with a whole response
     return problem_response(InvalidRequest(error.description or "The request is not valid.", errors=[]))
 
 

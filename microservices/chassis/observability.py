@@ -107,6 +107,7 @@ class Observed:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
+        environ.pop("HTTP_UPGRADE", None)  # Werkzeug would look for a route for WebSockets
         here = context.Context.begin(environ, self._timeout)
 
         def respond(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:

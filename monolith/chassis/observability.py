@@ -89,6 +89,7 @@ class Observed:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
+        environ.pop("HTTP_UPGRADE", None)  # Werkzeug would look for a route for WebSockets
         asked = environ.get("HTTP_X_REQUEST_ID", "")
         request_id = asked if REQUEST_ID.fullmatch(asked) else os.urandom(16).hex()
         environ[ENVIRON_KEY] = request_id

@@ -102,7 +102,7 @@ def product(sku: str) -> str:
 @pages.app_errorhandler(NotFound)
 def nowhere(_error: NotFound) -> Response:
     """No route has this path: a person gets a page, a program a problem."""
-    if request.path.startswith(("/api/", "/.well-known/")):
+    if f"/{request.path.lstrip('/')}".startswith(("/api/", "/.well-known/")):
         return problem_response(NotFoundProblem("No route of the shop has this path."))
     return add_headers(make_response(error_page(404)))  # without a route, the blueprint's hooks do not run
 
