@@ -46,7 +46,9 @@ def service(
     app = Flask(name, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keys keep the order of the contract
     app.url_map.strict_slashes = True
-    app.url_map.merge_slashes = False  # it would redirect to the host that the request names, which can be any
+    app.url_map.merge_slashes = (
+        False  # it would redirect to the host that the request names, which can be any
+    )
     database = _open_database(config, base) if base is not None else None
     app.extensions[NAME] = Runtime(
         config=config,

@@ -117,6 +117,17 @@ def registration_problems(name: str, email: str, password: str) -> dict[str, str
     return problems
 
 
+def foreign(sender: str, host: str) -> str:
+    """What a page says about a form whose `sender`, the address of its page, is not `host`; it may be unknown."""
+    if not sender:
+        return "The browser did not say from which page it came, so nothing was done. Open the page here and try again."
+    return (
+        f"It came from {sender[:200]}, and this shop was called as {host[:200]}, so nothing was done. Open the page "
+        "here and try again. If both are addresses of this shop, as with a forwarded port, start it with "
+        f"SHOP_TRUSTED_ORIGINS={sender[:200]}"
+    )
+
+
 def refused_sign_in(slug: str) -> str:
     """What the sign-in page says about a refusal; empty when it has nothing to say."""
     return {
