@@ -14,13 +14,13 @@ from exercises.errors import ExerciseError
 COURSE = Path(__file__).resolve().parents[1]
 SERVICE = "microservices/recommendations/"
 COPIED = {
-    "monolith/app.py": "bdeb0e8a5213",
+    "monolith/app.py": "0153885e991b",
     "monolith/orders/__init__.py": "2998fe64e94e",
     "monolith/recommendations/__init__.py": "2767f6e14262",
     "monolith/recommendations/learning.py": "5ed75a32029f",
     "monolith/recommendations/routes.py": "db13c3084ae3",
     "monolith/seed.py": "4d0834335317",
-    "monolith/storefront/routes.py": "2554da1d9d8e",
+    "monolith/storefront/routes.py": "0a649fca693d",
 }
 """Files of which overlays have changed copies: the SHA-256 of the monolith's file when the copy was last updated."""
 

@@ -9,7 +9,7 @@ import logging
 from typing import Any, TypeVar
 
 from flask import Blueprint, abort, make_response, request
-from werkzeug.exceptions import Forbidden, HTTPException, NotFound
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from ..chassis.errors import (
@@ -124,7 +124,7 @@ def nowhere(_error: NotFound) -> Response:
 @pages.errorhandler(HTTPException)
 def unusable(error: HTTPException) -> ErrorPage:
     """The request itself is not valid, such as a form from another site."""
-    return error_page(error.code or 500, why=str(error.description) if isinstance(error, Forbidden) else "")
+    return error_page(error.code or 500, why=str(error.description) if error.code == 403 else "")
 
 
 @pages.errorhandler(Problem)

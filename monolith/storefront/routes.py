@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from flask import Blueprint, abort, make_response, request
-from werkzeug.exceptions import Forbidden, HTTPException, NotFound
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from .. import cart, catalog, inventory, recommendations
@@ -110,7 +110,7 @@ def nowhere(_error: NotFound) -> Response:
 @pages.errorhandler(HTTPException)
 def unusable(error: HTTPException) -> ErrorPage:
     """The request itself is not valid, such as a form from another site."""
-    return error_page(error.code or 500, why=str(error.description) if isinstance(error, Forbidden) else "")
+    return error_page(error.code or 500, why=str(error.description) if error.code == 403 else "")
 
 
 @pages.errorhandler(Problem)

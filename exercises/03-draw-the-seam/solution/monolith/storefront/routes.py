@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, abort, make_response, request
 from sqlalchemy import Connection
-from werkzeug.exceptions import Forbidden, HTTPException, NotFound
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from .. import cart, catalog, inventory, recommendations
@@ -129,7 +129,7 @@ def nowhere(_error: NotFound) -> Response:
 @pages.errorhandler(HTTPException)
 def unusable(error: HTTPException) -> ErrorPage:
     """The request itself is not valid, such as a form from another site."""
-    return error_page(error.code or 500, why=str(error.description) if isinstance(error, Forbidden) else "")
+    return error_page(error.code or 500, why=str(error.description) if error.code == 403 else "")
 
 
 @pages.errorhandler(Problem)
