@@ -215,6 +215,15 @@ def test_each_shop_gets_its_own_token_order_id_and_origin() -> None:
     assert ("/cart/items", None, cookie, b.url) in seen
 
 
+def test_a_page_that_names_the_address_of_its_shop_is_no_difference() -> None:
+    def respond(asked: Asked) -> tuple[int, Any]:
+        return 200, {"detail": f"this shop was called as {asked.headers['Host']}"}
+
+    with StandIn(respond) as a, StandIn(respond) as b:
+        assert run_script([get("home page", "/")], a.url, b.url) == []
+    assert visible_texts("<p>127.0.0.1:18081, at 7:05</p>") == ["127.0.0.1:18081, at <time>"]
+
+
 def recommending(answers: list[int]) -> Callable[[Asked], tuple[int, Any]]:
     """A shop that recommends the next of these each time, and at the end always the last."""
 
