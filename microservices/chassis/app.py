@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask
 
-from . import errors, observability
+from . import errors, observability, tracing
 from .config import Config, ConfigError
 from .observability import Metrics
 from .runtime import NAME, Runtime
@@ -46,9 +46,8 @@ def service(
     app = Flask(name, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keys keep the order of the contract
     app.url_map.strict_slashes = True
-    app.url_map.merge_slashes = (
-        False  # it would redirect to the host that the request names, which can be any
-    )
+    # Merging would redirect to the host that the request names, which can be any.
+    app.url_map.merge_slashes = False
     database = _open_database(config, base) if base is not None else None
     app.extensions[NAME] = Runtime(
         config=config,
@@ -57,6 +56,13 @@ def service(
         metrics=Metrics(),
         token_verifier=TokenVerifier(_find_key(keys_from, database)),
         service_tokens=ServiceTokens(name, config.service_key, config.trusted_keys),
+    )
+    tracing.init_app(
+        app,
+        env,
+        engine=database.engine if database else None,
+        urls=config.urls,
+        request_id=lambda _environ: observability.request_id(),
     )
     observability.init_app(app)  # first, so that it counts and logs the refusals of `errors` too
     errors.init_app(app)
