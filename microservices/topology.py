@@ -29,6 +29,9 @@ class Service:
     """Arguments of the program; {host} and {port} are filled in."""
     paths: tuple[str, ...] = ()
     """Public path prefixes that it owns. `*` matches one segment; "/" matches every path that no other service owns."""
+    keyed_posts: tuple[str, ...] = ()
+    """Paths whose POST honours an `Idempotency-Key`. The gateway repeats these when a connection is lost, and no other
+    POST, whatever headers it has."""
     needs: tuple[str, ...] = ()
     """Services that it calls with a service token. It gets their addresses, and they get its public key."""
     reads_jwks: bool = False
@@ -61,6 +64,11 @@ class Topology:
     def service(self, name: str) -> Service:
         """The service of that name; raises KeyError when there is none."""
         return {service.name: service for service in self.services}[name]
+
+    @property
+    def with_database(self) -> tuple[Service, ...]:
+        """The services that have a database."""
+        return tuple(service for service in self.services if service.has_database)
 
     def resolve(self, name: str) -> Service:
         """The service that takes calls to `name`, which is its name or one of its aliases; raises KeyError."""
@@ -145,6 +153,7 @@ SPLIT = Topology(
             "orders",
             _on_chassis("orders"),
             paths=("/api/orders",),
+            keyed_posts=("/api/orders",),
             needs=("cart", "catalog", "inventory", "payments"),
             reads_jwks=True,
             threads=8,
@@ -186,6 +195,7 @@ MONOLITH = Topology(
             "monolith",
             ("-m", "monolith.cli", "serve", "--host", "{host}", "--port", "{port}"),
             paths=("/",),
+            keyed_posts=("/api/orders",),
         ),
     ),
 )

@@ -128,6 +128,11 @@ def foreign(sender: str, host: str) -> str:
     )
 
 
+def can_be_credentials(email: str, password: str) -> bool:
+    """Whether an account may have this email and password; others are wrong without asking."""
+    return len(email) <= 254 and len(password) <= 128 and "\x00" not in password
+
+
 def refused_sign_in(slug: str) -> str:
     """What the sign-in page says about a refusal; empty when it has nothing to say."""
     return {
@@ -147,7 +152,7 @@ def refused_checkout(slug: str, facts: Mapping[str, Any], cart: Mapping[str, Any
             f"You want {facts['wanted']}, and {left or 'none'} of it {'are' if left > 1 else 'is'} left. "
             "Nothing was paid. Change the cart and try again.",
         )
-    return _REFUSED.get(slug, _UNCLEAR)
+    return _REFUSED.get(slug, _CANCELLED if facts.get("final") else _UNCLEAR)
 
 
 _UNCLEAR = Sentence(
@@ -155,6 +160,10 @@ _UNCLEAR = Sentence(
     "It may have gone through or not. Press the button again with the same card: "
     "this form can be paid only once. You can also look in your orders.",
     same_attempt=True,
+)
+_CANCELLED = Sentence(
+    "The checkout was cancelled.",
+    "A part of the shop did not answer. Nothing was paid, and your cart is as it was. Try again in a moment.",
 )
 _REFUSED = {
     "payment-declined": Sentence(

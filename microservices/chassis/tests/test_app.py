@@ -22,7 +22,7 @@ from microservices.chassis import context, database
 from microservices.chassis.app import service
 from microservices.chassis.auth import current_identity, require_admin, require_customer, require_service
 from microservices.chassis.client import upstream
-from microservices.chassis.config import ConfigError
+from microservices.chassis.config import ConfigError, sqlite_url
 from microservices.chassis.database import Database, reading, upsert, writing
 from microservices.chassis.errors import Problem
 from microservices.chassis.observability import JsonLines
@@ -255,6 +255,28 @@ def test_a_wrong_field_is_named_and_nothing_is_converted(http: FlaskClient, sent
     assert [error["field"] for error in (refused.json or {})["errors"]] == [field]
 
 
+@pytest.mark.parametrize(
+    ("sent", "problem"),
+    [
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, "length-required"),
+        ({"HTTP_HOST": ""}, "malformed-request"),
+        ({"HTTP_HOST": "a,b"}, "malformed-request"),
+        ({"HTTP_HOST": "evil.example/x"}, "malformed-request"),
+        ({"HTTP_HOST": "a b", "SERVER_PROTOCOL": "HTTP/1"}, "malformed-request"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/things", "/nothing"])
+def test_what_no_route_can_use_is_refused_before_the_route(
+    http: FlaskClient, path: str, sent: dict[str, str], problem: str
+) -> None:
+    assert slug(http.post(path, json={"name": "a"}, environ_overrides=sent)) == problem
+
+
+def test_the_old_http_needs_no_host(http: FlaskClient) -> None:
+    old = {"HTTP_HOST": "", "SERVER_PROTOCOL": "HTTP/1"}
+    assert http.get("/list", environ_overrides=old).status_code == 200
+
+
 def test_query_parameters_are_checked(http: FlaskClient) -> None:
     assert http.get("/list?page=10&q=%20abc%20").json == {"page": 10, "q": "abc"}
     for wrong in ("page=0", "page=11", "page=x", "page=", "page=٣", "page=1.0", "q=abcdef", "q=a%00"):
@@ -301,7 +323,7 @@ def test_a_call_passes_on_the_requests_id_and_trace(http: FlaskClient, things: S
 
 
 def test_a_missing_address_is_refused_at_the_start(tmp_path: Path) -> None:
-    env = {"SHOP_IDENTITY_URL": "http://127.0.0.1:1", "SHOP_DATABASE_URL": f"sqlite:///{tmp_path}/a"}
+    env = {"SHOP_IDENTITY_URL": "http://127.0.0.1:1", "SHOP_DATABASE_URL": sqlite_url(tmp_path / "a")}
     with pytest.raises(ConfigError, match="SHOP_FRIEND_URL is not set"):
         create_app(env)
 
@@ -331,7 +353,7 @@ def test_an_error_of_the_database_is_not_remembered_by_the_connection(http: Flas
 
 
 def test_transactions_that_read_before_they_write_wait_for_each_other(tmp_path: Path) -> None:
-    shared = Database(f"sqlite:///{tmp_path}/shared.sqlite3", Base)
+    shared = Database(sqlite_url(tmp_path / "shared.sqlite3"), Base)
     shared.create_tables()
     with shared.writing() as db:
         db.execute(insert(Counter), {"name": "a", "count": 0})
@@ -362,7 +384,7 @@ def test_replicas_that_start_together_make_the_tables_once(tmp_path: Path) -> No
     start = threading.Barrier(8)
 
     def begin() -> None:
-        replica = Database(f"sqlite:///{tmp_path}/new.sqlite3", Base)
+        replica = Database(sqlite_url(tmp_path / "new.sqlite3"), Base)
         start.wait(5)
         try:
             replica.create_tables()
@@ -379,7 +401,7 @@ def test_replicas_that_start_together_make_the_tables_once(tmp_path: Path) -> No
 
 
 def test_inserting_what_is_there_already_can_be_left_out(tmp_path: Path) -> None:
-    own = Database(f"sqlite:///{tmp_path}/own.sqlite3", Base)
+    own = Database(sqlite_url(tmp_path / "own.sqlite3"), Base)
     own.create_tables()
     unless_there = upsert(own.engine.dialect.name, Counter).on_conflict_do_nothing()
     for count in (1, 2):
