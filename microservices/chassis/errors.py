@@ -19,6 +19,7 @@ from .runtime import runtime
 
 log = logging.getLogger(__name__)
 
+CUT_OFF = "shop.body_is_cut_off"  # set in the WSGI environ by bodies.py
 MEMBERS = frozenset({"type", "title", "status", "detail", "instance"})
 
 
@@ -179,7 +180,8 @@ def _refuse_unusable(_endpoint: str | None, values: dict[str, Any] | None) -> No
     """What the gateway refuses too, so that a client gets the same answer with and without one."""
     environ = request.environ
     host = environ.get("HTTP_HOST", "")
-    if not HOST.fullmatch(host) and (host or environ["SERVER_PROTOCOL"] == "HTTP/1.1"):
+    is_bad_host = not HOST.fullmatch(host) and (host or environ["SERVER_PROTOCOL"] == "HTTP/1.1")
+    if is_bad_host or environ.get(CUT_OFF):
         raise MalformedRequest("The Host is missing or not valid, or the body is not complete.")
     if "HTTP_TRANSFER_ENCODING" in environ:
         raise LengthRequired("Send the body with a Content-Length, not in chunks.")

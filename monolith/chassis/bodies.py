@@ -14,6 +14,7 @@ from io import BytesIO
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from .errors import CUT_OFF
 from .validation import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ class BodiesFirst:
         self._read_since: dict[int, float] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            environ["wsgi.input"] = BytesIO()  # chunks, which the shop refuses: it must not wait for them
+        elif environ.get("CONTENT_LENGTH", "0") != "0":
             self._read(environ)
         with self._turns:
             return self._inner(environ, start_response)
@@ -79,9 +82,10 @@ class BodiesFirst:
             kept, received = _read_body(environ["wsgi.input"])
         finally:
             del self._read_since[id(environ)]
-        # A body that ended too early counts as empty: a form that was cut off must not have an effect.
-        is_cut_off = received < min(int(environ.get("CONTENT_LENGTH", 0)), READ_BYTES)
+        # A form that was cut off must not have an effect.
+        is_cut_off = received < min(int(environ["CONTENT_LENGTH"]), READ_BYTES)
         environ["wsgi.input"] = BytesIO(b"" if is_cut_off else kept)
+        environ[CUT_OFF] = is_cut_off
 
 
 def _read_body(source: Any) -> tuple[bytes, int]:

@@ -1,7 +1,7 @@
 import pytest
 
 from monolith.app import create_app
-from monolith.chassis.config import Config
+from monolith.chassis.config import Config, sqlite_url
 from monolith.chassis.runtime import runtime
 from monolith.storefront.tests.conftest import Browser, checkout_key
 
@@ -33,7 +33,7 @@ def test_a_form_from_another_site_changes_nothing(ada, origin):
 def test_a_form_from_a_trusted_address_is_accepted(template, tmp_path, origin):
     settings = {
         "SHOP_HOME": str(tmp_path),
-        "SHOP_DATABASE_URL": f"sqlite:///{template}",
+        "SHOP_DATABASE_URL": sqlite_url(template),
         "SHOP_TRUSTED_ORIGINS": "https://Name-8000.example/ http://localhost:8000",
     }
     app = create_app(Config.from_env(settings))
