@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -102,7 +102,7 @@ def _end_of(text: str) -> str:
 def _forget_tests() -> None:
     """The next pass imports the learner's files again, as a new process would."""
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None) if isinstance(module, ModuleType) else None
+        file = getattr(module, "__file__", None)
         if file and HERE in Path(file).parents:
             del sys.modules[name]
 
