@@ -304,7 +304,7 @@ def _(bench: Bench) -> None:
     )
     bench.expect(
         seen.calls == [seen.wanted],
-        did=f"{seen.page.curl}, as a customer with {seen.wanted[1][0]} in the cart",
+        did=f"asked as a customer with {seen.wanted[1][0]} in the cart: {seen.page.curl}",
         expected=f"one call {_call(seen.wanted)}",
         got="; ".join(map(_call, seen.calls)) or "no call",
         why="Each call over this seam will soon be a request over the network.",
@@ -342,7 +342,7 @@ def _(bench: Bench) -> None:
     panel = seen.without.text.partition(PANEL)[2]
     bench.expect(
         seen.without.status == 200 and ">Bestsellers<" in panel,
-        did=f"{seen.without.curl}, where the recommender raises RecommendationsUnavailable",
+        did=f"let the recommender raise RecommendationsUnavailable: {seen.without.curl}",
         expected="200, and a panel with the heading Bestsellers",
         got=f"{seen.without.status}, and in the panel: {_shown_in(panel) or 'nothing'}",
         why="Later a service will be unavailable, and that is not a database error.",
@@ -350,7 +350,7 @@ def _(bench: Bench) -> None:
     )
     bench.expect(
         seen.refused.status == 503 and "problem+json" in seen.refused.headers.get("Content-Type", ""),
-        did=f"{seen.refused.curl}, where the recommender raises RecommendationsUnavailable",
+        did=f"let the recommender raise RecommendationsUnavailable: {seen.refused.curl}",
         expected="503 and a problem, which RecommendationsUnavailable becomes by itself",
         got=seen.refused,
         why="A program that asks for recommendations must learn that they are unavailable.",
