@@ -167,8 +167,10 @@ def test_a_shop_that_dies_is_not_yet_with_the_last_lines_of_its_log(run, make_wo
     assert "I am tired" in "\n".join(lines)  # other threads of the server may write at the same moment
 
 
-def test_a_check_that_only_reads_files_shows_no_log_of_the_shop(run, make_workspace):
-    report = run("hello", make_workspace("hello", "wrong/prints"))
+def test_a_check_that_only_reads_files_shows_no_log_of_the_shop(run, make_workspace, monkeypatch):
+    monkeypatch.setattr(Watcher, "since", lambda *_: IDLE)  # a second try would have no shop, and so no log
+    loud = "import sys\n\nprint('up', file=sys.stderr, flush=True)\n\n\n" + made_up.HELLO
+    report = run("hello", make_workspace("hello", greeting=loud))
     (failed,) = [outcome for outcome in report.outcomes if outcome.verdict is Verdict.NOT_YET]
     assert failed.check.id == "no-print"
     assert failed.logs == []
