@@ -115,7 +115,8 @@ def load(target):
 
     def feed(db, after, limit):
         found = real_feed(db, after, limit)
-        if plan["is_overtaken"] and getattr(here, "again", None) and found["events"]:
+        here.has_orders = bool(found["events"])
+        if plan["is_overtaken"] and getattr(here, "again", None) and here.has_orders:
             other = threading.Thread(target=learn_elsewhere, args=(here.again,))
             other.start()
             other.join()
@@ -123,7 +124,8 @@ def load(target):
         return found
 
     def fail_once(connection, cursor, statement, parameters, context, executemany):
-        if getattr(here, "again", None) and WRITES.match(" ".join(statement.split()).replace('"', "")):
+        words = " ".join(statement.split()).replace('"', "")
+        if getattr(here, "again", None) and here.has_orders and WRITES.match(words):
             here.writes += 1
             if here.writes == plan["fails_at"] and not plan["is_overtaken"]:
                 plan["fails_at"] += 1
@@ -138,7 +140,7 @@ def load(target):
     real_catch_up = learning.catch_up
 
     def catch_up(*args, **options):
-        here.again, here.writes = lambda: real_catch_up(*args, **options), 0
+        here.again, here.writes, here.has_orders = lambda: real_catch_up(*args, **options), 0, False
         try:
             count = real_catch_up(*args, **options)
         finally:
