@@ -26,6 +26,7 @@ from microservices.chaos.standin import Asked
 
 INSIDE = ("monolith", "microservices", "sqlite3", "sqlalchemy", "psycopg", "flask")
 TESTS, RUN = "tests/test_shop.py", "SHOP_URL=http://127.0.0.1:8000 python -m pytest"
+WHY_OUTSIDE = "In a few steps another program is behind the address, and these tests must still run."
 TOTAL, PRICE = "test_an_order_costs_what_its_lines_add_up_to", "test_a_customer_cannot_choose_the_price"
 DECLINED = "test_a_declined_card_changes_nothing"
 STRANGER, TWICE = (
@@ -194,19 +195,23 @@ def _(bench: Bench) -> None:
     bench.note(f"{runs.green[0]} in {(time.perf_counter() - started) / 2:.1f} s")
 
 
-@check("knows-only-the-address", task="run-it", untidy=True)
+@check("knows-only-the-address", task="run-it", shop=False)
 def _(bench: Bench) -> None:
     """Your tests know only the shop's address, so they stay right when the code inside it changes."""
-    why = "In a few steps another program is behind the address, and these tests must still run."
     for each in bench.imports("tests"):
         bench.expect(
             each.module.partition(".")[0] not in INSIDE,
             did=f"read the imports of {each.file.as_posix()}",
             expected="tests that ask the shop over HTTP and import nothing from it",
             got=f"line {each.line} imports {each.module}",
-            why=why,
+            why=WHY_OUTSIDE,
             look=f"{each.file.as_posix()}, line {each.line}",
         )
+
+
+@check("needs-nothing-else", task="run-it", untidy=True, until="measure-first")
+def _(bench: Bench) -> None:
+    """Your tests need nothing of the workspace but their own folder, and import the shop in no other way."""
     green = _green(bench)
     with TemporaryDirectory() as alone:
         copytree(bench.workspace / "tests", Path(alone) / "tests")
@@ -217,7 +222,7 @@ def _(bench: Bench) -> None:
         did="ran your tests in a folder with nothing but tests/ in it, where the shop's packages cannot be imported",
         expected="the same green tests: SHOP_URL says all that they need",
         got="; ".join([*result.broken, *lost.values()][:2]),
-        why=why,
+        why=WHY_OUTSIDE,
         look=_place(Result(1, failed=lost, broken=result.broken)),
     )
 
