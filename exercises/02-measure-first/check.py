@@ -226,7 +226,7 @@ def _(bench: Bench) -> None:
         fits,
         did=f"{run.ran.command}, and counted the visits of {run.users} users",
         expected="a pause of one second between two visits, on average",
-        got=f"{pause:.2f} s: each user begins a visit every {between:.2f} s, and waits {answers:.2f} s for its answers",
+        got=f"{max(pause, 0.0):.2f} s: of {between:.2f} s for each visit, {answers:.2f} s are answers",
         why="Without pauses sixty users do the work of thousands. They also get in each other's way: the eight "
         "accounts are shared, and who checks out a cart that somebody else has just bought gets a 409.",
         look=f"{FILE}: wait_time = between(0.5, 1.5) in each class of users",
