@@ -42,7 +42,7 @@ MAX_LINES = 20
 BUSY = 0.2
 """Share of all cores. When other programs use more, a run does not show how fast the shop is."""
 WRONG_UNIT, MEMORY = 2000, "[today] memory_mb"
-"""A figure that is wrong by this factor has the wrong unit, however busy the machine was. Load does not change memory."""
+"""A figure that is wrong by this factor has the wrong unit, however busy the machine was. Load changes no memory."""
 MIN_LEAD = 1.5
 """The hot spot must take at least so many times the seconds of the second route; otherwise the run is inconclusive."""
 NOT_IN_MIX = ("/metrics", "/readyz", "/healthz", "(none)", "/api/sessions")
