@@ -279,7 +279,9 @@ class Hunt:
         red = [said for test, said in self.after.failed.items() if self.shop.test in test]
         if everywhere := [*self.after.broken, *red, *self.after.failed.values()]:
             return f"the test is red on a correct shop too: {everywhere[0]}"
-        return f"no red test; {len(self.trusted)} tests are green there"
+        ran = any(self.shop.test in test for test in self.before.passed)
+        missing = "" if ran else f", and {self.shop.test} is skipped or missing"
+        return f"no red test; {len(self.trusted)} tests are green there{missing}"
 
 
 @dataclass
