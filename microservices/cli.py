@@ -65,7 +65,10 @@ def cli() -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Public port.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the databases.")
 @click.option(
-    "--seed/--no-seed", "fresh", default=None, help="Replace the data (default: only when there is none)."
+    "--seed/--no-seed",
+    "fresh",
+    default=None,
+    help="Replace all data (default: fill only databases without data).",
 )
 @click.option(
     "--autoscale",
@@ -353,13 +356,24 @@ def _default_data() -> Path:
 
 
 def _seed_if_wanted(data: Path, *, fresh: bool | None) -> None:
-    from microservices.launcher.seed import is_seeded
+    """Fill all databases if `fresh`; if it is None, those without data; if it is False, none."""
     from microservices.launcher.seed import seed as fill
+    from microservices.launcher.seed import without_data
 
-    if fresh or (fresh is None and not is_seeded(data)):
-        started = time.perf_counter()
-        fill(data, say=click.echo)
-        click.echo(f"Seeded {data} in {time.perf_counter() - started:.1f} s.")
+    if fresh is False:
+        return
+    with_database = [service.name for service in SPLIT.with_database]
+    names = with_database if fresh else without_data(data)
+    if not names:
+        return
+    if len(names) < len(with_database):
+        click.echo(
+            f"There is no data of {', '.join(names)}: this part is filled with new data, and the other services keep "
+            "theirs. If you have a copy, stop the shop and put it back; microservices seed replaces everything."
+        )
+    started = time.perf_counter()
+    fill(data, only=names, say=click.echo)
+    click.echo(f"Seeded {data} in {time.perf_counter() - started:.1f} s.")
 
 
 def _topology(language: str) -> Topology:

@@ -62,6 +62,11 @@ class Topology:
         """The service of that name; raises KeyError when there is none."""
         return {service.name: service for service in self.services}[name]
 
+    @property
+    def with_database(self) -> tuple[Service, ...]:
+        """The services that have a database."""
+        return tuple(service for service in self.services if service.has_database)
+
     def resolve(self, name: str) -> Service:
         """The service that takes calls to `name`, which is its name or one of its aliases; raises KeyError."""
         by_alias = {alias: service for service in self.services for alias in service.aliases}

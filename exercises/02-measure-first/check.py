@@ -12,7 +12,6 @@ import csv
 import re
 import tempfile
 import time
-import tomllib
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,10 @@ from weakref import WeakKeyDictionary
 
 import psutil
 
+from exercises.checks import locust_run
 from exercises.checks.checking import Bench, Ran, Shop, check
+from loadtests.experiments.toml_text import TomlError, read_toml
+from loadtests.rig.cpus import usable_cpus
 
 FILE, FIGURES = "loadtest/locustfile.py", "loadtest/target.toml"
 SECONDS = 11
@@ -131,7 +133,7 @@ class Measured:
     @property
     def is_disturbed(self) -> bool:
         """Whether other programs used so much that the run does not show how fast the shop is."""
-        return self.busy > BUSY * (psutil.cpu_count() or 1)
+        return self.busy > BUSY * usable_cpus()
 
     @property
     def disturbance(self) -> str:
@@ -468,7 +470,7 @@ def _measure(bench: Bench) -> Measured:
         with bench.boot(bench.copy({"monolith/wsgi.py": WITH_A_RECORD}), env=env) as shop:
             running = pool.submit(
                 bench.run,
-                *("-m", "locust", "-f", FILE, "--headless", "--only-summary", "--host", shop.url),
+                *("-m", locust_run.__name__, "-f", FILE, "--headless", "--only-summary", "--host", shop.url),
                 *("-u", str(users), "-r", str(users // 2), "-t", f"{SECONDS}s", "--stop-timeout", "2"),
                 *("--exit-code-on-error", "0", "--csv", f"{folder}/run"),
                 timeout=4.0 * SECONDS,
@@ -477,11 +479,13 @@ def _measure(bench: Bench) -> Measured:
             began, began_at = time.monotonic(), time.time()
             memory_mb = _memory_mb(shop, running)
             ran, window = running.result(), time.monotonic() - began
-            counts_after, seconds_after = _read_counters(shop)
+            url, (counts_after, seconds_after) = shop.url, _read_counters(shop)
+        ran = _as_a_person_runs_it(ran, url, folder)
+        _expect_no_shape(bench, ran)
         lines = _read_lines(Path(folder) / "run_stats.csv")
         asked = _read_record(Path(folder) / "asked")
     return Measured(
-        _as_a_person_runs_it(ran, shop.url, folder),
+        ran,
         {key: number - counts.get(key, 0.0) for key, number in counts_after.items()},
         {route: spent - seconds.get(route, 0.0) for route, spent in seconds_after.items()},
         window,
@@ -496,13 +500,29 @@ def _measure(bench: Bench) -> Measured:
 
 def _as_a_person_runs_it(ran: Ran, url: str, folder: str) -> Ran:
     """The command to copy: the shop of the check and its files are gone after the run."""
-    command = ran.command.replace(url, "http://127.0.0.1:8000").replace(f" --csv {folder}/run", "")
+    command = (
+        ran.command.replace(locust_run.__name__, "locust")
+        .replace(url, "http://127.0.0.1:8000")
+        .replace(f" --csv {folder}/run", "")
+    )
     return replace(ran, command=command)
 
 
 def _read_record(file: Path) -> list[tuple[float, str]]:
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     return [(float(at), what) for at, _, what in (line.partition(" ") for line in lines)]
+
+
+def _expect_no_shape(bench: Bench, ran: Ran) -> None:
+    shape = ran.err.strip().rpartition("\n")[2] if ran.status == locust_run.HAS_SHAPE else ""
+    bench.expect(
+        not shape,
+        did=ran.command,
+        expected="as many users, for as many seconds, as the command line says (-u, -r, -t)",
+        got=f"{shape} is a LoadTestShape, which decides both and overrides the command line",
+        why="The check compares runs with the same number of users, so it has to choose the number.",
+        look=f"{FILE}: take the class {shape} out",
+    )
 
 
 def _read_when_all_have_started(
@@ -550,8 +570,8 @@ def _read_lines(file: Path) -> list[dict[str, str]]:
 def _users(bench: Bench) -> int:
     """The number of users that the learner measured with, so that the figures can be compared; within bounds."""
     try:
-        said = int(tomllib.loads(bench.text(FIGURES))["today"]["users"])
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError):
+        said = int(read_toml(bench.text(FIGURES))["today"]["users"])
+    except (KeyError, TypeError, ValueError):
         said = USERS
     return min(max(said, MIN_USERS), MAX_USERS)
 
@@ -559,8 +579,8 @@ def _users(bench: Bench) -> int:
 def _figures(bench: Bench) -> Any:
     """The learner's figures: none is missing, and each has the right type."""
     try:
-        found = tomllib.loads(bench.text(FIGURES))
-    except tomllib.TOMLDecodeError as error:
+        found = read_toml(bench.text(FIGURES))
+    except TomlError as error:
         raise _unreadable(bench, "a file in TOML", str(error)) from None
     for table, fields in FIELDS.items():
         given = found.get(table)

@@ -23,6 +23,7 @@ from urllib.parse import quote
 from weakref import WeakKeyDictionary, WeakSet
 
 from exercises.checks.checking import Answer, Bench, Import, NotYet, Ran, Shop, Visitor, check
+from microservices.launcher import sqlite_url
 
 APPROVED = "4242424242424242"
 BESIDE = 8
@@ -689,7 +690,7 @@ def _asked_recommender(bench: Bench) -> dict[str, Any]:
 def _in_the_shop(bench: Bench, code: str, database: Path, **env: str) -> Ran:
     """Run code in the workspace, on a database."""
     with tempfile.TemporaryDirectory() as home:
-        where = {"SHOP_HOME": home, "SHOP_DATABASE_URL": f"sqlite:///{database}"}
+        where = {"SHOP_HOME": home, "SHOP_DATABASE_URL": sqlite_url(database)}
         return bench.python(code, env={**where, **env}, timeout=FEED_SECONDS)
 
 

@@ -6,6 +6,7 @@ an overload. In other phases the shop must keep up; if it does not, the phase me
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from loadtests.analysis.raw import RawTrial, Request, service_of
 from loadtests.analysis.records import GENERATOR, MACHINE_BUSY, MACHINE_STOLEN, MAX_GENERATOR_CORES
@@ -39,7 +40,7 @@ def reasons_to_void(
             yield from _failures(requests)
         yield from _warming_up(requests)
     yield from _broken_slices(trial, phase, cores)
-    yield from _busy_machine(trial.facts["cores"], cores)
+    yield from _busy_machine(trial.facts, cores)
 
 
 def _slow_generator(requests: Sequence[Request], generator_cores: float) -> Iterable[str]:
@@ -78,12 +79,16 @@ def slice_doubt(name: str, cores: float, used_cores: float, *, saturated: bool) 
     return None
 
 
-def _busy_machine(machine: int, cores: Mapping[str, float]) -> Iterable[str]:
+def _busy_machine(facts: Mapping[str, Any], cores: Mapping[str, float]) -> Iterable[str]:
     """Other work on this machine, or on the host of this virtual machine."""
+    machine = facts["cores"]
+    ours = sum(used for name, used in cores.items() if name not in {MACHINE_BUSY, MACHINE_STOLEN})
+    # With a quota, others may use the cores that it keeps from us, and we may use no more than it allows.
+    busy = max(ours, cores[MACHINE_BUSY] - facts.get("cores_beyond_quota", 0.0))
     if cores[MACHINE_STOLEN] > MAX_STOLEN * machine:
         yield f"the hypervisor took {cores[MACHINE_STOLEN]:.2f} cores away"
-    if cores[MACHINE_BUSY] > MAX_BUSY * machine:
-        yield f"the whole machine was busy ({cores[MACHINE_BUSY]:.2f} of {machine} cores)"
+    if busy > MAX_BUSY * machine:
+        yield f"the whole machine was busy ({busy:.2f} of {machine:g} cores)"
 
 
 def _warming_up(requests: Sequence[Request]) -> Iterable[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loadtests.contract.parity import ParityResult, run_parity
 from loadtests.contract.parity.script import MIN_REQUESTS
-from microservices.launcher import MONOLITH, SPLIT, Fleet
+from microservices.launcher import MONOLITH, SPLIT, Fleet, sqlite_url
 from microservices.launcher.databases import Server
 from microservices.tests import postgresql
 from microservices.topology import Topology
@@ -41,7 +41,7 @@ def on_sqlite(home: Path, split: Topology = SPLIT) -> Iterator[Shops]:
     """Both shops on SQLite files in `home`/data, their default place; `split` may run other programs."""
     data = home / "data"
     with _open(home, {}, split) as urls:
-        yield Shops(urls, f"sqlite:///{data}/{{service}}.sqlite3", _parity(urls))
+        yield Shops(urls, sqlite_url(data) + "/{service}.sqlite3", _parity(urls))
 
 
 @contextmanager

@@ -148,6 +148,11 @@ def test_a_missing_number_is_none() -> None:
         (lambda: with_phase(trial(), saturates=("monolith",)), "should be saturated"),
         (lambda: trial(usage={MACHINE_STOLEN: steady(0.2)}), "the hypervisor took 0.20 cores"),
         (lambda: trial(usage={MACHINE_BUSY: steady(3.95)}), "the whole machine was busy"),
+        (
+            lambda: trial(usage={MACHINE_BUSY: steady(7.9)}, cores_beyond_quota=4),
+            "the whole machine was busy (3.90 of 4 cores)",
+        ),
+        (lambda: trial(usage={"gateway": steady(3.8)}), "the whole machine was busy (4.10 of 4 cores)"),
     ],
 )
 def test_a_void_phase_says_why(broken: object, complaint: str) -> None:

@@ -18,7 +18,7 @@ export function readConfig(service, env, calls) {
     service,
     host: env.SHOP_HOST ?? "127.0.0.1",
     port: wholeNumber(env, "SHOP_PORT", 8000, 1, 65535),
-    databaseUrl: env.SHOP_DATABASE_URL || `sqlite:///${home}/data/${service}.sqlite3`,
+    databaseUrl: env.SHOP_DATABASE_URL || sqliteUrl(`${home}/data/${service}.sqlite3`),
     urls: Object.fromEntries(calls.map((name) => [name, address(env, name, service)])),
     serviceKey: env.SHOP_SERVICE_KEY ? rawKey("SHOP_SERVICE_KEY", env.SHOP_SERVICE_KEY) : null,
     drainFile: env.SHOP_DRAIN_FILE || null,
@@ -26,6 +26,10 @@ export function readConfig(service, env, calls) {
     timeout: seconds(env, "SHOP_TIMEOUT_SECONDS", 2.0) * 1000,
     feedInterval: seconds(env, "SHOP_FEED_SECONDS", 0.5) * 1000,
   });
+}
+
+function sqliteUrl(file) {
+  return `sqlite:///${file.split("/").map(encodeURIComponent).join("/")}`; // as SQLAlchemy writes it
 }
 
 function address(env, name, service) {

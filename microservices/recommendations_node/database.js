@@ -113,5 +113,5 @@ function sqliteFile(url) {
         "set it to sqlite:///FILE, or run the Python service.",
     );
   }
-  return decodeURI(url.slice("sqlite:///".length).split("?", 1)[0]);
+  return decodeURIComponent(url.slice("sqlite:///".length).split("?", 1)[0]);
 }

@@ -1,5 +1,6 @@
 // Learns from orders. The position in the feed is stored in the transaction of the counts, so each order counts once,
-// whichever replica reads it and whenever one crashes.
+// whichever replica reads it and whenever one crashes. The last event that was read is asked for once more: if it is gone,
+// the database of orders was restored from an older copy, and everything is learnt again.
 
 import { log } from "./log.js";
 import { Context } from "./context.js";
@@ -10,6 +11,8 @@ const FIRST_PAUSE_MS = 500; // when all services start together, orders is not r
 const SLOWEST_MS = 10_000;
 const POSITION = "SELECT position FROM feed_position WHERE feed = ?";
 const MOVE = "INSERT INTO feed_position (feed, position) VALUES (?, ?) ON CONFLICT (feed) DO UPDATE SET position = excluded.position";
+const RESET = "UPDATE feed_position SET position = 0 WHERE feed = ?";
+const FORGET = ["DELETE FROM popularity", "DELETE FROM co_purchases", "DELETE FROM purchases"];
 const ADD_POPULARITY =
   "INSERT INTO popularity (sku, category, orders) VALUES (?, ?, 1) ON CONFLICT (sku) DO UPDATE SET orders = orders + 1";
 const ADD_PAIR =
@@ -41,21 +44,42 @@ export function followFeed({ database, orders, pause }) {
 
 /** Fetch what is new and count it; whether there may be more. */
 export async function step(database, orders) {
-  const after = database.first(POSITION, SOURCE)?.position ?? 0;
+  const position = positionIn(database);
+  const after = Math.max(position - 1, 0);
   const events = readEvents(await orders.get(`/internal/events?after=${after}&limit=${MAX_EVENTS}`, Context.ofWork()));
-  if (events.length > 0) database.transaction(() => apply(database, events));
+  const newest = Math.max(0, ...events.map((event) => event.position));
+  if (newest < position) {
+    database.transaction(() => startOver(database, position));
+    return true;
+  }
+  if (newest > position) database.transaction(() => apply(database, events));
   return events.length >= MAX_EVENTS;
 }
 
 /** Count the events after the stored position; another replica may have counted some meanwhile. */
 export function apply(database, events) {
-  let position = database.first(POSITION, SOURCE)?.position ?? 0;
+  let position = positionIn(database);
   for (const event of events.toSorted((a, b) => a.position - b.position)) {
     if (event.position <= position) continue;
     if (event.type === "order-confirmed") learn(database, event.data);
     position = event.position;
   }
   database.run(MOVE, SOURCE, position);
+}
+
+/** Forget what was learnt and go back to the start, unless another replica did so since `position` was read. */
+function startOver(database, position) {
+  if (positionIn(database) !== position) return;
+  for (const statement of FORGET) database.run(statement);
+  database.run(RESET, SOURCE);
+  log.warning(
+    `the feed of ${SOURCE} ends before position ${position}, which was already read: its database was restored or made anew; ` +
+      "everything is learnt again from the start of the feed",
+  );
+}
+
+function positionIn(database) {
+  return database.first(POSITION, SOURCE)?.position ?? 0;
 }
 
 function learn(database, order) {

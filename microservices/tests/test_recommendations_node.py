@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from microservices.chaos.standin import StandIn
+from microservices.chassis.config import sqlite_url
 from microservices.chassis.runtime import runtime
 from microservices.chassis.tokens import AUDIENCE, ISSUER, ServiceTokens
 from microservices.launcher.ports import Ports
@@ -83,7 +85,7 @@ def start(folder: Path, port: int = 1, **settings: str) -> subprocess.Popen[str]
     service = on_node(SPLIT).service("recommendations")
     env = {
         "SHOP_HOME": str(folder),
-        "SHOP_DATABASE_URL": f"sqlite:///{folder}/test.sqlite3",
+        "SHOP_DATABASE_URL": sqlite_url(folder / "test.sqlite3"),
         "SHOP_PORT": str(port),
         "SHOP_FEED_SECONDS": "0.05",
         "SHOP_DRAIN_FILE": str(folder / "drain"),
@@ -187,6 +189,33 @@ def test_two_replicas_count_each_order_once(node, shop, tmp_path):
         for item in event["data"]["items"]:
             expected[item["sku"]] = expected.get(item["sku"], 0) + 1
     assert {sku: orders for sku, _, orders in counted(tmp_path)["popularity"]} == expected
+
+
+def test_when_an_older_copy_of_orders_is_restored_it_starts_over(node, shop, tmp_path):
+    sell(shop, 20)
+    wait_until(lambda: has_read(tmp_path, 20))
+    del shop.events[8:]
+    shop.order("C1", "P00001", "P00002")
+    wait_until(lambda: has_read(tmp_path, 9))
+    expected = Counter(item["sku"] for event in shop.events for item in event["data"]["items"])
+    assert {sku: orders for sku, _, orders in counted(tmp_path)["popularity"]} == expected
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_folder_with_the_special_characters_of_urls_holds_the_database(tmp_path, given):
+    folder = tmp_path / "50% off?#1" / "a%2Fb"
+    file = folder / "data" / "recommendations.sqlite3"
+    settings = {"SHOP_DATABASE_URL": sqlite_url(file) if given else "", "SHOP_HOME": str(folder)}
+    urls = {"SHOP_ORDERS_URL": "http://127.0.0.1:9", "SHOP_ACCOUNTS_URL": "http://127.0.0.1:9"}
+    ports = Ports(1)
+    process = start(tmp_path, ports.numbers[0], **settings, **urls)
+    try:
+        wait_until(file.exists)
+    finally:
+        process.kill()
+        process.communicate()
+        ports.release()
+    assert [path.name for path in tmp_path.iterdir()] == ["50% off?#1"]
 
 
 def test_it_shows_orders_a_token_of_its_own(node, shop):
