@@ -28,6 +28,12 @@ INDENT = 2
 BELOW = 4
 """How far the text is moved in when it stands below its label."""
 LOG_LINES = 15
+SIGN_IN = (
+    "TOKEN=$(curl -s http://127.0.0.1:8000/api/sessions -H 'Content-Type: application/json' "
+    """-d '{"email": "ada@example.com", "password": "correct-horse-battery"}' """
+    """| python -c 'import json, sys; print(json.load(sys.stdin)["token"])')"""
+)
+"""Signs a customer of the data set in; the customer of a check is gone after the run."""
 LABELS = (("did", "I did"), ("expected", "Expected"), ("got", "Got"), ("why", "Why"), ("look", "Look at"))
 
 
@@ -142,9 +148,12 @@ def failure(printer: Printer, outcome: Outcome) -> None:
     printer.say(f"Not yet: {outcome.check.says}", style="bold")
     for name, label in LABELS:
         text = " ".join(str(getattr(failed, name)).split())
-        if name == "did" and text.startswith("curl "):
-            printer.line(f"{label}:", indent=INDENT)
-            printer.line(text, indent=2 * INDENT)
+        sentence, curl, request = text.partition("curl -i ")
+        if name == "did" and curl:
+            printer.item(f"{label}:", sentence.rstrip(": "), indent=INDENT, width=11)
+            if "$TOKEN" in request:
+                printer.line(SIGN_IN, indent=2 * INDENT)
+            printer.line(curl + request, indent=2 * INDENT)
         else:
             printer.item(f"{label}:", text, indent=INDENT, width=11)
     for name, lines in outcome.logs:
