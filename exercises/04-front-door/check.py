@@ -22,7 +22,7 @@ BUSY = 0.5
 SLOW_SECONDS = 1.5
 """A little longer than the slowest correct answer takes."""
 TRIES = 10
-FOR_PROGRAMS = ("/api/products", "/api", "/.well-known/jwks.json")
+FOR_PROGRAMS = ("/api/orders", "/api", "/.well-known/jwks.json")
 OTHER_ADDRESS = "127.0.0.2"
 INSIDE = (
     "/metrics",

@@ -101,7 +101,7 @@ def _(bench: Bench) -> None:
     """Cart, search and checkout show today's names and prices, as with the joins; the calls for it are counted."""
     products = bench.random.sample(_products(bench), LINES)
     wanted = {product["sku"]: bench.random.randint(1, 3) for product in products}
-    mine, theirs = bench.shop().customer(), bench.oracle().customer()
+    mine, theirs = _customer(bench.shop()), _customer(bench.oracle())
     _put_in_both(bench, mine, theirs, wanted)
     some = bench.random.sample(products, 3)
     _set_prices(bench, {product["sku"]: bench.random.randrange(100, 90_000) for product in some})
@@ -132,7 +132,7 @@ def _(bench: Bench) -> None:
 @check("an-unknown-product-is-refused", task="joins", oracle=True)
 def _(bench: Bench) -> None:
     """A product that the catalog does not have cannot be put into the cart, nor anything that is no SKU."""
-    mine, theirs = bench.shop().customer(), bench.oracle().customer()
+    mine, theirs = _customer(bench.shop()), _customer(bench.oracle())
     for sku in (f"NO-{bench.random.randint(1000, 9999)}", *MALFORMED):
         path = f"/api/cart/items/{quote(sku, safe='')}"
         expected = theirs.ask("PUT", path, json={"quantity": 1})
@@ -151,7 +151,7 @@ def _(bench: Bench) -> None:
     """A product that the catalog no longer has is neither shown in the cart nor sold; the others are."""
     shop = bench.shop()
     gone, left = bench.random.sample(_products(bench), 2)
-    someone = shop.customer()
+    someone = _customer(shop)
     for product in (gone, left):
         _put(bench, someone, product["sku"], 1)
     rename = "UPDATE products SET sku = ? WHERE sku = ?"
@@ -193,7 +193,7 @@ def _(bench: Bench) -> None:
         look="monolith/catalog/models.py; monolith/seed.py",
     )
     product = bench.random.choice(_products(bench))
-    someone = shop.customer()
+    someone = _customer(shop)
     _put(bench, someone, product["sku"], 1)
     new = product["price_cents"] + 12_345
     change = "UPDATE products SET price_cents = ? WHERE sku = ?"
@@ -217,10 +217,9 @@ def _(bench: Bench) -> None:
 @check("thirty-lines-two-calls", task="batch", seconds=20)
 def _(bench: Bench) -> None:
     """A cart of thirty lines makes at most two calls to the catalog: for the API, the page and the checkout."""
-    someone = bench.shop().customer()
+    someone = _customer(bench.shop())
     for product in bench.random.sample(_products(bench), LINES):
         _put(bench, someone, product["sku"], 1)
-    cookie = {"Cookie": f"shop_session={someone.token}"}  # type: ignore[attr-defined]
     counted = []
     for method, path, look in (
         ("GET", "/api/cart", CLIENT),
@@ -228,7 +227,7 @@ def _(bench: Bench) -> None:
         ("GET", "/search?q=", PAGES),
         ("POST", "/api/orders", CHECKOUT),
     ):
-        calls, seconds = _calls(bench, someone, method, path, cookie if method == "GET" else {})
+        calls, seconds = _calls(bench, someone, method, path)
         bench.expect(
             calls <= MAX_CALLS,
             did=f"asked {method} {path} with {LINES} products in the cart, and counted at the catalog",
@@ -250,8 +249,7 @@ def _(bench: Bench) -> None:
     _port(bench)
     shop = bench.shop()
     kept, removed, other = bench.random.sample(_products(bench), 3)
-    someone = shop.customer()
-    cookie = {"Cookie": f"shop_session={someone.token}"}  # type: ignore[attr-defined]
+    someone = _customer(shop)
     _put(bench, someone, other["sku"], 1)
     old = _check_out(someone, bench)
     for product in (kept, removed):
@@ -270,7 +268,7 @@ def _(bench: Bench) -> None:
             ("/orders", "monolith/storefront/buying.py"),
             (f"/orders/{order_id}", "monolith/storefront/buying.py"),
         ):
-            answer = someone.ask("GET", path, headers=cookie)
+            answer = someone.ask("GET", path)
             bench.expect(
                 answer.status == 200,
                 did=f"{away}: {answer.curl}",
@@ -319,7 +317,7 @@ def _(bench: Bench) -> None:
     _port(bench)
     shop = bench.shop()
     first, second = bench.random.sample(_products(bench), 2)
-    someone = shop.customer()
+    someone = _customer(shop)
     _put(bench, someone, first["sku"], 1)
     for what, look in (("checkout", CHECKOUT), ("change of the cart", CART)):
         _wait_for_the_cart(bench, someone)
@@ -390,12 +388,10 @@ def _answered(bench: Bench) -> float:
     return sum(float(number) for number in ANSWERED.findall(text))
 
 
-def _calls(
-    bench: Bench, someone: Visitor, method: str, path: str, headers: dict[str, str] | None = None
-) -> tuple[float, float]:
+def _calls(bench: Bench, someone: Visitor, method: str, path: str) -> tuple[float, float]:
     """Send one request; the calls to the catalog that it made, and the seconds it took. NotYet unless it succeeds."""
     before = _answered(bench)
-    answer = _check_out(someone, bench) if method == "POST" else someone.ask(method, path, headers=headers)
+    answer = _check_out(someone, bench) if method == "POST" else someone.ask(method, path)
     bench.expect(
         answer.status in {200, 201},
         expected="200 or 201",
@@ -467,6 +463,14 @@ def _changed(bench: Bench, change: str, back: str, *values: Any) -> Iterator[Non
 
 
 # ---- carts and orders
+
+
+def _customer(shop: Shop) -> Visitor:
+    """A new customer, signed in by token and by the pages' cookie."""
+    customer = shop.customer()
+    form = {"email": customer.email, "password": customer.password, "next": "/"}
+    customer.ask("POST", "/sign-in", form=form, headers={"Origin": shop.url})
+    return customer
 
 
 def _put(bench: Bench, someone: Visitor, sku: str, quantity: int) -> Answer:
@@ -546,10 +550,7 @@ def _alike(bench: Bench, mine: Answer, theirs: Answer, did: str, expected: str, 
 
 def _search_shows_the_cart(bench: Bench, mine: Visitor, theirs: Visitor, product: dict[str, Any]) -> None:
     path = f"/search?category={product['category']}"
-    pages = [
-        someone.ask("GET", path, headers={"Cookie": f"shop_session={someone.token}"})  # type: ignore[attr-defined]
-        for someone in (mine, theirs)
-    ]
+    pages = [someone.ask("GET", path) for someone in (mine, theirs)]
     got, expected = (IN_CART.findall(page.text) for page in pages)
     bench.expect(
         pages[0].status == 200 and got == expected,
@@ -610,9 +611,8 @@ def _still_readable(bench: Bench, someone: Visitor, before: Answer, away: str) -
         why="An empty cart, or one without prices, is a wrong answer. A 500 looks like our mistake.",
         look=f"{CLIENT}; {CART}",
     )
-    cookie = {"Cookie": f"shop_session={someone.token}"}  # type: ignore[attr-defined]
     for path in ("/cart", "/"):
-        page = someone.ask("GET", path, headers=cookie)
+        page = someone.ask("GET", path)
         bench.expect(
             page.status in {200, 503},
             did=f"{away}: {page.curl}",
