@@ -12,14 +12,22 @@ from exercises.course.course import Course
 from exercises.errors import ExerciseError
 
 COURSE = Path(__file__).resolve().parents[1]
-SERVICE = "microservices/recommendations/"
+SERVICES = {"microservices/recommendations/": "scale-the-hot-part", "microservices/catalog/": "split-the-table"}
+"""The services that were taken out, each with the exercise after which it is complete."""
 COPIED = {
     "monolith/app.py": "0b707c80718b",
+    "monolith/cart/__init__.py": "00d055071c20",
+    "monolith/cart/models.py": "9b19b893dcdc",
+    "monolith/cart/routes.py": "739ea68d1e7a",
+    "monolith/cart/service.py": "7764f30d879a",
+    "monolith/catalog/__init__.py": "6a78a02c8013",
     "monolith/orders/__init__.py": "2998fe64e94e",
+    "monolith/orders/checkout.py": "e43bb98c5a36",
     "monolith/recommendations/__init__.py": "2767f6e14262",
     "monolith/recommendations/learning.py": "5ed75a32029f",
     "monolith/recommendations/routes.py": "db13c3084ae3",
     "monolith/seed.py": "d01fa6a25ddc",
+    "monolith/storefront/buying.py": "6379aef2c16b",
     "monolith/storefront/routes.py": "0a649fca693d",
 }
 """Files of which overlays have changed copies: the SHA-256 of the monolith's file when the copy was last updated."""
@@ -35,15 +43,16 @@ def course():
     return course
 
 
-def test_after_the_last_exercise_the_learners_service_equals_ours_file_by_file(course):
-    tree = course.state(course.step("scale-the-hot-part"), "solution")
+@pytest.mark.parametrize("service", SERVICES)
+def test_in_the_end_the_learners_service_equals_ours_file_by_file(course, service):
+    tree = course.state(course.step(SERVICES[service]), "solution")
     ours = {
         file.relative_to(course.repository).as_posix(): file.read_bytes()
-        for file in (course.repository / SERVICE).rglob("*")
+        for file in (course.repository / service).rglob("*")
         if file.is_file() and not {"tests", "__pycache__"} & set(file.parts)
     }
     assert {
-        relpath: file.read_bytes() for relpath, file in tree.items() if relpath.startswith(SERVICE)
+        relpath: file.read_bytes() for relpath, file in tree.items() if relpath.startswith(service)
     } == ours
 
 
@@ -51,6 +60,12 @@ def test_in_the_end_the_monolith_keeps_only_the_seam_of_recommendations(course):
     tree = course.state(course.step("scale-the-hot-part"), "solution")
     left = {relpath.rpartition("/")[2] for relpath in tree if relpath.startswith("monolith/recommendations/")}
     assert left == {"__init__.py", "interface.py", "remote.py", "switch.py"}
+
+
+def test_after_10_the_monolith_keeps_only_a_client_of_the_catalog(course):
+    tree = course.state(course.step("split-the-table"), "solution")
+    left = {relpath.rpartition("/")[2] for relpath in tree if relpath.startswith("monolith/catalog/")}
+    assert left == {"__init__.py", "client.py"}
 
 
 def test_the_seeding_of_exercise_07_is_the_monoliths_without_recommendations(course):
