@@ -1,4 +1,4 @@
-"""The `microservices` command: up, status, scale, restart, logs, down, routes, seed, databases, chaos.
+"""The `microservices` command: up, status, scale, restart, logs, down, trace, routes, seed, databases, chaos.
 
 `up` is the launcher and stays in the foreground; status, scale, restart and down talk to it over its socket. Imports
 are inside the commands, so that `--help` and quick commands do not wait for what only `up` needs.
@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -66,8 +67,34 @@ def cli() -> None:
 @click.option(
     "--seed/--no-seed", "fresh", default=None, help="Replace the data (default: only when there is none)."
 )
-def up(scales: tuple[tuple[str, int], ...], port: int, data: Path | None, fresh: bool | None) -> None:
+@click.option(
+    "--autoscale",
+    "policy_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Let replicas follow the HorizontalPodAutoscaler in this file (autoscaling/v2).",
+)
+@click.option(
+    "--autoscale-every",
+    "sync_seconds",
+    type=click.FloatRange(0.5, 300),
+    default=15.0,
+    show_default=True,
+    help="Seconds between two decisions.",
+)
+@click.option(
+    "--traces", is_flag=True, help="Trace every request, for `microservices trace` (needs `make tracing`)."
+)
+def up(
+    scales: tuple[tuple[str, int], ...],
+    port: int,
+    data: Path | None,
+    fresh: bool | None,
+    policy_file: Path | None,
+    sync_seconds: float,
+    traces: bool,
+) -> None:
     """Start the shop; it runs until Ctrl-C or `microservices down`."""
+    from microservices.autoscaler import Autoscaler, read_policies
     from microservices.launcher import Fleet
     from microservices.launcher.control import ControlServer
     from microservices.launcher.logs import LogEcho, LogTail
@@ -76,12 +103,17 @@ def up(scales: tuple[tuple[str, int], ...], port: int, data: Path | None, fresh:
     _interrupt_on_first_signal()
     started = time.perf_counter()
     data = data or _default_data()
-    fleet = Fleet(SPLIT, dict(scales), data_dir=data, port=port, say=click.echo)
+    receiver = _receiver() if traces else None
+    env = receiver.environment() if receiver else {}
+    fleet = Fleet(SPLIT, dict(scales), data_dir=data, port=port, env=env, say=click.echo)
+    policies = read_policies(policy_file) if policy_file else []
+    autoscaler = Autoscaler(fleet, policies, sync_seconds=sync_seconds, say=click.echo)
     try:
         fleet.folder.claim(click.echo)
         require_free(port)
         _seed_if_wanted(data, fresh=fresh)
-        with LogEcho(LogTail(fleet.folder.logs), _writer()), fleet, ControlServer(fleet):
+        echo = LogEcho(LogTail(fleet.folder.logs), _writer())
+        with receiver or nullcontext(), echo, fleet, autoscaler, ControlServer(fleet, autoscaler.report):
             seconds = time.perf_counter() - started
             click.echo(f"The shop is open at {fleet.url} after {seconds:.1f} s; Ctrl-C closes it.")
             fleet.stopped.wait()
@@ -118,6 +150,8 @@ def status() -> None:
     console = Console()
     console.print(table)
     console.print(f"The shop is at {report['url']}", highlight=False)
+    for note in report["notes"]:
+        console.print(note, highlight=False)
 
 
 @cli.command()
@@ -176,6 +210,40 @@ def down() -> None:
             raise
         folder.claim(click.echo)
         folder.release()
+
+
+@cli.command()
+@click.argument("request_ids", metavar="[REQUEST_ID]...", nargs=-1)
+@click.option(
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page that opens offline."
+)
+def trace(request_ids: tuple[str, ...], page: Path | None) -> None:
+    """Follow a request through all services; with two ids, side by side; without one, list the newest.
+
+    A response names its id in X-Request-Id. The shop has to run with `up --traces`.
+    """
+    from microservices.tracing.command import show_traces
+
+    show_traces(default_home(), request_ids, page)
+
+
+@cli.command()
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=4318, show_default=True, help="Port to listen on."
+)
+def collector(port: int) -> None:
+    """Receive traces of shops that other commands started, until Ctrl-C.
+
+    Start them with OTEL_EXPORTER_OTLP_ENDPOINT set to the address that is printed.
+    """
+    _interrupt_on_first_signal()
+    receiver = _receiver(port)
+    try:
+        with receiver:
+            click.echo(f"Receiving traces; start a shop with OTEL_EXPORTER_OTLP_ENDPOINT={receiver.url}")
+            signal.pause()
+    except KeyboardInterrupt:
+        click.echo("The collector is closed.")
 
 
 @cli.command()
@@ -282,6 +350,18 @@ def _seed_if_wanted(data: Path, *, fresh: bool | None) -> None:
         started = time.perf_counter()
         fill(data, say=click.echo)
         click.echo(f"Seeded {data} in {time.perf_counter() - started:.1f} s.")
+
+
+def _receiver(port: int = 0) -> Any:
+    from microservices.launcher.errors import MissingProgram
+
+    try:
+        from microservices.tracing.receiver import Receiver
+    except ImportError as error:
+        raise MissingProgram(
+            f"Tracing needs packages that are not installed ({error.name}); run: make tracing"
+        ) from None
+    return Receiver.in_home(default_home(), port)
 
 
 def _send(request: dict[str, Any]) -> Any:

@@ -37,6 +37,8 @@ class Service:
     threads: int = 4
     """Requests that one replica handles at a time: more where they wait for other services instead of the CPU."""
     slots: int = SLOTS
+    cpu_request: int = 300
+    """Millicores that a replica asks for in a cluster; an autoscaler's percentages are of this."""
     aliases: tuple[str, ...] = ()
     """Names of services that are still part of this one. Calls to them come here, with a token for that name."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from flask import Flask, Response
 
 from . import accounts, cart, catalog, inventory, orders, recommendations, storefront
-from .chassis import errors, observability, serving_lock
+from .chassis import errors, observability, serving_lock, tracing
 from .chassis.config import Config
 from .chassis.database import Database
 from .chassis.observability import Metrics
@@ -36,6 +36,13 @@ def create_app(config: Config | None = None) -> Flask:
         card_key=orders.ensure_key(config.home / "keys" / "monolith.key"),
     )
 
+    tracing.init_app(
+        app,
+        os.environ,
+        engine=database.engine,
+        urls={},
+        request_id=lambda environ: environ[observability.ENVIRON_KEY],
+    )
     observability.init_app(app)
     errors.init_app(app)
 

@@ -35,10 +35,20 @@ def names(requirements: list[Any]) -> set[str]:
 
 @cache
 def declared() -> tuple[set[str], set[str]]:
-    """The packages that pyproject.toml names: those to run, and those for development."""
+    """The packages that pyproject.toml names: those to run and those for development."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"]
     return names(project["project"]["dependencies"]), names([*groups["test"], *groups["check"]])
+
+
+def tracing() -> set[str]:
+    """The packages of the extra that traces requests."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return names(project["project"]["optional-dependencies"]["tracing"])
+
+
+def is_tracing(path: Path) -> bool:
+    return path.name == "tracing.py" or "tracing" in path.relative_to(ROOT).parts
 
 
 def is_development(path: Path) -> bool:
@@ -74,11 +84,13 @@ def undeclared(paths: list[Path], allowed: set[str]) -> set[str]:
 
 def test_what_runs_imports_only_what_the_project_declares() -> None:
     running = [path for path in files() if not is_development(path)]
-    assert undeclared(running, declared()[0]) == set()
+    plain = [path for path in running if not is_tracing(path)]
+    assert undeclared(plain, declared()[0]) == set()
+    assert undeclared(running, declared()[0] | tracing()) == set()
 
 
 def test_tests_import_only_what_is_declared() -> None:
-    assert undeclared(files(), declared()[0] | declared()[1]) == set()
+    assert undeclared(files(), declared()[0] | tracing() | declared()[1]) == set()
 
 
 def test_an_import_that_is_declared_nowhere_is_found(tmp_path: Path) -> None:
@@ -91,10 +103,11 @@ def test_each_lock_has_the_packages_declared_for_it() -> None:
     run, development = ({name for name, _ in pins(f"requirements{kind}.lock")} for kind in ("", "-dev"))
     assert declared()[0] - run == set()
     assert declared()[1] - development == set()
+    assert tracing() - {name for name, _ in pins("requirements-tracing.lock")} == set()
 
 
 def test_the_demo_installs_nothing_that_only_development_needs() -> None:
-    assert {name for name, _ in pins("requirements.lock")} & declared()[1] == set()
+    assert {name for name, _ in pins("requirements.lock")} & (declared()[1] | tracing()) == set()
 
 
 def test_both_locks_have_the_same_version_of_a_shared_package() -> None:
@@ -106,7 +119,7 @@ def test_both_locks_have_the_same_version_of_a_shared_package() -> None:
             assert version in {pinned for (other, _), pinned in run.items() if other == name}, (name, where)
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-tracing.lock", "requirements-dev.lock"])
 def test_every_pin_has_a_hash_and_no_index_is_named(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert "://" not in text

@@ -14,7 +14,7 @@ from exercises.errors import ExerciseError
 COURSE = Path(__file__).resolve().parents[1]
 SERVICE = "microservices/recommendations/"
 COPIED = {
-    "monolith/app.py": "bdeb0e8a5213",
+    "monolith/app.py": "5c690274649d",
     "monolith/orders/__init__.py": "2998fe64e94e",
     "monolith/recommendations/__init__.py": "2767f6e14262",
     "monolith/recommendations/learning.py": "5ed75a32029f",

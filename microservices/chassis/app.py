@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask
 
-from . import errors, observability
+from . import errors, observability, tracing
 from .config import Config, ConfigError
 from .observability import Metrics
 from .runtime import NAME, Runtime
@@ -54,6 +54,13 @@ def service(
         metrics=Metrics(),
         token_verifier=TokenVerifier(_find_key(keys_from, database)),
         service_tokens=ServiceTokens(name, config.service_key, config.trusted_keys),
+    )
+    tracing.init_app(
+        app,
+        env,
+        engine=database.engine if database else None,
+        urls=config.urls,
+        request_id=lambda _environ: observability.request_id(),
     )
     observability.init_app(app)  # first, so that it counts and logs the refusals of `errors` too
     errors.init_app(app)

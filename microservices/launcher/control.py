@@ -10,6 +10,7 @@ import socket
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,10 @@ Json = dict[str, Any]
 
 
 class ControlServer:
-    """Receives commands for a fleet; a context manager."""
+    """Receives commands for a fleet; a context manager. `notes` gives sentences that `status` shows too."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, fleet: Fleet, notes: Callable[[], list[str]] = list) -> None:
+        self._fleet, self._notes = fleet, notes
         self._path = fleet.folder.path / "control.sock"
         self._temporary: str | None = None
         if len(os.fsencode(self._path)) > MAX_PATH_BYTES:
@@ -81,7 +82,8 @@ class ControlServer:
     def _execute(self, request: Json) -> Any:
         match request["command"]:
             case "status":
-                return {"url": self._fleet.url, "members": describe(self._fleet.members())}
+                members = describe(self._fleet.members())
+                return {"url": self._fleet.url, "members": members, "notes": self._notes()}
             case "scale":
                 return [replica.label for replica in self._fleet.scale(request["name"], request["count"])]
             case "restart":

@@ -118,6 +118,10 @@ class Fleet:
         names = [name] if name else [service.name for service in self.topology.services]
         return [replica for one in names for replica in self._supervisor.replicas_of(one)]
 
+    def wanted(self, name: str) -> int:
+        """How many replicas the service is to have; while `scale` runs, it has more or fewer."""
+        return self._wanted[name]
+
     def members(self) -> list[Replica]:
         """The gateway and all replicas."""
         return [*self._supervisor.replicas_of(GATEWAY), *self.replicas()]
@@ -138,10 +142,14 @@ class Fleet:
             raise
 
     def scale(self, name: str, count: int) -> list[Replica]:
-        """Change to `count` replicas; returns them once the gateway routes to these only. No request is lost."""
+        """Change to `count` replicas; returns them once the gateway routes to these only. No request is lost.
+
+        When it is called again meanwhile, from another thread, the newest call decides.
+        """
         _check(self.topology, name, count)
+        self._wanted[name] = count
         with self._scaling:
-            present = self._supervisor.replicas_of(name)
+            present, count = self._supervisor.replicas_of(name), self._wanted[name]
             if len(present) < count:
                 self._scale_up(self.topology.service(name), present, count)
             elif len(present) > count:

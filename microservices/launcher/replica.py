@@ -59,7 +59,9 @@ class Replica:
         self.port = port
         self.log = folder / "logs" / f"{self.label}.log"
         self.drain_file = folder / f"{self.label}.drain"
-        self.phase = Phase.DOWN
+        self._phase = Phase.DOWN
+        self.phase_changed_at = time.monotonic()
+        """On the clock of time.monotonic()."""
         self.was_ready = False
         """Whether it was ready at least once."""
         self.error: Exception | None = None
@@ -69,6 +71,16 @@ class Replica:
         self._any_answer = any_answer
         self._deaths_in_a_row = 0
         self._restart_at = 0.0
+
+    @property
+    def phase(self) -> Phase:
+        """Its state now."""
+        return self._phase
+
+    @phase.setter
+    def phase(self, phase: Phase) -> None:
+        if phase is not self._phase:
+            self._phase, self.phase_changed_at = phase, time.monotonic()
 
     @property
     def pid(self) -> int:

@@ -25,6 +25,7 @@ from sqlalchemy.exc import IntegrityError
 from ..chassis import context
 from ..chassis.database import reading
 from ..chassis.errors import Problem, Unavailable, UpstreamError, problem_from
+from ..chassis.tracing import traced
 from . import cards, clients, store
 from .models import STATUS, Status, Step
 from .service import show
@@ -82,6 +83,7 @@ def checkout(customer_id: str, key: str, card_number: str) -> Placed:
     return _answer(store.find(claim))
 
 
+@traced("take up an interrupted checkout")
 def recover() -> bool:
     """Finish a checkout that was interrupted; returns whether there was one.
 
@@ -100,6 +102,7 @@ def recover() -> bool:
     return True
 
 
+@traced("price the cart")
 def _price(claim: Claim) -> PricedOrder:
     newest = store.newest_number(claim.customer_id)
     wanted = clients.cart_lines(claim.customer_id)
@@ -113,6 +116,7 @@ def _price(claim: Claim) -> PricedOrder:
     return order
 
 
+@traced("reserve, capture and confirm")
 def _buy(order: PricedOrder, card_number: str) -> bool:
     """Whether this request confirmed the order; if not, its outcome is in the database."""
     confirmed = False
@@ -131,6 +135,7 @@ def _buy(order: PricedOrder, card_number: str) -> bool:
     return confirmed
 
 
+@traced("settle")
 def _settle(order: PricedOrder) -> None:
     try:
         clients.commit_reservation(order.id)
@@ -141,6 +146,7 @@ def _settle(order: PricedOrder) -> None:
         store.finish(order.id, Step.PAID, Step.SETTLED)
 
 
+@traced("undo")
 def _undo(order: PricedOrder) -> None:
     # Independent of each other: the stock must become available again even while payments is down.
     undone = [_is_undone(order, clients.refund), _is_undone(order, clients.release_reservation)]

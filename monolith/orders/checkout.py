@@ -23,6 +23,7 @@ from .. import catalog
 from ..cart import service as cart
 from ..chassis.database import upsert, writing
 from ..chassis.errors import Problem, problem_from
+from ..chassis.tracing import traced
 from ..inventory import service as inventory
 from ..payments import service as payments
 from . import cards
@@ -127,6 +128,7 @@ def _place_order(db: Connection, customer_id: str, card_number: str) -> dict[str
     return show(db, customer_id, order_id)
 
 
+@traced("price the cart")
 def _price(db: Connection, wanted: dict[str, int]) -> list[dict[str, Any]]:
     return [
         {
@@ -140,6 +142,7 @@ def _price(db: Connection, wanted: dict[str, int]) -> list[dict[str, Any]]:
     ]
 
 
+@traced("write the order down")
 def _write_down(
     db: Connection, order_id: str, customer_id: str, total_cents: int, lines: list[dict[str, Any]]
 ) -> None:
