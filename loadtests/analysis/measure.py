@@ -68,7 +68,7 @@ def _measure_phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
             **_of_action(trial, turns[0]),
         },
         doubts=list(reasons_to_void(trial, turns, requests, cores)),
-        remarks=list(remarks(trial, phase, requests)),
+        remarks=list(remarks(trial, turns, requests, cores)),
         core_speed=facts.get("core_speed"),
         attempt=(facts["group"], facts["attempt"]) if facts.get("group") else None,
     )

@@ -4,13 +4,13 @@ The phase counts all the same. A shop that fails, dies or gets faster while it i
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from scipy.stats import mannwhitneyu
 
-from loadtests.analysis.raw import RawTrial, Request
+from loadtests.analysis.raw import RawTrial, Request, service_of
 from loadtests.analysis.summaries import percentile
-from loadtests.planning.phases import PlannedPhase
+from loadtests.analysis.validity import MAX_OTHERS, left_unused, machine_full, others_cores
 
 MIN_ACHIEVED = 0.99
 MIN_REQUESTS_TO_JUDGE_WARM_UP = 60
@@ -18,10 +18,22 @@ WARM_FACTOR = 1.25
 WARM_CHANCE = 0.01
 
 
-def remarks(trial: RawTrial, phase: PlannedPhase, requests: Sequence[Request]) -> Iterable[str]:
-    """The remarks as sentences without a full stop. In an overload, unserved requests are no surprise."""
+def remarks(
+    trial: RawTrial, turns: Sequence[int], requests: Sequence[Request], cores: Mapping[str, float]
+) -> Iterable[str]:
+    """The remarks as sentences without a full stop, for the phase that consists of `turns`.
+
+    In an overload, unserved requests are no surprise.
+    """
+    phase = trial.merged(turns)
     if trial.facts["died"]:
         yield f"a process ended during the trial: {', '.join(trial.facts['died'])}"
+    if machine_full(trial, cores) and others_cores(trial, cores) <= MAX_OTHERS * trial.facts["cores"]:
+        yield "the whole machine was busy, nearly all of it with this shop and its load"
+    for name in trial.replicas:
+        service = service_of(name)
+        if service in phase.saturates and left_unused(trial, name, turns):
+            yield f"{name} left a part of its slice of {phase.cores_of(service):g} unused"
     if not phase.overload and requests:
         yield from _failures(requests)
         yield from _warming_up(requests)

@@ -5,12 +5,18 @@ has to come from outside the shop. Where trials in which the shop failed are rep
 selected (docs/decisions/0022). What the shop did is a remark (`loadtests.analysis.remarks`), and counts.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from loadtests.analysis.raw import RawTrial, Request, service_of
-from loadtests.analysis.records import GENERATOR, MACHINE_BUSY, MACHINE_STOLEN, MAX_GENERATOR_CORES
+from loadtests.analysis.records import (
+    GATEWAY,
+    GENERATOR,
+    MACHINE_BUSY,
+    MACHINE_STOLEN,
+    MAX_GENERATOR_CORES,
+)
 from loadtests.analysis.summaries import percentile
-from loadtests.planning.phases import PlannedPhase
 
 MAX_LATE_MS = 50.0
 MAX_STOLEN = 0.02
@@ -18,6 +24,10 @@ MAX_STOLEN = 0.02
 MAX_BUSY = 0.97
 SLICE_TOLERANCE = 0.10
 MIN_SECONDS_TO_JUDGE_SLICE = 2.0
+MIN_STOPS_PER_SECOND = 2.0
+"""A replica that wants more than its slice is stopped in nearly every period, 50 times a second."""
+MAX_OTHERS = 0.10
+"""Share of the machine. The lab's own observation of ten processes uses some per cent."""
 
 
 def reasons_to_void(
@@ -31,8 +41,8 @@ def reasons_to_void(
     yield from _slow_generator(requests, cores[GENERATOR])
     if not requests and any(phase.rates.values()):
         yield "the generator has no row of any visit"
-    yield from _broken_slices(trial, phase, cores)
-    yield from _busy_machine(trial.facts["cores"], cores)
+    yield from _broken_slices(trial, turns, cores)
+    yield from _busy_machine(trial, cores)
 
 
 def _slow_generator(requests: Sequence[Request], generator_cores: float) -> Iterable[str]:
@@ -44,16 +54,24 @@ def _slow_generator(requests: Sequence[Request], generator_cores: float) -> Iter
         yield f"the generator was {percentile(late, 0.99):.0f} ms late (p99): it had too little CPU"
 
 
-def _broken_slices(trial: RawTrial, phase: PlannedPhase, cores: Mapping[str, float]) -> Iterable[str]:
+def _broken_slices(trial: RawTrial, turns: Sequence[int], cores: Mapping[str, float]) -> Iterable[str]:
+    phase = trial.merged(turns)
     if trial.facts["slice_backend"] == "none" or phase.seconds < MIN_SECONDS_TO_JUDGE_SLICE:
         return
     for name in trial.replicas:
         service = service_of(name)
         if phase.action and phase.action.service == service:
             continue  # an action started, stopped or slowed it in this phase
-        slice_cores, saturated = phase.cores_of(service), service in phase.saturates
+        slice_cores = phase.cores_of(service)
+        saturated = service in phase.saturates and not left_unused(trial, name, turns)
         if broken := slice_doubt(name, slice_cores, cores[name], saturated=saturated):
             yield broken
+
+
+def left_unused(trial: RawTrial, name: str, turns: Sequence[int]) -> bool:
+    """Whether the slice hardly ever stopped the replica, so that it could have used more. Not known: no."""
+    held = trial.usage[name].held_per_second([trial.window(index) for index in turns])
+    return held.get("throttled_periods", math.inf) < MIN_STOPS_PER_SECOND
 
 
 def slice_doubt(name: str, cores: float, used_cores: float, *, saturated: bool) -> str | None:
@@ -65,9 +83,21 @@ def slice_doubt(name: str, cores: float, used_cores: float, *, saturated: bool) 
     return None
 
 
-def _busy_machine(machine: int, cores: Mapping[str, float]) -> Iterable[str]:
-    """Other work on this machine, or on the host of this virtual machine."""
+def others_cores(trial: RawTrial, cores: Mapping[str, float]) -> float:
+    """The cores that neither the shop with its gateway nor the generator used."""
+    return cores[MACHINE_BUSY] - sum(cores.get(name, 0.0) for name in (*trial.replicas, GATEWAY, GENERATOR))
+
+
+def machine_full(trial: RawTrial, cores: Mapping[str, float]) -> bool:
+    """Whether the whole machine was busy, so that processes waited for a core."""
+    return bool(cores[MACHINE_BUSY] > MAX_BUSY * trial.facts["cores"])
+
+
+def _busy_machine(trial: RawTrial, cores: Mapping[str, float]) -> Iterable[str]:
+    """Other work on this machine, or on the host of this virtual machine. A shop that fills it alone is a result."""
+    machine = trial.facts["cores"]
     if cores[MACHINE_STOLEN] > MAX_STOLEN * machine:
         yield f"the hypervisor took {cores[MACHINE_STOLEN]:.2f} cores away"
-    if cores[MACHINE_BUSY] > MAX_BUSY * machine:
-        yield f"the whole machine was busy ({cores[MACHINE_BUSY]:.2f} of {machine} cores)"
+    others = others_cores(trial, cores)
+    if machine_full(trial, cores) and others > MAX_OTHERS * machine:
+        yield f"the whole machine was busy, {others:.2f} of its {machine} cores with other programs"

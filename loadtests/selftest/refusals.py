@@ -67,7 +67,7 @@ def _disturbances(rng: random.Random) -> Iterator[tuple[str, str, Disturb]]:
     )
     yield (
         "A machine that was fully busy",
-        r"the whole machine was busy \(1\.99 of 2 cores\)",
+        r"the whole machine was busy, 1\.67 of its 2 cores with other programs",
         lambda raw: simulated.using(raw, MACHINE_BUSY, 1.99),
     )
 

@@ -176,6 +176,21 @@ def test_what_the_shop_did_is_told_and_counts(did: object, told: str) -> None:
     assert result.remarks == [told]
 
 
+def test_a_shop_that_fills_the_machine_alone_counts() -> None:
+    busy = {MACHINE_BUSY: steady(3.95), "monolith-1": steady(3.6)}
+    result = only(with_phase(trial(usage=busy), slice_cores=4.0))
+    assert result.doubts == []
+    assert result.remarks == ["the whole machine was busy, nearly all of it with this shop and its load"]
+
+
+@pytest.mark.parametrize(("stops", "void"), [(400.0, True), (0.0, False)])
+def test_a_slice_that_the_shop_left_unused_is_not_one_that_was_not_given(stops: float, void: bool) -> None:
+    own = replace(steady(0.2), held={"throttled_periods": [0.0, 0.0, stops]})
+    result = only(with_phase(trial(usage={"monolith-1": own}), saturates=("monolith",)))
+    assert bool(result.doubts) is void
+    assert bool(result.remarks) is not void
+
+
 def test_a_shop_that_is_as_fast_at_the_end_was_warm() -> None:
     noisy = [request(1 + n / 10, 20 + n * 7919 % 40) for n in range(99)]
     assert only(trial(requests=noisy)).remarks == []
