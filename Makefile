@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help install dev tracing demo test compare acceptance chaos exercises selftest lint types imports format check mutants bench lock clean
+.PHONY: help install dev extras demo test compare acceptance chaos exercises selftest lint types imports format check mutants bench lock clean
 
 bin := .venv/bin
 # What promises seconds or cores wants the machine to itself; what is only right or wrong can share it.
@@ -19,8 +19,8 @@ install:  ## make .venv with all that shops, lab and course need to run (done by
 dev:  ## the same, and what tests, lint and types need (done by the others when needed)
 	@PYTHON="$(PYTHON)" .ci/install dev
 
-tracing: install  ## the same, and OpenTelemetry, for microservices up --traces
-	@PYTHON="$(PYTHON)" .ci/install tracing
+extras: install  ## the same, and what optional parts need: OpenTelemetry and Node
+	@PYTHON="$(PYTHON)" .ci/install extras
 
 demo: install  ## seed and boot both shops, compare them, write the report (≤ 5 minutes)
 	@$(bin)/loadtests demo
@@ -68,8 +68,8 @@ selftest: install  ## the lab proves itself: simulated trials, then real shops a
 
 lock:  ## pin what pyproject.toml asks for, with hashes; UPGRADE=1 takes the newest versions (needs uv)
 	@$(pin) pyproject.toml --group build -o requirements.lock
-	@$(pin) pyproject.toml --extra tracing --constraints requirements.lock -o requirements-tracing.lock
-	@$(pin) pyproject.toml --extra tracing --group dev --constraints requirements-tracing.lock -o requirements-dev.lock
+	@$(pin) pyproject.toml --all-extras --constraints requirements.lock -o requirements-extras.lock
+	@$(pin) pyproject.toml --all-extras --group dev --constraints requirements-extras.lock -o requirements-dev.lock
 
 clean:  ## remove the environment, local state and caches
 	@rm -rf .venv .shop build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

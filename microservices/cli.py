@@ -20,7 +20,7 @@ import click
 
 from microservices.launcher.errors import LauncherError, NotRunning, WrongScale
 from microservices.launcher.folder import RunFolder, default_home
-from microservices.topology import SPLIT
+from microservices.topology import SPLIT, Topology, on_node
 
 FAILURE, USAGE = 1, 2
 FOLLOW_SECONDS = 0.1
@@ -65,7 +65,10 @@ def cli() -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Public port.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the databases.")
 @click.option(
-    "--seed/--no-seed", "fresh", default=None, help="Replace the data (default: only when there is none)."
+    "--seed/--no-seed",
+    "fresh",
+    default=None,
+    help="Replace all data (default: fill only databases without data).",
 )
 @click.option(
     "--autoscale",
@@ -82,7 +85,15 @@ def cli() -> None:
     help="Seconds between two decisions.",
 )
 @click.option(
-    "--traces", is_flag=True, help="Trace every request, for `microservices trace` (needs `make tracing`)."
+    "--traces", is_flag=True, help="Trace every request, for `microservices trace` (needs `make extras`)."
+)
+@click.option(
+    "--recommendations",
+    "language",
+    type=click.Choice(["python", "node"]),
+    default="python",
+    show_default=True,
+    help="Which of the two recommendations services to run (node needs `make extras`).",
 )
 def up(
     scales: tuple[tuple[str, int], ...],
@@ -92,6 +103,7 @@ def up(
     policy_file: Path | None,
     sync_seconds: float,
     traces: bool,
+    language: str,
 ) -> None:
     """Start the shop; it runs until Ctrl-C or `microservices down`."""
     from microservices.autoscaler import Autoscaler, read_policies
@@ -105,7 +117,8 @@ def up(
     data = data or _default_data()
     receiver = _receiver() if traces else None
     env = receiver.environment() if receiver else {}
-    fleet = Fleet(SPLIT, dict(scales), data_dir=data, port=port, env=env, say=click.echo)
+    topology = _topology(language)
+    fleet = Fleet(topology, dict(scales), data_dir=data, port=port, env=env, say=click.echo)
     policies = read_policies(policy_file) if policy_file else []
     autoscaler = Autoscaler(fleet, policies, sync_seconds=sync_seconds, say=click.echo)
     try:
@@ -343,13 +356,35 @@ def _default_data() -> Path:
 
 
 def _seed_if_wanted(data: Path, *, fresh: bool | None) -> None:
-    from microservices.launcher.seed import is_seeded
+    """Fill all databases if `fresh`; if it is None, those without data; if it is False, none."""
     from microservices.launcher.seed import seed as fill
+    from microservices.launcher.seed import without_data
 
-    if fresh or (fresh is None and not is_seeded(data)):
-        started = time.perf_counter()
-        fill(data, say=click.echo)
-        click.echo(f"Seeded {data} in {time.perf_counter() - started:.1f} s.")
+    if fresh is False:
+        return
+    with_database = [service.name for service in SPLIT.with_database]
+    names = with_database if fresh else without_data(data)
+    if not names:
+        return
+    if len(names) < len(with_database):
+        click.echo(
+            f"There is no data of {', '.join(names)}: this part is filled with new data, and the other services keep "
+            "theirs. If you have a copy, stop the shop and put it back; microservices seed replaces everything."
+        )
+    started = time.perf_counter()
+    fill(data, only=names, say=click.echo)
+    click.echo(f"Seeded {data} in {time.perf_counter() - started:.1f} s.")
+
+
+def _topology(language: str) -> Topology:
+    from microservices.launcher.errors import MissingProgram
+
+    if language == "python":
+        return SPLIT
+    try:
+        return on_node(SPLIT)
+    except ModuleNotFoundError as error:
+        raise MissingProgram(str(error)) from None
 
 
 def _receiver(port: int = 0) -> Any:
@@ -359,7 +394,7 @@ def _receiver(port: int = 0) -> Any:
         from microservices.tracing.receiver import Receiver
     except ImportError as error:
         raise MissingProgram(
-            f"Tracing needs packages that are not installed ({error.name}); run: make tracing"
+            f"Tracing needs packages that are not installed ({error.name}); run: make extras"
         ) from None
     return Receiver.in_home(default_home(), port)
 

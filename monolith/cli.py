@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote
 
 import click
 
@@ -90,8 +91,10 @@ def routes() -> None:
 
 
 def _require_a_shop(config: Config) -> None:
-    file = config.database_url.removeprefix("sqlite:///")
-    if file != config.database_url and not Path(file).exists():
+    # SQLAlchemy would read the URL as well, but takes 20 MB in this process, which only supervises.
+    path = config.database_url.removeprefix("sqlite:///")
+    file = unquote(path.partition("?")[0])
+    if path != config.database_url and not Path(file).exists():
         raise ConfigError(f"There is no shop in {file} yet; run `monolith seed` first.")
 
 

@@ -18,7 +18,7 @@ from .accounts.models import Customer
 from .cart.models import CartLine
 from .catalog.models import Category, Product
 from .chassis import serving_lock
-from .chassis.config import Config
+from .chassis.config import Config, sqlite_url
 from .chassis.database import Base, Database
 from .dataset import DEMO_PASSWORD, Dataset, Sizes, make_dataset
 from .inventory.models import Stock
@@ -44,7 +44,7 @@ def _seed(config: Config, sizes: Sizes) -> None:
     template = config.home / "cache" / f"monolith-{fingerprint(sizes)}.sqlite3"
     if not template.exists():
         unfinished = template.with_suffix(f".{os.getpid()}")
-        _fill(f"sqlite:///{unfinished}", sizes)
+        _fill(sqlite_url(unfinished), sizes)
         unfinished.rename(template)
         _prune(template.parent)
     assert url.database is not None

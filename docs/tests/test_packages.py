@@ -103,7 +103,7 @@ def test_each_lock_has_the_packages_declared_for_it() -> None:
     run, development = ({name for name, _ in pins(f"requirements{kind}.lock")} for kind in ("", "-dev"))
     assert declared()[0] - run == set()
     assert declared()[1] - development == set()
-    assert tracing() - {name for name, _ in pins("requirements-tracing.lock")} == set()
+    assert tracing() - {name for name, _ in pins("requirements-extras.lock")} == set()
 
 
 def test_the_demo_installs_nothing_that_only_development_needs() -> None:
@@ -119,7 +119,7 @@ def test_both_locks_have_the_same_version_of_a_shared_package() -> None:
             assert version in {pinned for (other, _), pinned in run.items() if other == name}, (name, where)
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-tracing.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-extras.lock", "requirements-dev.lock"])
 def test_every_pin_has_a_hash_and_no_index_is_named(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert "://" not in text

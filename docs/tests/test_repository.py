@@ -95,6 +95,12 @@ def test_the_dev_container_ends_with_make_install() -> None:
     assert "install" in make_targets()
 
 
+def test_the_url_of_a_sqlite_file_is_made_by_sqlalchemy_and_never_joined_from_text() -> None:
+    folders = ("monolith", "microservices", "loadtests", "exercises")
+    sources = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    assert [file for file in sources if "sqlite:///" + "{" in file.read_text(encoding="utf-8")] == []
+
+
 def test_changelog_citation_and_package_name_one_version() -> None:
     version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
     unreleased, newest = re.findall(r"^## (.+)$", text("CHANGELOG.md"), re.MULTILINE)[:2]

@@ -12,10 +12,9 @@ import csv
 import re
 import tempfile
 import time
-import tomllib
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,10 @@ from weakref import WeakKeyDictionary
 
 import psutil
 
+from exercises.checks import locust_run
 from exercises.checks.checking import Bench, Ran, Shop, check
+from loadtests.experiments.toml_text import TomlError, read_toml
+from loadtests.rig.cpus import usable_cpus
 
 FILE, FIGURES = "loadtest/locustfile.py", "loadtest/target.toml"
 SECONDS = 11
@@ -93,7 +95,7 @@ class Measured:
     @property
     def is_disturbed(self) -> bool:
         """Whether other programs used so much that the run does not show how fast the shop is."""
-        return self.busy > BUSY * (psutil.cpu_count() or 1)
+        return self.busy > BUSY * usable_cpus()
 
     @property
     def disturbance(self) -> str:
@@ -351,7 +353,7 @@ def _measure(bench: Bench) -> Measured:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
         running = pool.submit(
             bench.run,
-            *("-m", "locust", "-f", FILE, "--headless", "--only-summary", "--host", shop.url),
+            *("-m", locust_run.__name__, "-f", FILE, "--headless", "--only-summary", "--host", shop.url),
             *("-u", str(users), "-r", str(users // 2), "-t", f"{SECONDS}s", "--stop-timeout", "2"),
             *("--exit-code-on-error", "0", "--csv", f"{folder}/run"),
             timeout=4.0 * SECONDS,
@@ -360,6 +362,9 @@ def _measure(bench: Bench) -> Measured:
         began = time.monotonic()
         memory_mb = _memory_mb(shop, running)
         ran, window = running.result(), time.monotonic() - began
+        # The learner can repeat the run with Locust's own command.
+        ran = replace(ran, command=ran.command.replace(locust_run.__name__, "locust"))
+        _expect_no_shape(bench, ran)
         lines = _read_lines(Path(folder) / "run_stats.csv")
     counts_after, seconds_after = _read_counters(shop)
     return Measured(
@@ -371,6 +376,18 @@ def _measure(bench: Bench) -> Measured:
         frozenset(SKU.findall("\n".join(shop.log("monolith").tail(20_000)))),
         memory_mb,
         bench.busy(),
+    )
+
+
+def _expect_no_shape(bench: Bench, ran: Ran) -> None:
+    shape = ran.err.strip().rpartition("\n")[2] if ran.status == locust_run.HAS_SHAPE else ""
+    bench.expect(
+        not shape,
+        did=ran.command,
+        expected="as many users, for as many seconds, as the command line says (-u, -r, -t)",
+        got=f"{shape} is a LoadTestShape, which decides both and overrides the command line",
+        why="The check compares runs with the same number of users, so it has to choose the number.",
+        look=f"{FILE}: take the class {shape} out",
     )
 
 
@@ -419,8 +436,8 @@ def _read_lines(file: Path) -> list[dict[str, str]]:
 def _users(bench: Bench) -> int:
     """The number of users that the learner measured with, so that the figures can be compared; within bounds."""
     try:
-        said = int(tomllib.loads(bench.text(FIGURES))["today"]["users"])
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError):
+        said = int(read_toml(bench.text(FIGURES))["today"]["users"])
+    except (KeyError, TypeError, ValueError):
         said = USERS
     return min(max(said, MIN_USERS), MAX_USERS)
 
@@ -428,8 +445,8 @@ def _users(bench: Bench) -> int:
 def _figures(bench: Bench) -> Any:
     """The learner's figures: none is missing, and each has the right type."""
     try:
-        found = tomllib.loads(bench.text(FIGURES))
-    except tomllib.TOMLDecodeError as error:
+        found = read_toml(bench.text(FIGURES))
+    except TomlError as error:
         raise _unreadable(bench, "a file in TOML", str(error)) from None
     for table, fields in FIELDS.items():
         given = found.get(table)

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
 from exercises.checks.checking import Answer, Bench, Import, NotYet, Shop, Visitor, check
+from microservices.launcher import sqlite_url
 
 APPROVED = "4242424242424242"
 BESIDE = 8
@@ -217,7 +218,7 @@ def _(bench: Bench) -> None:
     shop = bench.shop()
     bought = [_buy_in_both(bench, _skus(bench, count)) for count in (1, 3, 2)]
     with tempfile.TemporaryDirectory() as home:
-        where = {"SHOP_HOME": home, "SHOP_DATABASE_URL": f"sqlite:///{shop.database('monolith')}"}
+        where = {"SHOP_HOME": home, "SHOP_DATABASE_URL": sqlite_url(shop.database("monolith"))}
         ran = bench.python(ASK_THE_FEED, env=where)
     did = "called orders.feed(db, after, limit), first with after = 0, then each time with the last position"
     bench.expect(

@@ -12,6 +12,7 @@ import requests
 
 from exercises.checks.checking import Bench, Shop, check
 from microservices.chaos.standin import HANG, LOSE, StandIn
+from microservices.launcher import sqlite_url
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 -- published on purpose: the demo accounts' password
 APPROVED = "4242424242424242"
@@ -164,7 +165,7 @@ def _(bench: Bench) -> None:
     skus = _skus(bench, 5)
     ada = shop.customer("ada@example.com")
     given = {
-        "database": f"sqlite:///{shop.database('monolith')}",
+        "database": sqlite_url(shop.database("monolith")),
         "url": service.url,
         "token": _token(shop),
         "questions": [[skus[0], [], None, 8], [skus[1], skus[2:4], None, 3], [skus[4], skus[:1], ada.id, 20]],

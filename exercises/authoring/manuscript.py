@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exercises import files
+from exercises.authoring.mutation import equivalent
+from exercises.authoring.mutation.mutants import mutants_of
+from exercises.authoring.mutation.report import Report
 from exercises.authoring.new import INSTRUCTOR_PARTS, README_PARTS
 from exercises.authoring.overlays import Overlay, overlays
 from exercises.checks.loading import checks_of
 from exercises.course.course import Course, Step
 from exercises.course.hints import read_hints
 from exercises.course.patches import difference
+from exercises.course.promises import FILE, read_promises
 from exercises.errors import ExerciseError
 
 MIN_ALT, MIN_WRONG = 1, 3
@@ -29,7 +33,7 @@ def problems(course: Course) -> Iterator[str]:
         except ExerciseError as error:
             yield str(error)
     for step in course.steps:
-        for look in (_checks, _variants, _texts, _hints, _code_in_the_readme):
+        for look in (_checks, _promises, _equivalents, _variants, _texts, _hints, _code_in_the_readme):
             try:
                 yield from look(course, step)
             except ExerciseError as error:
@@ -79,6 +83,35 @@ def _checks(course: Course, step: Step) -> Iterator[str]:
             yield f"{step.label}: the docstring of the check {check.id} is not a sentence."
     if step.manifest.needs_load != any(check.load for check in checks_of(step)):
         yield f"{step.label}: needs_load in exercise.toml and load=True in check.py do not agree."
+
+
+def _promises(_course: Course, step: Step) -> Iterator[str]:
+    """Each promise has its check and its wrong answer, and no check and no wrong answer is without a promise."""
+    table, expected = read_promises(step), {wrong.name: wrong.check for wrong in step.manifest.wrong}
+    checks = [check.id for check in checks_of(step)]
+    for row in table:
+        if row.check not in checks:
+            yield f"{step.label}/{FILE}: {row.text!r} names the check {row.check}, which does not exist."
+        if row.wrong and row.wrong not in expected:
+            yield f"{step.label}/{FILE}: {row.text!r} names wrong/{row.wrong}, which is not in exercise.toml."
+        elif row.wrong and expected[row.wrong] != row.check:
+            yield (
+                f"{step.label}/{FILE}: {row.text!r} is held by {row.check}, "
+                f"but wrong/{row.wrong} must fail {expected[row.wrong]}."
+            )
+    for check in checks:
+        if check not in {row.check for row in table}:
+            yield f"{step.label}/{FILE}: no promise is held by the check {check}."
+    for name in expected:
+        if name not in {row.wrong for row in table}:
+            yield f"{step.label}/{FILE}: no promise is broken by wrong/{name}."
+
+
+def _equivalents(course: Course, step: Step) -> Iterator[str]:
+    explained = equivalent.read_equivalents(step)
+    if explained:
+        for sentence in Report(mutants_of(course, step).mutants, {}, explained).mistakes:
+            yield f"{step.label}/{equivalent.FILE}: {sentence}"
 
 
 def _variants(_course: Course, step: Step) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from exercises.course.course import FOLDER
 from exercises.course.hints import LEVELS
+from exercises.course.promises import FILE
 from exercises.errors import ExerciseError
 
 README_PARTS = ("Story", "Objectives", "Tasks", "Done when", "Think about", "Key points")
@@ -41,6 +42,13 @@ def _(bench: Bench) -> None:
     )
 '''
 
+PROMISES = """\
+[[promise]]
+text = "The promise in the README's words."
+check = "first-works"
+why = "Or `wrong`: the answer in wrong/ that breaks only this promise. Then there is no `why`."
+"""
+
 
 def new(course_folder: Path, label: str) -> Path:
     """Create the folder of an exercise with all files that it needs; returns it."""
@@ -56,6 +64,7 @@ def new(course_folder: Path, label: str) -> Path:
     texts = {
         "exercise.toml": MANIFEST.format(id=exercise_id, title=title),
         "check.py": CHECK.format(number=label[:2]),
+        FILE: PROMISES,
         "README.md": _headed(f"# {title}", README_PARTS).replace(
             "## Tasks", "## Tasks\n\n### 1. What is done first"
         ),

@@ -18,7 +18,7 @@ def text_of(root: Path, relpath: str) -> str:
     content = files.read(root / relpath)
     if content is None:
         raise NotYet(f"read {relpath}", f"a file {relpath}", "there is none", WHY_PRESENT, relpath)
-    return content.decode(errors="replace")
+    return content.decode("utf-8-sig", errors="replace")  # Python reads a file with a BOM, too
 
 
 def tree_of(root: Path, relpath: str) -> ast.Module:

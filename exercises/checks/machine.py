@@ -10,6 +10,7 @@ from typing import Self
 
 import psutil
 
+from loadtests.rig.cpus import taken_from_us, usable_cpus
 from loadtests.rig.processes import machine_seconds
 
 WINDOW_SECONDS = 0.5
@@ -41,7 +42,7 @@ class MachineLoad:
     others: float
     stolen: float
     wake_delay: float
-    cores: int
+    cores: float
 
     @property
     def is_busy(self) -> bool:
@@ -53,7 +54,7 @@ class MachineLoad:
         )
 
     def __str__(self) -> str:
-        text = f"other programs used up to {self.others:.1f} of {self.cores} cores"
+        text = f"other programs used up to {self.others:.1f} of {self.cores:g} cores"
         if self.stolen > STOLEN_SHARE:
             text += f", the host took away {self.stolen:.1f}"
         if self.wake_delay > LATE_WAKE_SECONDS:
@@ -65,7 +66,7 @@ class Watcher:
     """Measures in a background thread inside a `with` block."""
 
     def __init__(self) -> None:
-        self.cores = psutil.cpu_count() or 1
+        self.cores = usable_cpus()
         self._windows: list[Window] = []
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="machine", daemon=True)
@@ -113,7 +114,7 @@ class _Reading:
         others = (self.busy - before.busy) - (self.ours - before.ours)
         return Window(
             self.at,
-            max(0.0, others / seconds),
+            taken_from_us(others / seconds),
             max(0.0, (self.stolen - before.stolen) / seconds),
             max(0.0, seconds - WINDOW_SECONDS),
         )

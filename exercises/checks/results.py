@@ -33,6 +33,8 @@ class Outcome:
     reason: str = ""
     """Why it is inconclusive, a tool error, or was not run; with a pass, the measured figures."""
     logs: list[tuple[str, list[str]]] = field(default_factory=list)
+    hung: bool = False
+    """Whether it was stopped because it did not end."""
 
     def json(self) -> dict[str, Any]:
         """For machines."""

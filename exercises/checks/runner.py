@@ -43,6 +43,8 @@ class Choice:
     """Ids of tasks or checks of the exercise; all when empty."""
     begin_seconds: float = math.inf
     """Seconds after which no further check of an earlier exercise begins."""
+    until_failure: bool = False
+    """End at the first check that does not pass, and run the cheap checks first."""
 
 
 class CheckTimeout(Exception):
@@ -79,6 +81,9 @@ def run_checks(
                 starting(owner, check)
                 outcomes.append(_judge(bench, owner, check, home))
                 show(outcomes[-1])
+                if choice.until_failure and outcomes[-1].verdict is not Verdict.PASS:
+                    earlier.clear()
+                    break
     finally:
         bench.close()
     for owner, check, why in skipped:
@@ -107,6 +112,8 @@ def select(course: Course, step: Step, choice: Choice) -> tuple[Chosen, Chosen, 
             skipped.append((step, check, f"makes load{RUN_WITHOUT_QUICK}"))
         else:
             own.append((step, check))
+    if choice.until_failure:
+        own.sort(key=lambda each: (each[1].load, each[1].seconds))
     if choice.earlier and not choice.only:
         for owner in course.earlier(step):
             for check in checks_of(owner):
@@ -167,7 +174,8 @@ def _judge(bench: CheckBench, step: Step, check: Check, home: Path) -> Outcome:
             verdict = Verdict.INCONCLUSIVE if now.is_busy else Verdict.TOOL_ERROR
             reason = f"it did not end within {check.seconds * TIMEOUT_FACTOR:.0f} s; {now}"
             bench.discard_shops()
-            return Outcome(step.id, check, verdict, time.perf_counter() - started, attempt, None, reason)
+            seconds = time.perf_counter() - started
+            return Outcome(step.id, check, verdict, seconds, attempt, None, reason, hung=True)
         except Exception as error:  # noqa: BLE001 -- any exception of a check is a result
             return _tool_error(step, check, time.perf_counter() - started, attempt, error, home)
     seconds = time.perf_counter() - started

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from microservices.launcher import LauncherError
+from microservices.launcher import LauncherError, sqlite_url
 from microservices.launcher.environment import inherited
 from microservices.launcher.seed import seed_workspace
 from microservices.topology import Workspace
@@ -67,7 +67,7 @@ def _make(folder: Path, template: Path, home: Path, env: Mapping[str, str]) -> N
     template.parent.mkdir(parents=True, exist_ok=True)
     draft = template.with_suffix(f".{os.getpid()}")
     draft.unlink(missing_ok=True)
-    own = {"SHOP_HOME": str(home / "seed"), "SHOP_DATABASE_URL": f"sqlite:///{draft.absolute()}"}
+    own = {"SHOP_HOME": str(home / "seed"), "SHOP_DATABASE_URL": sqlite_url(draft)}
     done = subprocess.run(
         [sys.executable, "-m", "monolith.cli", "seed"],
         cwd=folder,

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from microservices.launcher import LauncherError, NotStarted, Phase, Replica, RunFolder, state
+from microservices.launcher import LauncherError, NotStarted, Phase, Replica, RunFolder, sqlite_url, state
 from microservices.launcher.environment import FLEET_ID_VARIABLE, inherited
 from microservices.launcher.ports import Ports, require_free
 from microservices.launcher.process import Child, created, end_all
@@ -43,7 +43,7 @@ class Solo:
             **inherited(os.environ),
             **env,
             "SHOP_HOME": str(home.absolute()),
-            "SHOP_DATABASE_URL": f"sqlite:///{database.absolute()}",
+            "SHOP_DATABASE_URL": sqlite_url(database),
             FLEET_ID_VARIABLE: self._id,
         }
         self._port = port

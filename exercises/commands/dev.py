@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from exercises.commands.mutate import mutate
 from exercises.commands.options import course_folder
 from exercises.commands.output import Printer
 from exercises.course.course import Course
@@ -18,6 +19,9 @@ WHICH = "[start|solution|alt/NAME|wrong/NAME]"
 @click.group()
 def dev() -> None:
     """Write exercises. README.md in the folder of the exercises explains how."""
+
+
+dev.add_command(mutate)
 
 
 @dev.command("new")

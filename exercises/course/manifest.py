@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from exercises.errors import CourseError
+from loadtests.experiments.toml_text import TomlError, read_toml
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 WorkspacePath = Annotated[str, Field(pattern=r"^[^/.~][^\\]*[^/]$")]
@@ -136,11 +136,10 @@ Model = TypeVar("Model", bound=Table)
 def read(model: type[Model], file: Path) -> Model:
     """The validated content of a TOML file; CourseError names the file, the key and what was expected."""
     try:
-        with file.open("rb") as stream:
-            return model.model_validate(tomllib.load(stream))
+        return model.model_validate(read_toml(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise CourseError(f"{file} is missing.") from None
-    except tomllib.TOMLDecodeError as error:
+    except (TomlError, UnicodeDecodeError) as error:
         raise CourseError(f"{file} is not TOML: {error}.") from None
     except ValidationError as error:
         first = error.errors()[0]

@@ -272,6 +272,7 @@ def test_a_check_that_does_not_end_is_stopped(made, machine, verdict):
     outcome = made.run(lambda _: signal.pause(), machine, seconds=0.02)
     assert outcome.verdict is verdict
     assert "did not end within 0 s" in outcome.reason
+    assert outcome.hung
 
 
 def test_the_load_of_others_is_the_load_of_the_machine_without_ours():

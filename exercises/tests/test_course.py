@@ -16,6 +16,7 @@ from exercises.authoring.manuscript import problems
 from exercises.checks.results import Report, Verdict
 from exercises.checks.runner import Choice
 from exercises.course.course import Course
+from exercises.course.promises import FILE
 from exercises.files import list_files
 
 COURSE = Course(Path(__file__).resolve().parents[1])
@@ -24,6 +25,18 @@ QUICK = "04-front-door/"
 """The exercise that `make test` checks, without the checks of earlier exercises: those are slow."""
 LAST = "09-scale-the-hot-part"
 SERVICE = "microservices/recommendations"
+WITHOUT_PROMISES = {
+    "01-pin-it-down",
+    "02-measure-first",
+    "03-draw-the-seam",
+    "04-front-door",
+    "05-in-the-dark",
+    "06-parallel-run",
+    "07-cut-over",
+    "08-slow-and-dead",
+    "09-scale-the-hot-part",
+}
+"""Exercises whose table of promises is not written yet."""
 
 
 def each(trials: list[Trial]) -> list[object]:
@@ -31,7 +44,8 @@ def each(trials: list[Trial]) -> list[object]:
 
 
 def test_the_files_of_the_course_have_no_mistake():
-    assert list(problems(COURSE)) == []
+    missing = {f"{COURSE.folder / label / FILE} is missing." for label in WITHOUT_PROMISES}
+    assert [problem for problem in problems(COURSE) if problem not in missing] == []
 
 
 @pytest.mark.parametrize("trial", each([t for t in TRIALS if t.overlay.patch.is_file()]))

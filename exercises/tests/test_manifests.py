@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from exercises.checks.inspecting import tree_of
 from exercises.course.course import Course, UnknownExercise
 from exercises.course.hints import read_hints
 from exercises.course.manifest import Exercise, read
@@ -54,6 +55,14 @@ def test_a_mistake_in_a_manifest_is_named_with_file_and_key(own_course, relpath,
     with pytest.raises(CourseError, match=re.escape(sentence)) as caught:
         Course(own_course)
     assert str(own_course) in str(caught.value)
+
+
+def test_files_with_a_byte_order_mark_are_read(own_course):
+    file = own_course / "01-hello" / "exercise.toml"
+    file.write_text(file.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert Course(own_course).step("1").label == "01-hello"
+    (own_course / "learner.py").write_text("x = 1\n", encoding="utf-8-sig")
+    assert tree_of(own_course, "learner.py").body
 
 
 @pytest.mark.parametrize("name", ["2", "02", "bye", "02-bye", " BYE "])

@@ -2,7 +2,7 @@
 
 A phase with a reason is left out, and its trial is repeated, at most twice. What is easy to get wrong: every reason
 has to come from outside the shop. Where trials in which the shop failed are repeated until it does not, the result is
-selected (docs/decisions/0022). What the shop did is a remark (`loadtests.analysis.remarks`), and counts.
+selected (docs/decisions/0024). What the shop did is a remark (`loadtests.analysis.remarks`), and counts.
 """
 
 import math
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from loadtests.analysis.raw import RawTrial, Request, service_of
 from loadtests.analysis.records import (
-    GATEWAY,
     GENERATOR,
     MACHINE_BUSY,
     MACHINE_STOLEN,
@@ -84,13 +83,23 @@ def slice_doubt(name: str, cores: float, used_cores: float, *, saturated: bool) 
 
 
 def others_cores(trial: RawTrial, cores: Mapping[str, float]) -> float:
-    """The cores that neither the shop with its gateway nor the generator used."""
-    return cores[MACHINE_BUSY] - sum(cores.get(name, 0.0) for name in (*trial.replicas, GATEWAY, GENERATOR))
+    """The cores that neither the shop with its gateway nor the generator used, of those that we may use."""
+    return _busy_cores(trial, cores) - _own_cores(cores)
 
 
 def machine_full(trial: RawTrial, cores: Mapping[str, float]) -> bool:
-    """Whether the whole machine was busy, so that processes waited for a core."""
-    return bool(cores[MACHINE_BUSY] > MAX_BUSY * trial.facts["cores"])
+    """Whether all cores that we may use were busy, so that processes waited for one."""
+    return bool(_busy_cores(trial, cores) > MAX_BUSY * trial.facts["cores"])
+
+
+def _own_cores(cores: Mapping[str, float]) -> float:
+    return sum(used for name, used in cores.items() if name not in {MACHINE_BUSY, MACHINE_STOLEN})
+
+
+def _busy_cores(trial: RawTrial, cores: Mapping[str, float]) -> float:
+    # With a quota, others may use the cores that it keeps from us, and we may use no more than it allows.
+    beyond: float = trial.facts.get("cores_beyond_quota", 0.0)
+    return max(_own_cores(cores), cores[MACHINE_BUSY] - beyond)
 
 
 def _busy_machine(trial: RawTrial, cores: Mapping[str, float]) -> Iterable[str]:
@@ -100,4 +109,4 @@ def _busy_machine(trial: RawTrial, cores: Mapping[str, float]) -> Iterable[str]:
         yield f"the hypervisor took {cores[MACHINE_STOLEN]:.2f} cores away"
     others = others_cores(trial, cores)
     if machine_full(trial, cores) and others > MAX_OTHERS * machine:
-        yield f"the whole machine was busy, {others:.2f} of its {machine} cores with other programs"
+        yield f"the whole machine was busy, {others:.2f} of its {machine:g} cores with other programs"

@@ -20,6 +20,7 @@ from loadtests.bench.bars import Check, check_table
 from loadtests.bench.client import BenchError
 from loadtests.bench.tables import cost_table, rest_table
 from loadtests.bench.targets import TargetResult
+from loadtests.rig.cpus import taken_from_us, usable_cpus
 from loadtests.rig.machine import clear_shop_settings, facts
 from microservices.launcher import LauncherError
 
@@ -96,6 +97,6 @@ def as_json(results: Sequence[TargetResult], checks: Sequence[Check]) -> dict[st
 
 
 def _warn_if_busy(console: Console) -> None:
-    busy = os.getloadavg()[0] - 1
-    if busy > (os.cpu_count() or 1) / 2:
+    busy = taken_from_us(os.getloadavg()[0] - 1)
+    if busy > usable_cpus() / 2:
         console.print(f"Doubt: other work kept about {busy:.0f} cores busy meanwhile.", style="yellow")

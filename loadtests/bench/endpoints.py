@@ -25,7 +25,7 @@ from loadtests.bench.journeys import ENDPOINTS, HELLO, MIXED, PRODUCT, Shopper, 
 from loadtests.bench.targets import Target, TargetResult, booted
 from loadtests.experiments.bar import Bar
 from loadtests.load.shelf import learn
-from microservices.launcher import MONOLITH, SPLIT
+from microservices.launcher import MONOLITH, SPLIT, sqlite_url
 from microservices.topology import Service, Topology
 
 FLOOR = Topology(
@@ -100,7 +100,7 @@ def _seed(home: Path) -> float:
 
 def _database(home: Path) -> str:
     """The URL of the monolith's database, from which the ORM's product is read too."""
-    return f"sqlite:///{home}/monolith/monolith.sqlite3"
+    return sqlite_url(home / "monolith" / "monolith.sqlite3")
 
 
 def checks(results: Sequence[TargetResult], seeding: float) -> list[Check]:

@@ -9,6 +9,7 @@ the axis of the expected number of visits, and each gets the time at which that 
 import csv
 import math
 import random
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
@@ -18,7 +19,12 @@ Point = tuple[float, float]
 
 WAVE_POINTS = 60
 MAX_MULTIPLE = 1000.0
+MAX_RATE = 5000.0
+"""Visits per second of all personas together. One generator sends less; a far higher rate would fill the memory."""
 HEADER = ["time", "rate"]
+DELIMITERS = ",;\t"
+"""Spreadsheets of many countries write semicolons between the columns, and then commas in the numbers."""
+DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
 
 
 class CurveError(ValueError):
@@ -51,21 +57,24 @@ def double_wave(seconds: float, low: float, high: float) -> tuple[Point, ...]:
 
 
 def read_csv(lines: Iterable[str], file: str, total: float) -> tuple[Point, ...]:
-    """The points of a CSV file with the columns `time,rate`.
+    """The points of a CSV file with the columns `time,rate`, separated by commas, semicolons or tabs.
 
     Times are seconds, 0 or more. Rates are visits per second of all personas together. `total` is the sum of the
     phase's rates: the file sets the amount and the rates set the mix. The first rate also holds before the first row,
     the last one after the last row. CurveError names the file and the line.
     """
-    rows = csv.reader(lines)
-    if [name.strip().lower() for name in next(rows, [])] != HEADER:
-        raise CurveError(f'{file}, line 1: expected the header "time,rate"')
+    lines = iter(lines)
+    header = next(lines, "")
+    delimiter = next((each for each in DELIMITERS if _names(header, each) == HEADER), "")
+    if not delimiter:
+        raise CurveError(f'{file}, line 1: expected the header "time,rate", not "{header.strip()}"')
+    rows = csv.reader(lines, delimiter=delimiter)
     points: list[Point] = []
     for row in rows:
         if not row:
             continue
-        place = f"{file}, line {rows.line_num}"
-        time, rate = _numbers(row, place)
+        place = f"{file}, line {rows.line_num + 1}"
+        time, rate = _numbers(row, delimiter, place)
         if points and time < points[-1][0]:
             raise CurveError(f"{place}: expected a time of {points[-1][0]:g} or later, not {time:g}")
         points.append((time, rate / total))
@@ -74,14 +83,31 @@ def read_csv(lines: Iterable[str], file: str, total: float) -> tuple[Point, ...]
     return tuple(points)
 
 
-def _numbers(row: Sequence[str], place: str) -> tuple[float, float]:
+def _names(header: str, delimiter: str) -> list[str]:
+    return [name.strip().strip('"').lower() for name in header.split(delimiter)]
+
+
+def _numbers(row: Sequence[str], delimiter: str, place: str) -> tuple[float, float]:
+    found = delimiter.join(row)
     try:
-        time, rate = (float(cell) for cell in row)
+        time, rate = (float(_with_point(cell, delimiter)) for cell in row)
     except ValueError:
-        raise CurveError(f'{place}: expected two numbers, time and rate, not "{",".join(row)}"') from None
+        commas = "; with decimal commas, separate the columns by semicolons" if len(row) > len(HEADER) else ""
+        raise CurveError(f'{place}: expected two numbers, time and rate, not "{found}"{commas}') from None
     if not (math.isfinite(time) and time >= 0 and math.isfinite(rate) and rate >= 0):
-        raise CurveError(f'{place}: expected a time and a rate of 0 or more, not "{",".join(row)}"')
+        raise CurveError(f'{place}: expected a time and a rate of 0 or more, not "{found}"')
+    if rate > MAX_RATE:
+        raise CurveError(f"{place}: expected at most {MAX_RATE:g} visits per second, not {rate:g}")
     return time, rate
+
+
+def _with_point(cell: str, delimiter: str) -> str:
+    return cell.replace(",", ".") if delimiter != "," and DECIMAL_COMMA.fullmatch(cell) else cell
+
+
+def highest_rate(rates: Iterable[float], points: Sequence[Point] = ()) -> float:
+    """The most visits per second of all personas together, at their rates times the curve's highest multiple."""
+    return math.fsum(rates) * max((multiple for _, multiple in points), default=1.0)
 
 
 def clip(points: Sequence[Point], seconds: float) -> list[Point]:

@@ -3,9 +3,8 @@
 An invalid file is refused. The message names the file, the key and what was expected there.
 """
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
@@ -13,6 +12,7 @@ from loadtests.experiments.claims import Chart, Claim
 from loadtests.experiments.files import Files
 from loadtests.experiments.parts import Cores, Limits, Part, SearchSpec, ShortForm, System, Turns
 from loadtests.experiments.phase import PhaseSpec
+from loadtests.experiments.toml_text import TomlError, read_toml
 
 FOLDER = Path(__file__).parent
 
@@ -133,8 +133,8 @@ def parse(text: str, file: str, folder: Path | None = None) -> Experiment:
     text.
     """
     try:
-        data: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = read_toml(text)
+    except TomlError as error:
         raise ExperimentError(f"{file}: not TOML: {error}") from error
     files = Files(folder, {file: text})
     try:
@@ -157,7 +157,7 @@ def load(name: str, folder: Path = FOLDER) -> Experiment:
     own = Path(name)
     file = own if own.suffix == ".toml" else folder / f"{name}.toml"
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         if file == own:
             raise ExperimentError(f"{name} cannot be read: {error.strerror}.") from error
@@ -165,7 +165,7 @@ def load(name: str, folder: Path = FOLDER) -> Experiment:
             f'There is no experiment "{name}". Choose one of {", ".join(names(folder))}, or name your own TOML file.'
         ) from error
     except UnicodeDecodeError as error:
-        raise ExperimentError(f"{file.name}: not TOML: {error}") from error
+        raise ExperimentError(f"{file.name}: not UTF-8 ({error}); save it as UTF-8.") from error
     experiment = parse(text, file.name, file.parent)
     if experiment.name != file.stem:
         raise ExperimentError(f'{file.name}: name: expected "{file.stem}", as the file is called')

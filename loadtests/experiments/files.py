@@ -18,8 +18,11 @@ class Files:
         if self.folder is None:
             raise ValueError(f"{name} cannot be read, because this experiment is in no folder")
         try:
-            text = (self.folder / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = (self.folder / name).read_text(encoding="utf-8-sig")
+        except OSError as error:
             raise ValueError(f"{name}: expected a CSV of time and rate beside this file: {error}") from error
+        except UnicodeDecodeError as error:
+            begin = error.object[:2].hex(" ")
+            raise ValueError(f"{name}: expected UTF-8, not {begin} at its start; save it as UTF-8") from error
         self.texts[name] = text
         return text

@@ -1,14 +1,15 @@
 """The tables of an experiment's file, except phases and claims: systems, limits, search, turns, short form."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from loadtests.experiments.curves import MAX_RATE
 from loadtests.experiments.kinds import PROMISE_MS, Kind
 
 Persona = Literal["window-shopper", "searcher", "buyer", "recommendation-widget", "auditor"]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
-Rate = Annotated[float, Field(ge=0, le=5000)]
+Rate = Annotated[float, Field(ge=0, le=MAX_RATE)]
 Count = Annotated[int, Field(ge=1, le=64)]
 Cores = Annotated[float, Field(ge=0.02, le=64)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -61,11 +62,19 @@ class SearchSpec(Part):
     start: Annotated[float, Field(gt=0, le=2000)]
     width: Annotated[float, Field(gt=0, le=1)] = 0.1
     least: Annotated[float, Field(gt=0)] = 1.0
-    most: Annotated[float, Field(gt=0, le=5000)] = 2000.0
+    most: Annotated[float, Field(gt=0, le=MAX_RATE)] = 2000.0
     endpoint: str = "all"
     p95_ms: Annotated[float, Field(gt=0)] = PROMISE_MS
     errors: Share = 0.001
     achieved: Share = 0.99
+
+    @model_validator(mode="after")
+    def _begins_inside(self) -> Self:
+        if not self.least <= self.start <= self.most:
+            raise ValueError(
+                f"expected least <= start <= most, not {self.least:g}, {self.start:g} and {self.most:g}"
+            )
+        return self
 
 
 class Turns(Part):

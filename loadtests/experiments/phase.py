@@ -94,6 +94,14 @@ class PhaseSpec(Part):
             self._recorded = curves.read_csv(files.read(self.curve.csv).splitlines(), self.curve.csv, total)
         return self
 
+    @model_validator(mode="after")
+    def _rates_are_possible(self) -> Self:
+        if (rate := curves.highest_rate(self.rates.values(), self.points)) > curves.MAX_RATE:
+            raise ValueError(
+                f"expected at most {curves.MAX_RATE:g} visits per second at any time, not {rate:g}"
+            )
+        return self
+
     @property
     def points(self) -> tuple[curves.Point, ...]:
         """The curve in seconds and multiples; empty when the rates are constant."""

@@ -27,6 +27,13 @@ class Phase:
     most: Mapping[str, int] = field(default_factory=dict)
     curve: Sequence[curves.Point] = ()
 
+    def __post_init__(self) -> None:
+        """ValueError for a rate that would fill the memory with planned visits."""
+        if (rate := curves.highest_rate(self.rates.values(), self.curve)) > curves.MAX_RATE:
+            raise ValueError(
+                f"{self.name}: expected at most {curves.MAX_RATE:g} visits per second at any time, not {rate:g}"
+            )
+
 
 @dataclass(frozen=True)
 class Arrival:

@@ -79,7 +79,7 @@ def about(results: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
     machine = results["machine"]
     return (
         f"Run {notes['id']} ({notes['form']} form, {notes['started']}) on {machine['cpu_model']}, "
-        f"{machine['cores']} cores; CPU slices by {machine['slice_backend']}. {_gate(notes['gate'])}"
+        f"{machine['cores']:g} cores; CPU slices by {machine['slice_backend']}. {_gate(notes['gate'])}"
     )
 
 
@@ -195,7 +195,7 @@ def _measured(metric: Mapping[str, Any], key: str) -> str:
 
 def _machine(machine: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "Processor": f"{machine['cpu_model']}, {machine['cores']} cores",
+        "Processor": f"{machine['cpu_model']}, {machine['cores']:g} cores",
         "Memory": f"{machine['memory_bytes'] / 2**30:.1f} GiB",
         "System": machine["os"],
         "Python": machine["python"],

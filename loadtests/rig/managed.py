@@ -13,7 +13,7 @@ from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.kinds import Kind
 from loadtests.planning.trials import Trial
 from loadtests.rig.shop import TargetError
-from microservices.launcher import Fleet, Replica, RunFolder, default_home
+from microservices.launcher import Fleet, Replica, RunFolder, default_home, sqlite_url
 from microservices.launcher.seed import seed_workspace
 from microservices.topology import Topology, Workspace
 
@@ -114,7 +114,7 @@ def _services(experiment: Experiment, kind: Kind) -> Iterator[str]:
 def _run_seed(kind: Kind, data: Path, size: Mapping[str, str]) -> None:
     env = {**os.environ, "SHOP_HOME": str(default_home()), **size}
     if kind == "monolith":
-        env["SHOP_DATABASE_URL"] = f"sqlite:///{data}/monolith.sqlite3"
+        env["SHOP_DATABASE_URL"] = sqlite_url(data / "monolith.sqlite3")
     else:
         env.pop("SHOP_DATABASE_URL", None)
     command = [sys.executable, *(part.format(data=data) for part in SEED_COMMANDS[kind])]

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Collection
+from typing import Any
 
 import psutil
 
@@ -37,13 +38,20 @@ def uss_bytes(pid: int) -> int:
 
 
 def machine_seconds() -> tuple[float, float]:
-    """Core seconds since the machine's start: all that ran, and what a hypervisor took away."""
-    machine = psutil.cpu_times()
-    idle = machine.idle + getattr(machine, "iowait", 0.0)
-    stolen = getattr(machine, "steal", 0.0)
+    """Core seconds since the machine's start, on the CPUs of this process: all that ran, and what a hypervisor took."""
+    cpus = psutil.cpu_times(percpu=True)
+    if hasattr(os, "sched_getaffinity"):
+        cpus = [times for number, times in enumerate(cpus) if number in os.sched_getaffinity(0)] or cpus
+    each = [_busy_and_stolen(times) for times in cpus]
+    return sum(busy for busy, _ in each), sum(stolen for _, stolen in each)
+
+
+def _busy_and_stolen(cpu: Any) -> tuple[float, float]:
+    idle = cpu.idle + getattr(cpu, "iowait", 0.0)
+    stolen = getattr(cpu, "steal", 0.0)
     # Linux counts the time of guests in user time too, so it must not be added again.
-    guests = getattr(machine, "guest", 0.0) + getattr(machine, "guest_nice", 0.0)
-    return sum(machine) - idle - stolen - guests, stolen
+    guests = getattr(cpu, "guest", 0.0) + getattr(cpu, "guest_nice", 0.0)
+    return sum(cpu) - idle - stolen - guests, stolen
 
 
 def group_pids(leader: int) -> list[int]:

@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from loadtests.analysis.records import PROCESS_COLUMNS
 from loadtests.experiments.kinds import Kind
 from loadtests.planning.trials import Trial
 from loadtests.rig.core_speed import core_speed
+from loadtests.rig.cpus import allowed_cpus, usable_cpus
 from loadtests.rig.generator import generator
 from loadtests.rig.phase_slices import PhaseSlices
 from loadtests.rig.phases import ActiveTrial, run_phases
@@ -80,7 +79,8 @@ def _facts(active: ActiveTrial, rig: Rig, epoch: float, speed: float) -> dict[st
         **asdict(trial),
         **rig.code.get(trial.system, {}),
         "epoch": epoch,
-        "cores": psutil.cpu_count() or 1,
+        "cores": usable_cpus(),
+        "cores_beyond_quota": round(allowed_cpus() - usable_cpus(), 2),
         "core_speed": round(speed, 2),
         "slice_backend": rig.slices.backend if target.managed else "none",
         "ready_seconds": round(active.ready_seconds, 3) if target.managed else None,

@@ -8,9 +8,8 @@ same, and `loadtests.analysis.validity` judges afterwards what was taken from th
 import time
 from collections.abc import Callable
 
-import psutil
-
 from loadtests.analysis.validity import MAX_STOLEN
+from loadtests.rig.cpus import taken_from_us, usable_cpus
 from loadtests.rig.processes import machine_seconds
 
 WINDOW_SECONDS = 0.5
@@ -28,8 +27,8 @@ def observe(seconds: float) -> tuple[float, float]:
     began, busy, stolen = time.monotonic(), *machine_seconds()
     time.sleep(seconds)
     busy_now, stolen_now = machine_seconds()
-    machine = (time.monotonic() - began) * (psutil.cpu_count() or 1)
-    return (busy_now - busy) / machine, (stolen_now - stolen) / machine
+    elapsed, cores = time.monotonic() - began, usable_cpus()
+    return taken_from_us((busy_now - busy) / elapsed) / cores, (stolen_now - stolen) / elapsed / cores
 
 
 class WaitBudget:

@@ -166,7 +166,8 @@ def _cut_off(rng: random.Random) -> bool:
 
 def _buyers(rng: random.Random) -> bool:
     trials = [
-        simulated.with_buyers(raw, rng, IN_TIME + rng.uniform(-LUCK, LUCK)) for raw in simulated.repeats(rng)
+        simulated.with_buyers(raw, rng, IN_TIME + rng.uniform(-LUCK, LUCK))
+        for raw in simulated.repeats(rng, count=REPEATS)
     ]
     found = verdict_of(trials, "Buyers")
     return bool(found["low"] <= IN_TIME <= found["high"])

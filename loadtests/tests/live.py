@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loadtests.contract.parity import ParityResult, run_parity
 from loadtests.contract.parity.script import MIN_REQUESTS
-from microservices.launcher import MONOLITH, SPLIT, Fleet
+from microservices.launcher import MONOLITH, SPLIT, Fleet, sqlite_url
 from microservices.launcher.databases import Server
 from microservices.tests import postgresql
 from microservices.topology import Topology
@@ -37,11 +37,11 @@ class Shops:
 
 
 @contextmanager
-def on_sqlite(home: Path) -> Iterator[Shops]:
-    """Both shops on SQLite files in `home`/data, their default place."""
+def on_sqlite(home: Path, split: Topology = SPLIT) -> Iterator[Shops]:
+    """Both shops on SQLite files in `home`/data, their default place; `split` may run other programs."""
     data = home / "data"
-    with _open(home, {}) as urls:
-        yield Shops(urls, f"sqlite:///{data}/{{service}}.sqlite3", _parity(urls))
+    with _open(home, {}, split) as urls:
+        yield Shops(urls, sqlite_url(data) + "/{service}.sqlite3", _parity(urls))
 
 
 @contextmanager
@@ -58,11 +58,11 @@ def on_postgresql(home: Path) -> Iterator[Shops]:
 
 
 @contextmanager
-def _open(home: Path, patterns: Mapping[str, str]) -> Iterator[dict[str, str]]:
+def _open(home: Path, patterns: Mapping[str, str], split: Topology = SPLIT) -> Iterator[dict[str, str]]:
     data = home / "data"
     with ExitStack() as stack:
         urls = {}
-        for topology in (MONOLITH, SPLIT):
+        for topology in (MONOLITH, split):
             settings = SIZES | QUICK
             if topology.name in patterns:
                 settings |= {"SHOP_DATABASE_URL": patterns[topology.name]}
@@ -72,6 +72,22 @@ def _open(home: Path, patterns: Mapping[str, str]) -> Iterator[dict[str, str]]:
             fleet = Fleet(topology, replicas, data_dir=data, home=home, env=settings)
             urls[topology.name] = stack.enter_context(fleet).url
         yield urls
+
+
+def expect_the_acceptance_suite_to_pass(url: str) -> None:
+    """Run the suite against the shop at `url`, in a process of its own."""
+    suite = Path(__file__).resolve().parents[1] / "contract" / "acceptance"
+    options = ["-q", "-p", "no:cacheprovider", str(suite), "--shop-url", url]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options],
+        cwd=suite.parents[2],
+        capture_output=True,
+        text=True,
+        timeout=540,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-20_000:]
+    assert " passed" in done.stdout.splitlines()[-1]
 
 
 def _parity(urls: Mapping[str, str]) -> ParityResult:

@@ -19,6 +19,7 @@ from loadtests.bench.journeys import ENDPOINTS, HELLO, MIXED, Shopper
 from loadtests.bench.targets import Cost, TargetResult
 from loadtests.rig.processes import cpu_seconds
 from loadtests.rig.sampler import sample_times
+from microservices.launcher import sqlite_url
 
 STUB = Path(__file__).with_name("stub_shop.py")
 
@@ -88,7 +89,7 @@ def test_a_product_by_an_orm_session_is_the_shops_own(
             "INSERT INTO products VALUES (:sku, :name, :description, :category, :price_cents)", product
         )
         db.commit()
-    monkeypatch.setenv("SHOP_DATABASE_URL", f"sqlite:///{tmp_path}/shop.sqlite3")
+    monkeypatch.setenv("SHOP_DATABASE_URL", sqlite_url(tmp_path / "shop.sqlite3"))
     wsgi: Any = orm.load("")
     client = Client(wsgi)
     assert client.get("/api/products/P1").json == product

@@ -132,6 +132,44 @@ def test_a_file_gives_the_amount_and_the_rates_the_mix() -> None:
     assert sum(each.persona == "searcher" for each in planned) == pytest.approx(150, abs=1)
 
 
+@pytest.mark.parametrize(
+    "text", ["time;rate\n0;0,5\n1,5;20", "time\trate\n0\t0.5\n1,5\t20", '"time","rate"\n"0","0.5"\n1.5,20']
+)
+def test_what_spreadsheets_write_is_read(text: str) -> None:
+    assert read_csv(text.splitlines(), "day.csv", 1.0) == ((0, 0.5), (1.5, 20))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    text = with_curve('{ csv = "my-day.csv" }').replace('name = "toy"', 'name = "mine"')
+    (tmp_path / "mine.toml").write_text(text, encoding=encoding)
+    (tmp_path / "my-day.csv").write_text("time;rate\n0;2,5\n", encoding=encoding)
+    experiment = load(str(tmp_path / "mine.toml"))
+    assert experiment.phases[1].points == ((0.0, 0.25),)
+    assert not any(text.startswith("\ufeff") for text in experiment.texts.values())
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    text = with_curve('{ csv = "my-day.csv" }').replace('name = "toy"', 'name = "mine"')
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "my-day.csv").write_text("time,rate\n0,1\n", encoding="utf-16")
+    with pytest.raises(
+        ExperimentError, match=r"my-day.csv: expected UTF-8, not ff fe at its start; save it as UTF-8"
+    ):
+        load(str(tmp_path / "mine.toml"))
+
+
+def test_more_visits_than_the_bound_are_refused_before_they_are_planned() -> None:
+    with pytest.raises(
+        CurveError, match=r"day.csv, line 2: expected at most 5000 visits per second, not 1e\+09"
+    ):
+        read_csv(["time,rate", "0,1e9"], "day.csv", 1.0)
+    with pytest.raises(ExperimentError, match="at most 5000 visits per second at any time, not 10000"):
+        parse(with_curve("{ spike = 1000 }"), "toy.toml")
+    with pytest.raises(ValueError, match=r"day: expected at most 5000 .*, not 1e\+09"):
+        Phase("day", 10, {"buyer": 1e9})
+
+
 def test_two_rows_at_one_time_are_a_step_and_blank_lines_are_nothing() -> None:
     text = ["Time, Rate", "0,1", "", "5,1", "5,9"]
     assert read_csv(text, "day.csv", 1.0) == ((0, 1), (5, 1), (5, 9))
@@ -145,6 +183,11 @@ def test_two_rows_at_one_time_are_a_step_and_blank_lines_are_nothing() -> None:
         ("time,rate\n", "day.csv: expected at least one row"),
         ("time,rate\n0,1\n5,many", 'day.csv, line 3: expected two numbers, time and rate, not "5,many"'),
         ("time,rate\n0,1,2", "day.csv, line 2: expected two numbers"),
+        (
+            "time,rate\n0,5,20,5",
+            'day.csv, line 2: expected two numbers, time and rate, not "0,5,20,5"; with decimal commas, separate',
+        ),
+        ("time;rate\n1,5,2", 'day.csv, line 2: expected two numbers, time and rate, not "1,5,2"'),
         ("time,rate\n0,1\n\n5,-1", "day.csv, line 4: expected a time and a rate of 0 or more"),
         ("time,rate\n0,inf", "day.csv, line 2: expected a time and a rate of 0 or more"),
         ("time,rate\n10,1\n5,1", "day.csv, line 3: expected a time of 10 or later, not 5"),

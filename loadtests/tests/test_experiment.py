@@ -36,6 +36,9 @@ def test_the_personas_of_experiments_are_those_that_exist() -> None:
     assert set(json.loads(done.stdout)) == set(get_args(Persona))
 
 
+SEARCH = '[search]\nphase = "loud"\n'
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
@@ -54,6 +57,18 @@ def test_the_personas_of_experiments_are_those_that_exist() -> None:
         ("{ quiet = 2 }", "{ silence = 2 }", "expected names of this file, not silence"),
         ('id = "two"', 'id = "one"', "expected every system id and phase name once"),
         ("seed = 1", "seed = ", "toy.toml: not TOML"),
+        ("{ searcher = 10 }", "{ searcher = 10,5 }", '"10,5" has a decimal comma, write 10.5'),
+        ("{ searcher = 10 }", "{ searcher = 1e9 }", "less than or equal to 5000"),
+        (
+            "[demo]",
+            f"{SEARCH}start = 5\nleast = 10\n[demo]",
+            "search: expected least <= start <= most, not 10, 5 and",
+        ),
+        (
+            "[demo]",
+            f"{SEARCH}start = 5\nmost = 2\n[demo]",
+            "search: expected least <= start <= most, not 1, 5 and 2",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_file_key_and_what_was_expected(old: str, new: str, complaint: str) -> None:

@@ -146,6 +146,10 @@ def test_a_missing_number_is_none() -> None:
         (lambda: with_phase(trial(), saturates=("monolith",)), "should be saturated"),
         (lambda: trial(usage={MACHINE_STOLEN: steady(0.2)}), "the hypervisor took 0.20 cores"),
         (lambda: trial(usage={MACHINE_BUSY: steady(3.95)}), "the whole machine was busy"),
+        (
+            lambda: trial(usage={MACHINE_BUSY: steady(7.9)}, cores_beyond_quota=4),
+            "the whole machine was busy, 3.55 of its 4 cores with other programs",
+        ),
     ],
 )
 def test_a_void_phase_says_why(broken: object, complaint: str) -> None:
@@ -176,9 +180,10 @@ def test_what_the_shop_did_is_told_and_counts(did: object, told: str) -> None:
     assert result.remarks == [told]
 
 
-def test_a_shop_that_fills_the_machine_alone_counts() -> None:
-    busy = {MACHINE_BUSY: steady(3.95), "monolith-1": steady(3.6)}
-    result = only(with_phase(trial(usage=busy), slice_cores=4.0))
+@pytest.mark.parametrize("busy", [3.95, 0.5])  # with a quota, our own cores count, whatever the machine does
+def test_a_shop_that_fills_the_machine_alone_counts(busy: float) -> None:
+    usage = {MACHINE_BUSY: steady(busy), "monolith-1": steady(3.8)}
+    result = only(with_phase(trial(usage=usage), slice_cores=4.0))
     assert result.doubts == []
     assert result.remarks == ["the whole machine was busy, nearly all of it with this shop and its load"]
 

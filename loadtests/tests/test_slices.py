@@ -13,13 +13,13 @@ import pytest
 from loadtests.analysis.validity import slice_doubt
 from loadtests.bench.slicing import BUSY
 from loadtests.rig import slices
+from loadtests.rig.cpus import find_mounts
 from loadtests.rig.governor import MAX_WAIT_SECONDS, PERIOD_SECONDS, Account
 from loadtests.rig.processes import cpu_seconds
 from loadtests.rig.slices.cgroups import (
     MIN_QUOTA_MICROSECONDS,
     PERIOD_MICROSECONDS,
     PREFIX,
-    find_mounts,
     quota,
     remove_leftovers,
 )

@@ -47,11 +47,15 @@ class Reply:
     body: bytes
 
     @property
+    def problem(self) -> dict[str, Any]:
+        """The problem document; empty when the answer is none."""
+        is_problem = "problem+json" in self.headers.get("content-type", "")
+        return dict(json.loads(self.body)) if is_problem else {}
+
+    @property
     def slug(self) -> str:
         """The kind of problem; empty when the answer is no problem document."""
-        if "problem+json" not in self.headers.get("content-type", ""):
-            return ""
-        return str(json.loads(self.body).get("type", "")).removeprefix("/problems/")
+        return str(self.problem.get("type", "")).removeprefix("/problems/")
 
     @property
     def is_replay(self) -> bool:
@@ -240,7 +244,8 @@ class InconclusiveRun(Exception):
 
 def is_final(reply: Reply) -> bool:
     """Whether an answer tells the outcome of a checkout, by the rules of docs/api.md."""
-    return reply.is_replay or (reply.status < 500 and reply.slug != IN_PROGRESS)
+    decided = reply.problem.get("final", reply.status < 500 and reply.slug != IN_PROGRESS)
+    return reply.is_replay or bool(decided)
 
 
 def _require(reply: Reply | None, what: str) -> dict[str, Any]:

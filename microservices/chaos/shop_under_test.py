@@ -15,6 +15,7 @@ from pathlib import Path
 
 from microservices.chaos.faultproxy import FaultProxy
 from microservices.chaos.snapshot import Databases, Snapshot
+from microservices.chassis.config import sqlite_url
 from microservices.launcher import SPLIT, Fleet
 from microservices.launcher.seed import seed
 
@@ -76,7 +77,7 @@ def running_shop(
     settings = {
         **SIZES,
         **(env or {}),
-        "SHOP_DATABASE_URL": pattern or f"sqlite:///{data}/{{service}}.sqlite3",
+        "SHOP_DATABASE_URL": pattern or sqlite_url(data) + "/{service}.sqlite3",
     }
     seed(data, home=cache or home, env=settings)
     messages: list[tuple[float, str]] = []

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
+from microservices.chassis.config import sqlite_url
+
 CONFIRMED = frozenset({"paid", "settled"})
 TERMINAL = frozenset({"settled", "undone"})
 SERVICES = ("orders", "inventory", "payments", "recommendations")
@@ -33,7 +35,7 @@ class Databases:
     @classmethod
     def in_folder(cls, folder: Path) -> Self:
         """The SQLite files in a fleet's data folder."""
-        return cls(f"sqlite:///{folder.absolute()}/{{service}}.sqlite3")
+        return cls(sqlite_url(folder) + "/{service}.sqlite3")
 
     def rows(self, service: str, query: str) -> list[dict[str, Any]]:
         """The rows of a query to the database of one service."""

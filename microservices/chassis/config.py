@@ -63,7 +63,7 @@ class Config:
             service=service,
             host=env.get("SHOP_HOST", "127.0.0.1"),
             port=whole_number(env, "SHOP_PORT", 8000, 1, 65535),
-            database_url=env.get("SHOP_DATABASE_URL") or f"sqlite:///{home}/data/{service}.sqlite3",
+            database_url=env.get("SHOP_DATABASE_URL") or sqlite_url(home / "data" / f"{service}.sqlite3"),
             urls=_urls(env),
             service_key=_raw_key("SHOP_SERVICE_KEY", key) if key else None,
             trusted_keys=_trusted_keys(env.get("SHOP_TRUSTED_KEYS", "{}")),
@@ -74,6 +74,14 @@ class Config:
             feed_interval=seconds(env, "SHOP_FEED_SECONDS", 0.5),
             behind_gateway=whole_number(env, "SHOP_BEHIND_GATEWAY", 0, 0, 1) == 1,
         )
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of the SQLite database in `file`; a %, a ? or a # in the path needs an escape that the library knows."""
+    # Not imported above: it takes 20 MB, and most processes are given a URL.
+    from sqlalchemy import URL
+
+    return URL.create("sqlite", database=str(file.absolute())).render_as_string(hide_password=False)
 
 
 def whole_number(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

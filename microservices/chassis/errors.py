@@ -126,7 +126,6 @@ def problem_from(document: dict[str, Any]) -> Problem:
     problem = Problem(document["detail"], **facts)
     problem.slug = document["type"].removeprefix("/problems/")
     problem.status, problem.title = document["status"], document["title"]
-    problem.headers = Unavailable.headers if problem.status == Unavailable.status else {}
     return problem
 
 

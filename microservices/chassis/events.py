@@ -2,18 +2,24 @@
 
 The writer stores an event in the transaction of the change. The reader stores its position in the transaction of the
 effect. So an event is neither lost nor counted twice, after any crash and with any number of replicas.
+
+A reader asks for the last event that it has read once more, before the new ones. If that event is gone, the writer's
+database was restored from an older copy or made anew; the reader then starts over from the beginning of the feed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
-from sqlalchemy import JSON, Connection, String, insert, select, text, update
+from sqlalchemy import JSON, Connection, String, delete, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .client import require_keys, upstream
 from .database import reading, upsert, writing
+
+log = logging.getLogger(__name__)
 
 FEED_PATH = "/internal/events"
 MAX_EVENTS = 500
@@ -69,25 +75,34 @@ def feed(db: Connection, outbox: type[Any], after: int, limit: int) -> Feed:
 
 
 class FeedReader:
-    """Reads another service's feed and applies each event once."""
+    """Reads another service's feed and applies each event once.
+
+    `learnt` are the tables that hold nothing but what `apply` writes. They are emptied when the reader starts over.
+    """
 
     def __init__(
         self,
         source: str,
         positions: type[Any],
         apply: Callable[[Connection, str, dict[str, Any]], None],
+        learnt: Sequence[type[Any]] = (),
         limit: int = MAX_EVENTS,
     ) -> None:
-        self.source, self._positions, self._apply, self._limit = source, positions, apply, limit
+        self.source, self._positions, self._apply, self._learnt = source, positions, apply, learnt
+        self._limit = limit
 
     def step(self) -> bool:
         """Fetch what is new and apply it; returns whether there may be more."""
         with reading() as db:
             found = select(self._positions.position).where(self._positions.feed == self.source)
-            after = db.execute(found).scalar() or 0
-        wanted = {"after": after, "limit": self._limit}
+            position = db.execute(found).scalar() or 0
+        wanted = {"after": max(position - 1, 0), "limit": self._limit}
         events = upstream(self.source).get(FEED_PATH, wanted, read=FEED)["events"]
-        if events:
+        newest = max((event["position"] for event in events), default=0)
+        if newest < position:
+            self._start_over(position)
+            return True
+        if newest > position:
             with writing() as db:
                 self.apply(db, events)
         return len(events) >= self._limit
@@ -107,3 +122,18 @@ class FeedReader:
                 self._apply(db, event["type"], event["data"])
                 position = event["position"]
         db.execute(update(self._positions).where(mine).values(position=position))
+
+    def _start_over(self, position: int) -> None:
+        """Forget what was learnt and go back to the start, unless another replica did so since `position` was read."""
+        mine = (self._positions.feed == self.source, self._positions.position == position)
+        with writing() as db:
+            if db.execute(update(self._positions).where(*mine).values(position=0)).rowcount == 0:
+                return
+            for table in self._learnt:
+                db.execute(delete(table))
+        log.warning(
+            "the feed of %s ends before position %d, which was already read: its database was restored or made anew; "
+            "everything is learnt again from the start of the feed",
+            self.source,
+            position,
+        )

@@ -1,5 +1,6 @@
 """Runs a topology as plain processes on this machine. The lab and the commands need only `Fleet`."""
 
+from microservices.chassis.config import sqlite_url
 from microservices.launcher.errors import (
     AlreadyRunning,
     LauncherError,
@@ -30,4 +31,5 @@ __all__ = [
     "RunFolder",
     "WrongScale",
     "default_home",
+    "sqlite_url",
 ]

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 from psycopg import conninfo, sql
 
 from microservices.launcher.errors import LauncherError
-from microservices.topology import SPLIT, Service, Topology
+from microservices.topology import SPLIT, Topology
 
 CONNECT_SECONDS = 5
 PASSWORD_BYTES = 24
@@ -42,7 +43,7 @@ class Server:
     def pattern(self, passwords: Path | None = None) -> str:
         """SHOP_DATABASE_URL for all services, with {service} for the name of each."""
         names = self.name("{service}")
-        suffix = f"?passfile={passwords.absolute()}/{{service}}.pgpass" if passwords else ""
+        suffix = f"?passfile={quote(str(passwords.absolute()))}/{{service}}.pgpass" if passwords else ""
         return f"postgresql://{names}@{self.address}/{names}{suffix}"
 
     @property
@@ -59,7 +60,7 @@ def create(server: Server, passwords: Path, topology: Topology = SPLIT) -> str:
     Where the server asks the roles for a password, each call sets new ones and writes each into its own file in the
     folder `passwords`, in the format of PostgreSQL's password file.
     """
-    names = {service.name: server.name(service.name) for service in _with_database(topology)}
+    names = {service.name: server.name(service.name) for service in topology.with_database}
     with _admin_connection(server) as admin:
         for name in names.values():
             _create_one(admin, name)
@@ -77,14 +78,10 @@ def create(server: Server, passwords: Path, topology: Topology = SPLIT) -> str:
 def drop(server: Server, topology: Topology = SPLIT) -> None:
     """Drop the databases with all their data, and the roles; missing ones are no error."""
     with _admin_connection(server) as admin:
-        for service in _with_database(topology):
+        for service in topology.with_database:
             name = sql.Identifier(server.name(service.name))
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
             admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(name))
-
-
-def _with_database(topology: Topology) -> list[Service]:
-    return [service for service in topology.services if service.has_database]
 
 
 def _create_one(admin: psycopg.Connection, name: str) -> None:

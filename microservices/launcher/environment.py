@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from microservices.chassis.config import sqlite_url
 from microservices.launcher.addresses import HOST, Addresses
 from microservices.launcher.errors import LauncherError
 from microservices.topology import Service, Topology
@@ -43,7 +44,7 @@ def make_keys(topology: Topology) -> dict[str, KeyPair]:
 def database_url(topology: Topology, service: Service, data_dir: Path, pattern: str | None) -> str:
     """The URL of the service's own database: an SQLite file, or `pattern` with {service} filled in."""
     if not pattern:
-        return f"sqlite:///{data_dir.absolute()}/{service.name}.sqlite3"
+        return sqlite_url(data_dir / f"{service.name}.sqlite3")
     if "{service}" not in pattern and len(topology.services) > 1:
         raise LauncherError(
             "SHOP_DATABASE_URL names one database for all services, but each owns its own; write {service} in it."

@@ -82,10 +82,10 @@ class LaunchPlan:
         """The command that starts the member."""
         if member.name == GATEWAY:
             return self._gateway_command()
-        parts = self._topology.service(member.name).command
-        arguments = [part.format(host=HOST, port=member.port) for part in parts]
+        service = self._topology.service(member.name)
+        arguments = [part.format(host=HOST, port=member.port) for part in service.command]
         own = {"SHOP_PORT": str(member.port), "SHOP_DRAIN_FILE": str(member.drain_file)}
-        return [sys.executable, *arguments], self._environments[member.name] | own
+        return [service.program or sys.executable, *arguments], self._environments[member.name] | own
 
     def _gateway_command(self) -> Command:
         file = self._folder / "gateway.json"

@@ -9,7 +9,7 @@ stored before the next call is sent, so that any replica can finish it after a c
     confirm          the point of no return: after it, the stock is always sold and the cart emptied
 
 The response is stored under the customer's idempotency key, refusals too, so that a repeated request gets the same
-response. A refusal is raised, the first time and every other time.
+response. A refusal is raised, the first time and every other time. It is final, and says so.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ KEEP_SECONDS = 0.3
 
 REPLAYED = {"Idempotency-Replayed": "true"}
 """The header of a repeated response."""
+CANCELLED = "Nothing was ordered and nothing was charged; to try again, send a new Idempotency-Key."
 
 
 class CartEmpty(Problem):
@@ -111,7 +112,7 @@ def _price(claim: Claim) -> PricedOrder:
     if order.lines:
         store.save(order, claim, newest, Step.PRICED)
     else:
-        empty = CartEmpty("There is nothing in the cart; put something in first.")
+        empty = _final(CartEmpty("There is nothing in the cart; put something in first."))
         store.save(order, claim, newest, Step.UNDONE, empty)
     return order
 
@@ -126,7 +127,7 @@ def _buy(order: PricedOrder, card_number: str) -> bool:
     except Problem as refusal:
         # Also when the outcome of a call is unknown: cancelling is always safe, see recover().
         # Also after too little stock: a second copy of the request to reserve may still arrive.
-        if store.refuse(order.id, refusal, Step.UNDOING):
+        if store.refuse(order.id, _final(refusal), Step.UNDOING):
             _undo(order)
     else:
         confirmed = store.confirm(order)
@@ -189,11 +190,19 @@ def _answer(order: StoredCheckout | None, *, replayed: bool = False) -> Placed:
     if status is Status.REJECTED:
         assert order.problem is not None
         refusal = problem_from(order.problem)
-        refusal.headers = {**refusal.headers, **REPLAYED} if replayed else refusal.headers
+        refusal.headers = REPLAYED if replayed else {}
         raise refusal
     with reading() as db:
         return Placed(show(db, order.customer_id, order.id), replayed)
 
 
+def _final(refusal: Problem) -> Problem:
+    """The refusal that is stored: it says that it is final, and does not ask the client to repeat the request."""
+    refusal.facts, refusal.headers = {**refusal.facts, "final": True}, {}
+    if isinstance(refusal, UpstreamError):
+        refusal.detail += f" {CANCELLED}"
+    return refusal
+
+
 def _interrupted() -> Problem:
-    return Unavailable("The checkout was interrupted; nothing was ordered and nothing was charged.")
+    return _final(Unavailable(f"The checkout was interrupted. {CANCELLED}"))

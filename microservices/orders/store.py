@@ -22,6 +22,7 @@ from .answers import Product
 from .models import Order, OrderLine, Outbox, Status, Step
 from .service import as_dict, line_as_dict
 
+CONFIRMED_EVENT = "order-confirmed"
 LEASE_SECONDS = 10.0
 """Longer than any request may take: a request that has not finished by then has crashed."""
 UNFINISHED = (Step.PRICED, Step.PAID, Step.UNDOING)
@@ -166,7 +167,7 @@ def confirm(order: PricedOrder) -> bool:
     with writing() as db:
         number = _advance(db, order.id, Step.PRICED, Step.PAID)
         if number is not None:
-            publish(db, Outbox, "order-confirmed", _event(order, number))
+            publish(db, Outbox, CONFIRMED_EVENT, event(order, number))
     return number is not None
 
 
@@ -220,7 +221,8 @@ def _lines(db: Connection, number: int) -> list[dict[str, Any]]:
     return [row._asdict() for row in db.execute(lines)]
 
 
-def _event(order: PricedOrder, number: int) -> dict[str, Any]:
+def event(order: PricedOrder, number: int) -> dict[str, Any]:
+    """What the feed tells other services about a confirmed order."""
     return {
         "order_id": order.id,
         "number": number,

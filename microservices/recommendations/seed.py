@@ -1,4 +1,7 @@
-"""Fills recommendations with the counts of past orders: `python -m microservices.recommendations.seed FOLDER`."""
+"""Fills recommendations with what past orders teach: `python -m microservices.recommendations.seed FOLDER`.
+
+The past orders are also in the orders' feed, so the position after them is stored, too.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,23 @@ from pathlib import Path
 
 from ..seeding import Tables, rows, seed
 from .learning import Bought, count
-from .models import Base, CoPurchase, Popularity, Purchase
+from .models import Base, CoPurchase, FeedPosition, Popularity, Purchase
 
 
-def tables(folder: Path) -> Tables:
-    """What to fill, and with what."""
+def past_orders(folder: Path) -> Tables:
+    """What past orders teach, without the position in the feed."""
     counted = count(_bought(folder))
     return [
         (Popularity, counted.popularity),
         (CoPurchase, counted.co_purchases),
         (Purchase, counted.purchases),
     ]
+
+
+def tables(folder: Path) -> Tables:
+    """What to fill, and with what; the position is that of the last past order in the orders' feed."""
+    last = sum(1 for _ in rows(folder, "orders"))
+    return [*past_orders(folder), (FeedPosition, [{"feed": "orders", "position": last}])]
 
 
 def _bought(folder: Path) -> Iterator[Bought]:

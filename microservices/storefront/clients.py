@@ -11,7 +11,15 @@ from typing import Any, ClassVar, TypeVar
 
 from ..chassis.client import Read, as_it_is, require_keys, upstream
 from ..chassis.client_address import CLIENT_ADDRESS
-from ..chassis.errors import InvalidRequest, NotAuthenticated, Problem, UpstreamError
+from ..chassis.errors import (
+    BadUpstream,
+    InvalidRequest,
+    NotAuthenticated,
+    Problem,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from . import answers
 from .problems import (
     CartEmpty,
@@ -32,6 +40,8 @@ CALLS = ("accounts", "catalog", "recommendations", "cart", "inventory", "orders"
 
 PATIENCE = 0.5
 """Seconds that a page waits for a part it can do without: four of these fit into the 2 s of a request."""
+
+FAILURES = (UpstreamUnavailable, UpstreamTimeout, BadUpstream)
 
 T = TypeVar("T")
 TOKEN = require_keys(answers.Token)
@@ -176,7 +186,15 @@ class Orders(Client):
             "/api/orders",
             {"card_number": card_number},
             token=token,
-            raises=(CartEmpty, OutOfStock, PaymentDeclined, PaymentTimedOut, KeyReused, CheckoutInProgress),
+            raises=(
+                CartEmpty,
+                OutOfStock,
+                PaymentDeclined,
+                PaymentTimedOut,
+                KeyReused,
+                CheckoutInProgress,
+                *FAILURES,  # with their facts, which say whether the failure is final
+            ),
             headers={"Idempotency-Key": key},
             idempotent=True,
             read=PLACED_ORDER,

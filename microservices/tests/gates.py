@@ -20,6 +20,7 @@ from sqlalchemy import create_engine
 
 from microservices.chaos.run import ChaosRun, started
 from microservices.chaos.shop_under_test import SIZES, ShopUnderTest, running_shop
+from microservices.chassis.config import sqlite_url
 from microservices.launcher import MONOLITH, Fleet
 from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.tests.shops import monolith_snapshot
@@ -60,7 +61,7 @@ def monolith(home: Path, replicas: int = 1) -> Iterator[ShopUnderTest]:
 
 def seed_monolith(home: Path) -> dict[str, str]:
     """Seed a monolith's database below `home`; returns the environment of its shop."""
-    url = f"sqlite:///{home}/data/monolith.sqlite3"
+    url = sqlite_url(home / "data" / "monolith.sqlite3")
     env = {**SIZES, "SHOP_HOME": str(home), "SHOP_DATABASE_URL": url}
     (home / "data").mkdir(parents=True)
     fill_monolith(Config.from_env(env), Sizes.from_env(env))

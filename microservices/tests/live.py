@@ -15,6 +15,7 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, make_url, text
 
 from microservices.chaos.invariants import violations_in
 from microservices.chaos.snapshot import Databases, ObservedCheckout, Snapshot
+from microservices.chassis.config import sqlite_url
 from microservices.launcher import Fleet
 from microservices.tests.conftest import call, public_port, wait_until
 from microservices.tests.postgresql import TOPOLOGIES
@@ -142,7 +143,7 @@ def running_shop(
         pass
     crash_at = home / "crash-at"
     env = {"SHOP_CRASH_AT": str(crash_at), **settings, **({"SHOP_DATABASE_URL": pattern} if pattern else {})}
-    where = pattern or f"sqlite:///{data}/{{service}}.sqlite3"
+    where = pattern or sqlite_url(data) + "/{service}.sqlite3"
     engine = engine_for(make_url(where.replace("{service}", ACCOUNTS[name])))
     databases = None
     if name == "split":

@@ -157,10 +157,10 @@ MUTATIONS = (
         "split: the event is in the order's transaction",
         "microservices/orders/store.py",
         "        if number is not None:\n"
-        '            publish(db, Outbox, "order-confirmed", _event(order, number))',
+        "            publish(db, Outbox, CONFIRMED_EVENT, event(order, number))",
         "    if number is not None:\n"
         "        with writing() as db:\n"
-        '            publish(db, Outbox, "order-confirmed", _event(order, number))',
+        "            publish(db, Outbox, CONFIRMED_EVENT, event(order, number))",
         (CRASHES, CHECKOUT),
     ),
     Mutation(
@@ -176,6 +176,13 @@ MUTATIONS = (
         "microservices/chassis/events.py",
         '            if event["position"] > position:',
         "            if True:",
+        (EVENTS,),
+    ),
+    Mutation(
+        "split: a reader that is ahead of a restored feed starts over",
+        "microservices/chassis/events.py",
+        "        if newest < position:",
+        "        if False:",
         (EVENTS,),
     ),
     Mutation(

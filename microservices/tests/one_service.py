@@ -22,6 +22,7 @@ from flask.testing import FlaskClient
 from requests.adapters import BaseAdapter
 
 from microservices.chassis.client import Upstream
+from microservices.chassis.config import sqlite_url
 from microservices.chassis.runtime import runtime
 from microservices.chassis.tokens import AUDIENCE, ISSUER, ServiceTokens
 
@@ -93,7 +94,7 @@ class ServiceUnderTest:
         self.stand_ins = {name: StandIn(respond) for name, respond in (callees or {}).items()}
         env = {
             "SHOP_HOME": str(folder),
-            "SHOP_DATABASE_URL": f"sqlite:///{folder}/test.sqlite3",
+            "SHOP_DATABASE_URL": sqlite_url(folder / "test.sqlite3"),
             "SHOP_SERVICE_KEY": base64.b64encode(private).decode(),
             "SHOP_TRUSTED_KEYS": json.dumps(dict.fromkeys(callers, public)),
             **{f"SHOP_{name.upper()}_URL": "http://unused.invalid" for name in self.stand_ins},

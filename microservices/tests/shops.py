@@ -25,6 +25,7 @@ from microservices.chaos.snapshot import Databases, ObservedCheckout, Snapshot
 from microservices.chassis import context
 from microservices.chassis.breaker import Breaker, RetryBudget
 from microservices.chassis.client import upstream
+from microservices.chassis.config import sqlite_url
 from microservices.chassis.database import writing
 from microservices.chassis.events import FEED, FEED_PATH, FeedReader
 from microservices.chassis.runtime import runtime
@@ -73,7 +74,8 @@ class Reply:
     @property
     def is_final(self) -> bool:
         """Whether it tells the outcome of a checkout, by the rules of docs/api.md."""
-        return self.replayed or (self.status < 500 and self.problem != "checkout-in-progress")
+        decided = isinstance(self.body, dict) and self.body.get("final") is True
+        return self.replayed or decided or (self.status < 500 and self.problem != "checkout-in-progress")
 
 
 def observed(customer: str, key: str, reply: Reply | None) -> ObservedCheckout:
@@ -332,7 +334,7 @@ def shop_in_process(
         export(home / "dataset", sizes)
         shop = Split(home, home / "dataset", pattern, **settings)
     else:
-        url = (pattern or f"sqlite:///{home}/{{service}}.sqlite3").replace("{service}", "monolith")
+        url = (pattern or sqlite_url(home) + "/{service}.sqlite3").replace("{service}", "monolith")
         seed(Config.from_env({"SHOP_HOME": str(home), "SHOP_DATABASE_URL": url}), sizes)
         shop = Monolith(url, **{"SHOP_HOME": str(home)} | settings)
     try:

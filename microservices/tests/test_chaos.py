@@ -83,6 +83,7 @@ def problem(status, slug, **headers):
 
 GONE = problem(503, "unavailable")
 REPLAYED = problem(503, "unavailable", Idempotency_Replayed="true")
+CANCELLED: Answer = 503, {"type": "/problems/unavailable", "status": 503, "final": True}
 FOUND: Answer = 200, {"items": []}
 BOUGHT: Answer = 201, ORDER
 
@@ -112,6 +113,7 @@ def test_a_request_has_failed_when_it_fails_after_the_documented_retries(shop, a
         ([BOUGHT], [(201, True)]),
         ([LOSE, GONE, BOUGHT], [(None, False), (None, False), (201, True)]),
         ([GONE, REPLAYED], [(None, False), (503, True)]),
+        ([CANCELLED], [(503, True)]),
         ([problem(409, "checkout-in-progress")] * 9 + [BOUGHT], [(None, False)] * 9 + [(201, True)]),
         ([problem(402, "payment-declined")], [(402, True)]),
         ([GONE], [(None, False)] * 5),

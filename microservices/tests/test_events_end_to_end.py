@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -152,6 +154,26 @@ def test_events_count_once_after_the_reader_crashed(shop, moment):
     assert crashes
     shop.settle()
     assert learnt(shop) == ordered(shop)
+
+
+@pytest.mark.parametrize("shop", ["split sqlite"], indirect=True)
+def test_after_an_older_copy_of_orders_is_restored_each_order_counts_once(shop, tmp_path):
+    rng = random.Random(5)
+    file, copy = Path(shop.database("orders").engine.url.database), tmp_path / "older.sqlite3"
+    sell(shop, rng, 2)
+    shop.settle()
+    copy_database(file, copy)
+    sell(shop, rng, 4)
+    shop.settle()
+    copy_database(copy, file)
+    sell(shop, rng, 2)
+    shop.settle()
+    assert learnt(shop) == ordered(shop)
+
+
+def copy_database(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
 
 
 @pytest.mark.parametrize("shop", ["split sqlite", "split postgresql"], indirect=True)

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from microservices.chassis.config import sqlite_url
 from microservices.launcher import AlreadyRunning, Fleet, MissingProgram, NotStarted, PortTaken, gateway
 from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.launcher.gateway import Settings
@@ -229,7 +230,7 @@ def test_each_replica_gets_its_own_settings_and_the_addresses_that_it_needs(star
     alpha, beta, accounts = (settings_of(fleet, path) for path in ("/api/alpha", "/api/things", "/"))
     assert {name for name in alpha if name.endswith("_URL")} == {"SHOP_BETA_URL", "SHOP_DATABASE_URL"}
     assert {name for name in beta if name.endswith("_URL")} == {"SHOP_ACCOUNTS_URL", "SHOP_DATABASE_URL"}
-    assert alpha["SHOP_DATABASE_URL"] == f"sqlite:///{tmp_path}/alpha.sqlite3"
+    assert alpha["SHOP_DATABASE_URL"] == sqlite_url(tmp_path / "alpha.sqlite3")
     assert (alpha["SHOP_THREADS"], beta["SHOP_THREADS"], accounts["SHOP_THREADS"]) == ("4", "7", "2")
     assert {alpha["SHOP_LOG_LEVEL"], beta["SHOP_LOG_LEVEL"]} == {"info"}
 

@@ -20,6 +20,7 @@ from sqlalchemy import text
 
 from microservices.catalog import app as split
 from microservices.chassis.config import ConfigError as SplitConfigError
+from microservices.chassis.config import sqlite_url
 from microservices.chassis.database import Database as SplitDatabase
 from microservices.chassis.runtime import runtime
 from microservices.tests import postgresql
@@ -57,7 +58,7 @@ def on_postgresql() -> Iterator[str]:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/shop.sqlite3"
+        return sqlite_url(tmp_path / "shop.sqlite3")
     url: str = request.getfixturevalue("on_postgresql")
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("DROP SCHEMA public CASCADE")

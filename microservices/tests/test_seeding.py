@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from microservices.chassis.config import sqlite_url
 from microservices.chassis.database import Database
 from microservices.seeding import Tables, rows, seed
 
@@ -30,7 +31,7 @@ def tables(folder: Path) -> Tables:
 
 @pytest.fixture
 def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    url = f"sqlite:///{tmp_path}/words.sqlite3"
+    url = sqlite_url(tmp_path / "words.sqlite3")
     monkeypatch.setenv("SHOP_DATABASE_URL", url)
     return url
 

@@ -27,6 +27,7 @@ from microservices.accounts import limits as split_limits
 from microservices.accounts import service as split_service
 from microservices.accounts.models import Base as SplitBase
 from microservices.accounts.seed import tables
+from microservices.chassis.config import sqlite_url
 from microservices.chassis.runtime import runtime
 from microservices.seeding import fill
 from microservices.tests import postgresql
@@ -109,7 +110,7 @@ on_both_databases = pytest.mark.parametrize("url", ["sqlite", "postgresql"], ind
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        return f"sqlite:///{tmp_path}/accounts.sqlite3"
+        return sqlite_url(tmp_path / "accounts.sqlite3")
     url: str = request.getfixturevalue("on_postgresql")
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("DROP SCHEMA public CASCADE")

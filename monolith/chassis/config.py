@@ -46,7 +46,7 @@ class Config:
         drain_file = env.get("SHOP_DRAIN_FILE")
         return cls(
             home=home,
-            database_url=env.get("SHOP_DATABASE_URL") or f"sqlite:///{home}/data/monolith.sqlite3",
+            database_url=env.get("SHOP_DATABASE_URL") or sqlite_url(home / "data" / "monolith.sqlite3"),
             port=whole_number(env, "SHOP_PORT", 8000, 1, 65535),
             threads=whole_number(env, "SHOP_THREADS", 4, 1, 64),
             drain_file=Path(drain_file) if drain_file else None,
@@ -56,6 +56,14 @@ class Config:
             behind_gateway=whole_number(env, "SHOP_BEHIND_GATEWAY", 0, 0, 1) == 1,
             token_minutes=whole_number(env, "SHOP_TOKEN_MINUTES", 30, 1, 1440),
         )
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of the SQLite database in `file`; a %, a ? or a # in the path needs an escape that the library knows."""
+    # Not imported above: it takes 20 MB, and most processes are given a URL.
+    from sqlalchemy import URL
+
+    return URL.create("sqlite", database=str(file.absolute())).render_as_string(hide_password=False)
 
 
 def whole_number(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

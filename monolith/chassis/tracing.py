@@ -52,7 +52,7 @@ def init_app(
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise TracingError(
-            f"{ENDPOINT} is set, but {error.name} is not installed; run `make tracing`, or unset it."
+            f"{ENDPOINT} is set, but {error.name} is not installed; run `make extras`, or unset it."
         ) from error
     global _tracer  # noqa: PLW0603 -- one process has one tracer
     instance = f"{socket.gethostname()}-{os.getpid()}"

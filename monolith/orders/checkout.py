@@ -4,7 +4,7 @@ The database guarantees that all of it happens or none, the stored response incl
 couplings that keep this shop in one piece.
 
 The response is stored under the customer's idempotency key, refusals too, so that a repeated request gets the same
-response. A refusal is raised, the first time and every other time.
+response. A refusal is raised, the first time and every other time. It is final, and says so.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: st
                 outcome = _place_order(db, customer_id, card_number)
         except Problem as refusal:
             outcome = refusal
-        status, body = (outcome.status, outcome.to_dict()) if isinstance(outcome, Problem) else (201, outcome)
+        status, body = (
+            (outcome.status, _final(outcome).to_dict()) if isinstance(outcome, Problem) else (201, outcome)
+        )
         db.execute(STORE_RESPONSE, {**this_key, "status": status, "body": json.dumps(body)})
     if isinstance(outcome, Problem):
         raise outcome  # outside the block, which would roll back the stored refusal
@@ -110,9 +112,15 @@ def _repeat(earlier: Any, fingerprint: str) -> Placed:
     document = json.loads(earlier.body)
     if earlier.status != 201:
         refusal = problem_from(document)
-        refusal.headers = {**refusal.headers, **REPLAYED}
+        refusal.headers = REPLAYED
         raise refusal
     return Placed(document, replayed=True)
+
+
+def _final(refusal: Problem) -> Problem:
+    """The refusal that is stored: it says that it is final, and does not ask the client to repeat the request."""
+    refusal.facts, refusal.headers = {**refusal.facts, "final": True}, {}
+    return refusal
 
 
 def _place_order(db: Connection, customer_id: str, card_number: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from monolith.app import create_app
-from monolith.chassis.config import Config
+from monolith.chassis.config import Config, sqlite_url
 from monolith.chassis.database import Database
 from monolith.chassis.runtime import runtime
 from monolith.dataset import DEMO_PASSWORD, Sizes
@@ -33,7 +33,7 @@ def config(template: Path, tmp_path: Path) -> Config:
     return Config.from_env(
         {
             "SHOP_HOME": str(tmp_path),
-            "SHOP_DATABASE_URL": f"sqlite:///{tmp_path}/shop.sqlite3",
+            "SHOP_DATABASE_URL": sqlite_url(tmp_path / "shop.sqlite3"),
             "SHOP_PAYMENT_TIMEOUT_SECONDS": "0.01",
             "SHOP_DRAIN_FILE": str(tmp_path / "drain"),
         }

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from monolith.chassis import serving_lock
-from monolith.chassis.config import Config, ConfigError
+from monolith.chassis.config import Config, ConfigError, sqlite_url
 from monolith.dataset import Sizes
 from monolith.seed import KEEP, seed
 
@@ -37,16 +37,29 @@ def answers(url: str) -> bool:
         return False
 
 
+@pytest.fixture
+def odd_home(tmp_path):
+    """A folder whose name would mean something else in a URL."""
+    return tmp_path / "50% off?#1" / "a%2Fb"
+
+
+def test_a_folder_with_the_special_characters_of_urls_holds_the_database(odd_home, tmp_path):
+    seed(Config.from_env({"SHOP_HOME": str(odd_home)}), TINY)
+    assert (odd_home / "data" / "monolith.sqlite3").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["50% off?#1"]
+    assert [path.name for path in odd_home.parent.iterdir()] == ["a%2Fb"]
+
+
 @pytest.mark.processes
-def test_a_shop_that_is_served_is_not_seeded_and_one_that_was_killed_is(tmp_path):
-    assert run_seed(tmp_path).returncode == 0
+def test_a_shop_that_is_served_is_not_seeded_and_one_that_was_killed_is(odd_home):
+    assert run_seed(odd_home).returncode == 0
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "monolith.cli", "serve", "--port", str(port)]
     server = subprocess.Popen(
         command,
-        env={**os.environ, "SHOP_HOME": str(tmp_path)},
+        env={**os.environ, "SHOP_HOME": str(odd_home)},
         start_new_session=True,
         stdout=subprocess.DEVNULL,
     )
@@ -55,22 +68,22 @@ def test_a_shop_that_is_served_is_not_seeded_and_one_that_was_killed_is(tmp_path
         while not answers(f"http://127.0.0.1:{port}/readyz"):
             assert time.monotonic() < deadline
             assert server.poll() is None
-        refused = run_seed(tmp_path)
+        refused = run_seed(odd_home)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr == (
-            f"The shop is being served from {tmp_path}/data/monolith.sqlite3; stop it, and seed again.\n"
+            f"The shop is being served from {odd_home}/data/monolith.sqlite3; stop it, and seed again.\n"
         )
         assert answers(f"http://127.0.0.1:{port}/api/products/P00001")
     finally:
         os.killpg(server.pid, 9)
         server.wait(timeout=10)
     deadline = time.monotonic() + 60
-    while run_seed(tmp_path).returncode:  # the worker may outlive its parent by a moment
+    while run_seed(odd_home).returncode:  # the worker may outlive its parent by a moment
         assert time.monotonic() < deadline
 
 
 def test_two_processes_may_serve_from_one_database(tmp_path):
-    url = f"sqlite:///{tmp_path}/shop.sqlite3"
+    url = sqlite_url(tmp_path / "shop.sqlite3")
     first, second = serving_lock.shared(url), serving_lock.shared(url)
     assert first is not None
     assert second is not None

@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 from microservices.recommendations.models import Base, FeedPosition
-from microservices.recommendations.seed import tables
+from microservices.recommendations.seed import past_orders
 from microservices.seeding import Tables, rows, seed
 
 
 def copied(folder: Path) -> Tables:
     """The tables of the data set, and the number of its last order as the position to read on from."""
     last = sum(1 for _ in rows(folder, "orders"))
-    return [*tables(folder), (FeedPosition, [{"feed": "orders", "position": last}])]
+    return [*past_orders(folder), (FeedPosition, [{"feed": "orders", "position": last}])]
 
 
 if __name__ == "__main__":

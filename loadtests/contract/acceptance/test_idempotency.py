@@ -57,6 +57,27 @@ def test_a_declined_payment_is_not_tried_again(customer: Customer, product: dict
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
+def test_a_stored_refusal_says_that_it_is_final_and_does_not_ask_to_be_repeated(
+    customer: Customer, product: dict[str, Any]
+) -> None:
+    empty = customer.checkout(key=new_key())
+    customer.put_in_cart(product["sku"])
+    key = new_key()
+    for answer in (empty, customer.checkout(DECLINED, key), customer.checkout(DECLINED, key)):
+        assert answer.json()["final"] is True
+        assert "Retry-After" not in answer.headers
+
+
+def test_a_refusal_that_does_not_use_up_the_key_is_not_final(
+    customer: Customer, product: dict[str, Any]
+) -> None:
+    customer.put_in_cart(product["sku"])
+    key = new_key()
+    customer.checkout(DECLINED, key)
+    assert "final" not in customer.checkout(APPROVED, key).json()
+    assert "final" not in customer.checkout("no card", new_key()).json()
+
+
 def test_a_key_with_another_body_is_refused(customer: Customer, product: dict[str, Any]) -> None:
     customer.put_in_cart(product["sku"])
     key = new_key()

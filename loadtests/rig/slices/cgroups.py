@@ -7,12 +7,11 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from loadtests.rig.cpus import read_mounts
 from loadtests.rig.processes import group_pids
 from loadtests.rig.slices.backend import SliceError, Slices, Throttling
 
@@ -105,10 +104,7 @@ def _pressure_seconds(group: Path) -> float | None:
 def open_cgroup(backend: str) -> Slices:
     """Slices below the nearest control group that this user may write; SliceError when there is none."""
     try:
-        mounts = find_mounts(
-            Path("/proc/self/mounts").read_text(encoding="utf-8"),
-            Path("/proc/self/cgroup").read_text(encoding="utf-8"),
-        )
+        mounts = read_mounts()
     except OSError as error:
         raise SliceError(f"{backend}: this system has no control groups") from error
     for mount in mounts:
@@ -154,40 +150,6 @@ def _empty_and_remove(group: Path, deadline_seconds: float = 2.0) -> None:
             time.sleep(0.02)
         else:
             return
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A mounted cgroup hierarchy with the CPU controller: its root, and this process's own group in it."""
-
-    backend: str
-    root: Path
-    own: Path
-
-    def candidates(self) -> Iterator[Path]:
-        """Directories that could hold our groups, nearest first: users may write in a delegated part."""
-        own = self.own
-        while own != self.root and self.root in own.parents:
-            yield own
-            own = own.parent
-        yield self.root
-
-
-def find_mounts(mounts: str, cgroups: str) -> list[Mount]:
-    """Parse the text of /proc/self/mounts and of /proc/self/cgroup; version 2 comes first."""
-    own = {}
-    for line in cgroups.splitlines():
-        _, controllers, path = line.split(":", 2)
-        own[controllers] = path.lstrip("/")
-    found = []
-    for line in mounts.splitlines():
-        _, place, kind, options = line.split()[:4]
-        if kind == "cgroup2":
-            found.append(Mount("cgroup2", Path(place), Path(place) / own.get("", "")))
-        elif kind == "cgroup" and "cpu" in options.split(","):
-            path = next((where for names, where in own.items() if "cpu" in names.split(",")), "")
-            found.append(Mount("cgroup1", Path(place), Path(place) / path))
-    return sorted(found, key=lambda mount: mount.backend, reverse=True)
 
 
 def _enable_cpu(backend: str, parent: Path) -> None:

@@ -13,6 +13,7 @@ from microservices.accounts import service
 from microservices.accounts.app import create_app
 from microservices.accounts.models import Base
 from microservices.accounts.seed import tables
+from microservices.chassis.config import sqlite_url
 from microservices.seeding import fill
 from microservices.tests.one_service import ServiceUnderTest
 
@@ -30,7 +31,7 @@ def folder(tmp_path: Path, password_hash: str) -> Path:
     (tmp_path / "customers.jsonl").write_text(
         json.dumps(ADA | {"password_hash": password_hash}), encoding="utf-8"
     )
-    fill(f"sqlite:///{tmp_path}/test.sqlite3", Base, tables(tmp_path))
+    fill(sqlite_url(tmp_path / "test.sqlite3"), Base, tables(tmp_path))
     return tmp_path
 
 

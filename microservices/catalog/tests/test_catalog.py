@@ -12,6 +12,7 @@ import pytest
 from microservices.catalog.app import create_app
 from microservices.catalog.models import Base
 from microservices.catalog.seed import tables
+from microservices.chassis.config import sqlite_url
 from microservices.seeding import fill
 from microservices.tests.one_service import ServiceUnderTest, publish_keys
 
@@ -47,7 +48,7 @@ SHOWN = [{name: value for name, value in row.items() if name != "bestseller_rank
 def http(tmp_path: Path) -> Iterator[Any]:
     for table, rows in {"categories": CATEGORIES, "products": PRODUCTS}.items():
         (tmp_path / f"{table}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    fill(f"sqlite:///{tmp_path}/test.sqlite3", Base, tables(tmp_path))
+    fill(sqlite_url(tmp_path / "test.sqlite3"), Base, tables(tmp_path))
     catalog = ServiceUnderTest(create_app, tmp_path, callees={"accounts": publish_keys})
     yield catalog.http
     catalog.close()

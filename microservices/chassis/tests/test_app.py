@@ -22,7 +22,7 @@ from microservices.chassis import context, database
 from microservices.chassis.app import service
 from microservices.chassis.auth import current_identity, require_admin, require_customer, require_service
 from microservices.chassis.client import upstream
-from microservices.chassis.config import ConfigError
+from microservices.chassis.config import ConfigError, sqlite_url
 from microservices.chassis.database import Database, reading, upsert, writing
 from microservices.chassis.errors import Problem
 from microservices.chassis.observability import JsonLines
@@ -301,7 +301,7 @@ def test_a_call_passes_on_the_requests_id_and_trace(http: FlaskClient, things: S
 
 
 def test_a_missing_address_is_refused_at_the_start(tmp_path: Path) -> None:
-    env = {"SHOP_IDENTITY_URL": "http://127.0.0.1:1", "SHOP_DATABASE_URL": f"sqlite:///{tmp_path}/a"}
+    env = {"SHOP_IDENTITY_URL": "http://127.0.0.1:1", "SHOP_DATABASE_URL": sqlite_url(tmp_path / "a")}
     with pytest.raises(ConfigError, match="SHOP_FRIEND_URL is not set"):
         create_app(env)
 
@@ -331,7 +331,7 @@ def test_an_error_of_the_database_is_not_remembered_by_the_connection(http: Flas
 
 
 def test_transactions_that_read_before_they_write_wait_for_each_other(tmp_path: Path) -> None:
-    shared = Database(f"sqlite:///{tmp_path}/shared.sqlite3", Base)
+    shared = Database(sqlite_url(tmp_path / "shared.sqlite3"), Base)
     shared.create_tables()
     with shared.writing() as db:
         db.execute(insert(Counter), {"name": "a", "count": 0})
@@ -362,7 +362,7 @@ def test_replicas_that_start_together_make_the_tables_once(tmp_path: Path) -> No
     start = threading.Barrier(8)
 
     def begin() -> None:
-        replica = Database(f"sqlite:///{tmp_path}/new.sqlite3", Base)
+        replica = Database(sqlite_url(tmp_path / "new.sqlite3"), Base)
         start.wait(5)
         try:
             replica.create_tables()
@@ -379,7 +379,7 @@ def test_replicas_that_start_together_make_the_tables_once(tmp_path: Path) -> No
 
 
 def test_inserting_what_is_there_already_can_be_left_out(tmp_path: Path) -> None:
-    own = Database(f"sqlite:///{tmp_path}/own.sqlite3", Base)
+    own = Database(sqlite_url(tmp_path / "own.sqlite3"), Base)
     own.create_tables()
     unless_there = upsert(own.engine.dialect.name, Counter).on_conflict_do_nothing()
     for count in (1, 2):

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from microservices.chassis.config import Config, ConfigError, seconds
+from microservices.chassis.config import Config, ConfigError, seconds, sqlite_url
 
 KEY = base64.b64encode(bytes(32)).decode()
 
 
 def test_without_settings_everything_has_a_default(tmp_path: Path) -> None:
     config = Config.from_env("stock", {"SHOP_HOME": str(tmp_path)})
-    assert config.database_url == f"sqlite:///{tmp_path}/data/stock.sqlite3"
+    assert config.database_url == sqlite_url(tmp_path / "data" / "stock.sqlite3")
     assert (config.host, config.port, config.threads, config.log_level) == ("127.0.0.1", 8000, 8, "warning")
     assert (config.timeout, config.feed_interval) == (2.0, 0.5)
     assert (config.service_key, config.trusted_keys, config.drain_file) == (None, {}, None)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from microservices.chassis.app import service
+from microservices.chassis.config import sqlite_url
 from microservices.chassis.database import Database, upsert
 from microservices.chassis.errors import UpstreamError
 from microservices.chassis.events import (
@@ -65,7 +66,7 @@ def event(position: int, amount: int = 1) -> Event:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/events.sqlite3", Base)
+    database = Database(sqlite_url(tmp_path / "events.sqlite3"), Base)
     database.create_tables()
     yield database
     database.dispose()
@@ -73,7 +74,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def reader() -> FeedReader:
-    return FeedReader("source", Bookmark, count, limit=3)
+    return FeedReader("source", Bookmark, count, learnt=[Total], limit=3)
 
 
 def deliver(database: Database, reader: FeedReader, *events: Event) -> None:
@@ -144,15 +145,59 @@ def reading_service(tmp_path: Path, answers: Mapping[int, list[Event]]) -> Servi
 
 
 def test_a_reader_continues_where_it_stopped(tmp_path: Path, reader: FeedReader) -> None:
-    under_test = reading_service(tmp_path, {0: [event(1), event(2), event(3)], 3: [event(4)], 4: []})
+    under_test = reading_service(
+        tmp_path, {0: [event(1), event(2), event(3)], 2: [event(3), event(4)], 3: [event(4)]}
+    )
     with under_test.app.app_context():
         assert reader.step() is True  # a full page: there may be more
         assert reader.step() is False
         assert reader.step() is False
     assert total(runtime(under_test.app).database) == (4, 4)
     asked = under_test.stand_ins["source"].asked
-    assert [call.path for call in asked] == [f"{FEED_PATH}?after={after}&limit=3" for after in (0, 3, 4)]
+    assert [call.path for call in asked] == [f"{FEED_PATH}?after={after}&limit=3" for after in (0, 2, 3)]
     assert asked[0].headers["Authorization"].startswith("Service ")
+    under_test.close()
+
+
+def test_a_reader_that_is_ahead_of_a_restored_source_starts_over_and_says_so(
+    tmp_path: Path, reader: FeedReader, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = {0: [event(1, 10), event(2, 20)], 4: []}
+    under_test = reading_service(tmp_path, answers)
+    database = runtime(under_test.app).database
+    deliver(database, reader, *(event(position) for position in range(1, 6)))
+    with under_test.app.app_context():
+        assert reader.step() is True  # the events that are there have yet to be read
+        assert total(database) == (None, 0)
+        reader.step()
+        assert total(database) == (30, 2)
+    assert "the feed of source ends before position 5" in caplog.text
+    assert len(caplog.records) == 1
+    under_test.close()
+
+
+def test_of_two_replicas_only_one_starts_over(tmp_path: Path, reader: FeedReader) -> None:
+    database: Database
+
+    def respond(_method: str, _path: str, _body: Any) -> tuple[int, Any]:
+        deliver_anew()  # the other replica is faster: it has started over, and learnt
+        return 200, {"events": []}
+
+    def deliver_anew() -> None:
+        with database.writing() as db:
+            db.execute(update(Bookmark).values(position=0))
+            db.execute(delete(Total))
+            reader.apply(db, [event(1, 10)])
+
+    def create_app(env: Mapping[str, str]) -> Flask:
+        return service("reader", env, Blueprint("none", __name__), base=Base, calls=["source"])
+
+    under_test = ServiceUnderTest(create_app, tmp_path, callees={"source": respond})
+    database = runtime(under_test.app).database
+    deliver(database, reader, event(5))
+    with under_test.app.app_context():
+        reader.step()
+    assert total(database) == (10, 1)
     under_test.close()
 
 

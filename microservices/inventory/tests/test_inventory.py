@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from microservices.chassis.config import sqlite_url
 from microservices.chassis.runtime import runtime
 from microservices.inventory.app import create_app
 from microservices.inventory.models import Base, Stock
@@ -31,7 +32,7 @@ ADMIN = as_customer("C00000", role="admin")
 def inventory(tmp_path: Path) -> Iterator[ServiceUnderTest]:
     for table, rows in {"stock": STOCK, "orders": ORDERS}.items():
         (tmp_path / f"{table}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    fill(f"sqlite:///{tmp_path}/test.sqlite3", Base, tables(tmp_path))
+    fill(sqlite_url(tmp_path / "test.sqlite3"), Base, tables(tmp_path))
     inventory = ServiceUnderTest(
         create_app, tmp_path, callees={"accounts": publish_keys}, callers=["orders", "storefront"]
     )

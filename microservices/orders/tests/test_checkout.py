@@ -184,6 +184,35 @@ def test_an_uncertain_payment_is_refunded_and_its_order_refused(orders, shop):
     assert steps(orders) == [Step.UNDONE]
 
 
+@pytest.mark.parametrize("call", ["reserve", "capture"])
+@pytest.mark.parametrize(
+    ("failure", "status"), [(requests.ConnectionError(), 503), (requests.ReadTimeout(), 504)]
+)
+def test_a_failure_that_decides_a_checkout_is_final_and_does_not_ask_to_be_repeated(
+    orders, shop, call, failure, status
+):
+    shop.fails[call] = failure
+    first = check_out(orders)
+    shop.fails = {}
+    again = check_out(orders)
+    for answer in (first, again):
+        assert (answer.status_code, answer.json["final"]) == (status, True)
+        assert "send a new Idempotency-Key" in answer.json["detail"]
+        assert "Retry-After" not in answer.headers
+    assert again.json == first.json
+    assert check_out(orders, key="key-00000002").status_code == 201
+
+
+@pytest.mark.parametrize("call", ["cart", "price"])
+def test_a_failure_before_anything_was_stored_is_not_final(orders, shop, call):
+    shop.fails[call] = requests.ConnectionError()
+    first = check_out(orders)
+    assert (first.status_code, first.headers["Retry-After"]) == (503, "1")
+    assert "final" not in first.json
+    shop.fails = {}
+    assert check_out(orders).status_code == 201
+
+
 def test_an_undo_that_fails_is_taken_up_later(orders, shop):
     shop.fails = {"capture": clients.PaymentDeclined("No."), "release": requests.ReadTimeout()}
     assert check_out(orders).status_code == 402
@@ -224,7 +253,8 @@ def test_a_crash_before_the_order_was_confirmed_ends_in_a_refusal_that_the_repea
     assert shop.calls[-2:] == ["refund", "release"]
     repeated = check_out(orders)
     assert (repeated.status_code, repeated.json["type"]) == (503, "/problems/unavailable")
-    assert repeated.headers["Retry-After"] == "1"
+    assert repeated.json["final"] is True
+    assert "Retry-After" not in repeated.headers
     assert repeated.headers["Idempotency-Replayed"] == "true"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from microservices.chassis.config import sqlite_url
 from microservices.chassis.runtime import runtime
 from microservices.payments import provider
 from microservices.payments.app import create_app
@@ -218,5 +219,5 @@ def test_past_orders_are_paid(tmp_path: Path, payments: ServiceUnderTest) -> Non
     payments.close()
     past = [{"id": "o-8", "total_cents": 800}, {"id": "o-9", "total_cents": 900}]
     (tmp_path / "orders.jsonl").write_text("\n".join(map(json.dumps, past)), encoding="utf-8")
-    fill(f"sqlite:///{tmp_path}/test.sqlite3", Base, tables(tmp_path))
+    fill(sqlite_url(tmp_path / "test.sqlite3"), Base, tables(tmp_path))
     assert books(payments) == {"o-8": (800, 0), "o-9": (900, 0)}

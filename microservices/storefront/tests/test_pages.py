@@ -119,6 +119,8 @@ def test_paying_sends_the_key_of_the_form_and_leads_to_the_order(shop):
         (problem(409, "checkout-in-progress"), "being placed already", True),
         (problem(503, "unavailable"), "It may have gone through or not.", True),
         ((502, None), "It may have gone through or not.", True),
+        (problem(503, "unavailable", final=True), "The checkout was cancelled.", False),
+        (problem(504, "upstream-timeout", final=True), "The checkout was cancelled.", False),
     ],
 )
 def test_a_refused_checkout_is_explained_and_keeps_its_key_only_while_it_may_be_under_way(

@@ -12,7 +12,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from monolith.app import create_app
-from monolith.chassis.config import Config
+from monolith.chassis.config import Config, sqlite_url
 from monolith.chassis.runtime import runtime
 from monolith.dataset import DEMO_PASSWORD, Sizes
 from monolith.seed import seed
@@ -30,7 +30,7 @@ def app(template: Path, tmp_path: Path) -> Iterator[Flask]:
     shutil.copyfile(template, tmp_path / "shop.sqlite3")
     settings = {
         "SHOP_HOME": str(tmp_path),
-        "SHOP_DATABASE_URL": f"sqlite:///{tmp_path}/shop.sqlite3",
+        "SHOP_DATABASE_URL": sqlite_url(tmp_path / "shop.sqlite3"),
         "SHOP_PAYMENT_TIMEOUT_SECONDS": "0.01",
     }
     app = create_app(Config.from_env(settings))

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from monolith import greeting
 
-FILE = os.environ["SHOP_DATABASE_URL"].removeprefix("sqlite:///")
+FILE = unquote(os.environ["SHOP_DATABASE_URL"].removeprefix("sqlite:///"))
 
 
 def page(path):

@@ -1,0 +1,69 @@
+"""What became of a mutant, and the results that are stored between runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from exercises import files
+from exercises.authoring.mutation.mutants import Mutant
+from exercises.course.course import Course, Step
+
+
+class End(StrEnum):
+    """What became of a mutant, in the words that are shown."""
+
+    CAUGHT = "caught"
+    SURVIVED = "survived"
+    HUNG = "timed out"
+    """It was stopped because it did not end. That counts as caught."""
+    BROKE = "broke a check"
+    """A check failed with an error of its own: a learner would read of a mistake of the course."""
+    UNDECIDED = "undecided"
+    """The machine was too busy. It is tried again by the next run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one mutant."""
+
+    end: End
+    check: str = ""
+    """The check that did not pass."""
+    words: str = ""
+    """What that check said."""
+    seconds: float = 0.0
+
+
+class Store:
+    """The results of one exercise, each in a file. Its name is made from the mutant, the state and the checks."""
+
+    def __init__(self, course: Course, step: Step) -> None:
+        self.folder = course.repository / "build" / "mutants" / step.label
+        state = course.state(step, "solution")
+        contents = [f"{file}\0{files.digest(path.read_bytes())}" for file, path in sorted(state.items())]
+        self._state = _digest([files.digest(step.file("check.py").read_bytes()), *contents])
+
+    def find(self, mutant: Mutant) -> Result | None:
+        """The stored result; None when there is none for this state and these checks."""
+        try:
+            found = json.loads(self._file(mutant).read_text(encoding="utf-8"))
+            return Result(End(found.pop("end")), **found)
+        except (OSError, ValueError, TypeError, LookupError):
+            return None
+
+    def add(self, mutant: Mutant, result: Result) -> None:
+        """Store a result, unless it says nothing."""
+        if result.end is not End.UNDECIDED:
+            files.write(self._file(mutant), json.dumps(asdict(result)).encode())
+
+    def _file(self, mutant: Mutant) -> Path:
+        return self.folder / f"{_digest([self._state, mutant.kind, mutant.file, mutant.content])}.json"
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

@@ -1,0 +1,87 @@
+"""A process that tries one mutant after the other: it reads a JSON line for each, and answers with one.
+
+It is a process of its own so that it can be killed with a mutant that hangs, and so that a mutated topology.py, which
+is imported here, does no harm. SIGTERM ends it and the shops that it has started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+
+from exercises.authoring.mutation.results import End, Result
+from exercises.checks.results import Outcome, Report, Verdict
+from exercises.checks.runner import Choice, run_checks
+from exercises.course.course import Course, Step
+
+SEED = 1
+"""All mutants get the same data and the same random choices, so that a run can be repeated."""
+CHOICE = Choice(earlier=False, until_failure=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The solution with another content of one file; the solution itself when no file is named."""
+
+    file: str = ""
+    content: str = ""
+
+
+def main() -> None:
+    """Answer until standard input ends. Arguments: the course's folder, the exercise, a folder to write to."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command itself ends this process
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a check prints is no answer
+    folder, name, home = sys.argv[1:]
+    course = Course(Path(folder))
+    step = course.step(name)
+    for line in sys.stdin:
+        result = try_one(course, step, Job(**json.loads(line)), Path(home))
+        answers.write(f"{json.dumps(asdict(result))}\n")
+        answers.flush()
+
+
+def try_one(course: Course, step: Step, job: Job, home: Path) -> Result:
+    """Check the solution with one change."""
+    workspace = home / "workspace"
+    shutil.rmtree(workspace, ignore_errors=True)
+    tree = {relpath: path for relpath, path in course.state(step, "solution").items() if relpath != job.file}
+    course.write(tree, workspace)
+    if job.file:
+        (workspace / job.file).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / job.file).write_text(job.content, encoding="utf-8")
+    return judge(run_checks(course, step, workspace, home, choice=CHOICE, seed=SEED))
+
+
+def judge(report: Report) -> Result:
+    """What the results of the checks say about the mutant."""
+    failed = next((each for each in report.outcomes if each.verdict is not Verdict.PASS), None)
+    if failed is None:
+        return Result(End.SURVIVED, seconds=report.seconds)
+    ends = {Verdict.NOT_YET: End.CAUGHT, Verdict.TOOL_ERROR: End.BROKE}
+    end = End.HUNG if failed.hung else ends.get(failed.verdict, End.UNDECIDED)
+    return Result(end, failed.check.id, _words(failed), report.seconds)
+
+
+def _words(outcome: Outcome) -> str:
+    failure = outcome.failure
+    return f"expected {failure.expected}; got {failure.got}" if failure else outcome.reason
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(1)
