@@ -339,8 +339,11 @@ def drop_databases(url: str, prefix: str) -> None:
     metavar="PATTERN",
     help="PostgreSQL databases, with {service}; their data is replaced (default: its own SQLite files).",
 )
+@click.option(
+    "--only", metavar="KIND", help="One kind of fault, such as kill, pause or 'bad client' (default: all)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; progress goes to stderr.")
-def chaos(seed: int | None, minutes: float, pattern: str | None, as_json: bool) -> None:
+def chaos(seed: int | None, minutes: float, pattern: str | None, only: str | None, as_json: bool) -> None:
     """Break a separate shop under load in every way, and check the invariants.
 
     Exit status: 0 when all invariants hold, 1 when one is broken, 2 when the run itself failed, 130 after Ctrl-C.
@@ -348,7 +351,7 @@ def chaos(seed: int | None, minutes: float, pattern: str | None, as_json: bool) 
     from microservices.chaos.command import main as run_chaos
 
     _interrupt_on_first_signal()
-    sys.exit(run_chaos(seed, minutes, pattern, as_json=as_json))
+    sys.exit(run_chaos(seed, minutes, pattern, as_json=as_json, only=only))
 
 
 def _default_data() -> Path:

@@ -29,6 +29,9 @@ class Service:
     """Arguments of the program; {host} and {port} are filled in."""
     paths: tuple[str, ...] = ()
     """Public path prefixes that it owns. `*` matches one segment; "/" matches every path that no other service owns."""
+    keyed_posts: tuple[str, ...] = ()
+    """Paths whose POST honours an `Idempotency-Key`. The gateway repeats these when a connection is lost, and no other
+    POST, whatever headers it has."""
     needs: tuple[str, ...] = ()
     """Services that it calls with a service token. It gets their addresses, and they get its public key."""
     reads_jwks: bool = False
@@ -150,6 +153,7 @@ SPLIT = Topology(
             "orders",
             _on_chassis("orders"),
             paths=("/api/orders",),
+            keyed_posts=("/api/orders",),
             needs=("cart", "catalog", "inventory", "payments"),
             reads_jwks=True,
             threads=8,
@@ -191,6 +195,7 @@ MONOLITH = Topology(
             "monolith",
             ("-m", "monolith.cli", "serve", "--host", "{host}", "--port", "{port}"),
             paths=("/",),
+            keyed_posts=("/api/orders",),
         ),
     ),
 )

@@ -15,7 +15,7 @@ from loadtests.contract.parity.compare import Answer, differences_of, visible_te
 from loadtests.contract.parity.execute import run_script
 from loadtests.contract.parity.scenes import FORM
 from loadtests.contract.parity.script import MIN_REQUESTS, SCENES, write_script
-from loadtests.contract.parity.steps import Catalogue, Step, get, send, sign_in
+from loadtests.contract.parity.steps import Catalogue, Step, get, on_wire, send, sign_in
 from microservices.chaos.standin import Asked, StandIn
 
 CATALOGUE = Catalogue(
@@ -90,6 +90,13 @@ def test_a_step_can_be_pasted_into_a_shell() -> None:
     assert step.curl("http://shop") == (
         "curl -si -X PUT -H 'Content-Type: application/json' --data-binary '{\"quantity\": 1}'"
         ' http://shop/api/cart/items/P00001 -H "Authorization: Bearer ${ADA_TOKEN}"'
+    )
+
+
+def test_a_step_on_the_wire_can_be_pasted_too() -> None:
+    step = on_wire("old HTTP", "GET / HTTP/1.0\nX: y")
+    assert (
+        step.curl("http://127.0.0.1:80") == "printf 'GET / HTTP/1.0\\r\\nX: y\\r\\n\\r\\n' | nc 127.0.0.1 80"
     )
 
 
@@ -212,6 +219,50 @@ def test_each_shop_gets_its_own_token_order_id_and_origin() -> None:
     host = b.url.removeprefix("http://")
     assert (f"/api/orders/order-of-{host}", f"Bearer token of {host}", None, None) in seen
     assert ("/cart/items", None, f"shop_session=token of {host}", b.url) in seen
+
+
+HOST_AND_TOKEN = "GET /{token} HTTP/1.1\nHost: {host}"
+
+
+def test_a_step_on_the_wire_is_sent_as_written_with_each_shops_host_and_token() -> None:
+    def respond(asked: Asked) -> tuple[int, Any]:
+        token = f"token-of-{asked.headers['Host']}".replace(":", "-")
+        return (201, {"token": token}) if asked.path == "/api/sessions" else (200, asked.path)
+
+    steps = [sign_in("ada", "ada@example.com"), on_wire("odd", HOST_AND_TOKEN, actor="ada")]
+    with StandIn(respond) as a, StandIn(respond) as b:
+        (found,) = run_script(steps, a.url, b.url)
+    assert found.a == f"body: '/token-of-127.0.0.1-{a.port}'"
+    assert found.b == f"body: '/token-of-127.0.0.1-{b.port}'"
+
+
+@pytest.mark.parametrize("statuses", [(400, 400), (400, 431), (505, 404)])
+def test_how_a_server_refuses_what_is_not_http_may_differ(statuses: tuple[int, int]) -> None:
+    one, other = statuses
+    step = on_wire("not HTTP", "GET / HTTP/1.1\nHost: {host}", is_http=False)
+    with StandIn(lambda _: (one, "one text")) as a, StandIn(lambda _: (other, "another")) as b:
+        assert run_script([step], a.url, b.url) == []
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 500, 502])
+def test_that_only_one_shop_refuses_it_may_not(status: int) -> None:
+    step = on_wire("not HTTP", "GET / HTTP/1.1\nHost: {host}", is_http=False)
+    with StandIn(lambda _: (400, {})) as a, StandIn(lambda _: (status, {})) as b:
+        assert len(run_script([step], a.url, b.url)) == 1
+
+
+def test_what_is_http_is_compared_whole_also_on_the_wire() -> None:
+    step = on_wire("odd path", "GET /API HTTP/1.1\nHost: {host}")
+    with StandIn(lambda _: (404, {})) as a, StandIn(lambda _: (400, {})) as b:
+        assert len(run_script([step], a.url, b.url)) == 1
+
+
+def test_the_order_of_allow_is_compared() -> None:
+    with (
+        StandIn(lambda _: (405, {}, {"Allow": "GET, PUT"})) as a,
+        StandIn(lambda _: (405, {}, {"Allow": "PUT, GET"})) as b,
+    ):
+        assert len(run_script([get("odd method", "/")], a.url, b.url)) == 1
 
 
 def recommending(answers: list[int]) -> Callable[[Asked], tuple[int, Any]]:

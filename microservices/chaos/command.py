@@ -14,6 +14,7 @@ from functools import partial
 import click
 
 from microservices.chaos.client import InconclusiveRun
+from microservices.chaos.faults import KINDS
 from microservices.chaos.report import Result
 from microservices.chaos.run import Options, run
 from microservices.launcher import LauncherError
@@ -21,17 +22,22 @@ from microservices.launcher import LauncherError
 CLEAN, BROKEN, TOOL_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
-def main(seed: int | None, minutes: float, pattern: str | None, *, as_json: bool) -> int:
+def main(
+    seed: int | None, minutes: float, pattern: str | None, *, as_json: bool, only: str | None = None
+) -> int:
     """Run and report; returns the exit status."""
     if pattern is not None and not pattern.startswith("postgresql"):
         click.echo(
             f"{pattern!r} is not a PostgreSQL URL; leave the option out to use SQLite files.", err=True
         )
         return TOOL_ERROR
+    if only is not None and only not in KINDS:
+        click.echo(f"There is no kind of fault {only!r}; choose one of: {', '.join(KINDS)}.", err=True)
+        return TOOL_ERROR
     chosen = random.SystemRandom().randrange(100_000) if seed is None else seed
     say = partial(click.echo, err=as_json)
     try:
-        result = run(Options(chosen, minutes, pattern), say)
+        result = run(Options(chosen, minutes, pattern, only), say)
     except KeyboardInterrupt:
         say("Interrupted before anything was checked. The shop is closed.")
         return INTERRUPTED

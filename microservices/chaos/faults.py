@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
+from microservices.chaos.bad_client import BadClient
 from microservices.chaos.pause import paused_processes
 from microservices.chaos.shop_under_test import PROXIED, ShopUnderTest
 from microservices.launcher import SPLIT, Replica
 
 GATEWAY = "gateway"
 EVERYTHING = "everything"
+BAD_CLIENT = "bad client"
 NETWORK: Mapping[str, tuple[str, dict[str, int]]] = {
     "is 3 s late": ("latency", {"latency": 3000}),
     "is 0.3 s late": ("latency", {"latency": 300, "jitter": 200}),
@@ -38,9 +40,14 @@ class Fault:
     """One fault: its kind, the service that it strikes, and its length where it has one."""
 
     kind: str
-    """`kill`, `pause`, `restart`, `scale`, or one of NETWORK."""
+    """`kill`, `pause`, `restart`, `scale`, `bad client`, or one of NETWORK."""
     target: str
     seconds: float = 0.0
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether no request of others may fail, not even once: a client's own mistake."""
+        return self.kind == BAD_CLIENT
 
     def __str__(self) -> str:
         names = {
@@ -48,6 +55,7 @@ class Fault:
             "pause": f"{self.target} paused for {self.seconds:.1f} s",
             "restart": f"{self.target} restarted, one replica at a time",
             "scale": f"{self.target} scaled 1, 4, 1",
+            BAD_CLIENT: f"a bad client for {self.seconds:.1f} s",
         }
         return names.get(self.kind) or f"{self.target} {self.kind} for {self.seconds:.1f} s"
 
@@ -61,7 +69,11 @@ def all_faults() -> list[Fault]:
         *(Fault(kind, name) for kind in NETWORK for name in PROXIED),
         *(Fault("restart", name) for name in services),
         *(Fault("scale", name) for name in services),
+        Fault(BAD_CLIENT, GATEWAY),
     ]
+
+
+KINDS = ("kill", "pause", "restart", "scale", BAD_CLIENT, *NETWORK)
 
 
 @contextmanager
@@ -119,6 +131,12 @@ def _scale(fault: Fault, shop: ShopUnderTest) -> Iterator[None]:
 
 
 @contextmanager
+def _bad_client(_fault: Fault, shop: ShopUnderTest) -> Iterator[None]:
+    with BadClient(shop.port):
+        yield
+
+
+@contextmanager
 def _bad_network(fault: Fault, shop: ShopUnderTest) -> Iterator[None]:
     kind, attributes = NETWORK[fault.kind]
     with shop.proxies[fault.target].toxic(kind, "downstream", **attributes):
@@ -130,4 +148,5 @@ _KINDS: Mapping[str, Callable[[Fault, ShopUnderTest], AbstractContextManager[Non
     "pause": _pause,
     "restart": _restart,
     "scale": _scale,
+    BAD_CLIENT: _bad_client,
 }

@@ -10,18 +10,18 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from microservices.chaos.faults import NETWORK, Fault, all_faults
+from microservices.chaos.faults import BAD_CLIENT, NETWORK, Fault, all_faults
 
 MIN_SECONDS, MAX_SECONDS = 1.5, 5.0
 """The length of a fault. Within it a breaker opens, and a paused replica is noticed."""
-TIMED = frozenset({"pause", *NETWORK})
+TIMED = frozenset({"pause", BAD_CLIENT, *NETWORK})
 
 
-def plan(seed: int) -> Iterator[Fault]:
-    """An endless sequence of faults."""
+def plan(seed: int, only: str | None = None) -> Iterator[Fault]:
+    """An endless sequence of faults; `only`: of those of this kind."""
     rng = random.Random(seed)  # noqa: S311 -- seeded, not a secret
     while True:
-        faults = all_faults()
+        faults = [fault for fault in all_faults() if only in (None, fault.kind)]
         rng.shuffle(faults)
         for fault in faults:
             seconds = round(rng.uniform(MIN_SECONDS, MAX_SECONDS), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -33,6 +34,8 @@ class FaultResult:
     """What customers asked for in that time, each counted once however often it was retried."""
     failed_requests: int
     """Those that failed after all retries."""
+    is_harmless: bool = False
+    """Whether none may fail because of it, not even once: it is a client's own mistake."""
 
     def line(self) -> str:
         """One line for people."""
@@ -51,6 +54,8 @@ class Result:
     seed: int
     minutes: float
     database: str
+    only: str | None = None
+    """The one kind of fault that was injected; None for all."""
     faults: list[FaultResult] = field(default_factory=list)
     outcomes: dict[str, dict[str, int]] = field(default_factory=dict)
     """Persona to outcome to count."""
@@ -68,14 +73,20 @@ class Result:
         return self.statuses.get("500", 0)
 
     @property
+    def harmed(self) -> int:
+        """How many requests of others failed during a fault that is one client's own mistake."""
+        return sum(fault.failed_attempts for fault in self.faults if fault.is_harmless)
+
+    @property
     def clean(self) -> bool:
-        """Whether all invariants hold and no answer was a 500."""
-        return not any(self.invariants.values()) and not self.internal_errors
+        """Whether all invariants hold, no answer was a 500, and a bad client harmed nobody."""
+        return not any(self.invariants.values()) and not self.internal_errors and not self.harmed
 
     @property
     def repeat(self) -> str:
         """The command that injects the same faults again."""
-        return f"microservices chaos --seed {self.seed} --minutes {self.minutes:g}"
+        only = f" --only {shlex.quote(self.only)}" if self.only else ""
+        return f"microservices chaos --seed {self.seed} --minutes {self.minutes:g}{only}"
 
     def to_dict(self) -> dict[str, Any]:
         """The result as a dict for JSON."""
@@ -93,8 +104,11 @@ class Result:
             verdict = f"BROKEN {len(sentences)} times" if sentences else "holds"
             yield f"  {name}  {TITLES[name]:<40} {verdict}"
             yield from (f"        {sentence}" for sentence in sentences[:MAX_SENTENCES])
-        verdict = f"BROKEN {self.internal_errors} times" if self.internal_errors else "holds"
-        yield f"      {'no answer with status 500':<40} {verdict}"
+        for title, count in (
+            ("no answer with status 500", self.internal_errors),
+            ("a bad client harms nobody else", self.harmed),
+        ):
+            yield f"      {title:<40} {f'BROKEN {count} times' if count else 'holds'}"
         yield ""
         if self.clean:
             yield f"All invariants hold. The same faults again: {self.repeat}"

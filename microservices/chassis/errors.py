@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -19,6 +20,10 @@ from .runtime import runtime
 log = logging.getLogger(__name__)
 
 MEMBERS = frozenset({"type", "title", "status", "detail", "instance"})
+
+
+HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
+"""A name or address, and a port. Two Host headers arrive as one with a comma."""
 
 
 class Problem(Exception):  # RFC 9457's word for it
@@ -51,6 +56,14 @@ class Problem(Exception):  # RFC 9457's word for it
         facts = {name: value for name, value in document.items() if name not in MEMBERS}
         Problem.__init__(problem, str(document.get("detail", cls.title)), **facts)
         return problem
+
+
+class MalformedRequest(Problem):
+    status, slug, title = 400, "malformed-request", "The request cannot be read"
+
+
+class LengthRequired(Problem):
+    status, slug, title = 411, "length-required", "The length of the body is missing"
 
 
 class NotAuthenticated(Problem):
@@ -140,7 +153,8 @@ def problem_response(problem: Problem) -> Response:
 
 def init_app(app: Flask) -> None:
     """Answer every error with a problem; a service with a database adds `database_errors`."""
-    app.url_value_preprocessor(_refuse_nul)
+    app.url_value_preprocessor(_refuse_unusable)
+    _sort_options(app)
     app.register_error_handler(Problem, problem_response)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -161,10 +175,28 @@ def database_errors(app: Flask) -> None:
         app.register_error_handler(kind, answer)
 
 
-def _refuse_nul(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+def _refuse_unusable(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """What the gateway refuses too, so that a client gets the same answer with and without one."""
+    environ = request.environ
+    host = environ.get("HTTP_HOST", "")
+    if not HOST.fullmatch(host) and (host or environ["SERVER_PROTOCOL"] == "HTTP/1.1"):
+        raise MalformedRequest("The Host is missing or not valid, or the body is not complete.")
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        raise LengthRequired("Send the body with a Content-Length, not in chunks.")
     # PostgreSQL cannot store NUL in a text, so a path with NUL names nothing that exists.
     if values and any("\x00" in str(value) for value in values.values()):
         raise NotFoundProblem("No route of the shop has this path.")
+
+
+def _sort_options(app: Flask) -> None:
+    answer = app.make_default_options_response
+
+    def answer_in_order() -> Response:
+        response: Response = answer()
+        response.headers["Allow"] = ", ".join(sorted(response.allow))
+        return response
+
+    app.make_default_options_response = answer_in_order  # type: ignore[method-assign]  # Flask's own has no order
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -15,20 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from microservices.launcher.addresses import HOST, Addresses
+from microservices.launcher.gateway_requests import Json, path_matcher, request_id_route, request_routes
 from microservices.launcher.gateway_responses import (
     NOT_FOUND,
-    REQUEST_ID,
-    Json,
     error_routes,
+    file_routes,
     problem_response,
 )
-from microservices.topology import Topology
+from microservices.topology import Service, Topology
 
 NOT_ROUTED = ("/internal", "/internal/*", "/metrics", "/readyz", "/healthz")
 """Paths of a single process, not of the shop. On the public port they look like any unknown path."""
-
-CLIENT_ADDRESS = "X-Client-Address"
-"""The client's address. X-Forwarded-For will not do: Caddy also rewrites it between services."""
+UNKNOWN = "/nowhere"
+"""A path that no service has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +74,14 @@ def configuration(topology: Topology, addresses: Addresses, settings: Settings |
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
         "named_routes": {
-            service.name: {"handle": [_proxy(addresses.slots[service.name], settings)]}
+            service.name: {"handle": [_proxy(service, addresses.slots[service.name], settings)]}
             for service in topology.services
         },
         "routes": [
             _on_port(addresses.public, _public_routes(topology, settings)),
             *(_on_port(port, [{"handle": [_invoke(name)]}]) for name, port in addresses.internal.items()),
         ],
-        "errors": {"routes": error_routes(addresses.public)},
+        "errors": {"routes": [request_id_route(), *error_routes(addresses.public)]},
     }
     return {
         "admin": {"disabled": True, "config": {"persist": False}},
@@ -93,13 +92,14 @@ def configuration(topology: Topology, addresses: Addresses, settings: Settings |
 
 def _public_routes(topology: Topology, settings: Settings) -> list[Json]:
     """The routes on the public port, in the order of matching."""
+    hide: Json = {"handler": "rewrite", "uri": UNKNOWN}
     return [
-        *_sanitising_routes(settings),
-        {"match": [{"path": list(NOT_ROUTED)}], "handle": [problem_response(*NOT_FOUND)], "terminal": True},
-        *(_file_route(path, file) for path, file in topology.files),
+        *request_routes(settings.max_body_bytes),
+        {"match": [path_matcher(NOT_ROUTED)], "handle": [hide]},
+        *(route for path, file in topology.files for route in file_routes(path, file)),
         *(
             {
-                "match": [{"path": list(patterns)}],
+                "match": [path_matcher(patterns)],
                 "handle": [_invoke(owner) if owner else problem_response(*NOT_FOUND)],
                 "terminal": True,
             }
@@ -115,47 +115,24 @@ def public_paths(topology: Topology) -> list[tuple[tuple[str, ...], str | None]]
     owned.sort(key=lambda entry: (-entry[0].count("/"), entry[0]))
     routes: list[tuple[tuple[str, ...], str | None]] = [((path, f"{path}/*"), name) for path, name in owned]
     if owned:  # several services share the API, so no service owns the rest of it
-        routes.append((("/api", "/api/*"), None))
+        routes.append((("/api/*",), None))
     routes += [(("/*",), service.name) for service in topology.services if "/" in service.paths]
     return routes
 
 
-def _sanitising_routes(settings: Settings) -> list[Json]:
-    """Give every request an id, and remove the headers that only services and the gateway may set."""
-    return [
-        {
-            "match": [{"not": [{"header_regexp": {"X-Request-Id": {"pattern": "^[A-Za-z0-9._-]{1,64}$"}}}]}],
-            "handle": [{"handler": "headers", "request": {"set": {"X-Request-Id": ["{http.request.uuid}"]}}}],
-        },
-        {
-            # A service token opens internal routes. They are not routed here; this is a second line of defence.
-            "match": [{"header_regexp": {"Authorization": {"pattern": r"(?i)^\s*service\b"}}}],
-            "handle": [{"handler": "headers", "request": {"delete": ["Authorization"]}}],
-        },
-        {
-            "handle": [
-                # X_*: WSGI cannot tell X_Customer_Id from X-Customer-Id.
-                {
-                    "handler": "headers",
-                    "request": {
-                        "set": {CLIENT_ADDRESS: ["{http.request.remote.host}"]},
-                        "delete": ["X-Customer*", "X-Internal*", "X-Deadline*", "X_*"],
-                    },
-                },
-                {"handler": "request_body", "max_size": settings.max_body_bytes},
-            ]
-        },
-    ]
-
-
-def _proxy(slots: tuple[int, ...], settings: Settings) -> Json:
+def _proxy(service: Service, slots: tuple[int, ...], settings: Settings) -> Json:
     """Balance the load over the live slots of one service.
 
     The policy is "fewest requests in flight". A replica that has used up its slice of CPU is stopped for most of a
     period, and requests differ in cost by a factor of a hundred: round robin would queue behind the stopped replica.
     The danger of this policy is that a dead replica looks idle and attracts all requests. So lost connections take it
-    out (`passive`) until the probes have seen it.
+    out (`passive`) until the probes have seen it. A client's mistake would count too, so `gateway_requests` refuses it
+    before.
     """
+    repeatable: list[Json] = [{"method": ["GET", "HEAD", "PUT", "DELETE"]}]
+    if service.keyed_posts:
+        keyed = {"method": ["POST"], "header": {"Idempotency-Key": ["*"]}}
+        repeatable.append({**path_matcher(service.keyed_posts), **keyed})
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": f"{HOST}:{port}", "max_requests": settings.max_in_flight} for port in slots],
@@ -165,10 +142,7 @@ def _proxy(slots: tuple[int, ...], settings: Settings) -> Json:
             "try_interval": _seconds(0.01),
             # After a header timeout there is time for one retry, not for four.
             "try_duration": _seconds(settings.header_timeout + 0.25),
-            "retry_match": [
-                {"method": ["GET", "HEAD", "PUT", "DELETE"]},
-                {"method": ["POST"], "header": {"Idempotency-Key": ["*"]}},
-            ],
+            "retry_match": repeatable,
         },
         "health_checks": {
             "active": {
@@ -179,8 +153,8 @@ def _proxy(slots: tuple[int, ...], settings: Settings) -> Json:
             },
             "passive": {"fail_duration": _seconds(settings.fail_seconds), "max_fails": settings.fails},
         },
-        # Without a buffer a retry would send an empty body. Services refuse more than 64 KiB, so this is enough.
-        "request_buffers": 128 * 1024,
+        # Without a buffer a retry would send an empty body. Caddy takes a body that fills the buffer for incomplete.
+        "request_buffers": settings.max_body_bytes + 1,
         "transport": {
             "protocol": "http",
             "versions": ["1.1"],
@@ -203,18 +177,6 @@ def _on_port(port: int, routes: list[Json]) -> Json:
 
 def _invoke(service: str) -> Json:
     return {"handler": "invoke", "name": service}
-
-
-def _file_route(path: str, file: Path) -> Json:
-    return {
-        "match": [{"path": [path]}],
-        "handle": [
-            {"handler": "rewrite", "uri": f"/{file.name}"},
-            {"handler": "headers", "response": {"set": {"Content-Type": ["application/yaml"], **REQUEST_ID}}},
-            {"handler": "file_server", "root": str(file.parent)},
-        ],
-        "terminal": True,
-    }
 
 
 def _seconds(value: float) -> str:

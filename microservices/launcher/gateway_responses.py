@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
 
-Json = dict[str, Any]
+from microservices.launcher.gateway_requests import Json, path_matcher
+
 Problem = tuple[int, str, str, str]  # status, slug, title, detail
 
 REQUEST_ID = {"X-Request-Id": ["{http.request.header.X-Request-Id}"]}
 NOT_FOUND: Problem = (404, "not-found", "There is nothing here", "No route of the shop has this path.")
 PROBLEMS: tuple[Problem, ...] = (
-    (405, "method-not-allowed", "This cannot be done here", "Use GET, HEAD on this path."),
-    (413, "body-too-large", "The body is too large", "The gateway takes no body of this size."),
+    (
+        400,
+        "malformed-request",
+        "The request cannot be read",
+        "The Host is missing or not valid, or the body is not complete.",
+    ),
+    (405, "method-not-allowed", "This cannot be done here", "Use GET, HEAD, OPTIONS on this path."),
+    (
+        411,
+        "length-required",
+        "The length of the body is missing",
+        "Send the body with a Content-Length, not in chunks.",
+    ),
+    (413, "body-too-large", "The body is too large", "A body may have at most 65536 bytes."),
     (
         502,
         "bad-upstream",
@@ -32,6 +45,7 @@ PROBLEMS: tuple[Problem, ...] = (
         "No answer came in time; try again in a moment.",
     ),
 )
+HTML = "text/html; charset=utf-8"
 UNEXPECTED: Problem = (500, "internal-error", "Something went wrong", "The gateway made a mistake.")
 PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
@@ -42,7 +56,7 @@ PAGE = (
 def error_routes(public: int) -> list[Json]:
     """Caddy's routes for requests that failed; `public` is the public port."""
     on_public_port: Json = {"vars": {"{http.request.local.port}": [str(public)]}}
-    pages: Json = {**on_public_port, "not": [{"path": ["/api/*", "/.well-known/*"]}]}
+    pages: Json = {**on_public_port, "not": [path_matcher(("/api/*", "/.well-known/*"))]}
     services: Json = {"not": [on_public_port]}
     return [
         {
@@ -65,8 +79,37 @@ def problem_response(status: int, slug: str, title: str, detail: str) -> Json:
     return _response(status, "application/problem+json", json.dumps(body))
 
 
+def file_routes(path: str, file: Path) -> list[Json]:
+    """Routes that answer a path from a file, always with the whole of it, as the monolith's route does."""
+    here = path_matcher((path,))
+    allow = {"Allow": ["GET, HEAD, OPTIONS"], **REQUEST_ID}
+    options = {"handler": "static_response", "status_code": 200, "headers": {**allow, "Content-Type": [HTML]}}
+    serve: list[Json] = [
+        {
+            "handler": "headers",
+            "request": {"delete": ["Range", "If-*"]},
+            "response": {
+                "set": {"Content-Type": ["application/yaml"], **REQUEST_ID},
+                "delete": ["Accept-Ranges", "Etag", "Last-Modified"],
+                "deferred": True,
+            },
+        },
+        {"handler": "rewrite", "uri": f"/{file.name}"},
+        {"handler": "file_server", "root": str(file.parent)},
+    ]
+    refuse: list[Json] = [
+        {"handler": "headers", "response": {"set": allow}},
+        {"handler": "error", "status_code": 405},
+    ]
+    return [
+        {"match": [{**here, "method": ["GET", "HEAD"]}], "handle": serve, "terminal": True},
+        {"match": [{**here, "method": ["OPTIONS"]}], "handle": [options], "terminal": True},
+        {"match": [here], "handle": refuse, "terminal": True},
+    ]
+
+
 def _page(status: int, _slug: str, title: str, detail: str) -> Json:
-    return _response(status, "text/html; charset=utf-8", PAGE.format(title=title, detail=detail))
+    return _response(status, HTML, PAGE.format(title=title, detail=detail))
 
 
 def _plain(status: int, _slug: str, title: str, _detail: str) -> Json:
@@ -77,6 +120,8 @@ def _response(status: int, content_type: str, body: str) -> Json:
     headers = {"Content-Type": [content_type], **REQUEST_ID}
     if status == 503:
         headers["Retry-After"] = ["1"]
+    if status == 411:
+        headers["Connection"] = ["close"]  # or Caddy would wait for the rest of the chunks before it answers
     return {"handler": "static_response", "status_code": status, "headers": headers, "body": body}
 
 

@@ -117,6 +117,11 @@ def registration_problems(name: str, email: str, password: str) -> dict[str, str
     return problems
 
 
+def can_be_credentials(email: str, password: str) -> bool:
+    """Whether an account may have this email and password; others are wrong without asking."""
+    return len(email) <= 254 and len(password) <= 128 and "\x00" not in password
+
+
 def refused_sign_in(slug: str) -> str:
     """What the sign-in page says about a refusal; empty when it has nothing to say."""
     return {

@@ -28,6 +28,7 @@ from urllib3 import HTTPHeaderDict
 from loadtests.contract import client
 from loadtests.contract.acceptance import waiting
 from microservices.launcher.gateway import public_paths
+from microservices.launcher.gateway_requests import path_regexp
 from microservices.tests.shops import InProcessShop, shop_in_process
 from microservices.topology import MONOLITH, SPLIT, Topology
 from monolith.dataset import Sizes
@@ -56,7 +57,7 @@ class InProcess(HTTPAdapter):
         """Skips the test if the gateway has the answer."""
         url = urlsplit(str(request.url))
         path = unquote(url.path)
-        owner = next(owner for pattern, owner in self._routes if _matches(pattern, path))
+        owner = next(owner for pattern, owner in self._routes if re.fullmatch(path_regexp(pattern), path))
         if owner is None:
             pytest.skip(f"the gateway answers {path!r} by itself")
         http = self._shop.app(owner).test_client(use_cookies=False)
@@ -68,12 +69,6 @@ class InProcess(HTTPAdapter):
             data=request.body,
         )
         return self.build_response(request, _raw(got.status_code, list(got.headers), got.data))
-
-
-def _matches(pattern: str, path: str) -> bool:
-    """Whether Caddy matches the path: a star is one segment, or at the end all that follow."""
-    start = re.escape(pattern.removesuffix("/*")).replace(r"\*", "[^/]+")
-    return bool(re.fullmatch(start + ("/.*" if pattern.endswith("/*") else ""), path, re.DOTALL))
 
 
 def _raw(status: int, headers: list[tuple[str, str]], body: bytes) -> Any:

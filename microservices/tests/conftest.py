@@ -29,7 +29,13 @@ def stub_topology(contract: Path) -> Topology:
     return Topology(
         "stub",
         (
-            Service("alpha", ECHO, paths=("/api/alpha", "/api/things/*/alpha"), needs=("beta",)),
+            Service(
+                "alpha",
+                ECHO,
+                paths=("/api/alpha", "/api/things/*/alpha"),
+                keyed_posts=("/api/alpha",),
+                needs=("beta",),
+            ),
             Service("beta", ECHO, paths=("/api/things",), reads_jwks=True),
             Service("accounts", ECHO, paths=("/",), has_database=False, threads=2),
         ),

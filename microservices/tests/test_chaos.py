@@ -18,6 +18,7 @@ import pytest
 
 from microservices.chaos import client as clients
 from microservices.chaos import command, run
+from microservices.chaos.bad_client import STALLED, BadClient, requests
 from microservices.chaos.client import Attempt, Client, Customer, History, InconclusiveRun, Outcome
 from microservices.chaos.faults import all_faults
 from microservices.chaos.invariants import retries_agree
@@ -26,7 +27,7 @@ from microservices.chaos.report import FaultResult, Result
 from microservices.chaos.snapshot import ObservedCheckout
 from microservices.chaos.standin import LOSE, Answer, StandIn
 from microservices.launcher import LauncherError
-from microservices.tests.conftest import environments
+from microservices.tests.conftest import environments, wait_until
 
 ORDER = {"id": "o1", "total_cents": 500}
 FAULT = FaultResult("orders killed", 1.0, 0.1, "the launcher", "orders-1 died", 2.5, 100, 7, 90, 1)
@@ -55,6 +56,21 @@ def test_each_round_of_the_plan_has_every_fault_once_with_a_length_where_it_need
         }
     assert all((fault.seconds > 0) == (fault.kind in TIMED) for fault in planned)
     assert len({str(fault) for fault in faults}) == len(faults)
+
+
+def test_a_plan_can_have_one_kind_of_fault_only():
+    assert {fault.kind for fault in islice(plan(1, "bad client"), 5)} == {"bad client"}
+    assert replace(CLEAN, only="bad client").repeat.endswith("--minutes 0.5 --only 'bad client'")
+
+
+def test_a_kind_of_fault_that_does_not_exist_is_refused(capsys):
+    assert command.main(7, 0.5, None, as_json=False, only="locusts") == 2
+    assert "There is no kind of fault 'locusts'; choose one of: kill, pause," in capsys.readouterr().err
+
+
+def test_a_bad_client_makes_every_mistake_and_lets_go_of_its_connections():
+    with StandIn(lambda _: (200, {})) as shop, BadClient(shop.port) as client:
+        wait_until(lambda: {name for name, _ in requests()} | set(STALLED) <= set(client.sent), 60.0)
 
 
 @pytest.fixture
@@ -181,7 +197,7 @@ def test_the_report_has_the_faults_their_effects_and_the_command_that_repeats_th
     assert "NOT RECOVERED" in text
     assert "not noticed" in text
     assert "1,234" in text
-    assert text.count("holds") == 7  # six invariants and no 500
+    assert text.count("holds") == 8  # six invariants, no 500, and nobody harmed by a bad client
     assert "microservices chaos --seed 7 --minutes 0.5" in text
 
 
@@ -194,6 +210,7 @@ BROKEN = replace(CLEAN, invariants={**CLEAN.invariants, "I2": ["Order o1 costs 5
         (CLEAN, 0, "All invariants hold"),
         (BROKEN, 1, "BROKEN 9 times"),
         (replace(CLEAN, statuses={"500": 1}, kept="here"), 1, "BROKEN 1 times"),
+        (replace(CLEAN, faults=[replace(FAULT, is_harmless=True)], kept="here"), 1, "BROKEN 7 times"),
         (InconclusiveRun("No customer bought anything."), 2, "No customer bought anything."),
         (LauncherError("Port 1 is taken."), 2, "Port 1 is taken."),
         (ZeroDivisionError("oops"), 2, "The chaos command failed"),

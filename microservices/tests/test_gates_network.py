@@ -14,7 +14,7 @@ import pytest
 from loadtests.analysis.stats import ratio
 from loadtests.analysis.summaries import percentile
 from microservices.chaos.client import Client, History
-from microservices.chaos.faults import NETWORK, Fault, injected
+from microservices.chaos.faults import BAD_CLIENT, GATEWAY, NETWORK, Fault, injected
 from microservices.chaos.load import GOOD_CARD, PLENTY, Buyer
 from microservices.chaos.monitor import DEGRADED
 from microservices.chaos.shop_under_test import ShopUnderTest
@@ -52,6 +52,13 @@ def buyer(shop: ShopUnderTest) -> Iterator[Buyer]:
     wait_until(lambda: _page(buyer) == (200, False) and buyer.buy(PLENTY[0]) == "ok", 30.0)
     yield buyer
     buyer.close()
+
+
+def test_a_minute_with_a_bad_client_fails_no_request_of_others(shop: ShopUnderTest) -> None:
+    with under_load(shop) as run:
+        result = run.inject(Fault(BAD_CLIENT, GATEWAY, seconds=60.0))
+    assert result.attempts > 1000
+    assert (result.failed_attempts, result.failed_requests) == (0, 0)
 
 
 def _page(client: Client) -> tuple[int | None, bool]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from microservices.chaos.faults import Fault, paused
+from microservices.chaos.faults import BAD_CLIENT, GATEWAY, Fault, paused
 from microservices.chaos.run import ChaosRun
 from microservices.chaos.shop_under_test import ShopUnderTest
 from microservices.tests.conftest import wait_until
@@ -49,6 +49,12 @@ def test_a_process_that_is_killed_under_load_is_restarted_and_the_shop_recovers(
     assert run.inject(Fault("kill", target)).recovered is not None
     label = "gateway" if target == "gateway" else f"{target}-1"
     assert any(text.startswith(f"{label} died (SIGKILL); starting it again") for _, text in shop.messages)
+
+
+def test_a_bad_client_fails_no_request_of_others(run):
+    result = run.inject(Fault(BAD_CLIENT, GATEWAY, seconds=5.0))
+    assert result.attempts > 100
+    assert (result.failed_attempts, result.failed_requests) == (0, 0)
 
 
 def test_a_rolling_restart_fails_no_request(shop, run):

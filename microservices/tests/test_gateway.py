@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import struct
 import subprocess
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -12,11 +15,12 @@ import pytest
 from microservices.chaos.pause import paused_processes
 from microservices.launcher import Fleet
 from microservices.launcher.addresses import Addresses
-from microservices.launcher.gateway import caddy, configuration
-from microservices.tests.conftest import SHORT_TIMEOUTS, call, public_port, wait_until
+from microservices.launcher.gateway import UNKNOWN, caddy, configuration
+from microservices.tests.conftest import SHORT_TIMEOUTS, Answer, call, public_port, wait_until
 from microservices.topology import MONOLITH, SPLIT
 
 pytestmark = pytest.mark.processes
+PROBLEM, PAGE = "application/problem+json", "text/html; charset=utf-8"
 
 
 def addresses(topology):
@@ -80,20 +84,30 @@ def test_a_path_goes_to_its_owner(port, path, owner):
 @pytest.mark.parametrize(
     "path",
     [
-        "/api",
-        "/api/unknown",
-        "/api/alphabet",
         "/internal",
         "/internal/events",
         "//internal/events",
+        "/./internal/events",
         "/api/../internal/events",
-        "/INTERNAL/events",
+        "/internal%2Fevents",
+        "/%6detrics",
         "/metrics",
         "/readyz",
         "/healthz",
     ],
 )
 def test_what_is_not_public_looks_like_any_unknown_path(port, path):
+    answer = call(port, "GET", path)
+    assert (answer.status, answer.json()["service"], answer.json()["path"]) == (200, "accounts", UNKNOWN)
+
+
+@pytest.mark.parametrize("path", ["/api", "/METRICS", "/Healthz", "/API/alpha", "/Internal/x"])
+def test_upper_and_lower_case_are_different_paths(port, path):
+    assert call(port, "GET", path).json()["path"] == path
+
+
+@pytest.mark.parametrize("path", ["/api/unknown", "/api/alphabet", "/api/ALPHA", "/api/"])
+def test_an_unknown_path_of_the_api_is_a_problem(port, path):
     answer = call(port, "GET", path, X_Request_Id="abc")
     assert answer.status == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -177,16 +191,123 @@ def test_the_contract_is_served_as_a_file(port):
 def test_the_contract_cannot_be_written(port):
     answer = call(port, "PUT", "/api/openapi.yaml")
     assert (answer.status, answer.json()["type"]) == (405, "/problems/method-not-allowed")
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
-def test_a_body_of_more_than_a_megabyte_is_refused(port):
-    answer = call(port, "POST", "/api/alpha", "x" * 1_100_000)
-    assert (answer.status, answer.json()["type"]) == (413, "/problems/body-too-large")
+def test_the_options_of_the_contract_are_those_of_every_route_that_is_only_read(port):
+    answer = call(port, "OPTIONS", "/api/openapi.yaml")
+    assert (answer.status, answer.headers["Allow"], answer.text) == (200, "GET, HEAD, OPTIONS", "")
 
 
-def test_a_post_with_a_key_is_retried_with_its_body_on_another_replica(port, two_replicas):
+@pytest.mark.parametrize("asked", [{"Range": "bytes=0-3"}, {"If_Match": '"x"'}, {"If_None_Match": "*"}])
+def test_the_contract_is_always_served_whole(port, asked):
+    answer = call(port, "GET", "/api/openapi.yaml", **asked)
+    assert (answer.status, answer.text) == (200, "openapi: 3.1.0\n")
+    assert not {"Etag", "Last-Modified", "Accept-Ranges"} & set(answer.headers)
+
+
+@pytest.mark.parametrize(("path", "content_type"), [("/api/alpha", PROBLEM), ("/cart", PAGE)])
+def test_a_body_of_more_than_a_megabyte_is_refused(port, path, content_type):
+    answer = call(port, "POST", path, "x" * 1_100_000)
+    assert (answer.status, answer.headers["Content-Type"]) == (413, content_type)
+
+
+def test_the_largest_body_arrives_whole(port):
+    sent = "\u00e4" * 500_000  # in bytes twice as many
+    assert call(port, "POST", "/api/alpha", sent.encode()).json()["body"] == sent
+
+
+HEAD = b"PUT /api/alpha HTTP/1.1\r\nHost: shop\r\n"
+UNUSABLE = {
+    "too large": (HEAD + b"Content-Length: 1200000\r\n\r\n" + b"x" * 1_200_000, 413),
+    "ends early": (HEAD + b"Content-Length: 50\r\n\r\nx", 400),
+    "broken chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n", 411),
+    "chunks end early": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nx", 411),
+    "endless chunks": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"4\r\nxxxx\r\n" * 300_000, 411),
+    "good chunks": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 411),
+    "half a head": (HEAD, 400),
+    "no host": (b"GET /api/alpha HTTP/1.1\r\nHost:\r\n\r\n", 400),
+    "broken escape": (b"GET /api/%zz HTTP/1.1\r\nHost: shop\r\n\r\n", 400),
+}
+
+
+@pytest.mark.parametrize(("sent", "status"), UNUSABLE.values(), ids=UNUSABLE)
+def test_a_request_that_nobody_can_use_reaches_no_replica_and_closes_none(port, two_replicas, sent, status):
+    for _ in range(4):  # two lost requests take a replica out
+        assert exchange(port, sent, then_closes=True).status == status
+    assert [call(port, "GET", "/api/alpha").status for _ in range(10)] == [200] * 10
+
+
+def test_a_client_that_stops_within_its_chunks_is_answered_at_once(port):
+    answer = exchange(port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nx")
+    assert (answer.status, answer.json()["type"]) == (411, "/problems/length-required")
+
+
+def test_a_client_that_goes_away_within_its_body_closes_no_replica(port, two_replicas):
+    for _ in range(4):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(HEAD + b"Content-Length: 50\r\n\r\nx")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert [call(port, "GET", "/api/alpha").status for _ in range(10)] == [200] * 10
+
+
+TRUSTED = ("X-Client-Address", "X-Request-Id", "Authorization", "Idempotency-Key", "traceparent")
+TRICKS = [
+    "Connection: close, {name}",
+    "connection: {name}",
+    "Connection: close\r\nConnection: {name}",
+    "Connection: close,\r\n {name}",
+    "CONNECTION: keep-alive,{name},,x",
+    "Connection: Upgrade, {name}\r\nUpgrade: websocket",
+    "Proxy-Connection: {name}",
+    "Keep-Alive: {name}",
+    "TE: {name}",
+    "Trailer: {name}",
+]
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+@pytest.mark.parametrize("name", TRUSTED)
+def test_a_client_cannot_have_a_header_removed(port, name, trick):
+    sent = {"X-Request-Id": "abc", "Authorization": "Bearer a", "Idempotency-Key": "k", "traceparent": "t"}
+    lines = [f"{header}: {value}" for header, value in sent.items()] + [trick.format(name=name)]
+    request = "\r\n".join(["GET /api/alpha HTTP/1.1", "Host: shop", *lines, "", ""])
+    headers = exchange(port, request.encode()).json()["headers"]
+    expected = {"X-Client-Address": "127.0.0.1", **sent}
+    assert {header: headers.get(header.upper().replace("-", "_")) for header in expected} == expected
+    assert "UPGRADE" not in headers
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["x-client-ADDRESS: 203.0.113.9", "X_Client_Address: 203.0.113.9", "X-Client-Address:\r\n 203.0.113.9"],
+)
+def test_a_client_cannot_add_a_second_address(port, line):
+    lines = ["GET /api/alpha HTTP/1.1", "Host: shop", line, "X-Client-Address: 203.0.113.8", "", ""]
+    headers = exchange(port, "\r\n".join(lines).encode()).json()["headers"]
+    assert headers["X_CLIENT_ADDRESS"] == "127.0.0.1"
+
+
+def exchange(port, sent, *, then_closes=False):
+    """The answer to these bytes; `then_closes`: the client says that it sends nothing more."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        with suppress(OSError):  # it may be refused before it was read
+            client.sendall(sent)
+            if then_closes:
+                client.shutdown(socket.SHUT_WR)
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        return Answer(response.status, dict(response.headers.items()), response.read().decode())
+
+
+def test_a_post_whose_key_is_honoured_is_retried_with_its_body_on_another_replica(port, two_replicas):
     answer = call(port, "POST", "/api/alpha?exit=once-1", "the whole body", Idempotency_Key="abcdefgh")
     assert (answer.status, answer.json()["body"]) == (200, "the whole body")
+
+
+def test_a_post_with_a_key_to_a_path_that_ignores_it_is_not_retried(port, two_replicas):
+    answer = call(port, "POST", "/api/things/7/alpha?exit=once-3", "body", Idempotency_Key="abcdefgh")
+    assert (answer.status, answer.json()["type"]) == (502, "/problems/bad-upstream")
 
 
 def test_a_post_without_a_key_is_not_retried(port, two_replicas):

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from microservices.launcher import WrongScale
 from microservices.launcher.addresses import Addresses
 from microservices.launcher.environment import make_keys, service_environment
 from microservices.launcher.fleet import Fleet
 from microservices.launcher.gateway import public_paths
-from microservices.topology import MONOLITH, SPLIT, Service, Topology
+from microservices.topology import MONOLITH, OPENAPI_FILE, SPLIT, Service, Topology
 
 
 def test_every_service_that_is_called_exists():
@@ -36,8 +37,21 @@ def test_the_more_specific_path_comes_first():
 
 
 def test_unowned_paths_of_the_api_are_a_404_in_the_split_and_the_monoliths_in_the_monolith():
-    assert (("/api", "/api/*"), None) in public_paths(SPLIT)
+    assert (("/api/*",), None) in public_paths(SPLIT)
     assert public_paths(MONOLITH) == [(("/*",), "monolith")]
+
+
+@pytest.mark.parametrize("topology", [SPLIT, MONOLITH], ids=lambda topology: topology.name)
+def test_the_gateway_repeats_the_posts_whose_key_the_contract_honours_and_no_others(topology):
+    paths = yaml.safe_load(OPENAPI_FILE.read_text())["paths"]
+    keyed = [
+        path
+        for path, operations in paths.items()
+        if any(
+            one.get("name") == "Idempotency-Key" for one in operations.get("post", {}).get("parameters", ())
+        )
+    ]
+    assert keyed == [path for service in topology.services for path in service.keyed_posts] == ["/api/orders"]
 
 
 @pytest.mark.parametrize(

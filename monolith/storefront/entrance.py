@@ -32,6 +32,9 @@ def sign_in() -> Response | tuple[str, int]:
     """Sign in."""
     next_url = forms.local_path(request.form.get("next", "/"))
     email, password = forms.typed(request.form, "email").lower(), request.form.get("password", "")
+    if not forms.can_be_credentials(email, password):
+        sentence = forms.refused_sign_in("wrong-credentials")
+        return _entrance(next_url, sign_in_problem=sentence, email=email), 401
     try:
         return _enter(next_url, email, password)
     except Problem as refusal:

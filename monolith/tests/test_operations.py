@@ -52,6 +52,20 @@ def test_another_size_is_another_template():
     assert fingerprint(SMALL) != fingerprint(Sizes(seed=1, products=201, customers=30, orders=300))
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, 411),
+        ({"HTTP_HOST": ""}, 400),
+        ({"HTTP_HOST": "a,b"}, 400),
+        ({"HTTP_HOST": "", "SERVER_PROTOCOL": "HTTP/1"}, 200),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/categories", "/"])
+def test_what_no_route_can_use_is_refused_without_a_gateway_too(client, path, sent, status):
+    assert client.get(path, environ_overrides=sent).status_code == status
+
+
 def test_a_draining_process_is_not_ready_but_alive(client, config):
     assert client.get("/readyz").json == {"status": "ready"}
     config.drain_file.touch()

@@ -135,6 +135,10 @@ class Browser:
         """Send fields without a form of the shop, as another site or program would."""
         return self._send("POST", path, fields, headers)
 
+    def ask(self, method: str, path: str, headers: dict[str, str] | None = None) -> Page:
+        """Send any other request."""
+        return self._send(method, path, {}, headers or {})
+
     def follow(self, page: Page) -> Page:
         """Follow the redirect of the page."""
         assert page.status == 303, f"{page.response.url} answered {page.status}, no redirect: {page.text}"

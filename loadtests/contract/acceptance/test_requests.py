@@ -72,6 +72,51 @@ def test_the_served_contract_is_the_tested_contract(visitor: Visitor) -> None:
     assert visitor.get("/api/openapi.yaml").content == CONTRACT_FILE.read_bytes()
 
 
+@pytest.mark.parametrize("asked", [{"Range": "bytes=0-9"}, {"If-Match": '"x"'}, {"If-None-Match": "*"}])
+def test_the_contract_is_always_served_whole(visitor: Visitor, asked: dict[str, str]) -> None:
+    answer = visitor.get("/api/openapi.yaml", headers=asked)
+    assert (answer.status_code, answer.content) == (200, CONTRACT_FILE.read_bytes())
+    assert not {"ETag", "Last-Modified", "Accept-Ranges"} & set(answer.headers)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api", "/API/products", "/Api/openapi.yaml", "/METRICS", "/Healthz", "/Cart"]
+)
+def test_a_path_in_another_case_is_an_unknown_page(browser: Browser, path: str) -> None:
+    page = browser.get(path)
+    assert (page.status, page.text) == (404, browser.get("/nothing").text)
+
+
+@pytest.mark.parametrize("path", INTERNAL_ROUTES)
+def test_an_internal_route_looks_like_any_unknown_page(browser: Browser, path: str) -> None:
+    assert browser.get(path).text == browser.get("/nothing").text
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/cart", "DELETE, GET, HEAD, OPTIONS"),
+        ("/api/openapi.yaml", "GET, HEAD, OPTIONS"),
+        ("/sign-in", "GET, HEAD, OPTIONS, POST"),
+    ],
+)
+def test_options_lists_the_methods_in_order(browser: Browser, path: str, allowed: str) -> None:
+    answer = browser.ask("OPTIONS", path).response
+    assert (answer.status_code, answer.headers["Allow"], answer.text) == (200, allowed, "")
+
+
+@pytest.mark.served("in process a body has no form on the wire")
+def test_a_body_in_chunks_answers_411(visitor: Visitor) -> None:
+    answer = visitor.post("/api/sessions", data=iter([b"{}"]), headers=JSON)
+    assert answer.status_code == 411
+    assert answer.json()["type"] == "/problems/length-required"
+
+
+@pytest.mark.parametrize("host", ["", "evil.example/x", "a b", "user@shop"])
+def test_a_host_that_is_none_answers_400(browser: Browser, host: str) -> None:
+    assert browser.ask("GET", "/api/categories", headers={"Host": host}).status == 400
+
+
 @pytest.mark.parametrize("sent", ["a-Request_id.42", "x", "r" * 64])
 def test_a_well_formed_request_id_is_returned(visitor: Visitor, sent: str) -> None:
     answer = visitor.get("/api/categories", headers={"X-Request-Id": sent})

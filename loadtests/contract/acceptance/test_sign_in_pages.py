@@ -94,6 +94,15 @@ def test_a_link_to_the_sign_in_page_never_leads_to_another_site(
     assert stays_here(page.location)
 
 
+@pytest.mark.parametrize("password", ["a\0b", "x" * 129], ids=["with NUL", "too long"])
+def test_a_password_that_nobody_can_have_is_a_wrong_password(
+    browser: Browser, customer: Customer, password: str
+) -> None:
+    wrong = browser.sign_in(customer.email, "not-my-password")
+    page = browser.sign_in(customer.email, password)
+    assert (page.status, page.text) == (wrong.status, wrong.text)
+
+
 def test_a_wrong_password_shows_the_form_again(browser: Browser, customer: Customer) -> None:
     page = browser.sign_in(customer.email, "not-my-password")
     assert 400 <= page.status < 500

@@ -6,6 +6,7 @@ still differs. All seeded data must be equal, also its times.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,16 @@ from html.parser import HTMLParser
 from typing import Any
 
 import requests
+from requests.structures import CaseInsensitiveDict
 
-COMPARED_HEADERS = ("Location", "Idempotency-Replayed", "WWW-Authenticate", "Retry-After", "Allow")
+COMPARED_HEADERS = (
+    "Location",
+    "Idempotency-Replayed",
+    "WWW-Authenticate",
+    "Retry-After",
+    "Allow",
+    "Content-Range",
+)
 SECRETS = frozenset({"token", "x", "kid"})
 MAX_SHOWN = 3
 LONGEST_SHOWN = 160
@@ -48,19 +57,23 @@ class Answer:
 
 def parse(response: requests.Response) -> Answer:
     """The parts of a response that are compared."""
-    content_type = response.headers.get("Content-Type", "").partition(";")[0]
-    headers = {name: response.headers[name] for name in COMPARED_HEADERS if name in response.headers}
-    if "Allow" in headers:  # a set of methods, in any order
-        headers["Allow"] = ", ".join(sorted(headers["Allow"].replace(" ", "").split(",")))
-    body: Any = response.text
+    return parts_of(response.status_code, response.headers, response.text)
+
+
+def parts_of(status: int, given: Mapping[str, str], text: str) -> Answer:
+    """The same for a response that was read without `requests`; the case of the names in `given` does not matter."""
+    values = CaseInsensitiveDict(given)
+    content_type = values.get("Content-Type", "").partition(";")[0]
+    headers = {name: values[name] for name in COMPARED_HEADERS if name in values}
+    body: Any = text
     if "json" in content_type:
         try:
-            body = response.json()
+            body = json.loads(text)
         except ValueError:
             content_type += " (broken)"
     elif content_type == "text/html":
-        body = visible_texts(response.text)
-    return Answer(response.status_code, content_type, headers, body)
+        body = visible_texts(text)
+    return Answer(status, content_type, headers, body)
 
 
 def differences_of(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[str, str] | None:

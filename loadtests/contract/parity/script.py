@@ -6,12 +6,12 @@ of the contract. Then it adds random scenes until it is long enough.
 
 from __future__ import annotations
 
-from loadtests.contract.parity import mistakes, scenes
+from loadtests.contract.parity import mistakes, oddities, scenes
 from loadtests.contract.parity.steps import Catalogue, Step
 from loadtests.contract.parity.writer import Writer
 
 # Enough for the opening and every scene once; a test checks that.
-MIN_REQUESTS = 200
+MIN_REQUESTS = 240
 
 SCENES = {
     scenes.browse: 6,
@@ -34,6 +34,13 @@ SCENES = {
     mistakes.wrong_fields: 4,
     mistakes.wrong_json: 2,
     mistakes.wrong_forms: 1,
+    oddities.odd_paths: 2,
+    oddities.odd_methods: 2,
+    oddities.odd_forms: 1,
+    oddities.odd_headers: 1,
+    oddities.odd_bodies: 1,
+    oddities.odd_hosts: 1,
+    oddities.not_http: 2,
 }
 
 

@@ -255,6 +255,28 @@ def test_a_wrong_field_is_named_and_nothing_is_converted(http: FlaskClient, sent
     assert [error["field"] for error in (refused.json or {})["errors"]] == [field]
 
 
+@pytest.mark.parametrize(
+    ("sent", "problem"),
+    [
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, "length-required"),
+        ({"HTTP_HOST": ""}, "malformed-request"),
+        ({"HTTP_HOST": "a,b"}, "malformed-request"),
+        ({"HTTP_HOST": "evil.example/x"}, "malformed-request"),
+        ({"HTTP_HOST": "a b", "SERVER_PROTOCOL": "HTTP/1"}, "malformed-request"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/things", "/nothing"])
+def test_what_no_route_can_use_is_refused_before_the_route(
+    http: FlaskClient, path: str, sent: dict[str, str], problem: str
+) -> None:
+    assert slug(http.post(path, json={"name": "a"}, environ_overrides=sent)) == problem
+
+
+def test_the_old_http_needs_no_host(http: FlaskClient) -> None:
+    old = {"HTTP_HOST": "", "SERVER_PROTOCOL": "HTTP/1"}
+    assert http.get("/list", environ_overrides=old).status_code == 200
+
+
 def test_query_parameters_are_checked(http: FlaskClient) -> None:
     assert http.get("/list?page=10&q=%20abc%20").json == {"page": 10, "q": "abc"}
     for wrong in ("page=0", "page=11", "page=x", "page=", "page=٣", "page=1.0", "q=abcdef", "q=a%00"):
