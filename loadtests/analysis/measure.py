@@ -1,7 +1,7 @@
 """The numbers of each phase of one trial: requests, CPU and memory. Pure functions of the raw trial.
 
 CPU per request is the CPU of all the shop's processes and the gateway, divided by the successful requests only. So a
-shop cannot look cheap by failing (docs/decisions/0023).
+shop cannot look cheap by failing (docs/decisions/0026).
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
 `achieved_rps` has two meanings. Normally it counts the requests of the phase that succeeded. In an overload it counts
 the responses during the phase, also those to earlier requests.
 
-What is easy to get wrong: the population of a percentile. Here it is all requests of the phase (docs/decisions/0023). A
+What is easy to get wrong: the population of a percentile. Here it is all requests of the phase (docs/decisions/0026). A
 request that failed, had no response or could not be started counts as a wait of the whole timeout, and ranks behind all
 successful ones. Otherwise a shop that refuses requests, or fails fast, would look faster than one that serves them. A
 request that the end of the experiment cut off did not fail: it counts as what it had waited, which is a lower bound.

@@ -123,7 +123,7 @@ def judge_direction(result: Interval, *, claims_more: bool, margin: float = MARG
     There is a winner where the interval excludes everything closer to 1 than SMALLEST_DIFFERENCE. "No winner" is a
     finding too, a test of equivalence (D. J. Schuirmann, J. Pharmacokinetics and Biopharmaceutics 15, 1987): the
     interval excludes `margin` and 1 / `margin`, so the sides are less than `margin` times apart. Otherwise the verdict
-    is "inconclusive" (docs/decisions/0024).
+    is "inconclusive" (docs/decisions/0027).
     """
     low, high = result.ends
     if low > SMALLEST_DIFFERENCE or high < 1 / SMALLEST_DIFFERENCE:

@@ -2,7 +2,7 @@
 
 A phase with a reason is left out, and its trial is repeated, at most twice. What is easy to get wrong: every reason
 has to come from outside the shop. Where trials in which the shop failed are repeated until it does not, the result is
-selected (docs/decisions/0025). What the shop did is a remark (`loadtests.analysis.remarks`), and counts.
+selected (docs/decisions/0028). What the shop did is a remark (`loadtests.analysis.remarks`), and counts.
 """
 
 import math

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 MARGIN = 1.5
-"""A factor that people pay for (docs/decisions/0024)."""
+"""A factor that people pay for (docs/decisions/0027)."""
 NARROW_MARGIN = 1.1
 """Of throughput and CPU, which are measured to a few per cent, and which a bill is made of."""
 Better = Literal["less", "more", "neither"]

@@ -15,6 +15,7 @@ from microservices.launcher.environment import FLEET_ID_VARIABLE, inherited, mak
 from microservices.launcher.errors import MissingProgram, NotStarted
 from microservices.launcher.ports import Ports, require_free
 from microservices.launcher.replica import Replica
+from microservices.sealing import in_workspace, of_course
 from microservices.topology import Service, Topology
 
 GATEWAY = "gateway"
@@ -52,8 +53,9 @@ class LaunchPlan:
         self._ports = Ports(count_ports(topology))
         self.addresses = Addresses.assign(topology, self._ports.numbers, port)
         keys = make_keys(topology)
-        self._environments = {
-            service.name: service_environment(
+        self._environments = {}
+        for service in topology.services:
+            own = service_environment(
                 topology,
                 service,
                 addresses=self.addresses,
@@ -62,9 +64,10 @@ class LaunchPlan:
                 data_dir=data_dir,
                 extra={**env, **env_for.get(service.name, {})},
             )
-            | {FLEET_ID_VARIABLE: fleet}
-            for service in topology.services
-        }
+            own[FLEET_ID_VARIABLE] = fleet
+            self._environments[service.name] = (
+                in_workspace(own, topology.folder) if topology.folder else of_course(own)
+            )
 
     def release(self) -> None:
         """Give the ports back."""
