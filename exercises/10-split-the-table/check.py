@@ -70,6 +70,12 @@ def _(bench: Bench) -> None:
             why="While the monolith answers some of these paths, there are two catalogs.",
             look=f"{ROUTES}: /api/products, /api/categories and what is below them",
         )
+    bench.same(
+        "GET",
+        "/API/products",
+        why="Only the paths of the catalog have moved. A matcher that takes more changes answers of the monolith.",
+        look=f"{ROUTES}: `path` ignores capital letters, `path_regexp` does not",
+    )
 
 
 @check("one-price-everywhere", task="move", oracle=True)

@@ -12,7 +12,10 @@ from exercises.course.course import Course
 from exercises.errors import ExerciseError
 
 COURSE = Path(__file__).resolve().parents[1]
-SERVICES = {"microservices/recommendations/": "scale-the-hot-part", "microservices/catalog/": "split-the-table"}
+SERVICES = {
+    "microservices/recommendations/": "scale-the-hot-part",
+    "microservices/catalog/": "split-the-table",
+}
 """The services that were taken out, each with the exercise after which it is complete."""
 COPIED = {
     "monolith/app.py": "0b707c80718b",

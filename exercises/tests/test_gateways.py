@@ -53,9 +53,10 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
     """Caddy with the file, before stand-ins."""
     with ExitStack() as stack:
         shop = stack.enter_context(StandIn(lambda _: (200, {})))
-        names = ("SHOP_PORT", "SHOP_MONOLITH_PORT", "SHOP_RECOMMENDATIONS_PORT")
+        names = ("SHOP_PORT", "SHOP_MONOLITH_PORT", "SHOP_RECOMMENDATIONS_PORT", "SHOP_CATALOG_PORT")
         ports = dict(zip(names, _free_ports(len(names)), strict=True))
-        slots = dict.fromkeys(("SHOP_MONOLITH_SLOTS", "SHOP_RECOMMENDATIONS_SLOTS"), f"127.0.0.1:{shop.port}")
+        services = ("SHOP_MONOLITH_SLOTS", "SHOP_RECOMMENDATIONS_SLOTS", "SHOP_CATALOG_SLOTS")
+        slots = dict.fromkeys(services, f"127.0.0.1:{shop.port}")
         env = {**os.environ, **{name: str(port) for name, port in ports.items()}, **slots}
         command: list[str | Path] = [
             caddy(),
