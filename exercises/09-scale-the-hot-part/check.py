@@ -423,7 +423,8 @@ class Doors:
     def until_it_takes_part(self) -> dict[str, float]:
         """By door: seconds from now until the first request came to the first replica."""
         began = time.monotonic()
-        while time.monotonic() < began + JOIN_SECONDS + 2 * LATE and not all(map(self._came, self.ports)):
+        until = began + JOIN_SECONDS + 1.5 * CLEARLY_LATE
+        while time.monotonic() < until and not all(map(self._came, self.ports)):
             self._knock()
         ended = time.monotonic()
         back = {door: min(self._came(door), default=ended) - began for door in self.ports}
