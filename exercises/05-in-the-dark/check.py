@@ -263,6 +263,23 @@ def _(bench: Bench) -> None:
         )
 
 
+@check("the-service-has-a-door", task="process", until="parallel-run")
+def _(bench: Bench) -> None:
+    """The gateway has a listener for the service at {$SHOP_RECOMMENDATIONS_PORT}, and passes on to it."""
+    service, path = _service(bench), f"/api/products/{bench.some_sku()}/recommendations"
+    before = service.answered()
+    door = Direct(bench.shop(), SERVICE, port=bench.shop().fleet.internal_ports[SERVICE])
+    got = door.ask(path)
+    bench.expect(
+        got.status == 200 and service.answered() == before + 1,
+        did=f"asked at {{$SHOP_RECOMMENDATIONS_PORT}}: GET {path}",
+        expected="200, from the service",
+        got=f"{got.status} {json.dumps(got.json)[:200]}" if got.status else "no answer",
+        why="The next exercise asks the service through this door.",
+        look="Caddyfile: a listener :{$SHOP_RECOMMENDATIONS_PORT} that passes on to {$SHOP_RECOMMENDATIONS_SLOTS}",
+    )
+
+
 @check("data-of-its-own", task="process")
 def _(bench: Bench) -> None:
     """The service has data of its own: it answers without the monolith's database."""
@@ -576,10 +593,10 @@ class Got:
 
 
 class Direct:
-    """One process of the shop, asked past the gateway."""
+    """One process of the shop, asked past the gateway, or at another port."""
 
-    def __init__(self, shop: Shop, name: str) -> None:
-        self.url = f"http://127.0.0.1:{shop.fleet.replicas(name)[0].port}"
+    def __init__(self, shop: Shop, name: str, port: int | None = None) -> None:
+        self.url = f"http://127.0.0.1:{port or shop.fleet.replicas(name)[0].port}"
 
     def ask(self, path: str, headers: dict[str, str] | None = None) -> Got:
         """GET; status 0 when there was no answer."""
