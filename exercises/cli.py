@@ -9,25 +9,31 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
+import shutil
 import sys
 import tempfile
 import traceback
-from types import FrameType
 from typing import NoReturn
 
 import click
 
-from exercises.commands import check, copies, dev, doctor, learn, shop
+from exercises.commands import check, copies, dev, doctor, learn, move, shop, text
+from exercises.commands.interrupt import said, stop_at_the_first_signal
+from exercises.commands.output import echo_error
 from exercises.errors import ExerciseError, Exit
+
+CLICKS_NARROWEST = 52
+"""Without being told, click formats help for at least this width."""
 
 
 def main() -> None:
     """Run the command; an error becomes one sentence and an exit status."""
-    _interrupt_once()
+    stop_at_the_first_signal()
     _remove_shop_settings()
     try:
-        cli(prog_name="exercises", standalone_mode=False)
+        columns = shutil.get_terminal_size().columns
+        narrow = {"terminal_width": columns} if columns < CLICKS_NARROWEST else {}
+        cli(prog_name="exercises", standalone_mode=False, **narrow)
     except click.exceptions.Abort as error:  # click raises it for Ctrl-C, and for a question answered with no
         _exit("Stopped." if error.__cause__ else "Nothing was done.", Exit.INTERRUPTED)
     except click.ClickException as error:
@@ -62,13 +68,16 @@ for command in (
     learn.start,
     learn.status,
     learn.list_command,
+    text.text,
     check.check,
     check.watch,
     learn.hint,
     learn.diff,
     learn.solution,
-    learn.next_command,
-    learn.jump,
+    move.next_command,
+    move.jump,
+    move.update,
+    move.adopt,
     copies.reset,
     copies.save,
     copies.restore,
@@ -86,7 +95,8 @@ def _remove_shop_settings() -> None:
 
 
 def _exit(text: str, status: int) -> NoReturn:
-    click.echo(text, err=True)
+    echo_error(text)
+    said.set()
     sys.exit(int(status))
 
 
@@ -106,19 +116,6 @@ def _describe_tool_error(error: Exception) -> str:
         f"This is a mistake of the tool, not yours: {type(error).__name__}: {error}. Your files are unchanged; "
         f"send us this file, which has the details: {file.name}"
     )
-
-
-def _interrupt_once() -> None:
-    """Stop at the first Ctrl-C, SIGTERM or SIGHUP; ignore further ones, so that the command can end its processes."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    for number in numbers:
-        signal.signal(number, interrupt)
 
 
 if __name__ == "__main__":

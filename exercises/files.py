@@ -55,13 +55,36 @@ def remove(path: Path, root: Path) -> None:
 
 
 def list_files(root: Path, leave_out: tuple[str, ...] = IGNORED) -> Iterator[str]:
-    """Paths of the regular files below `root`, sorted, relative and with slashes; links are left out."""
+    """Paths of the regular files below `root`, sorted, relative and with slashes.
+
+    Links are left out, and so are names that are not UTF-8: no text can name them, in a snapshot or on a terminal.
+    """
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not matches(name, leave_out))
+        folders[:] = sorted(name for name in folders if not matches(name, leave_out) and is_text(name))
         for name in sorted(names):
             path = Path(folder, name)
-            if not matches(name, leave_out) and path.is_file() and not path.is_symlink():
+            if not matches(name, leave_out) and is_text(name) and path.is_file() and not path.is_symlink():
                 yield path.relative_to(root).as_posix()
+
+
+def unreadable_names(root: Path) -> list[str]:
+    """Files and folders below `root` whose names are not UTF-8, in a form that can be shown."""
+    return [
+        readable(os.path.join(folder, name).removeprefix(f"{root}/"))  # noqa: PTH118 -- it is a text here
+        for folder, folders, names in os.walk(root)
+        for name in (*folders, *names)
+        if not is_text(name)
+    ]
+
+
+def is_text(name: str) -> bool:
+    """Whether a name of the file system is UTF-8."""
+    return name.isascii() or readable(name) == name
+
+
+def readable(name: str) -> str:
+    """The name with an escape sequence for each byte that is not UTF-8."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def read(path: Path) -> bytes | None:

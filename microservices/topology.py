@@ -7,11 +7,14 @@ that need it and no others.
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from microservices.sealing import MEANT, PACKAGES
 
 SLOTS = 8
 """Ports that each service has for its replicas. A running gateway is never reconfigured, so this is their maximum."""
@@ -250,7 +253,26 @@ def _run(file: Path) -> dict[str, object]:
         ) from error
     finally:
         sys.dont_write_bytecode = before
+    for line, name in _imports_of_the_course(file):
+        raise WorkspaceError(
+            f"{file}, line {line}, imports {name}, which the launcher does not give it; "
+            f"import only {', '.join(MEANT)} there."
+        )
     return vars(module)
+
+
+def _imports_of_the_course(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and name of each import that is found only because the launcher runs the file: nothing else seals it."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module not in MEANT:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.partition(".")[0] in PACKAGES and name not in MEANT:
+                yield node.lineno, name
 
 
 def _inconsistency(topology: Topology, seed: Mapping[str, tuple[str, ...]]) -> str | None:

@@ -17,6 +17,7 @@ SKIPPED = {"runs", "workspace", "build", "dist", "node_modules"}
 NO_SETTINGS = {
     "SHOP_FLEET",  # a mark on the launcher's own processes
     "SHOP_RECOMMENDATIONS_URL",  # a setting of the workspace that the exercises build, not of a shop here
+    "SHOP_URL",  # where the tests that a learner writes in exercise 01 find the shop
 }
 COMMANDS = ("monolith", "microservices", "loadtests", "exercises")
 

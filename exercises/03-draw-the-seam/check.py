@@ -1,8 +1,9 @@
 """03: recommendations are behind an interface, learn from a feed, and can fail alone.
 
-Two experiments start a copy of the workspace with another `monolith/wsgi.py`, the file that loads the shop into its
-server. One puts a fake recommender in, the other records which module sends which statement to the database. These and
-the restart take seconds, so later exercises do not run them again; they compare the shop with the oracle again.
+Three experiments start a copy of the workspace with another `monolith/wsgi.py`, the file that loads the shop into its
+server. One puts a fake recommender in, one records which module sends which statement to the database, and one disturbs
+learning. These and the restart take seconds, so later exercises do not run them again; they compare the shop with the
+oracle again.
 """
 
 from __future__ import annotations
@@ -19,25 +20,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
-from exercises.checks.checking import Answer, Bench, Import, NotYet, Shop, Visitor, check
+from exercises.checks.checking import Answer, Bench, Import, NotYet, Ran, Shop, Visitor, check
 from microservices.launcher import sqlite_url
 
 APPROVED = "4242424242424242"
 BESIDE = 8
 PANEL = '<section class="beside"'
 TABLES = ("co_purchases", "popularity", "purchases", "feed_position")
-LEARN_SECONDS, SETTLE_SECONDS = 15.0, 4.0
+LEARN_SECONDS, SETTLE_SECONDS, FEED_SECONDS = 15.0, 4.0, 15.0
+TIMED_OUT = 124
+"""The status of a program that took too long."""
 TECHNICAL = ("chassis", "skus", "recommendations")
 """What recommendations may import from the shop: no module that stores products, carts or orders."""
 EXEMPT = ("monolith/seed.py",)
 """Writes every table once, before the shop runs."""
 PAGE, ROUTE = "monolith/storefront/routes.py", "monolith/recommendations/routes.py"
-LOCAL, FEED, LEARNING = (
+LOCAL, FEED, LEARNING, INTERFACE = (
     "monolith/recommendations/local.py",
     "monolith/orders/feed.py",
     "monolith/recommendations/learning.py",
+    "monolith/recommendations/interface.py",
 )
 
 WITH_A_FAKE = """
@@ -86,23 +90,140 @@ def load(target):
     event.listen(Engine, "before_cursor_execute", record)
     return serving_app()
 """.replace("\\\\", "\\")
+WITH_FAULTS = """
+import os, re, threading
+
+VERB, TABLES = "INSERT INTO|INSERT OR \\w+ INTO|REPLACE INTO|UPDATE", "co_purchases|popularity|purchases|feed_position"
+WRITES = re.compile(rf"(?:{VERB}) (?:{TABLES})\\b", re.I)
+here = threading.local()
+plan = {"fails_at": 1, "is_overtaken": False}
+
+def note(what):
+    with open(os.environ["FAULTS"], "a") as notes:
+        notes.write(what + "\\n")
+
+def learn_elsewhere(again):
+    try:
+        again()
+    except Exception as error:
+        note(f"kept out: {error}")
+
+def load(target):
+    import monolith.orders
+    from sqlalchemy import Engine, event, exc
+
+    real_feed = monolith.orders.feed
+
+    def feed(db, after, limit):
+        found = real_feed(db, after, limit)
+        here.has_orders = bool(found["events"])
+        if plan["is_overtaken"] and getattr(here, "again", None) and here.has_orders:
+            other = threading.Thread(target=learn_elsewhere, args=(here.again,))
+            other.start()
+            other.join()
+            note("overtaken")
+        return found
+
+    def fail_once(connection, cursor, statement, parameters, context, executemany):
+        words = " ".join(statement.split()).replace('"', "")
+        if getattr(here, "again", None) and here.has_orders and WRITES.match(words):
+            here.writes += 1
+            if here.writes == plan["fails_at"] and not plan["is_overtaken"]:
+                plan["fails_at"] += 1
+                note("failed")
+                raise exc.OperationalError(statement, {}, Exception("the disk is full, says the check"))
+
+    monolith.orders.feed = feed
+    event.listen(Engine, "before_cursor_execute", fail_once)
+    from monolith.app import serving_app
+    from monolith.recommendations import learning
+
+    real_catch_up = learning.catch_up
+
+    def catch_up(*args, **options):
+        here.again, here.writes, here.has_orders = lambda: real_catch_up(*args, **options), 0, False
+        try:
+            count = real_catch_up(*args, **options)
+        finally:
+            here.again = None
+        if here.writes:
+            plan["is_overtaken"] = True
+            note("learnt")
+        return count
+
+    learning.catch_up = catch_up
+    return serving_app()
+"""
+"""Lets each statement that learning writes fail once. After that, another thread learns the orders that were read."""
 ASK_THE_FEED = """
-import json, sys
+import json
 from monolith import orders
 from monolith.app import create_app
 from monolith.chassis.database import reading
 
 app = create_app()
-told, after = [], 0
+told, after, wrong = [], 0, ""
 with app.app_context(), reading() as db:
-    while len(told) < 100_000:
+    while not wrong:
         events = list(orders.feed(db, after, 300)["events"])
+        positions = [event["position"] for event in events]
         if not events:
             break
-        told.append(events)
-        after = events[-1]["position"]
+        if len(events) > 300:
+            wrong = f"{len(events)} events after position {after}"
+        elif positions != sorted(set(positions)):
+            wrong = f"after position {after} the positions {positions[:5]}"
+        elif positions[0] <= after:
+            wrong = f"after position {after} the position {positions[0]} again"
+        told += events
+        after = positions[-1]
     one = list(orders.feed(db, 0, 1)["events"])
-print(json.dumps({"pages": told, "one": one}))
+print(json.dumps({"events": told, "one": len(one), "wrong": wrong}))
+"""
+ASK_THE_RECOMMENDER = """
+import json, os
+from sqlalchemy import Engine, event, exc
+from monolith.app import create_app
+from monolith.recommendations.interface import RecommendationsUnavailable, recommender
+
+now = {"statement": None, "connect": None, "connects": 0}
+real_connect = Engine.connect
+
+def connect(self):
+    now["connects"] += 1
+    if now["connect"]:
+        raise now["connect"]
+    return real_connect(self)
+
+def execute(*_):
+    if now["statement"]:
+        raise now["statement"]
+
+app = create_app()
+Engine.connect = connect
+event.listen(Engine, "before_cursor_execute", execute)
+cause = Exception("says the check")
+crossed = []
+with app.app_context():
+    recommender().suggest(os.environ["SKU"], [], None, 8)
+    connects = now["connects"]
+    for place, error in (
+        ("statement", exc.OperationalError("SELECT", {}, cause)),
+        ("statement", exc.ProgrammingError("SELECT", {}, cause)),
+        ("statement", exc.DatabaseError("SELECT", {}, cause)),
+        ("connect", exc.OperationalError("connect", {}, cause)),
+        ("connect", exc.TimeoutError("no free connection, says the check")),
+    ):
+        now[place] = error
+        try:
+            recommender().suggest(os.environ["SKU"], [], None, 8)
+            crossed.append([place, type(error).__name__, "an answer"])
+        except RecommendationsUnavailable:
+            pass
+        except Exception as seen:
+            crossed.append([place, type(error).__name__, type(seen).__name__])
+        now[place] = None
+print(json.dumps({"connects": connects, "crossed": crossed}))
 """
 
 
@@ -133,6 +254,34 @@ def _(bench: Bench) -> None:
     )
 
 
+@check("the-interface-is-as-given", task="interface", shop=False, until="front-door")
+def _(bench: Bench) -> None:
+    """The interface is the one that you were given."""
+    given = Path(__file__).parent / "start" / INTERFACE
+    bench.expect(
+        bench.text(INTERFACE).split() == given.read_text(encoding="utf-8").split(),
+        did=f"compared {INTERFACE} with the file of the exercise",
+        expected="the same text",
+        got="another text",
+        why="Both sides keep to the interface. In two steps a service stands behind it that somebody else wrote.",
+        look=f"{INTERFACE}; `exercises reset {INTERFACE}` brings it back",
+    )
+
+
+@check("a-call-opens-its-own-connection", task="interface", until="front-door")
+def _(bench: Bench) -> None:
+    """Each call of the recommender opens its own connection and does not keep one."""
+    bench.expect(
+        _asked_recommender(bench)["connects"],
+        did="made the application, called recommender().suggest(...), and counted the connections that it opened",
+        expected="a connection that is opened in suggest",
+        got="no connection: it uses one that was opened before, such as in __init__",
+        why="A connection belongs to one thread at a time. One that stays open mixes the requests of all threads and "
+        "keeps its locks.",
+        look=f"{LOCAL}: keep the Database, and open its reading() inside suggest",
+    )
+
+
 @check("a-fake-can-be-injected", task="interface", until="front-door")
 def _(bench: Bench) -> None:
     """With a fake recommender put in, pages and API show what the fake suggests, and a page asks it once."""
@@ -158,7 +307,7 @@ def _(bench: Bench) -> None:
     )
     bench.expect(
         seen.calls == [seen.wanted],
-        did=f"{seen.page.curl}, as a customer with {seen.wanted[1][0]} in the cart",
+        did=f"asked as a customer with {seen.wanted[1][0]} in the cart: {seen.page.curl}",
         expected=f"one call {_call(seen.wanted)}",
         got="; ".join(map(_call, seen.calls)) or "no call",
         why="Each call over this seam will soon be a request over the network.",
@@ -196,11 +345,19 @@ def _(bench: Bench) -> None:
     panel = seen.without.text.partition(PANEL)[2]
     bench.expect(
         seen.without.status == 200 and ">Bestsellers<" in panel,
-        did=f"{seen.without.curl}, where the recommender raises RecommendationsUnavailable",
+        did=f"let the recommender raise RecommendationsUnavailable: {seen.without.curl}",
         expected="200, and a panel with the heading Bestsellers",
         got=f"{seen.without.status}, and in the panel: {_shown_in(panel) or 'nothing'}",
         why="Later a service will be unavailable, and that is not a database error.",
         look=PAGE,
+    )
+    bench.expect(
+        seen.refused.status == 503 and "problem+json" in seen.refused.headers.get("Content-Type", ""),
+        did=f"let the recommender raise RecommendationsUnavailable: {seen.refused.curl}",
+        expected="503 and a problem, which RecommendationsUnavailable becomes by itself",
+        got=seen.refused,
+        why="A program that asks for recommendations must learn that they are unavailable.",
+        look=ROUTE,
     )
     bench.expect(
         "Goes well with" in seen.after.text,
@@ -212,49 +369,35 @@ def _(bench: Bench) -> None:
     )
 
 
+@check("every-database-error-is-one-error", task="degrade", until="front-door")
+def _(bench: Bench) -> None:
+    """Whatever the database does, callers of the interface see RecommendationsUnavailable."""
+    for place, error, seen in _asked_recommender(bench)["crossed"]:
+        raise bench.not_yet(
+            did=f"called suggest, and let the {place} fail with SQLAlchemy's {error}",
+            expected="RecommendationsUnavailable",
+            got=seen,
+            why="Missing tables are one failure of many: a full disk, a lock, no free connection. A caller can "
+            "handle one error, and not SQLAlchemy's.",
+            look=f"{LOCAL}: which class has all of the database's errors below it, and is reading() inside the try?",
+        )
+
+
 @check("the-feed-tells-what-was-ordered", task="feed", oracle=True)
 def _(bench: Bench) -> None:
     """The orders' feed has each confirmed order once, in order, with the fields that others need."""
-    shop = bench.shop()
-    bought = [_buy_in_both(bench, _skus(bench, count)) for count in (1, 3, 2)]
-    with tempfile.TemporaryDirectory() as home:
-        where = {"SHOP_HOME": home, "SHOP_DATABASE_URL": sqlite_url(shop.database("monolith"))}
-        ran = bench.python(ASK_THE_FEED, env=where)
-    did = "called orders.feed(db, after, limit), first with after = 0, then each time with the last position"
-    bench.expect(
-        ran.status == 0,
-        did=did,
-        expected='{"events": [{"position": ..., "type": "order-confirmed", "data": {...}}, ...]}',
-        got=_last_line(ran.err),
-        why="Others learn about orders only from this feed; in two steps they read it over HTTP.",
-        look=f"{FEED}, and `feed` in monolith/orders/__init__.py",
-    )
-    told = json.loads(ran.out.splitlines()[-1])
-    events = [event for page in told["pages"] for event in page]
-    positions = [event["position"] for event in events]
-    bench.expect(
-        positions == sorted(set(positions)) and len(told["one"]) == 1 and max(map(len, told["pages"])) <= 300,
-        did=did,
-        expected="growing positions, each once, and never more events than the limit",
-        got=f"{len(events)} events, the first at {positions[:5]}; with limit 1: {len(told['one'])} events",
-        why="A reader remembers one position. It loses an event that comes too late with a lower position, and "
-        "counts a repeated event twice.",
-        look=FEED,
-    )
-    newest = [(event.get("type"), event.get("data")) for event in events[-len(bought) :]]
-    bench.expect(
-        [_known(kind, data) for kind, data in newest] == bought,
-        did=f"bought {len(bought)} times, and {did}",
-        expected=f"as the newest: {json.dumps(bought[-1])}",
-        got=json.dumps(newest[-1:]),
-        why="The fields of an event are a contract. The service of exercise 05 exists already and reads these.",
-        look=f"{FEED}, and the README: the event",
-    )
+    _bad_feeds.discard(bench)
+    try:
+        _expect_feed(bench)
+    except NotYet:
+        _bad_feeds.add(bench)
+        raise
 
 
 @check("learns-as-before", task="feed", oracle=True, seconds=25, until="front-door")
 def _(bench: Bench) -> None:
     """New orders soon change the recommendations, and each order counts once, also after a restart."""
+    _expect_good_feed_first(bench)
     skus = _skus(bench, 2)
     paths = [f"/api/products/{sku}/recommendations?limit=20" for sku in skus]
     for did in ("bought", "started the shop again, and bought"):
@@ -264,6 +407,45 @@ def _(bench: Bench) -> None:
         for _ in range(3):
             _buy_in_both(bench, skus)
         _expect_same_counts(bench, paths, before, f"{did} {' and '.join(skus)} together three times")
+
+
+@check("each-order-counts-once", task="feed", shop=False, seconds=25, until="front-door")
+def _(bench: Bench) -> None:
+    """An order counts once, also when learning fails halfway or another process learns it at the same time."""
+    _expect_good_feed_first(bench)
+    skus = sorted(_skus(bench, 2))
+    bought = f"bought {' and '.join(skus)} together"
+    with tempfile.TemporaryDirectory() as folder:
+        notes = Path(folder) / "notes"
+        env = {"FAULTS": str(notes), "SHOP_FEED_SECONDS": "0.1"}
+        with bench.boot(bench.copy({"monolith/wsgi.py": WITH_FAULTS}), env=env) as shop:
+            _expect_counted_once(
+                bench,
+                shop,
+                skus,
+                notes,
+                did=f"{bought}, and let each statement that learning writes fail once",
+                why="When a process ends between two transactions, an order counts twice or never.",
+                look=f"{LEARNING}: the counts and the position belong in one `writing()` block",
+            )
+            _expect_counted_once(
+                bench,
+                shop,
+                skus,
+                notes,
+                did=f"{bought}, and let another process learn the order after catch_up had asked the feed",
+                why="Two processes may serve this shop. Both ask the feed, and only one may count the order.",
+                look=f"{LEARNING}: read the position again inside the transaction, and leave out what it covers",
+            )
+            did_overtake = "overtaken" in notes.read_text(encoding="utf-8")
+    bench.expect(
+        did_overtake,
+        did=f"{bought}, and looked who asked the feed",
+        expected="catch_up in learning.py asks orders.feed",
+        got="learning without catch_up, or catch_up without orders.feed",
+        why="Learning must read what orders publishes and nothing else.",
+        look=f"{LEARNING}: catch_up",
+    )
 
 
 @check("nobody-reads-foreign-tables", task="feed", until="front-door")
@@ -325,6 +507,8 @@ class Seen:
     """The page of a product for which the fake raises RecommendationsUnavailable."""
     after: Answer
     """A page that was asked for after that."""
+    refused: Answer
+    """The API's answer for the product for which the fake raises."""
 
 
 @dataclass
@@ -345,11 +529,12 @@ def _experiments(bench: Bench, check_id: str) -> Experiments:
     if found is None or check_id in found.seen:
         _expect_parameter(bench)
         shown, refused, *suggested = _skus(bench, 7)
-        with ThreadPoolExecutor(2) as pool:
-            found = Experiments(
-                pool.submit(_with_a_fake, bench, shown, refused, suggested[:3]),
-                pool.submit(_with_a_trace, bench, suggested[3:]),
-            )
+        pool = ThreadPoolExecutor(2)
+        found = Experiments(
+            pool.submit(_with_a_fake, bench, shown, refused, suggested[:3]),
+            pool.submit(_with_a_trace, bench, suggested[3:]),
+        )
+        pool.shutdown(wait=False)  # each check waits for what it needs
         _known_experiments[bench] = found
     found.seen.add(check_id)
     return found
@@ -374,6 +559,7 @@ def _with_a_fake(bench: Bench, shown: str, refused: str, suggested: list[str]) -
                 made,
                 shop.ask("GET", f"/products/{refused}"),
                 shop.ask("GET", f"/products/{shown}"),
+                shop.ask("GET", f"/api/products/{refused}/recommendations"),
             )
 
 
@@ -419,8 +605,17 @@ def _expect_parameter(bench: Bench) -> None:
 def _withheld(shop: Shop) -> Iterator[None]:
     """The tables of recommendations are missing while the block runs."""
     with closing(sqlite3.connect(shop.database("monolith"), timeout=10, isolation_level=None)) as db:
-        for table in TABLES:
-            db.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
+        try:
+            for table in TABLES:
+                db.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
+        except sqlite3.OperationalError as error:
+            raise NotYet(
+                "took the tables of recommendations away",
+                "tables that no connection holds",
+                f"{error}: your shop keeps a connection open",
+                "A connection that stays open keeps its locks, and then nobody can change a table.",
+                f"{LOCAL}: open reading() inside suggest",
+            ) from error
         try:
             yield
         finally:
@@ -468,6 +663,142 @@ def _expect_sale(bench: Bench) -> None:
     )
 
 
+# ---- the recommender and the feed, asked in a process of their own
+
+_answers: WeakKeyDictionary[Bench, dict[str, Any]] = WeakKeyDictionary()
+_bad_feeds: WeakSet[Bench] = WeakSet()
+"""Those whose feed was found wrong: learning from it would only take time to fail."""
+
+
+def _asked_recommender(bench: Bench) -> dict[str, Any]:
+    """What the recommender did with its connections, and which errors crossed the interface."""
+    if bench not in _answers:
+        sku = bench.some_sku()
+        ran = _in_the_shop(bench, ASK_THE_RECOMMENDER, bench.shop().database("monolith"), SKU=sku)
+        bench.expect(
+            ran.status == 0,
+            did=f"made the application and called recommender().suggest({sku!r}, [], None, 8)",
+            expected="an answer",
+            got=_last_line(ran.err),
+            why="The application chooses the recommender, and callers ask it without a request.",
+            look=f"{LOCAL}, and create_app in monolith/app.py",
+        )
+        _answers[bench] = json.loads(ran.out.splitlines()[-1])
+    return _answers[bench]
+
+
+def _in_the_shop(bench: Bench, code: str, database: Path, **env: str) -> Ran:
+    """Run code in the workspace, on a database."""
+    with tempfile.TemporaryDirectory() as home:
+        where = {"SHOP_HOME": home, "SHOP_DATABASE_URL": sqlite_url(database)}
+        return bench.python(code, env={**where, **env}, timeout=FEED_SECONDS)
+
+
+def _expect_good_feed_first(bench: Bench) -> None:
+    bench.expect(
+        bench not in _bad_feeds,
+        did="looked at the feed first",
+        expected="a feed that passes the check the-feed-tells-what-was-ordered",
+        got="the feed that failed there",
+        why="Learning cannot be right before the feed is.",
+        look=FEED,
+    )
+
+
+def _expect_feed(bench: Bench) -> None:
+    bought = [_buy_in_both(bench, _skus(bench, count)) for count in (1, 3, 2)]
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "copy.sqlite3"
+        numbers = _copy_with_an_unconfirmed_order(bench, database)
+        ran = _in_the_shop(bench, ASK_THE_FEED, database)
+    did = "called orders.feed(db, after, 300), first with after = 0, then each time with the last position"
+    bench.expect(
+        ran.status == 0,
+        did=did,
+        expected='{"events": [{"position": ..., "type": "order-confirmed", "data": {...}}, ...]}',
+        got=f"no end after {FEED_SECONDS:g} s" if ran.status == TIMED_OUT else _last_line(ran.err),
+        why="Others learn about orders only from this feed; in two steps they read it over HTTP.",
+        look=f"{FEED}, and `feed` in monolith/orders/__init__.py",
+    )
+    told = json.loads(ran.out.splitlines()[-1])
+    bench.expect(
+        not told["wrong"] and told["one"] == 1,
+        did=did,
+        expected="what follows the position, in growing positions, each once, and never more events than the limit",
+        got=told["wrong"] or f"{told['one']} events with limit 1",
+        why="A reader remembers one position. It loses an event that comes too late with a lower position, and "
+        "counts a repeated event twice.",
+        look=FEED,
+    )
+    positions = [event["position"] for event in told["events"]]
+    odd = sorted(set(positions) ^ set(numbers))
+    bench.expect(
+        not odd,
+        did=f"set the status of one order to another one than confirmed, and {did}",
+        expected=f"the {len(numbers)} confirmed orders",
+        got=f"{len(positions)} events; the difference is the order {odd[:1]}",
+        why="An order that is not confirmed is no sale. Orders decides what confirmed means, so it leaves others out.",
+        look=f"{FEED}: the status of an order",
+    )
+    newest = told["events"][-len(bought) :]
+    for event, wanted in zip(newest, bought, strict=True):
+        wanted["number"] = event["position"]
+        bench.expect(
+            _known(event.get("type"), event.get("data")) == wanted,
+            did=f"bought {len(bought)} times, and {did}",
+            expected=f"among the newest: {json.dumps(wanted)}",
+            got=json.dumps(event),
+            why="The fields of an event are a contract. The service of exercise 05 exists already and reads these.",
+            look=f"{FEED}, and the README: the event",
+        )
+
+
+def _copy_with_an_unconfirmed_order(bench: Bench, copy: Path) -> list[int]:
+    """Copy the shop's database, and let one order not be confirmed; returns the numbers of the others."""
+    with (
+        closing(sqlite3.connect(bench.shop().database("monolith"))) as db,
+        closing(sqlite3.connect(copy, isolation_level=None)) as other,
+    ):
+        db.backup(other)
+        numbers = [number for (number,) in other.execute("SELECT number FROM orders ORDER BY number")]
+        odd = bench.random.choice(numbers[:-BESIDE])
+        other.execute("UPDATE orders SET status = 'cancelled' WHERE number = ?", (odd,))
+    return [number for number in numbers if number != odd]
+
+
+def _expect_counted_once(
+    bench: Bench, shop: Shop, skus: list[str], notes: Path, *, did: str, why: str, look: str
+) -> None:
+    """Buy; when learning says that it has learnt, each product and the pair have one order more."""
+
+    def times_learnt() -> int:
+        return notes.read_text(encoding="utf-8").count("learnt") if notes.exists() else 0
+
+    earlier, before = times_learnt(), _counts(shop, skus)
+    _buy(shop.customer(), skus)
+    deadline = time.monotonic() + LEARN_SECONDS
+    while times_learnt() == earlier and time.monotonic() < deadline:
+        time.sleep(0.05)
+    after = _counts(shop, skus)
+    bench.expect(
+        after == {what: number + 1 for what, number in before.items()},
+        did=did,
+        expected="one order more for each of " + ", ".join(before),
+        got=", ".join(f"{what}: {after[what] - number} more" for what, number in before.items()),
+        why=why,
+        look=look,
+    )
+
+
+def _counts(shop: Shop, skus: list[str]) -> dict[str, int]:
+    """Orders by product, and by pair, as recommendations has counted them."""
+    with closing(sqlite3.connect(shop.database("monolith"), timeout=10)) as db:
+        popularity = "SELECT COALESCE(SUM(orders), 0) FROM popularity WHERE sku = ?"
+        pairs = "SELECT COALESCE(SUM(orders), 0) FROM co_purchases WHERE sku = ? AND other = ?"
+        found = {sku: db.execute(popularity, (sku,)).fetchone()[0] for sku in skus}
+        return found | {f"{' with '.join(skus)}": db.execute(pairs, skus).fetchone()[0]}
+
+
 # ---- buying, in both shops so that their data stay the same
 
 
@@ -480,6 +811,7 @@ def _buy_in_both(bench: Bench, skus: list[str]) -> dict[str, Any]:
     return {
         "order_id": order["id"],
         "customer_id": customer.id,
+        "at": order.get("created_at"),
         "items": [{"sku": sku, "quantity": 1, "category": listed[sku]["category"]} for sku in sorted(skus)],
     }
 
@@ -589,7 +921,7 @@ def _known(kind: object, data: object) -> dict[str, Any]:
         return {}
     items = [{key: item.get(key) for key in ("sku", "quantity", "category")} for item in data["items"]]
     return {
-        **{key: data.get(key) for key in ("order_id", "customer_id")},
+        **{key: data.get(key) for key in ("order_id", "number", "customer_id", "at")},
         "items": sorted(items, key=lambda item: str(item["sku"])),
     }
 

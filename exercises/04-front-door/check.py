@@ -1,10 +1,17 @@
-"""04: a gateway stands in front of the shop, and visitors do not notice."""
+"""04: a gateway stands in front of the shop, and visitors do not notice.
+
+What a gateway changes in a request cannot be seen in the shop's answers. So some checks start a copy of the workspace
+in which an echo takes the monolith's place: it answers with what has arrived there.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
@@ -12,10 +19,63 @@ from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
 DEAD_SECONDS, HUNG_SECONDS, CLIENT_TIMEOUT = 1.0, 5.0, 15.0
 BUSY = 0.5
 """Cores that other programs use. Above this, a late answer is not held against the gateway."""
+SLOW_SECONDS = 1.5
+"""A little longer than the slowest correct answer takes."""
 TRIES = 10
+FOR_PROGRAMS = ("/api/products", "/api", "/.well-known/jwks.json")
 OTHER_ADDRESS = "127.0.0.2"
-INSIDE = ("/metrics", "/readyz", "/healthz", "/internal/events?after=0", "/internal/anything")
+INSIDE = (
+    "/metrics",
+    "/readyz",
+    "/healthz",
+    "/internal",
+    "/internal/",
+    "/internal/events?after=0",
+    "/internal/a/b",
+)
+FORGED = ("X-Customer-Id", "X-Customer", "X-Internal-Caller", "X-Deadline-Ms", "X_Customer_Id", "X_Anything")
+PASSED_ON = {
+    "Authorization": "Bearer some-token",
+    "Cookie": "session=one; theme=two",
+    "Idempotency-Key": "key-00000042",
+    "X-Request-Id": "kept-42",
+    "Content-Type": "application/json; charset=utf-8",
+}
 CADDYFILE = "Caddyfile"
+ECHO = f"""
+import json, sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
+
+KNOWN = ("/echo", "/slow", "/internal", "/metrics", "/readyz", "/healthz")
+
+class Echo(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        time.sleep({SLOW_SECONDS} if self.path.startswith("/slow") else 0)
+        seen = {{"method": self.command, "path": self.path, "body": body, "headers": self.headers.items()}}
+        text = json.dumps(seen).encode()
+        path = "/" + unquote(self.path).lower().lstrip("/")
+        self.send_response(200 if path.startswith(KNOWN) else 404)
+        for name, value in (("Content-Length", len(text)), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")):
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
+"""
+WITH_AN_ECHO = """
+from pathlib import Path
+from microservices.topology import Service, Topology
+
+ECHO = Service("monolith", ("echo.py", "{port}"), slots=1, has_database=False)
+TOPOLOGY = Topology("workspace", services=(ECHO,), caddyfile=Path("Caddyfile"))
+SEED = {}
+"""
 
 
 @check("answers-as-before", task="pass-on", oracle=True)
@@ -51,6 +111,32 @@ def _(bench: Bench) -> None:
     )
 
 
+@check("requests-arrive-unchanged", task="pass-on", until="in-the-dark")
+def _(bench: Bench) -> None:
+    """Methods, addresses, bodies and headers arrive at the monolith as they were sent."""
+    with _echo(bench) as echo:
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            path = f"/echo/a%20b/{method.lower()}?q=tea%20pot&q=%C3%A9&empty="
+            body = None if method == "GET" else {"sent": [method, 1.50]}
+            answer, seen = _echoed(echo, method, path, json=body, headers=PASSED_ON)
+            for what, sent, arrived in (
+                ("method", method, seen["method"]),
+                ("address", path, seen["path"]),
+                ("body", body, json.loads(seen["body"] or "null")),
+                ("Host", urlsplit(echo.url).netloc, seen["headers"].get("host")),
+                *((name, text, seen["headers"].get(name.lower())) for name, text in PASSED_ON.items()),
+                ("cookies of the answer", ("a=1", "b=2"), answer.set_cookies),
+            ):
+                bench.expect(
+                    arrived == sent,
+                    did=f"put an echo in the monolith's place: {answer.curl}",
+                    expected=f"{what}: {sent}",
+                    got=arrived,
+                    why="A gateway that changes requests or answers breaks clients that you do not know.",
+                    look=f"{CADDYFILE}: reverse_proxy",
+                )
+
+
 @check("cookies-and-redirects", task="pass-on", oracle=True)
 def _(bench: Bench) -> None:
     """Signing in by the form works: cookies pass both ways, and redirects lead back to the gateway."""
@@ -64,13 +150,13 @@ def _(bench: Bench) -> None:
         why="The shop compares the form's Origin with the Host of the request before it redirects the visitor.",
         look=f"{CADDYFILE}: what happens to the Host header",
     )
-    names = [cookie.partition("=")[0] for cookie in mine.set_cookies]
+    expected, names = _cookies(theirs, bench.oracle()), _cookies(mine, bench.shop())
     bench.expect(
-        names == [cookie.partition("=")[0] for cookie in theirs.set_cookies],
+        names == expected,
         did=mine.curl,
-        expected="the cookies " + ", ".join(cookie.partition("=")[0] for cookie in theirs.set_cookies),
+        expected="the cookies " + ", ".join(expected),
         got=", ".join(names) or "no cookie",
-        why="The cookie is what keeps a visitor signed in.",
+        why="The cookie is what keeps a visitor signed in. The port of the Host header is in its name.",
         look=CADDYFILE,
     )
     orders = visitor.ask("GET", "/orders")
@@ -89,8 +175,8 @@ def _(bench: Bench) -> None:
     shop = bench.shop()
     with shop.killed("monolith"):
         page = shop.try_ask("GET", "/", headers={"Accept": "text/html"}, timeout=CLIENT_TIMEOUT)
-        program = shop.try_ask("GET", "/api/products", timeout=CLIENT_TIMEOUT)
-    for answer in (page, program):
+        programs = [shop.try_ask("GET", path, timeout=CLIENT_TIMEOUT) for path in FOR_PROGRAMS]
+    for answer in (page, *programs):
         _doubt_if_late(bench, answer, DEAD_SECONDS)
         bench.expect(
             answer.status in (502, 503) and answer.seconds < DEAD_SECONDS,
@@ -100,17 +186,8 @@ def _(bench: Bench) -> None:
             why="Waiting does not help when the process is dead. A client that knows at once can do something else.",
             look=CADDYFILE,
         )
-    problem = program.json()
-    bench.expect(
-        "application/problem+json" in program.headers.get("Content-Type", "")
-        and isinstance(problem, dict)
-        and problem.get("status") == program.status,
-        did=f"killed the monolith: {program.curl}",
-        expected="Content-Type: application/problem+json, and a JSON object with type, title and status",
-        got=f"Content-Type: {program.headers.get('Content-Type')}, {program}",
-        why="Every error of the shop's API is a problem document, also when the gateway sends it.",
-        look=f"{CADDYFILE}: handle_errors",
-    )
+    for program in programs:
+        _expect_problem(bench, program, "killed the monolith")
     bench.expect(
         "text/html" in page.headers.get("Content-Type", "") and "<h1" in page.text.lower(),
         did=f"killed the monolith: {page.curl}",
@@ -119,7 +196,7 @@ def _(bench: Bench) -> None:
         why="With an empty page a visitor cannot see what is wrong.",
         look=f"{CADDYFILE}: handle_errors",
     )
-    bench.note(f"{max(page.seconds, program.seconds) * 1000:.0f} ms")
+    bench.note(f"{max(answer.seconds for answer in (page, *programs)) * 1000:.0f} ms")
 
 
 @check("a-hung-shop-times-out", task="say-so", load=True)
@@ -137,22 +214,42 @@ def _(bench: Bench) -> None:
         why="A hang is worse than a crash: each visitor holds a connection until none is left.",
         look=f"{CADDYFILE}: the timeouts of reverse_proxy's transport",
     )
+    _expect_problem(bench, answer, "paused the monolith")
     bench.note(f"{answer.status} after {answer.seconds:.1f} s")
+
+
+@check("a-slow-answer-arrives", task="say-so", until="in-the-dark")
+def _(bench: Bench) -> None:
+    """The slowest correct answer still arrives: the time limit is not too short."""
+    with _echo(bench) as echo:
+        answer = echo.try_ask("GET", "/slow", timeout=CLIENT_TIMEOUT)
+    bench.expect(
+        answer.status == 200,
+        did=f"put an echo in the monolith's place that takes {SLOW_SECONDS:g} s: {answer.curl}",
+        expected="200, the answer of the echo",
+        got=answer,
+        why="A payment provider that times out takes about a second. A gateway that gives up before that hides the "
+        "shop's own answer.",
+        look=f"{CADDYFILE}: the timeouts of reverse_proxy's transport",
+    )
 
 
 @check("internal-routes-are-hidden", task="keep-inside")
 def _(bench: Bench) -> None:
     """Metrics, health and internal routes cannot be reached from outside."""
-    shop = bench.shop()
     for path in INSIDE:
-        answer = shop.ask("GET", path)
-        bench.expect(
-            answer.status == 404,
-            expected="404, as for any path that does not exist",
-            got=answer,
-            why="Metrics show what the shop sells, /readyz what it needs, and soon /internal has customers' orders.",
-            look=CADDYFILE,
-        )
+        _expect_hidden(bench, bench.shop().ask("GET", path))
+
+
+@check("no-internal-request-arrives", task="keep-inside", until="in-the-dark")
+def _(bench: Bench) -> None:
+    """No request for something internal reaches the monolith, whatever its method and spelling."""
+    with _echo(bench) as echo:
+        for path in (*INSIDE, "/%69nternal/events", "//internal/events", "/INTERNAL/events", "/readyz?a=b"):
+            for method in ("GET", "POST"):
+                answer, _ = _echoed(echo, method, path)
+                seen = answer.json() if answer.status == 200 else None
+                _expect_hidden(bench, answer, f"It reached the monolith as {seen['path']}." if seen else "")
 
 
 @check("the-gateway-sets-the-client-address", task="keep-inside")
@@ -183,6 +280,88 @@ def _(bench: Bench) -> None:
         )
 
 
+@check("internal-headers-are-removed", task="keep-inside", until="in-the-dark")
+def _(bench: Bench) -> None:
+    """Headers that only internal processes may send do not arrive, and the client's address is the gateway's word."""
+    claimed = {"X-Client-Address": "203.0.113.7", "X_Client_Address": "203.0.113.8"}
+    with _echo(bench) as echo:
+        named, without = _echoed(echo, "GET", "/echo", headers={"Connection": "X-Client-Address"})
+        answer, seen = _echoed(echo, "GET", "/echo", headers={**dict.fromkeys(FORGED, "forged"), **claimed})
+    for name in FORGED:
+        bench.expect(
+            name.lower() not in seen["headers"],
+            did=f"put an echo in the monolith's place: {answer.curl}",
+            expected=f"no header {name} at the monolith",
+            got=f"{name}: {seen['headers'].get(name.lower())}",
+            why="The processes behind the gateway believe these headers. Whoever may send them can be anybody.",
+            look=f"{CADDYFILE}: request_header; {_pattern_of(name)}",
+        )
+    addresses = {name: text for name, text in seen["headers"].items() if name.endswith("client-address")}
+    bench.expect(
+        addresses == {"x-client-address": "127.0.0.1"} and "x_client_address" not in seen["headers"],
+        did=f"put an echo in the monolith's place: {answer.curl}",
+        expected="X-Client-Address: 127.0.0.1, the address that the request came from, without a port",
+        got=addresses or "no X-Client-Address",
+        why="The shop counts the tries to sign in for each of these addresses.",
+        look=f"{CADDYFILE}: request_header X-Client-Address",
+    )
+    bench.expect(
+        without["headers"].get("x-client-address") == "127.0.0.1",
+        did=f"put an echo in the monolith's place: {named.curl}",
+        expected="X-Client-Address: 127.0.0.1, although the client names the header in Connection",
+        got=without["headers"].get("x-client-address") or "no X-Client-Address",
+        why="A proxy takes the headers that Connection names out of the request. Without the address the shop cannot "
+        "count this client's tries.",
+        look=f"{CADDYFILE}: request_header -Connection",
+    )
+
+
+@contextmanager
+def _echo(bench: Bench) -> Iterator[Shop]:
+    """A shop with the learner's gateway, in which an echo takes the monolith's place."""
+    with bench.boot(bench.copy({"echo.py": ECHO, "topology.py": WITH_AN_ECHO})) as shop:
+        yield shop
+
+
+def _echoed(echo: Shop, method: str, path: str, **options: Any) -> tuple[Answer, dict[str, Any]]:
+    """The answer, and the request as it arrived at the echo: method, path, body, and headers in lower case."""
+    answer = echo.ask(method, path, **options)
+    seen = answer.json()
+    if not isinstance(seen, dict) or "headers" not in seen:
+        seen = {"method": "nothing arrived", "path": "nothing arrived", "body": "", "headers": []}
+    return answer, {**seen, "headers": {name.lower(): text for name, text in seen["headers"]}}
+
+
+def _pattern_of(name: str) -> str:
+    return "X_*" if name.startswith("X_") else f"{'-'.join(name.split('-')[:2])}*"
+
+
+def _expect_hidden(bench: Bench, answer: Answer, more: str = "") -> None:
+    bench.expect(
+        answer.status == 404,
+        did=answer.curl,
+        expected="404, as for any path that does not exist",
+        got=more or answer,
+        why="Metrics show what the shop sells, /readyz what it needs, and soon /internal has customers' orders.",
+        look=f"{CADDYFILE}: the paths of the matcher; `/internal/*` has everything below /internal",
+    )
+
+
+def _expect_problem(bench: Bench, answer: Answer, fault: str) -> None:
+    problem = answer.json()
+    bench.expect(
+        "application/problem+json" in answer.headers.get("Content-Type", "")
+        and isinstance(problem, dict)
+        and problem.get("status") == answer.status
+        and all(isinstance(problem.get(name), str) and problem[name] for name in ("type", "title")),
+        did=f"{fault}: {answer.curl}",
+        expected=f"Content-Type: application/problem+json, and JSON with type, title and status {answer.status}",
+        got=f"Content-Type: {answer.headers.get('Content-Type')}, {answer}",
+        why="Every error of the shop's API is a problem document, also when the gateway sends it.",
+        look=f"{CADDYFILE}: handle_errors",
+    )
+
+
 def _doubt_if_late(bench: Bench, answer: Answer, limit: float) -> None:
     """Inconclusive when the answer came late and the machine was busy."""
     if answer.status and answer.seconds >= limit and (busy := bench.busy()) > BUSY:
@@ -196,6 +375,13 @@ def _sign_in(shop: Shop) -> tuple[Answer, Visitor]:
     visitor = shop.visitor()
     form = {"email": "ada@example.com", "password": "correct-horse-battery", "next": "/orders?page=1"}
     return visitor.ask("POST", "/sign-in", form=form, headers={"Origin": shop.url}), visitor
+
+
+def _cookies(answer: Answer, shop: Shop) -> list[str]:
+    """The names of the cookies that are set, with PORT for the shop's own."""
+    own = f"_{urlsplit(shop.url).port}"
+    names = [cookie.partition("=")[0] for cookie in answer.set_cookies]
+    return [name.removesuffix(own) + "_PORT" if name.endswith(own) else name for name in names]
 
 
 def _has(address: str) -> bool:

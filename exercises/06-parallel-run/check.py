@@ -14,13 +14,21 @@ import psutil
 import requests
 
 from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
-from exercises.checks.standin import Recommendations
+from exercises.checks.standin import Behaviour, Recommendations
+from microservices.topology import WorkspaceError, load
 
 COMPARED = re.compile(r'^recommendations_compared_total\{outcome="(\w+)"\} (\S+)$', re.MULTILINE)
 SHADOW, UNTIL = "monolith/recommendations/shadow.py", "cut-over"
-QUESTIONS = 500
+QUESTIONS, FEWEST = 500, 50
+"""A recommender may ask the candidate only a share of the questions. With the least share, a fifth, a hundred come."""
+FLOOD, BATCH, MAX_WAITING = 700, 20, 500
+MANY_LATE = 10
+"""So many answers that are late are not explained by a busy machine."""
+COUNTED = 0.7
+"""The least part of the expected comparisons that is counted; the rest is chance, when only a share is asked."""
 AT_A_TIME = 8
 VISITS = 48
+SETTLE_SECONDS = 1.0
 SLOWER_SECONDS = 1.0
 """A visitor who waits for a hung candidate waits two seconds, the adapter's timeout."""
 MAX_MORE_THREADS = 24
@@ -34,6 +42,31 @@ def _candidate() -> Recommendations:
 def _beside_candidate(bench: Bench) -> Shop:
     """The shop with a stand-in as the candidate instead of the service."""
     return bench.shop(env={"SHOP_RECOMMENDATIONS_URL": _candidate().url})
+
+
+@check("the-monolith-knows-the-address", task="shadow", shop=False)
+def _(bench: Bench) -> None:
+    """The monolith needs recommendations, so the launcher gives it the service's address."""
+    bench.text("topology.py")
+    try:
+        services = {service.name: service for service in load(bench.workspace).topology.services}
+    except WorkspaceError as error:
+        raise bench.not_yet(
+            did="read topology.py",
+            expected="TOPOLOGY and SEED",
+            got=error,
+            why="The shop is started from this file.",
+            look="topology.py",
+        ) from error
+    needs = services["monolith"].needs if "monolith" in services else ()
+    bench.expect(
+        "recommendations" in needs,
+        did="read topology.py",
+        expected='needs=("recommendations",) in the Service of the monolith',
+        got=f"needs={needs}",
+        why="Without it recommendations_url is None in the running shop, and nobody is asked in the shadow.",
+        look="topology.py",
+    )
 
 
 @check("answers-stay-the-old-ones", task="shadow", shop=False, oracle=True, until=UNTIL)
@@ -61,7 +94,7 @@ def _(bench: Bench) -> None:
     _candidate().behave("nonsense")
     before = _compared(shop)
     ada = shop.customer("ada@example.com")
-    skus = _skus(bench, shop, 24)
+    skus = _skus(bench, shop, 60)
     for number, sku in enumerate(skus):
         path = f"/api/products/{sku}/recommendations?cart={skus[number - 1]}"
         (ada if number % 2 else shop).ask("GET", path)
@@ -71,10 +104,10 @@ def _(bench: Bench) -> None:
         now = _compared(shop)
         return sum(now.values()) - sum(before.values())
 
-    _wait_for(lambda: counted() >= len(skus), seconds=3.0)
+    _settle(counted, len(skus))
     got = {outcome: number - before.get(outcome, 0) for outcome, number in _compared(shop).items()}
     bench.expect(
-        sum(got.values()) >= len(skus) / 6 and got.get("different", 0) > 0,
+        got.get("different", 0) > 0,
         did=f"asked the API {len(skus)} times, while the candidate answers nonsense, and read the monolith's /metrics",
         expected='recommendations_compared_total{outcome="different"} to grow',
         got=", ".join(f"{outcome} {number:.0f}" for outcome, number in got.items()) or "no such metric",
@@ -94,22 +127,70 @@ def _(bench: Bench) -> None:
     )
 
 
+@check("order-and-scores-count", task="shadow", shop=False, oracle=True, seconds=20, until=UNTIL)
+def _(bench: Bench) -> None:
+    """Two answers are the same only with the same products in the same order and with the same scores."""
+    shop = _beside_candidate(bench)
+    skus = _skus(bench, shop, 40)
+    old = {
+        sku: bench.oracle().ask("GET", f"/api/products/{sku}/recommendations?limit=5").json() for sku in skus
+    }
+    for says, change, outcome in (
+        ("the same", lambda items: items, "same"),
+        ("the same products in another order", lambda items: items[::-1], "different"),
+        ("the same products with other scores", _other_scores, "different"),
+    ):
+        answers = {sku: {"sku": sku, "items": change(answer["items"])} for sku, answer in old.items()}
+        _candidate().behave("answer", says=answers)
+        got = _outcomes(shop, [f"/api/products/{sku}/recommendations?limit=5" for sku in skus])
+        others = {name: number for name, number in got.items() if number and name != outcome}
+        bench.expect(
+            got.get(outcome, 0) > 0 and not others,
+            did=f"asked the API {len(skus)} times, while the candidate answers {says}",
+            expected=f'recommendations_compared_total{{outcome="{outcome}"}} to grow, and no other',
+            got=_listed(got),
+            why="The page shows the products in this order. A comparison that looks away finds nothing.",
+            look=f"{SHADOW}: Comparisons.compare gets both answers as they are",
+        )
+
+
 @check("a-crash-is-invisible", task="unseen", shop=False, oracle=True, until=UNTIL)
 def _(bench: Bench) -> None:
-    """A candidate that drops connections or answers 503 changes nothing for visitors."""
+    """A candidate that drops connections or answers 503 changes nothing for visitors; it is counted as failed."""
     shop = _beside_candidate(bench)
-    for how in ("lose", "refuse"):
-        _candidate().behave("lose" if how == "lose" else "refuse")
-        for sku in _skus(bench, shop, 6):
+    skus = _skus(bench, shop, 40)
+    failures: dict[str, Behaviour] = {"drops each connection": "lose", "refuses": "refuse"}
+    for says, behaviour in failures.items():
+        _candidate().behave(behaviour)
+        for sku in skus[:6]:
             mine, theirs = shop.ask("GET", f"/products/{sku}"), bench.oracle().ask("GET", f"/products/{sku}")
             bench.expect(
                 mine.status == 200 and mine.text == theirs.text,
-                did=f"{mine.curl}, while the candidate {'drops each connection' if how == 'lose' else 'refuses'}",
+                did=f"{mine.curl}, while the candidate {says}",
                 expected="the page as without a candidate",
                 got=_shown(mine),
                 why="The parallel run protects visitors from the candidate's failures. It must not cause any.",
                 look=SHADOW,
             )
+        got = _outcomes(shop, [f"/api/products/{sku}/recommendations" for sku in skus])
+        bench.expect(
+            got.get("failed", 0) > 0 and not got.get("same") and not got.get("different"),
+            did=f"asked the API {len(skus)} times, while the candidate {says}",
+            expected='recommendations_compared_total{outcome="failed"} to grow, and no other',
+            got=_listed(got),
+            why="A candidate that fails half of the time would look perfect, if only its answers were counted.",
+            look=f"{SHADOW}: count(Outcome.FAILED), and the thread's loop goes on after every exception",
+        )
+    _candidate().behave("nonsense")
+    got = _outcomes(shop, [f"/api/products/{sku}/recommendations" for sku in skus])
+    bench.expect(
+        got.get("different", 0) > 0,
+        did=f"asked the API {len(skus)} times, after the candidate failed and now answers again",
+        expected="more comparisons",
+        got=_listed(got),
+        why="A worker that ends with its first failure ends the comparison, and nobody notices.",
+        look=f"{SHADOW}: the thread's loop goes on after every exception",
+    )
 
 
 @check("a-hang-is-invisible", task="unseen", shop=False, seconds=20, until=UNTIL)
@@ -117,12 +198,13 @@ def _(bench: Bench) -> None:
     """When the candidate hangs, no visitor waits for it and no threads pile up."""
     shop = _beside_candidate(bench)
     skus = _skus(bench, shop, 20)
+    pages = [f"/products/{sku}" for sku in skus]
     _candidate().behave("answer")
-    before = median(answer.seconds for answer in _visit(shop, skus, VISITS))
+    before = median(answer.seconds for answer in _visit(shop, pages, VISITS))
     threads = _threads(shop)
     _candidate().behave("hang")
     try:
-        answers = _visit(shop, skus, VISITS)
+        answers = _visit(shop, pages, VISITS)
         more = _threads(shop) - threads
     finally:
         _candidate().behave("answer")
@@ -162,24 +244,72 @@ def _(bench: Bench) -> None:
     )
 
 
+@check("a-full-queue-drops", task="unseen", shop=False, load=True, seconds=40, until=UNTIL)
+def _(bench: Bench) -> None:
+    """While the candidate hangs, at most 500 questions wait. The others are dropped and counted; no visitor waits."""
+    shop = _beside_candidate(bench)
+    skus = _skus(bench, shop, 40)
+    paths = [f"/api/products/{skus[number % len(skus)]}/recommendations" for number in range(FLOOD)]
+    _candidate().behave("answer")
+    share = sum(_outcomes(shop, paths[:100]).values()) / 100
+    before = _compared(shop)
+    _candidate().behave("hang")
+    try:
+        answers, late = list[Answer](), list[float]()
+        while len(answers) < FLOOD and len(late) < MANY_LATE:
+            answers += _visit(shop, paths[len(answers) :], BATCH)
+            late = [answer.seconds for answer in answers if answer.seconds > SLOWER_SECONDS]
+    finally:
+        _candidate().behave("answer")
+    _settle(lambda: sum(_grown(shop, before).values()), share * len(answers))
+    waiting, got = len(_candidate().asked()), _grown(shop, before)
+    did = f"asked the API {len(answers)} times, {AT_A_TIME} at a time, while the candidate hangs, then let it answer"
+    if 0 < len(late) < MANY_LATE and bench.busy() > 1.0:
+        raise bench.inconclusive(
+            f"{len(late)} answers were late while other programs used {bench.busy():.1f} cores"
+        )
+    bench.expect(
+        len(late) <= 2 and all(answer.status == 200 for answer in answers),
+        did=did,
+        expected=f"200 each time, and no answer later than {SLOWER_SECONDS:g} s",
+        got=f"{len(late)} late answers, the longest took {max(late, default=0):.1f} s",
+        why="When the queue is full, a visitor who waits for a place waits for the candidate.",
+        look=f"{SHADOW}: put_nowait",
+    )
+    bench.expect(
+        waiting <= MAX_WAITING,
+        did=did,
+        expected=f"at most {MAX_WAITING} questions that waited in the queue",
+        got=f"{waiting} questions came to the candidate afterwards",
+        why="A candidate that hangs for an hour would fill the memory with questions.",
+        look=f"{SHADOW}: Queue(maxsize)",
+    )
+    bench.expect(
+        sum(got.values()) >= COUNTED * share * FLOOD,
+        did=did,
+        expected=f"about {share * FLOOD:.0f} counted, each as same, different, failed or dropped",
+        got=_listed(got),
+        why="Comparisons that nobody made look like comparisons without a difference.",
+        look=f"{SHADOW}: count(Outcome.DROPPED)",
+    )
+    bench.note(f"{_listed(got)}; {waiting} waited")
+
+
 @check("nothing-differs", task="mend", oracle=True, load=True, seconds=40, until=UNTIL)
 def _(bench: Bench) -> None:
     """The service gives the same answers as the old code to 500 random questions of strangers and customers."""
     shop = bench.shop()
     skus = _skus(bench, shop, 100)
-    people: list[Visitor] = [shop, shop.customer("ada@example.com")]
-    people += [shop.customer(f"customer{bench.random.randint(10, 50):05d}@example.com") for _ in range(4)]
+    numbers = bench.random.sample(range(10, 50), 4)
+    emails = ["", "ada@example.com", *(f"customer{number:05d}@example.com" for number in numbers)]
+    people = {email: shop.customer(email) if email else shop for email in emails}
     before = _compared(shop)
-    questions = [(bench.random.choice(people), _question(bench, skus)) for _ in range(QUESTIONS)]
-    for visitor, path in questions:
-        visitor.ask("GET", path)
-
-    def outcomes() -> dict[str, float]:
-        return {outcome: number - before.get(outcome, 0) for outcome, number in _compared(shop).items()}
-
-    _wait_for(lambda: sum(outcomes().values()) >= QUESTIONS)
-    got = outcomes()
-    shown = ", ".join(f"{outcome} {number:.0f}" for outcome, number in got.items())
+    questions = [(bench.random.choice(emails), _question(bench, skus)) for _ in range(QUESTIONS)]
+    for email, path in questions:
+        people[email].ask("GET", path)
+    _settle(lambda: sum(_grown(shop, before).values()), QUESTIONS)
+    got = _grown(shop, before)
+    shown = _listed(got)
     look = "the monolith's log: it has the questions that differ; microservices/recommendations/service.py"
     why = "From the next exercise on, visitors get the service's answers."
     bench.expect(
@@ -191,14 +321,14 @@ def _(bench: Bench) -> None:
         look=look,
     )
     bench.expect(
-        got.get("same", 0) >= QUESTIONS / 3,
+        got.get("same", 0) >= FEWEST and not got.get("failed"),
         did=f"asked {QUESTIONS} random questions",
-        expected=f"at least {QUESTIONS // 3} of them compared, with the same answer",
-        got=shown or "no comparisons",
+        expected=f"at least {FEWEST} of them compared, with the same answer, and none failed",
+        got=shown,
         why="A comparison that failed or was dropped says nothing about the answers.",
         look=f"{SHADOW}; the logs of both processes",
     )
-    _expect_same_from_service(bench, shop, questions)
+    _expect_same_from_service(bench, shop, questions[:120])
     bench.note(shown)
 
 
@@ -209,14 +339,18 @@ def _question(bench: Bench, skus: list[str]) -> str:
     return f"/api/products/{draw.choice(skus)}/recommendations?limit={draw.randint(1, 20)}&cart={cart}"
 
 
-def _expect_same_from_service(bench: Bench, shop: Shop, questions: list[tuple[Visitor, str]]) -> None:
+def _expect_same_from_service(bench: Bench, shop: Shop, questions: list[tuple[str, str]]) -> None:
     """Ask the service itself, because the learner's counter may count wrongly."""
     service = f"http://127.0.0.1:{shop.fleet.replicas('recommendations')[0].port}"
-    for path in [path for visitor, path in questions if visitor is shop][:40]:
-        theirs, mine = bench.oracle().ask("GET", path), _get(service + path)
+    emails = {email for email, _ in questions if email}
+    old: dict[str, Visitor] = {email: bench.oracle().customer(email) for email in sorted(emails)}
+    tokens = {email: _token(shop, visitor) for email, visitor in old.items()}
+    for email, path in questions:
+        theirs = old.get(email, bench.oracle()).ask("GET", path)
+        mine = _get(service + path, token=tokens.get(email, ""))
         bench.expect(
             mine == theirs.json(),
-            did=f"asked the service itself: GET {path}",
+            did=f"asked the service itself, as {email or 'a stranger'}: GET {path}",
             expected=f"what the untouched monolith answers: {theirs}",
             got=f"{str(mine)[:200]}: they differ",
             why="The counter says that nothing differs, but the answers do.",
@@ -224,21 +358,50 @@ def _expect_same_from_service(bench: Bench, shop: Shop, questions: list[tuple[Vi
         )
 
 
+def _token(shop: Shop, visitor: Visitor) -> str:
+    """The token of the shop's customer with the email and password of this one of the oracle."""
+    form = {"email": visitor.email, "password": visitor.password}
+    body = shop.ask("POST", "/api/sessions", json=form).json()
+    return str(body.get("token")) if isinstance(body, dict) else ""
+
+
 # ---- asking
 
 
-def _visit(shop: Shop, skus: list[str], number: int) -> list[Answer]:
-    """Look at product pages, several visitors at a time."""
+def _visit(shop: Shop, paths: list[str], number: int) -> list[Answer]:
+    """Ask for these paths in turn, several visitors at a time."""
 
     def look_around(mine: int) -> list[Answer]:
         visitor = shop.visitor()
         return [
-            visitor.try_ask("GET", f"/products/{skus[step % len(skus)]}", timeout=30)
+            visitor.try_ask("GET", paths[step % len(paths)], timeout=30)
             for step in range(mine, number, AT_A_TIME)
         ]
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         return [answer for answers in pool.map(look_around, range(AT_A_TIME)) for answer in answers]
+
+
+def _outcomes(shop: Shop, paths: list[str]) -> dict[str, float]:
+    """Ask for these paths; returns the outcomes of the comparisons that follow."""
+    before = _compared(shop)
+    for path in paths:
+        shop.ask("GET", path)
+    _settle(lambda: sum(_grown(shop, before).values()), len(paths))
+    return _grown(shop, before)
+
+
+def _grown(shop: Shop, before: dict[str, float]) -> dict[str, float]:
+    return {outcome: number - before.get(outcome, 0) for outcome, number in _compared(shop).items()}
+
+
+def _listed(outcomes: dict[str, float]) -> str:
+    shown = ", ".join(f"{outcome} {number:.0f}" for outcome, number in outcomes.items() if number)
+    return shown or ("no comparison" if outcomes else "no metric recommendations_compared_total")
+
+
+def _other_scores(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**item, "score": item["score"] + 0.25} for item in items]
 
 
 def _compared(shop: Shop) -> dict[str, float]:
@@ -257,18 +420,22 @@ def _threads(shop: Shop) -> int:
     return total
 
 
-def _wait_for(happened: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until it has happened, at most `seconds`. The caller then checks the result."""
-    deadline = time.monotonic() + seconds
-    while not happened() and time.monotonic() < deadline:
+def _settle(counted: Callable[[], float], expected: float) -> None:
+    """Wait until `expected` are counted, or until no more have come for a moment: only a share may be asked."""
+    seen, since = counted(), time.monotonic()
+    while seen < expected and time.monotonic() - since < SETTLE_SECONDS:
         time.sleep(0.05)
+        now = counted()
+        seen, since = now, time.monotonic() if now != seen else since
 
 
-def _get(url: str, *, as_text: bool = False) -> Any:
+def _get(url: str, *, as_text: bool = False, token: str = "") -> Any:
     with requests.Session() as session:
         session.trust_env = False
         try:
-            answer = session.get(url, timeout=10)
+            answer = session.get(
+                url, headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=10
+            )
             return answer.text if as_text else answer.json()
         except (requests.RequestException, ValueError) as error:
             return "" if as_text else str(error)

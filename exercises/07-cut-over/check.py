@@ -23,6 +23,9 @@ PAGES, AT_A_TIME = 600, 6
 SETTLE_SECONDS = 1.5
 """From the change of the share to the first page that is counted."""
 SWITCH_SECONDS = 1.0
+READ_SECONDS = 0.5
+"""From a change of the file to the page that must show it, or must not."""
+OLD_FILES = ("comparisons", "learning", "local", "models", "ranking", "routes", "service", "shadow")
 TABLES = ("co_purchases", "popularity", "purchases", "feed_position")
 APPROVED = "4242424242424242"
 ROUTE = re.compile(
@@ -95,6 +98,27 @@ def _(bench: Bench) -> None:
     bench.note(f"{share:.1f} % of {pages} pages")
 
 
+@check("the-ends-are-exact", task="switch", shop=False, load=True, seconds=40)
+def _(bench: Bench) -> None:
+    """With the switch at 0 no page asks the service, and with 100 every page does."""
+    shop = _shop(bench)
+    skus = _skus(bench, shop, 40)
+    for percent, expected in ((0, 0), (100, PAGES)):
+        _set(percent)
+        time.sleep(SETTLE_SECONDS)
+        _service().behave("answer")
+        _visit(shop, skus, PAGES)
+        asked = len(_service().asked())
+        bench.expect(
+            asked == expected,
+            did=f'wrote {{"remote_percent": {percent}}} into the switch and looked at {PAGES} product pages',
+            expected=f"{expected} of them to ask the service",
+            got=asked,
+            why="Switched off has to be off, and the old code is deleted only when nobody asks it any more.",
+            look=f"{SWITCH}: random.random() is below 1, random.randint(0, 100) has 101 results",
+        )
+
+
 @check("back-within-a-second", task="switch", shop=False, seconds=20)
 def _(bench: Bench) -> None:
     """When the switch is set to 100 and back to 0, pages follow within a second, and none fails."""
@@ -145,35 +169,93 @@ def _(bench: Bench) -> None:
 
 @check("a-broken-switch-changes-nothing", task="switch", shop=False)
 def _(bench: Bench) -> None:
-    """A switch file that is half written, has no valid content or is missing breaks no page."""
+    """A switch file that is half written, has no valid content or is missing breaks no page and changes no share."""
+    for text in ('{"remote_per', "", "[1]", '{"remote_percent": "many"}', None):
+        _expect_no_change(bench, text, was=100)
+    _expect_no_change(bench, '{"remote_per', was=0)
+
+
+@check("a-senseless-share-changes-nothing", task="switch", shop=False, load=True)
+def _(bench: Bench) -> None:
+    """Only a number from 0 to 100 is a share; everything else changes nothing."""
+    for share, was in (("-5", 100), ("NaN", 100), ("true", 100), ("null", 100), ("500", 0), ("100.5", 0)):
+        _expect_no_change(bench, f'{{"remote_percent": {share}}}', was=was)
+
+
+def _expect_no_change(bench: Bench, text: str | None, *, was: int) -> None:
+    """Write the text into the switch file (None: remove it) while the share is `was`, and look at three pages."""
     shop = _shop(bench)
-    (sku,) = _skus(bench, shop, 1)
-    _service().behave("answer")
-    file = _switch()
+    skus = _skus(bench, shop, 3)
+    _set(was)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not (right := _asks(shop, skus[0]) is (was == 100)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    bench.expect(
+        right,
+        did=f'wrote {{"remote_percent": {was}}} into the switch and looked at a product page',
+        expected="a page that asks the service" if was else "a page that does not ask the service",
+        got="the opposite",
+        why="The switch has to work before it can be broken.",
+        look=SWITCH,
+    )
     try:
-        for text in ('{"remote_per', "", "[1]", '{"remote_percent": "many"}', None):
-            if text is None:
-                file.unlink()
-            else:
-                file.write_text(text, encoding="utf-8")
-            time.sleep(0.4)
-            answer = shop.ask("GET", f"/products/{sku}")
-            bench.expect(
-                answer.status == 200,
-                did=f"{'removed the switch file' if text is None else f'wrote {text!r} into it'}: {answer.curl}",
-                expected="200: the share stays what it was",
-                got=answer,
-                why="People edit this file in a hurry, so it will have mistakes at times.",
-                look=SWITCH,
-            )
+        if text is None:
+            _switch().unlink()
+        else:
+            _switch().write_text(text, encoding="utf-8")
+        time.sleep(READ_SECONDS)
+        _service().behave("answer")
+        answers = [shop.ask("GET", f"/products/{sku}") for sku in skus]
+        asked = len(_service().asked())
     finally:
         _set(0)
+    did = (
+        f"removed the switch file at {was} %"
+        if text is None
+        else f"wrote {text!r} into the switch at {was} %"
+    )
+    bad = [answer for answer in answers if answer.status != 200]
+    bench.expect(
+        not bad,
+        did=f"{did}: {answers[0].curl}",
+        expected="200: the share stays what it was",
+        got=bad[0] if bad else "",
+        why="People edit this file in a hurry, so it will have mistakes at times.",
+        look=SWITCH,
+    )
+    bench.expect(
+        asked == (len(skus) if was else 0),
+        did=f"{did}, and looked at {len(skus)} product pages",
+        expected=f"the share to stay {was} %: {len(skus) if was else 0} of them ask the service",
+        got=f"{asked} of them asked it",
+        why="A mistake in the file must not move visitors from one side to the other.",
+        look=f"{SWITCH}: which values are valid, and what happens with the others",
+    )
+
+
+def _asks(shop: Shop, sku: str) -> bool:
+    _service().behave("answer")
+    shop.ask("GET", f"/products/{sku}")
+    return bool(_service().asked())
 
 
 @check("the-gateway-asks-the-service", task="route", oracle=True)
 def _(bench: Bench) -> None:
     """The gateway sends the API's requests to the service, past the monolith, and the answers are as before."""
     shop = bench.shop()
+    for path in (
+        "/api/products?page_size=3",
+        "/api/products/NO-SUCH-SKU",
+        "/api/products/NO-SUCH-SKU/reviews",
+    ):
+        theirs, mine = bench.oracle().ask("GET", path), shop.ask("GET", path)
+        bench.expect(
+            (mine.status, mine.json()) == (theirs.status, theirs.json()),
+            expected=f"what the untouched monolith answers: {theirs}",
+            got=mine,
+            why="The monolith still owns the rest of /api/products; the service knows nothing of it.",
+            look=f"{ROUTES}: the matcher for recommendations is too wide",
+        )
     why = "A hop that only passes the request on costs time and can fail."
     for sku in [*_skus(bench, shop, 4), "NO-SUCH-SKU", "not%20a%20sku"]:
         path = f"/api/products/{sku}/recommendations?limit=4"
@@ -194,13 +276,63 @@ def _(bench: Bench) -> None:
             why=why,
             look=ROUTES,
         )
-    for path in ("/api/products?page_size=3", f"/api/products/{bench.some_sku()}"):
-        bench.same("GET", path, why="The monolith still owns the rest of /api/products.", look=ROUTES)
+    path = f"/api/products/{bench.some_sku()}"
+    bench.same("GET", path, why="The monolith still owns the rest of /api/products.", look=ROUTES)
+
+
+@check("the-switch-is-at-100", task="delete")
+def _(bench: Bench) -> None:
+    """Your switch.json says 100: every product page gets its recommendations from the service."""
+    try:
+        left = json.loads(bench.text("switch.json")).get("remote_percent")
+    except (ValueError, AttributeError):
+        left = "no number"
+    bench.expect(
+        left == 100,
+        did="read switch.json",
+        expected='{"remote_percent": 100}',
+        got=left,
+        why="With the old code deleted, the rest of the pages has no recommendations at all.",
+        look="switch.json",
+    )
+    shop = bench.shop()
+    before = _answered(shop, "recommendations")
+    page = shop.ask("GET", f"/products/{bench.some_sku()}")
+    after = _answered(shop, "recommendations")
+    bench.expect(
+        page.status == 200 and ">Bestsellers<" not in page.text and after == before + 1,
+        expected="200, with recommendations from the service",
+        got=f"{page.status}, {'bestsellers' if '>Bestsellers<' in page.text else 'no bestsellers'}, "
+        f"{after - before:.0f} requests at the service",
+        why="Now all pages depend on this way.",
+        look=f"{SWITCH}, monolith/app.py: recommendations_url and switch_file of Neighbours",
+    )
+
+
+@check("zero-switches-it-off", task="delete", shop=False)
+def _(bench: Bench) -> None:
+    """A switch back to 0 means no recommendations: pages show bestsellers, and the service is not asked."""
+    shop = _shop(bench)
+    (sku,) = _skus(bench, shop, 1)
+    _set(0)
+    time.sleep(SWITCH_SECONDS)
+    _service().behave("answer")
+    page = shop.ask("GET", f"/products/{sku}")
+    asked = len(_service().asked())
+    bench.expect(
+        page.status == 200 and ">Bestsellers<" in page.text and not asked,
+        did=f"set the switch to 0: {page.curl}",
+        expected="200 and a panel with bestsellers, and no request at the service",
+        got=f"{page.status}, {'bestsellers' if '>Bestsellers<' in page.text else 'no bestsellers'}, "
+        f"{asked} requests at the service",
+        why="A part that does harm can be switched off, also after its old code is gone.",
+        look=f"{SWITCH}: what stands for the old code raises RecommendationsUnavailable",
+    )
 
 
 @check("the-monolith-no-longer-has-it", task="delete")
 def _(bench: Bench) -> None:
-    """The monolith has neither the tables nor the route of recommendations any more."""
+    """The monolith has neither the files, the tables nor the route of recommendations; the feed is still there."""
     shop = bench.shop()
     with closing(sqlite3.connect(shop.database("monolith"))) as db:
         there = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -222,6 +354,25 @@ def _(bench: Bench) -> None:
         got=status,
         why="Code that nobody needs costs time, and somebody will change it by mistake.",
         look="monolith/app.py, monolith/recommendations/routes.py",
+    )
+    status = _direct(shop, "monolith", "/internal/events")[0]
+    bench.expect(
+        status == 401,
+        did="asked the monolith itself, without a token: GET /internal/events",
+        expected="401: the feed is still there",
+        got=status,
+        why="The service learns from it what is bought.",
+        look="monolith/orders/__init__.py",
+    )
+    there = [f"monolith/recommendations/{name}.py" for name in OLD_FILES]
+    there = [path for path in there if (bench.workspace / path).exists()]
+    bench.expect(
+        not there,
+        did="looked into monolith/recommendations",
+        expected="the old code to be deleted",
+        got=", ".join(there),
+        why="Code that nobody needs costs time, and somebody will change it by mistake.",
+        look=", ".join(there),
     )
 
 
@@ -316,7 +467,7 @@ def _skus(bench: Bench, shop: Shop, count: int) -> list[str]:
         len(listed) >= count,
         expected=f"{count} products",
         got=len(listed),
-        why="The checks choose their products from this list.",
-        look="monolith/catalog",
+        why="The checks choose their products from this list. A matcher that is too wide sends it to the service.",
+        look=f"{ROUTES}: the matcher for recommendations; monolith/catalog",
     )
     return bench.random.sample(listed, count)

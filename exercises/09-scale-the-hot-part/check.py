@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -16,9 +18,15 @@ import psutil
 import requests
 
 from exercises.checks.checking import Answer, Bench, Shop, check
+from exercises.checks.standin import scratch
 from loadtests.rig import slices
+from microservices.chaos.standin import LOSE, Asked, StandIn
+from microservices.chaos.standin import Answer as Reply
+from microservices.launcher.gateway import caddy
+from microservices.launcher.ports import Ports
+from microservices.topology import WorkspaceError, load
 
-HOT, REPLICAS, MORE_REPLICAS = "recommendations", 4, 5
+HOT, REPLICAS, MORE_REPLICAS, SLOTS = "recommendations", 4, 5, 8
 CADDYFILE, TOPOLOGY = "Caddyfile", "topology.py"
 REQUESTS, VISITORS = 240, 8
 FAIR_SHARE = 0.04
@@ -29,6 +37,13 @@ SECONDS, ROUNDS, CLIENTS = 2.0, 3, 16
 GATE, CLEARLY_LESS = 2.5, 2.0
 SATURATED = 0.75
 """Share of their slices that the replicas use at least when they are the bottleneck."""
+OK, ANSWERS = 200, 40
+ROUNDS_OF_LEAVING = 4
+LEAVE_SECONDS, JOIN_SECONDS = 0.5, 2.0
+LATE = 0.4
+"""What a request and the replica's answer to a health check may take besides."""
+CLEARLY_LATE = 1.0
+"""So much beyond the limit is no delay by a busy machine."""
 ROUTE = re.compile(
     r'^http_requests_total\{[^}]*route="/api/products/<sku>/recommendations"[^}]*\} (\S+)$', re.MULTILINE
 )
@@ -36,6 +51,31 @@ ROUTE = re.compile(
 
 def _shop(bench: Bench) -> Shop:
     return bench.shop(scale={HOT: REPLICAS})
+
+
+@check("eight-slots", task="pool", shop=False)
+def _(bench: Bench) -> None:
+    """topology.py gives the service eight slots."""
+    bench.text(TOPOLOGY)
+    try:
+        services = {service.name: service for service in load(bench.workspace).topology.services}
+    except WorkspaceError as error:
+        raise bench.not_yet(
+            did=f"read {TOPOLOGY}",
+            expected="TOPOLOGY and SEED",
+            got=error,
+            why="The shop is started from this file.",
+            look=TOPOLOGY,
+        ) from error
+    slots = services[HOT].slots if HOT in services else 0
+    bench.expect(
+        slots == SLOTS,
+        did=f"read {TOPOLOGY}",
+        expected=f"slots={SLOTS} in the Service of {HOT}",
+        got=f"slots={slots}",
+        why="A running gateway is never changed, so the slots are the most replicas that there can be.",
+        look=TOPOLOGY,
+    )
 
 
 @check("four-share-the-work", task="pool", shop=False)
@@ -72,7 +112,7 @@ def _(bench: Bench) -> None:
     bad = [answer for answer in answers if answer.status != 200]
     bench.expect(
         not bad,
-        did=f"killed {victim}, one of {REPLICAS}, while {VISITORS} visitors ask the API",
+        did=f"killed {victim}, one of {REPLICAS}, while {VISITORS} visitors ask the API and look at product pages",
         expected=f"no error in {len(answers)} answers",
         got=f"{len(bad)} errors, the first: {bad[0] if bad else ''}",
         why="Three replicas were up and could have answered.",
@@ -116,6 +156,80 @@ def _(bench: Bench) -> None:
         look=f"{CADDYFILE}: health_interval",
     )
     bench.note(f"{len(answers)} answers without an error")
+
+
+@check("both-doors-try-again", task="health", shop=False)
+def _(bench: Bench) -> None:
+    """A request that reaches a dead replica is tried on another one, at the visitors' door and at the monolith's."""
+    with _gateway(bench) as doors:
+        doors.wait_for_both()
+        doors.one.dies()
+        answers = [(door, doors.get(door)) for _ in range(ANSWERS) for door in doors.ports]
+    for door in doors.ports:
+        bad = [status for each, status in answers if each == door and status != OK]
+        bench.expect(
+            not bad,
+            did=f"started your gateway with two replicas, killed one and at once asked {ANSWERS} times at {door}",
+            expected=f"no error in {ANSWERS} answers",
+            got=f"{len(bad)} errors, the first: {bad[0] if bad else ''}",
+            why="The other replica was up and could have answered.",
+            look=f"{CADDYFILE}: lb_retries and lb_try_duration at {door}",
+        )
+
+
+@check("orders-are-not-made-twice", task="health", shop=False)
+def _(bench: Bench) -> None:
+    """A POST that was lost on its way is not sent again by the gateway, by none of its doors."""
+    with _gateway(bench) as doors:
+        doors.wait_for_both()
+        doors.lose_posts()
+        for door in doors.everywhere:
+            doors.forget()
+            status = doors.post(door)
+            came = doors.posts()
+            bench.expect(
+                came == 1,
+                did=f"started your gateway and sent a POST at {door}; the replica took it and broke off",
+                expected=f"one POST, and an error for the one who sent it (502; it was {status})",
+                got=f"{came} POSTs arrived",
+                why="The replica may have done it before it broke off: a second POST can be a second order.",
+                look=f"{CADDYFILE}: lb_retry_match",
+            )
+
+
+@check("one-that-leaves-gets-nothing", task="health", shop=False, load=True, seconds=30)
+def _(bench: Bench) -> None:
+    """Half a second after a replica says that it leaves it gets no more requests, and soon some after it is back."""
+    with _gateway(bench) as doors:
+        doors.wait_for_both()
+        for _ in range(ROUNDS_OF_LEAVING):
+            time.sleep(bench.random.uniform(0.0, 0.4))
+            last, back = doors.leave_and_come_back()
+            for door in doors.ports:
+                if (
+                    LATE < max(last[door] - LEAVE_SECONDS, back[door] - JOIN_SECONDS) < CLEARLY_LATE
+                    and bench.busy() > 1.0
+                ):
+                    raise bench.inconclusive(
+                        f"it was late while other programs used {bench.busy():.1f} cores"
+                    )
+                did = f"started your gateway with two replicas and asked at {door}; the /readyz of one "
+                bench.expect(
+                    last[door] <= LEAVE_SECONDS + LATE,
+                    did=did + "changed to 503",
+                    expected=f"no request for it later than {LEAVE_SECONDS:g} s (and {LATE:g} s for the answers)",
+                    got=f"it still got one after {last[door]:.1f} s",
+                    why="The launcher ends it a little more than half a second after it has announced that it leaves.",
+                    look=f"{CADDYFILE}: health_uri and health_interval at {door}",
+                )
+                bench.expect(
+                    back[door] <= JOIN_SECONDS + LATE,
+                    did=did + "changed back to 200",
+                    expected=f"requests for it within {JOIN_SECONDS:g} s",
+                    got=f"none within {back[door]:.1f} s",
+                    why="A replica that gets no requests costs memory and brings nothing.",
+                    look=f"{CADDYFILE}: health_interval at {door}",
+                )
 
 
 @check("four-are-faster", task="measure", shop=False, load=True, seconds=80)
@@ -178,6 +292,153 @@ def _(bench: Bench) -> None:
     )
 
 
+# ---- the learner's gateway alone, with stand-ins behind it
+
+
+class Replica:
+    """A stand-in for a replica: ready or not, dead or alive."""
+
+    def __init__(self) -> None:
+        self.ready, self.loses_posts = True, False
+        self.came: list[tuple[float, str, str]] = []
+        """When, method, and the door that the request named."""
+        self.stand_in = StandIn(self._respond)
+
+    def dies(self) -> None:
+        """Break all connections off, and take no more."""
+        self.stand_in.respond = lambda _: LOSE
+        self.stand_in.close()
+
+    def _respond(self, asked: Asked) -> Reply:
+        if asked.route == "/readyz":
+            return (200, {}) if self.ready else (503, {})
+        self.came.append((time.monotonic(), asked.method, asked.query.get("door", "")))
+        return LOSE if self.loses_posts and asked.method == "POST" else (200, {})
+
+
+class Doors:
+    """The gateway's doors to the hot service and to the monolith."""
+
+    def __init__(self, public: int, inside: int, monolith_inside: int) -> None:
+        self.one, self.two, self.monolith = Replica(), Replica(), Replica()
+        path = "/api/products/P00001/recommendations"
+        self.ports = {"the visitors' door": (public, path), "the monolith's door": (inside, path)}
+        self.everywhere = {
+            **self.ports,
+            "the visitors' door to the monolith": (public, "/api/orders"),
+            "the services' door to the monolith": (monolith_inside, "/api/orders"),
+        }
+
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        return self.one, self.two, self.monolith
+
+    def get(self, door: str) -> int:
+        """Status of a GET; 0 without an answer."""
+        return self._ask("GET", door)
+
+    def post(self, door: str) -> int:
+        """Status of a POST; 0 without an answer."""
+        return self._ask("POST", door)
+
+    def posts(self) -> int:
+        return sum(method == "POST" for each in self.replicas for _, method, _ in each.came)
+
+    def lose_posts(self) -> None:
+        for each in self.replicas:
+            each.loses_posts = True
+
+    def forget(self) -> None:
+        for each in self.replicas:
+            each.came.clear()
+
+    def wait_for_both(self) -> None:
+        """Ask until both replicas have got a request from each door, at most some seconds."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline and not all(
+            {door for _, _, door in each.came} >= self.ports.keys() for each in (self.one, self.two)
+        ):
+            for door in self.ports:
+                self.get(door)
+        self.forget()
+
+    def leave_and_come_back(self) -> tuple[dict[str, float], dict[str, float]]:
+        """By door: seconds after "not ready" until the last request came, and after "ready" until the first one."""
+        self.one.ready, began = False, time.monotonic()
+        while time.monotonic() < began + LEAVE_SECONDS + 1.5 * CLEARLY_LATE:
+            self._knock()
+        last = {door: max(self._came(door), default=began) - began for door in self.ports}
+        self.forget()
+        self.one.ready, began = True, time.monotonic()
+        while time.monotonic() < began + JOIN_SECONDS + 2 * LATE and not all(map(self._came, self.ports)):
+            self._knock()
+        ended = time.monotonic()
+        back = {door: min(self._came(door), default=ended) - began for door in self.ports}
+        self.forget()
+        return last, back
+
+    def _knock(self) -> None:
+        for door in self.ports:
+            self.get(door)
+        time.sleep(0.01)
+
+    def _came(self, door: str) -> list[float]:
+        return [at for at, _, each in self.one.came if each == door]
+
+    def _ask(self, method: str, door: str) -> int:
+        port, path = self.everywhere[door]
+        with requests.Session() as session:
+            session.trust_env = False
+            try:
+                return session.request(
+                    method, f"http://127.0.0.1:{port}{path}", params={"door": door}, timeout=10
+                ).status_code
+            except requests.RequestException:
+                return 0
+
+
+@contextmanager
+def _gateway(bench: Bench) -> Iterator[Doors]:
+    """Run the workspace's Caddyfile alone, with stand-ins in two of the eight slots and as the monolith."""
+    bench.text(CADDYFILE)
+    ports = Ports(3 + SLOTS)
+    public, inside, monolith_inside, *empty = ports.numbers
+    doors = Doors(public, inside, monolith_inside)
+    hot = [doors.one.stand_in.port, doors.two.stand_in.port, *empty[: SLOTS - 2]]
+    env = {
+        "SHOP_PORT": str(public),
+        "SHOP_RECOMMENDATIONS_PORT": str(inside),
+        "SHOP_MONOLITH_PORT": str(monolith_inside),
+        "SHOP_RECOMMENDATIONS_SLOTS": " ".join(f"127.0.0.1:{port}" for port in hot),
+        "SHOP_MONOLITH_SLOTS": f"127.0.0.1:{doors.monolith.stand_in.port}",
+        "HOME": str(scratch()),
+    }
+    command = [str(caddy()), "run", "--config", str(bench.workspace / CADDYFILE), "--adapter", "caddyfile"]
+    process = subprocess.Popen(  # noqa: S603 -- the gateway's own program
+        command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 10
+        while not all(doors.get(door) for door in doors.ports):
+            bench.expect(
+                process.poll() is None and time.monotonic() < deadline,
+                did=f"started the gateway with your {CADDYFILE}",
+                expected="an answer at {$SHOP_PORT} and at {$SHOP_RECOMMENDATIONS_PORT}",
+                got="none",
+                why="The shop starts with this gateway.",
+                look=f"{CADDYFILE}; `exercises serve` shows its mistakes",
+            )
+            time.sleep(0.02)
+        yield doors
+    finally:
+        process.kill()
+        process.wait()
+        for each in doors.replicas:
+            with suppress(OSError):
+                each.stand_in.close()
+        ports.release()
+
+
 # ---- traffic
 
 
@@ -197,13 +458,17 @@ def _ask(shop: Shop, paths: list[str], number: int) -> list[Answer]:
 
 @contextmanager
 def _traffic(shop: Shop, skus: list[str]) -> Iterator[list[Answer]]:
-    """Visitors ask the API while the block runs. The list of their answers is complete after the block."""
+    """Visitors ask the API, and some look at product pages, while the block runs.
+
+    The list of their answers is complete after the block.
+    """
     stop, answers = threading.Event(), list[Answer]()
 
     def keep_asking(number: int) -> None:
         visitor = shop.visitor()
         while not stop.wait(0.02):
-            path = f"/api/products/{skus[number % len(skus)]}/recommendations"
+            sku = skus[number % len(skus)]
+            path = f"/products/{sku}" if number % 4 == 0 else f"/api/products/{sku}/recommendations"
             answers.append(visitor.try_ask("GET", path, timeout=30))
 
     with ThreadPoolExecutor(VISITORS) as pool:

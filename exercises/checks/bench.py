@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import os
 import random
 import shutil
 import threading
@@ -19,12 +20,15 @@ from exercises.checks.answers import Answer
 from exercises.checks.checking import Import, Inconclusive, NotYet, Ran
 from exercises.checks.leftovers import sweep
 from exercises.checks.machine import Watcher
+from exercises.checks.missing import missing_module
 from exercises.checks.seeding import Seeds
 from exercises.checks.shops import RunningShop, ShopSpec
 from exercises.course.course import Course
 from exercises.errors import NotStarted
 from exercises.files import IGNORED
 from loadtests.contract.parity.compare import differences_of, parse
+from microservices.launcher.environment import inherited
+from microservices.sealing import in_workspace
 
 POLL_SECONDS = 0.05
 MAX_PAGE_SIZE = 100
@@ -134,7 +138,7 @@ class CheckBench:
         try:
             running.start()
         except NotStarted as error:
-            raise _not_started(str(error)) from error
+            raise _not_started(str(error), folder) from error
         try:
             yield running
         finally:
@@ -174,7 +178,7 @@ class CheckBench:
                 expected="a list of products with their SKUs",
                 got=self.last,
                 why="The checks choose their products from this list.",
-                look="monolith/catalog",
+                look="monolith/catalog; with a gateway also which paths its matchers send elsewhere",
             )
         return str(self.random.choice(skus))
 
@@ -225,7 +229,9 @@ class CheckBench:
         timeout: float = 60.0,
     ) -> Ran:
         """Run the interpreter in the workspace."""
-        return programs.run(arguments, folder or self.workspace, {**self._seeds.env, **(env or {})}, timeout)
+        folder = folder or self.workspace
+        settings = {**inherited(os.environ), **self._seeds.env, **(env or {})}
+        return programs.run(arguments, folder, in_workspace(settings, folder), timeout)
 
     def python(
         self,
@@ -286,7 +292,7 @@ class CheckBench:
             booting = self._booting.setdefault(key, threading.Lock())
         with booting:
             if key in self._refused:
-                raise _not_started(str(self._refused[key])) from self._refused[key]
+                raise _not_started(str(self._refused[key]), folder) from self._refused[key]
             if key not in self._shops:
                 spec = ShopSpec(
                     folder, self._new_folder("shops"), self._seeds, env, scale, proxied, mine=mine
@@ -296,7 +302,7 @@ class CheckBench:
                     running.start()
                 except NotStarted as error:
                     self._refused[key] = error
-                    raise _not_started(str(error)) from error
+                    raise _not_started(str(error), folder) from error
                 self._shops[key] = running
             return self._shops[key]
 
@@ -315,14 +321,18 @@ class CheckBench:
         return folder
 
 
-def _not_started(text: str) -> NotYet:
+def _not_started(text: str, folder: Path) -> NotYet:
     first, _, log = text.partition("\n")
+    got, look = missing_module(text, folder) or (
+        first,
+        "the last lines of its log; `exercises serve` starts it and shows its log",
+    )
     return NotYet(
         did="started your shop",
         expected="a shop that is ready to be asked",
-        got=first,
+        got=got,
         why="Nothing can be checked before the shop runs.",
-        look="the last lines of its log; `exercises serve` starts it and shows its log",
+        look=look,
         log=tuple(log.splitlines()),
     )
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from microservices.launcher import LauncherError, sqlite_url
 from microservices.launcher.environment import inherited
 from microservices.launcher.seed import seed_workspace
+from microservices.sealing import in_workspace
 from microservices.topology import Workspace
 
 DATA_SIZES = {"SHOP_PRODUCTS": "160", "SHOP_CUSTOMERS": "60", "SHOP_ORDERS": "800"}
@@ -71,7 +72,7 @@ def _make(folder: Path, template: Path, home: Path, env: Mapping[str, str]) -> N
     done = subprocess.run(
         [sys.executable, "-m", "monolith.cli", "seed"],
         cwd=folder,
-        env={**inherited(os.environ), **env, **own},
+        env=in_workspace({**inherited(os.environ), **env, **own}, folder),
         capture_output=True,
         text=True,
         check=False,
@@ -87,5 +88,5 @@ def _fingerprint(folder: Path, env: Mapping[str, str]) -> str:
     digest = hashlib.sha256(repr(sorted(env.items())).encode())
     for file in sorted((folder / "monolith").rglob("*.py")):
         if file.name in SEED_FILES:
-            digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
+            digest.update(os.fsencode(file.relative_to(folder)) + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]

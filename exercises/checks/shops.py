@@ -29,6 +29,7 @@ from microservices.topology import Topology, WorkspaceError, load
 
 READY_SECONDS = 40.0
 GONE_SECONDS = 10.0
+STOP_SECONDS = 1.0
 SEEN_SECONDS = 0.6
 """A gateway's probe interval and a little more: until it has noticed a process that came back."""
 GATEWAY = "gateway"
@@ -101,9 +102,9 @@ class RunningShop:
             raise NotStarted(str(error)) from error
 
     def stop(self) -> None:
-        """End all of its processes."""
+        """End all of its processes, soon: nobody needs its data any more."""
         if self._running:
-            self._running.stop()
+            self._running.stop(STOP_SECONDS)
         for person in [*self._people, self._stranger]:
             person.close()
         self._stack.close()

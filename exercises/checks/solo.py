@@ -17,6 +17,7 @@ from microservices.launcher import LauncherError, NotStarted, Phase, Replica, Ru
 from microservices.launcher.environment import FLEET_ID_VARIABLE, inherited
 from microservices.launcher.ports import Ports, require_free
 from microservices.launcher.process import Child, created, end_all
+from microservices.sealing import in_workspace
 
 NAME = "monolith"
 SERVE = ("-m", "monolith.cli", "serve", "--host", "127.0.0.1", "--port")
@@ -39,13 +40,12 @@ class Solo:
         self.folder = RunFolder(home.absolute(), NAME)
         self._code = folder
         self._id = uuid.uuid4().hex
-        self._env = {
-            **inherited(os.environ),
-            **env,
+        own = {
             "SHOP_HOME": str(home.absolute()),
             "SHOP_DATABASE_URL": sqlite_url(database),
             FLEET_ID_VARIABLE: self._id,
         }
+        self._env = in_workspace({**inherited(os.environ), **env, **own}, folder)
         self._port = port
         self._ready_seconds = ready_seconds
         self._ports: Ports | None = None
@@ -90,13 +90,13 @@ class Solo:
             self._state.save()
         self._wait()
 
-    def stop(self) -> None:
-        """End it and all processes that it started."""
+    def stop(self, seconds: float | None = None) -> None:
+        """End it and all processes that it started; after `seconds` (default: 8) by killing them."""
         self._stopping = True
         if not self.folder.claimed:
             return
         if hasattr(self, "replica") and self.replica.child:
-            end_all([self.replica.child], STOP_SECONDS)
+            end_all([self.replica.child], STOP_SECONDS if seconds is None else seconds)
         if hasattr(self, "_state"):
             state.end_leftovers(self._state)
             self._state.path.unlink(missing_ok=True)

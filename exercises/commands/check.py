@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exercises.commands.options import json_option, open_workspace, workspace_option
+from exercises.commands.options import (
+    json_option,
+    open_workspace,
+    say_what_changed_in_the_course,
+    workspace_option,
+)
 from exercises.commands.output import Printer, title
 from exercises.course.course import Step
 from exercises.errors import ExerciseError
@@ -27,7 +32,12 @@ LAST_CHECK = "last-check.json"
 @workspace_option
 @json_option
 @click.option("--all", "everything", is_flag=True, help="Show every failure in full, not only the first.")
-@click.option("--only", multiple=True, metavar="NAME", help="Only this task or check; may be repeated.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="TASK",
+    help="Only this task (its number or name) or this check; may be repeated.",
+)
 @click.option(
     "--quick",
     is_flag=True,
@@ -51,13 +61,18 @@ def check(
     """
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     step = workspace.course.step(exercise) if exercise else workspace.step
+    _require_reached(workspace, step)
+    only = tuple(step.task(name) for name in only)
     _require_names(step, only)
     with workspace.locked("check", printer.note):
         report = run_and_report(
             printer, workspace, step, only, quick=quick, alone=alone, seed=seed, everything=everything
         )
-    if report.passed and step.id == workspace.state.exercise and workspace.course.after(step):
+    if report.passed and only:
+        printer.say(f"{_chosen(step, only)}; run the whole check: exercises check")
+    elif report.passed and step.id == workspace.state.exercise and workspace.course.after(step):
         printer.say("Next: exercises next")
+    say_what_changed_in_the_course(printer, workspace)
     printer.data(report.json())
     sys.exit(report.status)
 
@@ -128,13 +143,46 @@ def run_and_report(
         show=show,
     )
     summary(printer, report, step.id, everything=everything)
-    (workspace.data_dir / LAST_CHECK).write_text(json.dumps(report.json()), encoding="utf-8")
+    _store(workspace, report, keep=bool(only))
     if report.passed and not only and not alone and step.id == workspace.state.exercise:
         if digest == workspace.digest():
             workspace.note_pass()
         else:
             printer.say("Files changed during the check, so this pass does not count; check again.")
     return report
+
+
+def _store(workspace: Workspace, report: Report, *, keep: bool) -> None:
+    """Store the results for `status`; with `keep`, beside those of the last run's other checks."""
+    document = report.json()
+    if keep:
+        checked = {(each["exercise"], each["check"]) for each in document["checks"]}
+        before = _stored(workspace)
+        document["checks"] += [each for each in before if (each["exercise"], each["check"]) not in checked]
+    (workspace.data_dir / LAST_CHECK).write_text(json.dumps(document), encoding="utf-8")
+
+
+def _stored(workspace: Workspace) -> list[dict[str, str]]:
+    """The results of the last run; empty when they cannot be read."""
+    try:
+        report = json.loads((workspace.data_dir / LAST_CHECK).read_text(encoding="utf-8"))
+        return [each for each in report["checks"] if {"exercise", "check", "result"} <= set(each)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _chosen(step: Step, only: tuple[str, ...]) -> str:
+    one = "task" if only[0] in {task.id for task in step.manifest.tasks} else "check"
+    return f"This {one} passes" if len(only) == 1 else f"These {one}s pass"
+
+
+def _require_reached(workspace: Workspace, step: Step) -> None:
+    here = workspace.step
+    if step not in [*workspace.course.earlier(here), here]:
+        raise ExerciseError(
+            f"{step.label} comes later: you are at {here.label}, and its files are not in your workspace. "
+            f"Go on step by step with exercises next, or take our state of it: exercises jump {int(step.number)}"
+        )
 
 
 def _require_names(step: Step, only: tuple[str, ...]) -> None:
@@ -148,15 +196,7 @@ def _require_names(step: Step, only: tuple[str, ...]) -> None:
 
 def last_check(workspace: Workspace, step: Step) -> dict[str, str]:
     """Check id to result, from the last run of this exercise's checks; empty when it cannot be read."""
-    try:
-        report = json.loads((workspace.data_dir / LAST_CHECK).read_text(encoding="utf-8"))
-        return {
-            str(each["check"]): str(each["result"])
-            for each in report["checks"]
-            if each["exercise"] == step.id
-        }
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    return {each["check"]: each["result"] for each in _stored(workspace) if each["exercise"] == step.id}
 
 
 def task_result(checks: tuple[str, ...], last: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from exercises import files
 from exercises.commands.options import (
     json_option,
     open_workspace,
@@ -51,6 +52,8 @@ def save(note: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     )
     for relpath in snapshot.left_out:
         printer.say(f"Not copied because it is too large: {relpath}")
+    for name in files.unreadable_names(workspace.root):
+        printer.say(f"Not copied because its name is not UTF-8: {name}")
     printer.data({"snapshot": snapshot.number, "files": len(snapshot.files), "left_out": snapshot.left_out})
 
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +26,16 @@ MIN_DISK_BYTES = 500_000_000
 MIN_MEMORY_BYTES = 700_000_000
 LOOK_SECONDS = 1.6
 PORTS = 30
+FIND_SECONDS = 20.0
+FIND = """
+import sys
+from importlib.util import find_spec
+
+for name in sys.argv[1:]:
+    if spec := find_spec(name):
+        print(name, spec.origin or list(spec.submodule_search_locations)[0])
+"""
+"""Prints where Python finds each package that is named."""
 
 
 @click.command()
@@ -56,6 +66,7 @@ def _examine(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("workspace", WARNING, f"there is none at {workspace.root}; exercises start makes one")
         return
     yield _leftovers(workspace)
+    yield from _seal(workspace)
     yield from health.examine(workspace)
 
 
@@ -118,6 +129,42 @@ def _load() -> Finding:
     if now.is_busy:
         return Finding("load", WARNING, f"{now}; checks that depend on time will be inconclusive")
     return Finding("load", OK, str(now))
+
+
+def _seal(workspace: Workspace) -> Iterator[Finding]:
+    from microservices.sealing import UNSEALED, in_workspace
+
+    by_hand = {name: value for name, value in os.environ.items() if name != UNSEALED}
+    if outside := _found_outside(workspace.root, in_workspace(by_hand, workspace.root)):
+        yield Finding(
+            "seal",
+            WRONG,
+            f"code that you delete may still be found, because Python finds {outside}; "
+            "unset PYTHONPATH, run make install and look again",
+        )
+    elif outside := _found_outside(workspace.root, by_hand):
+        yield Finding(
+            "seal",
+            WARNING,
+            f"the checks are right, but a program that you start by hand in the workspace finds {outside}; "
+            "to change that: python -m microservices.sealing",
+        )
+    else:
+        yield Finding("seal", OK, "programs in the workspace find its own code and the libraries only")
+
+
+def _found_outside(root: Path, env: Mapping[str, str]) -> str:
+    """Packages of the course that a Python process in the workspace finds elsewhere; empty when there are none."""
+    from exercises.checks import programs
+    from microservices.sealing import PACKAGES
+
+    ran = programs.run(("-c", FIND, *PACKAGES), root, env, FIND_SECONDS)
+    found = [line.split(" ", 1) for line in ran.out.splitlines()]
+    here = root.resolve()
+    outside = [
+        f"{name} in {where}" for name, where in found if not Path(where).resolve().is_relative_to(here)
+    ]
+    return ", ".join(outside) or (f"an error: {ran.err.splitlines()[-1:]}" if ran.status else "")
 
 
 def _leftovers(workspace: Workspace) -> Finding:

@@ -1,8 +1,7 @@
-"""The commands to go through the course: start, status, list, hint, diff, solution, next, jump."""
+"""The commands to see where one is and what is asked: start, status, list, hint, diff, solution."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +14,13 @@ from exercises.commands.options import (
     next_steps,
     open_workspace,
     report_change,
+    say_what_changed_in_the_course,
     workspace_option,
     yes_option,
 )
 from exercises.commands.output import Printer, title
 from exercises.commands.shop import SERVE_PORT, served, stay_open
+from exercises.commands.text import show
 from exercises.errors import ExerciseError
 
 
@@ -73,6 +74,7 @@ def status(folder: Path | None, as_json: bool) -> None:
     if incoming:
         printer.say("To merge by hand, and then delete:")
         printer.lines(incoming, indent=2)
+    changed = say_what_changed_in_the_course(printer, workspace)
     if workspace.changer.interrupted:
         printer.say("A change was interrupted. The next command that changes something will finish it.")
     if passed:
@@ -89,6 +91,7 @@ def status(folder: Path | None, as_json: bool) -> None:
             "passed": passed,
             "tasks": tasks,
             "incoming": incoming,
+            "changed_in_the_course": changed,
             "finished": sorted(state.passed),
         }
     )
@@ -126,24 +129,35 @@ def list_command(folder: Path | None, as_json: bool) -> None:
 @click.argument("task", required=False)
 @workspace_option
 @json_option
-def hint(task: str | None, folder: Path | None, as_json: bool) -> None:
-    """Show the next of three hints for TASK (default: the first task that is not done)."""
-    from exercises.course.hints import LEVELS, next_hint
+@click.option("--again", is_flag=True, help="Show the hints again that you have seen.")
+def hint(task: str | None, folder: Path | None, as_json: bool, again: bool) -> None:
+    """Show the next of three hints for TASK, its number or name (default: the first task that is not done)."""
+    from exercises.course.hints import LEVELS, next_hint, seen_hints
 
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     step = workspace.step
-    task = task or open_task(workspace, step)
-    with workspace.locked("hint", printer.note):
-        state = workspace.state
-        key = f"{step.id}/{task}"
-        number, text = next_hint(step.file("hints.md"), task, state.hints.get(key, 0))
-        state.hints[key] = number
-        workspace.state_file.write(state)
-    printer.say(f"{task}, hint {number} of {len(LEVELS)}: {LEVELS[number - 1]}", style="bold")
-    printer.lines(text.splitlines())
+    task = step.task(task) if task else open_task(workspace, step)
+    key = f"{step.id}/{task}"
+    if again:
+        shown = seen_hints(step.file("hints.md"), task, workspace.state.hints.get(key, 0))
+    else:
+        with workspace.locked("hint", printer.note):
+            state = workspace.state
+            shown = [next_hint(step.file("hints.md"), task, state.hints.get(key, 0))]
+            state.hints[key] = shown[-1][0]
+            workspace.state_file.write(state)
+    for number, text in shown:
+        printer.say(f"{task}, hint {number} of {len(LEVELS)}: {LEVELS[number - 1]}", style="bold")
+        show(printer, text)
+    if not shown:
+        printer.say(f"You have seen no hint for {task} yet.")
+    number = shown[-1][0] if shown else 0
+    if number > 1 and not again:
+        printer.say(f"The earlier ones: exercises hint {task} --again")
     more = "exercises hint " + task if number < len(LEVELS) else "exercises solution"
     printer.say(f"{'More' if number < len(LEVELS) else 'That was the last one'}: {more}")
-    printer.data({"task": task, "hint": number, "of": len(LEVELS), "text": text})
+    found = [{"task": task, "hint": number, "of": len(LEVELS), "text": text} for number, text in shown]
+    printer.data(found if again else found[0])
 
 
 @click.command()
@@ -215,58 +229,6 @@ def solution(file: str | None, folder: Path | None, yes: bool, take: bool) -> No
         list(differences.unified({*begin, *end}, _reader(begin), _reader(end))),
         "It changes no file.",
     )
-
-
-@click.command("next")
-@workspace_option
-@json_option
-@click.option("--anyway", is_flag=True, help="Go on although the exercise has not passed.")
-def next_command(folder: Path | None, as_json: bool, anyway: bool) -> None:
-    """Go on to the next exercise with your own code; only the files of that exercise are added."""
-    printer, workspace = Printer(as_json=as_json), open_workspace(folder)
-    with workspace.locked("next", printer.note):
-        moved = workspace.advance(anyway=anyway)
-    title(printer, moved.step)
-    if moved.incoming:
-        printer.say(
-            "You and this exercise changed the same files. Yours stay. Ours are beside them; merge them by hand:"
-        )
-        printer.lines([f"{relpath}.incoming" for relpath in moved.incoming], indent=2)
-    if moved.kept:
-        printer.say("This exercise removes these files. They stay because you changed them:")
-        printer.lines(moved.kept, indent=2)
-    report_change(printer, moved.change, "")
-    next_steps(printer, moved.step)
-    printer.data(
-        {
-            "exercise": moved.step.label,
-            "written": moved.change.written,
-            "removed": moved.change.removed,
-            "incoming": moved.incoming,
-            "kept": moved.kept,
-            "snapshot": moved.change.copy.number,
-        }
-    )
-
-
-@click.command()
-@click.argument("exercise", metavar="N")
-@workspace_option
-@yes_option
-def jump(exercise: str, folder: Path | None, yes: bool) -> None:
-    """Replace your code by our state of exercise N; your files are copied first."""
-    printer, workspace = Printer(), find_workspace(folder)
-    step = workspace.course.step(exercise)
-    workspace.require()
-    with workspace.locked("jump", printer.note):
-        if not yes and sys.stdin.isatty():
-            click.confirm(
-                f"Replace your code by the reference for {step.label} (a copy is made)?", abort=True
-            )
-        done = workspace.jump(step)
-    title(printer, step)
-    report_change(printer, done, "")
-    next_steps(printer, step)
 
 
 def _page(printer: Printer, lines: list[str], nothing: str) -> None:

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from exercises import files
 from exercises.commands.output import Printer
 from exercises.course.course import Course, Step
-from exercises.workspaces.workspace import DATA_FOLDER, Workspace
+from exercises.errors import ExerciseError
+from exercises.workspaces.state import DATA_FOLDER
+from exercises.workspaces.workspace import Workspace
 
 if TYPE_CHECKING:
     from exercises.workspaces.change import Change
 
+MAX_NAMED = 12
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -52,6 +56,11 @@ def find_workspace(folder: Path | None) -> Workspace:
             (relpath for relpath in (here, *here.parents) if (relpath / DATA_FOLDER).is_dir()),
             here / "workspace",
         )
+    if not files.is_text(str(folder.absolute())):
+        raise ExerciseError(
+            f"The name of {files.readable(str(folder.absolute()))} is not UTF-8; "
+            "choose another folder with --workspace."
+        )
     return Workspace(folder, Course(course_folder()))
 
 
@@ -66,7 +75,26 @@ def report_change(printer: Printer, change: Change, text: str) -> None:
         printer.say(f"{text} No file had to be changed.".strip())
         return
     printer.say(f"{text} {len(change.written)} files written, {len(change.removed)} removed.".strip())
+    if change.removed:
+        more = len(change.removed) - MAX_NAMED
+        printer.say("Removed:")
+        printer.lines(sorted(change.removed)[:MAX_NAMED], indent=2)
+        if more > 0:
+            printer.line(
+                f"and {more} more: exercises restore {change.copy.number} brings them back", indent=2
+            )
     printer.say(f"Your old files are snapshot {change.copy.number}: exercises restore {change.copy.number}")
+
+
+def say_what_changed_in_the_course(printer: Printer, workspace: Workspace) -> list[str]:
+    """Say that `update` has something to bring; returns the paths."""
+    state, version = workspace.state, workspace.course.workshop.version
+    merge = workspace.changed_upstream()
+    relpaths = sorted({*merge.wanted, *merge.kept})
+    if relpaths or state.version != version:
+        what = f"{len(relpaths)} files" if relpaths else f"version {version} instead of {state.version}"
+        printer.say(f"The course has changed since your exercise began ({what}): exercises update brings it.")
+    return relpaths
 
 
 def next_steps(printer: Printer, step: Step) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,7 +25,15 @@ STYLES = {
 }
 NARROWEST, WIDEST = 40, 100
 INDENT = 2
+BELOW = 4
+"""How far the text is moved in when it stands below its label."""
 LOG_LINES = 15
+SIGN_IN = (
+    "TOKEN=$(curl -s http://127.0.0.1:8000/api/sessions -H 'Content-Type: application/json' "
+    """-d '{"email": "ada@example.com", "password": "correct-horse-battery"}' """
+    """| python -c 'import json, sys; print(json.load(sys.stdin)["token"])')"""
+)
+"""Signs a customer of the data set in; the customer of a check is gone after the run."""
 LABELS = (("did", "I did"), ("expected", "Expected"), ("got", "Got"), ("why", "Why"), ("look", "Look at"))
 
 
@@ -47,7 +57,7 @@ class Printer:
 
     def note(self, text: str) -> None:
         """A message that is not part of the result; it goes to standard error."""
-        click.echo(text, err=True)
+        echo_error(text)
 
     def line(self, text: str, *, indent: int = 0) -> None:
         """A line to copy: it is never wrapped."""
@@ -60,8 +70,14 @@ class Printer:
             self.line(line, indent=indent)
 
     def item(self, label: str, text: str, *, width: int = 10, indent: int = 0, style: str = "") -> None:
-        """A label, then a text that is wrapped beside it."""
+        """A label, then a text that is wrapped beside it; below it where a word of it does not fit there."""
         if self.as_json:
+            return
+        longest = max(map(len, text.split()), default=0)
+        if label and longest > self.width - indent - width:
+            self._console.print(Text(" " * indent).append(label, style=style))
+            for line in self._wrap(text, indent + BELOW):
+                self._console.print(Text(line))
             return
         room = " " * (indent + width)
         wrapped = self._wrap(text, indent + width) or [room]
@@ -77,18 +93,30 @@ class Printer:
             click.echo(json.dumps(value, indent=1, default=str))
 
     def _wrap(self, text: str, indent: int) -> list[str]:
-        room = " " * indent
-        lines: list[str] = []
-        for paragraph in text.splitlines():
-            lines += textwrap.wrap(
-                paragraph,
-                self.width,
-                initial_indent=room,
-                subsequent_indent=room,
-                break_long_words=False,
-                break_on_hyphens=False,
-            ) or [""]
-        return lines
+        return _wrapped(text, self.width, " " * indent)
+
+
+def echo_error(text: str) -> None:
+    """Print a sentence to standard error: wrapped on a terminal, one line for programs."""
+    if sys.stderr.isatty():
+        width = max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST))
+        text = "\n".join(_wrapped(text, width, ""))
+    click.echo(text, err=True)
+
+
+def _wrapped(text: str, width: int, room: str) -> list[str]:
+    """The lines of the paragraphs in `text`; a word is never split."""
+    lines: list[str] = []
+    for paragraph in text.splitlines():
+        lines += textwrap.wrap(
+            paragraph,
+            width,
+            initial_indent=room,
+            subsequent_indent=room,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
+    return lines
 
 
 def title(printer: Printer, step: Step) -> None:
@@ -120,9 +148,12 @@ def failure(printer: Printer, outcome: Outcome) -> None:
     printer.say(f"Not yet: {outcome.check.says}", style="bold")
     for name, label in LABELS:
         text = " ".join(str(getattr(failed, name)).split())
-        if name == "did" and text.startswith("curl "):
-            printer.line(f"{label}:", indent=INDENT)
-            printer.line(text, indent=2 * INDENT)
+        sentence, curl, request = text.partition("curl -i ")
+        if name == "did" and curl:
+            printer.item(f"{label}:", sentence.rstrip(": "), indent=INDENT, width=11)
+            if "$TOKEN" in request:
+                printer.line(SIGN_IN, indent=2 * INDENT)
+            printer.line(curl + request, indent=2 * INDENT)
         else:
             printer.item(f"{label}:", text, indent=INDENT, width=11)
     for name, lines in outcome.logs:

@@ -51,6 +51,11 @@ class Step:
         """A file of the exercise, such as README.md."""
         return self.folder / name
 
+    def task(self, name: str) -> str:
+        """The id of the task with this number (as `status` shows it) or id; other names are returned unchanged."""
+        ids = [task.id for task in self.manifest.tasks]
+        return ids[int(name) - 1] if name in map(str, range(1, len(ids) + 1)) else name
+
     def patch(self, which: str) -> Path:
         """The file for an answer such as "wrong/patient" as a patch; it need not exist."""
         return self.folder / f"{which}.patch"

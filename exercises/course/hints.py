@@ -28,11 +28,21 @@ def read_hints(file: Path) -> dict[str, tuple[str, ...]]:
 
 def next_hint(file: Path, task: str, seen: int) -> tuple[int, str]:
     """Number (from 1) and text of the first hint not yet seen; the last hint when all were seen."""
+    hints = _hints_for(file, task)
+    level = min(seen, len(LEVELS) - 1)
+    return level + 1, hints[level]
+
+
+def seen_hints(file: Path, task: str, seen: int) -> list[tuple[int, str]]:
+    """Number (from 1) and text of each hint that was seen."""
+    return list(enumerate(_hints_for(file, task)[:seen], start=1))
+
+
+def _hints_for(file: Path, task: str) -> tuple[str, ...]:
     known = read_hints(file)
     if task not in known:
         raise ExerciseError(f"There is no task {task!r} here; the tasks are {', '.join(known)}.")
-    level = min(seen, len(LEVELS) - 1)
-    return level + 1, known[task][level]
+    return known[task]
 
 
 def _sections(text: str, mark: str) -> list[tuple[str, str]]:

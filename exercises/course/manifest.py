@@ -119,7 +119,7 @@ class Workshop(Table):
     """workshop.toml."""
 
     version: int = Field(ge=1)
-    """Increased when workspaces of the version before can no longer be used."""
+    """Increased by a change that learners should know about; `exercises update` brings it into their workspaces."""
     title: str
     base: tuple[WorkspacePath, ...] = Field(min_length=1)
     """The files and folders of the repository that a workspace starts with."""

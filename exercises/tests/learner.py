@@ -133,7 +133,7 @@ def in_this_process(words: tuple[str, ...], env: dict[str, str], answer: str = "
     """Run a command in this process; returns exit status, standard output and standard error."""
     with (
         mock.patch.object(sys, "argv", ["exercises", *words]),
-        mock.patch.object(cli, "_interrupt_once"),  # the signals belong to pytest
+        mock.patch.object(cli, "stop_at_the_first_signal"),  # the signals belong to pytest
     ):
         done = CliRunner().invoke(cast("Any", _Main()), [], input=answer, env=env)
     if done.exception and not isinstance(done.exception, SystemExit):

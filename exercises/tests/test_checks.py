@@ -18,6 +18,7 @@ from exercises.checks.machine import MachineLoad, Watcher, _Reading
 from exercises.checks.results import Outcome, Report, Verdict
 from exercises.checks.runner import Choice, run_checks, select
 from exercises.checks.shops import RunningShop
+from exercises.commands.output import Printer, failure
 from exercises.course.course import Course
 from exercises.errors import CourseError, Exit
 from exercises.tests import made_up
@@ -164,6 +165,30 @@ def test_a_shop_that_dies_is_not_yet_with_the_last_lines_of_its_log(run, make_wo
     (name, lines), *others = failed.logs
     assert (name, others) == ("monolith-1", [])
     assert "I am tired" in "\n".join(lines)  # other threads of the server may write at the same moment
+
+
+def test_a_check_that_only_reads_files_shows_no_log_of_the_shop(run, make_workspace, monkeypatch):
+    monkeypatch.setattr(Watcher, "since", lambda *_: IDLE)  # a second try would have no shop, and so no log
+    loud = "import sys\n\nprint('up', file=sys.stderr, flush=True)\n\n\n" + made_up.HELLO
+    report = run("hello", make_workspace("hello", greeting=loud))
+    (failed,) = [outcome for outcome in report.outcomes if outcome.verdict is Verdict.NOT_YET]
+    assert failed.check.id == "no-print"
+    assert failed.logs == []
+
+
+def test_a_curl_line_is_on_a_line_of_its_own_and_signs_in_first(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    request = (
+        'curl -i http://127.0.0.1:8000/api/orders -H "Authorization: Bearer $TOKEN" -H "X-Long: '
+        + "a" * 80
+        + '"'
+    )
+    failed = NotYet(f"killed the monolith: {request}", "an answer", "none", "It matters.", "here")
+    check = Check("one", "two", "It works.", lambda _: None)
+    failure(Printer(), Outcome("hello", check, Verdict.NOT_YET, 0.1, failure=failed))
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "I did:     killed the monolith" in lines
+    assert lines[lines.index(request) - 1].startswith("TOKEN=$(curl -s http://127.0.0.1:8000/api/sessions")
 
 
 def test_a_missing_file_is_not_yet(run, make_workspace):

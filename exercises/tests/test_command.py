@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,12 +20,14 @@ import pytest
 from exercises.checks.checking import Check
 from exercises.checks.results import Outcome, Verdict
 from exercises.commands.check import LAST_CHECK
-from exercises.commands.output import Printer, outcome_line
+from exercises.commands.output import Printer, echo_error, outcome_line
 from exercises.tests import made_up
 from exercises.tests.learner import in_this_process
+from exercises.tests.test_manifests import change
 from exercises.tests.test_workspace import MINE
 from exercises.workspaces.workspace import Workspace
 from microservices.launcher.environment import FLEET_ID_VARIABLE
+from microservices.sealing import UNSEALED
 
 NARROW = 60
 SLOW = "import time\n\n\ndef hello(name):\n    time.sleep(60)\n"
@@ -79,6 +82,45 @@ def test_start_creates_a_workspace_and_checks_that_the_shop_runs(learner, tmp_pa
 
 
 @pytest.mark.processes
+@pytest.mark.parametrize("name", [".", "link"])
+def test_start_works_in_the_folder_one_stands_in_and_through_a_link(learner, tmp_path, monkeypatch, name):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    monkeypatch.setenv("EXERCISES_WORKSPACE", name)
+    if name == ".":
+        (tmp_path / "there/link").unlink()
+    assert "Your shop answers with 200" in learner("start").out
+    assert learner("check", "--only", "greet").status == 1
+    findings = {finding["what"]: finding["verdict"] for finding in learner("doctor", "--json").json()}
+    assert findings["seal"] != "wrong"
+
+
+@pytest.mark.processes
+def test_a_name_that_is_not_utf8_is_no_mistake_of_the_tool(begun, workspace):
+    (workspace.root / os.fsdecode(b"caf\xe9.py")).write_text("")
+    assert begun("check", "--only", "greet").status == 1
+    assert "Not copied because its name is not UTF-8: caf\\xe9.py" in begun("save").out.replace("\n", " ")
+
+
+def test_a_workspace_whose_own_name_is_not_utf8_is_refused_with_a_sentence(learner, tmp_path):
+    ran = learner("start", "--workspace", os.fsdecode(bytes(tmp_path) + b"/caf\xe9"))
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "caf\\xe9 is not UTF-8; choose another folder with --workspace." in ran.err
+
+
+def test_a_folder_that_lost_its_hidden_folder_is_adopted(begun, edit, workspace):
+    edit("monolith/greeting.py", MINE)
+    shutil.rmtree(workspace.data_dir)
+    assert "exercises adopt N" in begun("start").err
+    ran = begun("adopt", "2")
+    assert "is a workspace at 02-bye. Your files are as they were." in ran.out.replace("\n", " ")
+    assert begun("status", "--json").json()["exercise"] == "02-bye"
+    assert begun("adopt", "2").status == 2
+
+
+@pytest.mark.processes
 def test_check_says_not_yet_in_words_that_need_no_colour_at_sixty_columns(begun, edit):
     edit("monolith/greeting.py", 'def hello(name):\n    return "hello"\n')
     ran = begun("check")
@@ -118,6 +160,111 @@ def test_a_part_of_the_checks_does_not_count_as_a_pass(begun, edit, workspace):
     edit("monolith/greeting.py", MINE)
     assert begun("check", "--only", "greet").status == 0
     assert not workspace.has_passed()
+
+
+@pytest.mark.processes
+def test_one_task_keeps_the_results_of_the_others_and_asks_for_the_whole_check(begun, edit):
+    edit("monolith/greeting.py", MINE)
+    begun("check")
+    edit("monolith/greeting.py", 'def hello(name):\n    return "hello"\n')
+    assert begun("check", "--only", "1").status == 1
+    assert [task["result"] for task in begun("status", "--json").json()["tasks"]] == ["not yet", "pass"]
+    ran = begun("check", "--only", "tidy")
+    assert "This task passes; run the whole check: exercises check" in ran.out.replace("\n", " ")
+    assert [task["result"] for task in begun("status", "--json").json()["tasks"]] == ["not yet", "pass"]
+
+
+def test_a_later_exercise_is_not_checked_before_it_is_reached(begun):
+    ran = begun("check", "3")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "03-tidy comes later: you are at 01-hello" in ran.err
+    assert "exercises jump 3" in ran.err
+
+
+def test_a_task_is_named_by_the_number_that_status_shows(begun):
+    assert "1. " in begun("status").out
+    assert "tidy, hint 1 of 3" in begun("hint", "2").out
+    assert begun("hint", "3").err == "There is no task '3' here; the tasks are greet, tidy.\n"
+
+
+def test_hints_that_were_seen_can_be_shown_again(begun):
+    assert "You have seen no hint for greet yet." in begun("hint", "--again").out
+    begun("hint")
+    assert "exercises hint greet --again" in begun("hint").out
+    again = begun("hint", "1", "--again").out
+    assert again.index("hint 1 of 3: Where to look") < again.index("hint 2 of 3: The idea")
+    assert "hint 3 of 3" not in again
+    assert begun("hint", "--json").json()["hint"] == 3
+
+
+def test_restore_names_the_newer_files_that_it_removes(begun, edit, workspace):
+    edit("notes.md", "mine")
+    edit("monolith/new.py", "mine")
+    ran = begun("restore", "1")
+    assert "Removed:\n  monolith/new.py\n  notes.md\n" in ran.out
+    begun("restore", re.search(r"exercises restore (\d+)", ran.out)[1])
+    assert (workspace.root / "notes.md").read_text() == "mine"
+
+
+def test_the_text_of_an_exercise_is_shown_as_plain_text(begun, own_course, monkeypatch):
+    monkeypatch.setenv("EXERCISES_COURSE", str(own_course))
+    (own_course / "01-hello/README.md").write_text(README)
+    ran = begun("text")
+    assert (ran.status, ran.out) == (0, SHOWN)
+    assert begun("text", "2", "--json").json()["exercise"] == "02-bye"
+
+
+README = """# Hello
+
+<!-- from greeting.py -->
+A [guest](https://example.com/a-very-long-address-that-nobody-reads) comes **in** and is greeted, as
+in any shop.
+
+```mermaid
+flowchart LR
+  guest([guest]) -- "comes in" --> shop[the shop]
+```
+
+- One says `hello` to each guest who comes in, also to the last
+  one.
+
+```sh
+exercises check --only greet --seed 12345 --all --quick --alone
+```
+"""
+SHOWN = """Hello
+
+A guest comes in and is greeted, as in any shop.
+
+    guest -> the shop: comes in
+
+- One says `hello` to each guest who comes in, also to the
+  last one.
+
+    exercises check --only greet --seed 12345 --all --quick --alone
+"""
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("list",), ("hint",), ("--help",), ("check", "--help"), ("text",)]
+)
+def test_at_forty_columns_no_word_is_split(begun, monkeypatch, words):
+    monkeypatch.setenv("COLUMNS", "40")
+    too_long = [line for line in begun(*words).out.splitlines() if len(line) > 40 and " " in line.strip()]
+    assert too_long == []
+
+
+def test_a_long_word_is_put_below_its_label_at_forty_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    Printer().item("inconclusive", "It says (one-contract-two-adapters, 2 s).", width=14)
+    assert capsys.readouterr().out == "inconclusive\n    It says (one-contract-two-adapters,\n    2 s).\n"
+
+
+def test_an_error_is_wrapped_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    echo_error("There is no workspace here; exercises start makes one.")
+    assert capsys.readouterr().err == "There is no workspace here; exercises\nstart makes one.\n"
 
 
 def test_an_unknown_task_is_refused_with_the_names_of_the_known_ones(begun):
@@ -333,7 +480,19 @@ def test_doctor_looks_at_everything(begun, edit):
         "snapshots",
     }
     assert findings["state"]["says"] == "at 01-hello"
+    assert findings["seal"]["verdict"] in {
+        "ok",
+        "warning",
+    }  # a warning where the environment was made otherwise
     assert findings["incoming"]["verdict"] == "warning"
+
+
+def test_doctor_says_when_the_course_can_be_seen_from_the_workspace(begun, monkeypatch):
+    monkeypatch.setattr("microservices.sealing.in_workspace", lambda env, _folder: {**env, UNSEALED: "1"})
+    ran = begun("doctor", "--json")
+    (seal,) = [finding for finding in ran.json() if finding["what"] == "seal"]
+    assert (ran.status, seal["verdict"]) == (1, "wrong")
+    assert "exercises in " in seal["says"]
 
 
 # ---- in a process of its own
@@ -344,8 +503,8 @@ def started(course_folder, workspace, monkeypatch):
     """Starts the command as a process, and kills it at the end when it still runs."""
     running = []
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        settings = {"EXERCISES_COURSE": str(course_folder), "EXERCISES_WORKSPACE": str(workspace.root)}
+    def start(*arguments: str, course: Path = course_folder) -> subprocess.Popen[str]:
+        settings = {"EXERCISES_COURSE": str(course), "EXERCISES_WORKSPACE": str(workspace.root)}
         process = subprocess.Popen(
             [sys.executable, "-m", "exercises", *arguments],
             env={**os.environ, **settings},
@@ -411,6 +570,39 @@ def test_ctrl_c_in_the_middle_of_a_check_leaves_no_process(started, workspace):
     process = started("check")
     deadline = time.monotonic() + 60
     while not shops_of(workspace.root):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "\nStopped.\n")
+    assert shops_of(workspace.root) == []
+
+
+ENDLESS = '''
+@check("endless", task="tidy", seconds=600)
+def _(bench: Bench) -> None:
+    """It waits for ever."""
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+
+    bench.shop()
+    with ThreadPoolExecutor() as pool:
+        for _ in range(3):  # a single one Python would forget, because the signal interrupts its join
+            pool.submit(threading.Event().wait)
+        (bench.workspace / "asking").touch()
+'''
+
+
+@pytest.mark.processes
+def test_ctrl_c_ends_a_check_whose_threads_go_on_and_a_shop_that_will_not_end(started, workspace, own_course):
+    with (own_course / "01-hello/check.py").open("a") as file:
+        file.write(ENDLESS)
+    change(own_course, "01-hello/exercise.toml", '"short"]', '"short", "endless"]')
+    stays = "import signal\n\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    (workspace.root / "monolith/greeting.py").write_text(stays + MINE)
+    process = started("check", "--only", "endless", course=own_course)
+    deadline = time.monotonic() + 60
+    while not (workspace.root / "asking").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)

@@ -14,13 +14,13 @@ from exercises.errors import ExerciseError
 COURSE = Path(__file__).resolve().parents[1]
 SERVICE = "microservices/recommendations/"
 COPIED = {
-    "monolith/app.py": "5c690274649d",
+    "monolith/app.py": "0b707c80718b",
     "monolith/orders/__init__.py": "2998fe64e94e",
     "monolith/recommendations/__init__.py": "2767f6e14262",
     "monolith/recommendations/learning.py": "5ed75a32029f",
     "monolith/recommendations/routes.py": "db13c3084ae3",
     "monolith/seed.py": "d01fa6a25ddc",
-    "monolith/storefront/routes.py": "2554da1d9d8e",
+    "monolith/storefront/routes.py": "0a649fca693d",
 }
 """Files of which overlays have changed copies: the SHA-256 of the monolith's file when the copy was last updated."""
 

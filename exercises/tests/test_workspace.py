@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,67 @@ def test_a_folder_with_something_else_in_it_is_left_alone(course, tmp_path):
     with pytest.raises(ExerciseError, match="exists and is no workspace"):
         Workspace(tmp_path, course).create()
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["empty", "linked"])
+def test_an_empty_folder_can_become_a_workspace_and_stays_the_same_folder(
+    course, tmp_path, monkeypatch, kind
+):
+    folder = tmp_path / "there"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    before = folder.stat().st_ino
+    monkeypatch.chdir(folder)
+    workspace = Workspace(Path() if kind == "empty" else tmp_path / "link", course)
+    workspace.create()
+    assert folder.stat().st_ino == before
+    assert contents(workspace) == expected(workspace, "hello", "start")
+    assert [path.name for path in folder.glob(".*")] == [".exercises"]
+
+
+def test_a_link_to_nowhere_is_refused(course, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(ExerciseError, match="a link to a folder that is not there"):
+        Workspace(tmp_path / "link", course).create()
+
+
+def test_a_start_that_was_killed_while_it_filled_a_folder_can_be_repeated(course, tmp_path):
+    workspace = Workspace(tmp_path, course)
+    course.write(course.state(course.step("hello"), "start"), tmp_path)
+    (tmp_path / "monolith/old.py").unlink()
+    workspace.create()
+    assert contents(workspace) == expected(workspace, "hello", "start")
+
+
+def test_a_file_whose_name_is_not_utf8_is_left_alone_and_named(workspace):
+    name = os.fsdecode(b"caf\xe9.txt")
+    (workspace.root / name).write_text("mine")
+    workspace.jump(workspace.course.step("tidy"))
+    assert name not in workspace.save("mine").files
+    assert (workspace.root / name).read_text() == "mine"
+    assert files.unreadable_names(workspace.root) == ["caf\\xe9.txt"]
+    assert [finding.what for finding in health.examine(workspace)] == ["state", "snapshots", "names"]
+
+
+def test_files_that_lost_their_workspace_are_adopted_as_they_are(workspace, edit):
+    workspace.jump(workspace.course.step("bye"))
+    edit("monolith/farewell.py", MINE)
+    shutil.rmtree(workspace.data_dir)
+    before = contents(workspace)
+    with pytest.raises(ExerciseError, match="exercises adopt N"):
+        workspace.create()
+    workspace.adopt(workspace.course.step("bye"))
+    assert (contents(workspace), workspace.step.label) == (before, "02-bye")
+    workspace.reset()
+    assert contents(workspace) == expected(workspace, "bye", "start")
+    workspace.restore(1)
+    assert contents(workspace) == before
+
+
+def test_a_folder_without_a_file_of_the_course_is_not_adopted(course, tmp_path):
+    with pytest.raises(ExerciseError, match="has no file of the course"):
+        Workspace(tmp_path, course).adopt(course.step("bye"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_leftovers_of_a_killed_start_are_removed_by_the_next(course, tmp_path):
@@ -241,13 +304,6 @@ def test_a_jump_works_without_a_state(workspace):
     workspace.state_file.copy.unlink()
     workspace.jump(workspace.course.step("bye"))
     assert workspace.step.label == "02-bye"
-
-
-def test_a_workspace_of_another_version_is_left_alone(workspace):
-    state = json.loads(workspace.state_file.path.read_text())
-    workspace.state_file.path.write_text(json.dumps(state | {"version": 7}))
-    with pytest.raises(ExerciseError, match="belongs to version 7 of the course and this is version 1"):
-        _ = workspace.state
 
 
 def test_a_deleted_workspace_is_one_sentence(course, tmp_path):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from exercises import files
 from exercises.errors import ExerciseError
 from exercises.workspaces.state import BrokenState, State
 from exercises.workspaces.workspace import Workspace
@@ -31,6 +32,10 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("state", WRONG, f"{error} Repair: exercises doctor --repair")
     else:
         yield Finding("state", OK, f"at {step.label}")
+        if changed := workspace.changed_upstream().wanted:
+            yield Finding(
+                "course", WARNING, f"{len(changed)} files changed in it; exercises update brings them"
+            )
     bad = [s.number for s in workspace.store.all() if workspace.store.missing_files(s)]
     good = len(workspace.store.all()) - len(bad)
     if bad or good < len(workspace.store.numbers()):
@@ -40,6 +45,12 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
     if workspace.changer.interrupted:
         yield Finding(
             "change", WARNING, "one was interrupted; the next command that changes something will finish it"
+        )
+    if names := files.unreadable_names(workspace.root):
+        yield Finding(
+            "names",
+            WARNING,
+            f"not copied by any command, because the name is not UTF-8: {', '.join(names[:3])}",
         )
     if left := workspace.incoming():
         yield Finding(
@@ -66,11 +77,10 @@ def repair(workspace: Workspace) -> str | None:
 
 def _best_state(workspace: Workspace) -> tuple[State, str]:
     known = {step.id for step in workspace.course.steps}
-    version = workspace.course.workshop.version
     candidates = [(workspace.state_file.from_copy(), "its copy")]
     candidates += [(s.state, f"snapshot {s.number}") for s in reversed(workspace.store.all())]
     for state, source in candidates:
-        if state and state.exercise in known and state.version == version:
+        if state and state.exercise in known:
             return state, source
     raise BrokenState(
         "Neither the copy of the state nor a snapshot can be used; take a reference state: exercises jump 1"

@@ -55,20 +55,25 @@ class Store:
         last = self.last()
         if last and (last.files, last.state, last.left_out) == (found, state, tuple(left_out)):
             return last
-        number = (self.numbers() or [0])[-1] + 1
+        return self.new(why, state, found, tuple(left_out))
+
+    def new(
+        self, why: str, state: State | None, found: dict[str, str], left_out: tuple[str, ...] = ()
+    ) -> Snapshot:
+        """Store a snapshot of these files (digests by path) with the next number; they must be stored already."""
         snapshot = Snapshot(
-            number=number,
+            number=(self.numbers() or [0])[-1] + 1,
             at=datetime.now(UTC).replace(microsecond=0),
             why=why,
             state=state.model_copy(deep=True) if state else None,
             files=found,
-            left_out=tuple(left_out),
+            left_out=left_out,
         )
         self.add(snapshot)
         return snapshot
 
     def add(self, snapshot: Snapshot) -> None:
-        """Store a snapshot; its contents must be stored already."""
+        """Store a snapshot with a number of its own; its contents must be stored already."""
         files.write(self._file(snapshot.number), snapshot.model_dump_json(indent=1).encode())
 
     def keep(self, content: bytes) -> str:

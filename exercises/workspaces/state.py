@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from exercises import files
 from exercises.errors import ExerciseError, Exit
 
+DATA_FOLDER = ".exercises"
+"""The folder of a workspace with the tool's own files."""
+
 
 class BrokenState(ExerciseError):
     """The state file cannot be used."""
@@ -27,6 +30,8 @@ class State(BaseModel):
     """Id of the current exercise."""
     entered: int
     """Number of the snapshot that was made when the exercise began; `reset` returns to it."""
+    reference: str = ""
+    """Digest of the stored `Reference`: the course's files when the learner got them; empty when it is unknown."""
     passed: dict[str, str] = Field(default_factory=dict)
     """Exercise id to the digest of the workspace that passed its checks."""
     hints: dict[str, int] = Field(default_factory=dict)

@@ -8,24 +8,23 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+from pydantic import ValidationError
 
 from exercises import files
 from exercises.course.course import Course, Step, Tree
 from exercises.errors import ExerciseError, Exit
+from exercises.workspaces import beginning, upstream
 from exercises.workspaces.change import Change, Changer, Contents
 from exercises.workspaces.snapshots import Snapshot, Store
-from exercises.workspaces.state import State, StateFile
+from exercises.workspaces.state import DATA_FOLDER, State, StateFile
+from exercises.workspaces.upstream import INCOMING, Merge
 
-DATA_FOLDER = ".exercises"
-INCOMING = ".incoming"
 LOCK_SECONDS = 2.0
 
 
@@ -41,7 +40,7 @@ class NotPassed(ExerciseError):
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """The result of going on to the next exercise."""
+    """The result of going on to the next exercise, or of an update."""
 
     step: Step
     change: Change
@@ -64,14 +63,8 @@ class Workspace:
 
     @property
     def state(self) -> State:
-        """Where the learner is, read from the file; ExerciseError when it cannot be used."""
-        state = self.state_file.read()
-        if state.version != self.course.workshop.version:
-            raise ExerciseError(
-                f"{self.root} belongs to version {state.version} of the course and this is version "
-                f"{self.course.workshop.version}; start a new one: exercises start --workspace another-folder"
-            )
-        return state
+        """Where the learner is, read from the file; BrokenState when it cannot be used."""
+        return self.state_file.read()
 
     @property
     def step(self) -> Step:
@@ -90,27 +83,11 @@ class Workspace:
         """Create the workspace with the first exercise, whole or not at all."""
         if self.data_dir.is_dir():
             raise ExerciseError(f"{self.root} is a workspace already.")
-        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
-            raise ExerciseError(
-                f"{self.root} exists and is no workspace; move it away or choose another folder with --workspace."
-            )
-        self._sweep_drafts()
-        draft = self.root.with_name(f".{self.root.name}.new-{os.getpid()}")
-        step = self.course.steps[0]
-        try:
-            self.course.write(self.course.state(step, "start"), draft)
-            own = draft / DATA_FOLDER
-            store, state = (
-                Store(own),
-                State(version=self.course.workshop.version, exercise=step.id, entered=1),
-            )
-            store.take(draft, f"begin {step.label}", state)
-            StateFile(own).write(state)
-            draft.replace(self.root)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
-        return step
+        return beginning.create(self.root, self.course)
+
+    def adopt(self, step: Step) -> None:
+        """Make the folder, which has lost the tool's own files, a workspace at an exercise."""
+        beginning.adopt(self.root, self.course, step)
 
     @contextmanager
     def locked(self, what: str, say: Callable[[str], None]) -> Iterator[None]:
@@ -150,14 +127,30 @@ class Workspace:
         if following is None:
             raise ExerciseError(f"{step.label} is the last exercise; there is no next one.")
         if not anyway and not self.has_passed():
-            changed = "has changed since it passed" if step.id in state.passed else "has not passed yet"
-            raise NotPassed(
-                f"{step.label} {changed}: run exercises check, or go on with exercises next --anyway"
-            )
-        wanted, incoming, kept = self._changes_for(step, following)
-        new = state.model_copy(update={"exercise": following.id})
-        done = self.changer.make(f"next to {following.label}", wanted, self.state, new, begins=True)
-        return Advanced(following, done, incoming, kept)
+            why = "has changed since it passed" if step.id in state.passed else "has not passed yet"
+            raise NotPassed(f"{step.label} {why}: run exercises check, or go on with exercises next --anyway")
+        changed = self._update(state, self._mine)
+        updated = changed.wanted
+        brought = upstream.advance(
+            self.course, step, following, lambda relpath: updated.get(relpath, self._mine(relpath))
+        )
+        merge = upstream.both(changed, brought, self.course.state(following, "start"))
+        new = state.model_copy(update=upstream.entering(self.course, following, self.store))
+        done = self.changer.make(f"next to {following.label}", merge.wanted, state, new, begins=True)
+        return Advanced(following, done, merge.incoming, merge.kept)
+
+    def changed_upstream(self) -> Merge:
+        """What changed in the course for this exercise since the learner got it; nothing is written."""
+        return self._update(self.state, self._mine)
+
+    def update(self) -> Advanced:
+        """Bring what changed in the course into the workspace. The exercise stays the same one."""
+        state, step = self.state, self.step
+        merge = self.changed_upstream()
+        began = self._beginning_updated(state).number if merge else state.entered
+        new = state.model_copy(update={**upstream.entering(self.course, step, self.store), "entered": began})
+        done = self.changer.make(f"update of {step.label}", merge.wanted, state, new, begins=False)
+        return Advanced(step, done, merge.incoming, merge.kept)
 
     def jump(self, step: Step, which: str = "start") -> Change:
         """Take the reference state of an exercise. The learner's notes and folders beside the course's own stay."""
@@ -166,10 +159,9 @@ class Workspace:
         wanted = {relpath: text for relpath, text in everything.items() if relpath.partition("/")[0] in top}
         what = f"jump to {step.label}" if which == "start" else f"the solution of {step.label}"
         old = self._state_or_none()
-        new = old or State(version=self.course.workshop.version, exercise=step.id, entered=0)
-        return self.changer.make(
-            what, wanted, old, new.model_copy(update={"exercise": step.id}), begins=which == "start"
-        )
+        entering = upstream.entering(self.course, step, self.store)
+        new = old.model_copy(update=entering) if old else State(entered=0, **entering)
+        return self.changer.make(what, wanted, old, new, begins=which == "start")
 
     def reset(self, relpath: str | None = None) -> Change:
         """Set everything, or one file, back to how it was when the current exercise began."""
@@ -228,30 +220,33 @@ class Workspace:
                     return relpath
         raise ExerciseError(f"{name} is not a file of {self.root}.")
 
-    def _changes_for(
-        self, step: Step, following: Step
-    ) -> tuple[dict[str, bytes | None], list[str], list[str]]:
-        """Contents to write for the next exercise, files that the learner changed too, and files that stay.
+    def _mine(self, relpath: str) -> bytes | None:
+        return files.read(self.root / relpath)
 
-        For a file that the learner changed, our version is written beside it, with `.incoming` at the end of its name.
-        """
-        start, old = self.course.state(step, "start"), self.course.state(step, "solution")
-        new = self.course.state(following, "start")
-        wanted: dict[str, bytes | None] = {}
-        incoming, kept = [], []
-        for relpath in sorted({*old, *new}):
-            ours, before = _read(new, relpath), _read(old, relpath)
-            mine = files.read(self.root / relpath)
-            if ours in {before, mine}:
-                continue
-            if mine in {before, _read(start, relpath)}:
-                wanted[relpath] = ours
-            elif ours is None:
-                kept.append(relpath)
-            else:
-                wanted[relpath + INCOMING] = ours
-                incoming.append(relpath)
-        return wanted, incoming, kept
+    def _beginning_updated(self, state: State) -> Snapshot:
+        """A snapshot of the exercise's beginning with what has changed in the course since."""
+        began = self.store.get(state.entered)
+        self._require_contents(began)
+        contents = {relpath: self.store.content(name) for relpath, name in began.files.items()}
+        merge = self._update(state, contents.get)
+        for relpath, text in merge.wanted.items():
+            if text is None:
+                contents.pop(relpath, None)
+            elif not relpath.endswith(INCOMING):
+                contents[relpath] = text
+        found = {relpath: self.store.keep(text) for relpath, text in contents.items()}
+        return self.store.new(f"begin {self.step.label}, updated", state, found)
+
+    def _update(self, state: State, mine: upstream.Reader) -> Merge:
+        before = self._reference(state)
+        return upstream.update(self.course, self.step, before, mine) if before else Merge()
+
+    def _reference(self, state: State) -> upstream.Reference | None:
+        """The course's files as they were when the learner got them; None when that was not stored."""
+        try:
+            return upstream.Reference.model_validate_json(self.store.content(state.reference))
+        except (ExerciseError, ValidationError):
+            return None
 
     def _exactly(self, tree: Tree) -> dict[str, bytes | None]:
         return self._without_others({relpath: source.read_bytes() for relpath, source in tree.items()})
@@ -293,14 +288,3 @@ class Workspace:
                 time.sleep(0.05)
             else:
                 return
-
-    def _sweep_drafts(self) -> None:
-        """Remove unfinished folders of a killed `start`."""
-        for draft in self.root.parent.glob(f".{self.root.name}.new-*"):
-            pid = draft.name.rpartition("-")[2]
-            if pid.isdigit() and not psutil.pid_exists(int(pid)):
-                shutil.rmtree(draft, ignore_errors=True)
-
-
-def _read(tree: Tree, relpath: str) -> bytes | None:
-    return tree[relpath].read_bytes() if relpath in tree else None

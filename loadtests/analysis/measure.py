@@ -1,17 +1,20 @@
 """The numbers of each phase of one trial: requests, CPU and memory. Pure functions of the raw trial.
 
 CPU per request is the CPU of all the shop's processes and the gateway, divided by the successful requests only. So a
-shop cannot look cheap by failing (docs/decisions/0010).
+shop cannot look cheap by failing (docs/decisions/0026).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import RawTrial, Request, Window, service_of
 from loadtests.analysis.records import GATEWAY, GENERATOR
+from loadtests.analysis.remarks import remarks
 from loadtests.analysis.routes import route_numbers
 from loadtests.analysis.validity import reasons_to_void
+from loadtests.experiments.kinds import LASTING_FAULTS
 from loadtests.experiments.metrics import keys_from
 from loadtests.planning.phases import PlannedPhase
 
@@ -27,9 +30,10 @@ def measure(trial: RawTrial) -> list[PhaseResult]:
 def _measure_phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
     """The result of one phase; `turns` are the indexes of its pieces, one or several."""
     facts, phase, windows = trial.facts, trial.merged(turns), [trial.window(index) for index in turns]
-    requests = [request for request in trial.requests if request.phase in turns]
+    rows = [_during_fault(each, phase, windows[-1]) for each in trial.requests if each.phase in turns]
+    requests = [each for each in rows if each.is_request]
     in_phase = [(each, _share(each, window)) for window in windows for each in trial.requests if each.status]
-    served = sum(share * request.ok for request, share in in_phase)
+    served = sum(share * request.ok for request, share in in_phase if request.is_request)
     cores = {name: usage.cores(windows) for name, usage in trial.usage.items()}
     memory = {name: usage.memory(windows) for name, usage in trial.usage.items()}
     shop = [name for name in (*trial.replicas, GATEWAY) if name in trial.usage]
@@ -47,9 +51,14 @@ def _measure_phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
         repeat=facts["repeat"],
         order=facts["order"],
         metrics=route_numbers(
-            requests, in_phase, phase.seconds, timeout_ms=timeout_ms, overload=phase.overload
+            rows,
+            in_phase,
+            phase.seconds,
+            timeout_ms=timeout_ms,
+            promise_ms=phase.promise_ms,
+            overload=phase.overload,
         ),
-        processes=_processes(phase, [*shop, GENERATOR], trial.replicas, cores, memory),
+        processes=_processes(phase, [*shop, GENERATOR], trial, windows),
         cpu_us_per_request=cpu_seconds / served * 1e6 if served and shop else None,
         uss_bytes=sum(memory[name] for name in shop),
         of_shop={
@@ -59,6 +68,7 @@ def _measure_phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
             **_of_action(trial, turns[0]),
         },
         doubts=list(reasons_to_void(trial, turns, requests, cores)),
+        remarks=list(remarks(trial, turns, requests, cores)),
         core_speed=facts.get("core_speed"),
         attempt=(facts["group"], facts["attempt"]) if facts.get("group") else None,
     )
@@ -67,19 +77,23 @@ def _measure_phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
 def _processes(
     phase: PlannedPhase,
     names: Sequence[str],
-    replicas: Sequence[str],
-    cores: Mapping[str, float],
-    memory: Mapping[str, int],
+    trial: RawTrial,
+    windows: Sequence[Window],
 ) -> list[dict[str, Any]]:
-    """For each process its slice in cores (None without one), the cores that it used, and its memory in bytes."""
+    """For each process its slice in cores (None without one), the cores that it used, and its memory in bytes.
+
+    Where it is known, also what the slice did, per second: periods in which it stopped the process, seconds for which
+    it did, and seconds in which the process waited for CPU.
+    """
     return [
         {
             "name": name,
-            "slice": phase.cores_of(service_of(name)) if name in replicas else None,
-            "cpu_cores": round(cores[name], 4),
-            "uss_bytes": memory[name],
+            "slice": phase.cores_of(service_of(name)) if name in trial.replicas else None,
+            "cpu_cores": round(usage.cores(windows), 4),
+            "uss_bytes": usage.memory(windows),
+            **{count: round(held, 4) for count, held in usage.held_per_second(windows).items()},
         }
-        for name in names
+        for name, usage in ((name, trial.usage[name]) for name in names)
     ]
 
 
@@ -100,6 +114,14 @@ def _of_action(trial: RawTrial, index: int) -> dict[str, float | int | None]:
                 "added_bytes": sum(added),
             }
     return {}
+
+
+def _during_fault(request: Request, phase: PlannedPhase, window: Window) -> Request:
+    """The request, as not served if it was sent after a fault that ended with the phase: then it met no fault."""
+    lasting = phase.action is not None and phase.action.what in LASTING_FAULTS
+    if lasting and request.is_request and request.start is not None and request.start > window[1]:
+        return replace(request, ok=False)
+    return request
 
 
 def _share(request: Request, window: Window) -> float:

@@ -3,8 +3,9 @@
 import csv
 import gzip
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.analysis.records import COLUMNS, NOT_REPLICAS
+from loadtests.analysis.records import HELD_COLUMNS, NOT_REPLICAS, VISIT, WAIT
 from loadtests.planning.phases import PlannedAction, PlannedPhase
 
+READ = ("intended", "start", "end", "phase", "persona", "route", "status", "ok")
+"""The columns of requests.csv.gz that every version has, in the order of the fields of Request."""
 Window = tuple[float, float]
 """Begin and end, in seconds after the start of the trial."""
 
@@ -27,7 +30,11 @@ def service_of(replica: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, or a visit that was not started (`start` is None). Times: seconds after the trial's start."""
+    """One request, or a visit that was not started (`start` is None). Times: seconds after the trial's start.
+
+    Rows of whole visits (`VISIT …`) and of waits (`WAIT …`) look the same, but the shop got no request for them. `cut`
+    means that the experiment ended before the answer came: the latency is a lower bound, and not a failure.
+    """
 
     intended: float
     start: float | None
@@ -37,6 +44,12 @@ class Request:
     route: str
     status: int
     ok: bool
+    cut: bool = False
+
+    @property
+    def is_request(self) -> bool:
+        """Whether the shop got this as a request, or would have got it."""
+        return not self.route.startswith((VISIT, WAIT))
 
     @property
     def latency_ms(self) -> float:
@@ -46,18 +59,31 @@ class Request:
 
 @dataclass(frozen=True)
 class Usage:
-    """The samples of one process group: times in seconds, CPU seconds so far, and bytes of memory (USS)."""
+    """The samples of one process group: times in seconds, CPU seconds so far, and bytes of memory (USS).
+
+    `held` has the counts of the slice so far, by the names of their columns: periods in which it stopped the group,
+    seconds for which it did, and seconds in which some process waited for CPU. A count is missing where it is not
+    known in every sample.
+    """
 
     at: list[float]
     cpu: list[float]
     uss: list[int]
+    held: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def cores(self, windows: Sequence[Window]) -> float:
         """CPU seconds per second in these windows, interpolated linearly between samples."""
-        used = np.interp([end for _, end in windows], self.at, self.cpu) - np.interp(
-            [begin for begin, _ in windows], self.at, self.cpu
+        return self._per_second(self.cpu, windows)
+
+    def held_per_second(self, windows: Sequence[Window]) -> dict[str, float]:
+        """The counts of `held` per second in these windows."""
+        return {name: self._per_second(counts, windows) for name, counts in self.held.items()}
+
+    def _per_second(self, counts: Sequence[float], windows: Sequence[Window]) -> float:
+        grown = np.interp([end for _, end in windows], self.at, counts) - np.interp(
+            [begin for begin, _ in windows], self.at, counts
         )
-        return float(used.sum()) / sum(end - begin for begin, end in windows)
+        return float(grown.sum()) / sum(end - begin for begin, end in windows)
 
     def memory(self, windows: Sequence[Window]) -> int:
         """The mean of the bytes in these windows; 0 without a sample in them."""
@@ -131,7 +157,8 @@ def read_requests(file: Path) -> list[Request]:
     with gzip.open(file, "rt", newline="", encoding="utf-8") as text:
         rows = csv.reader(text)
         head = next(rows)
-        pick = itemgetter(*map(head.index, COLUMNS[:-1]))
+        pick = itemgetter(*map(head.index, READ))
+        cut_at = head.index("cut") if "cut" in head else None
         # Interned, because a million rows share a dozen routes.
         return [
             Request(
@@ -143,17 +170,31 @@ def read_requests(file: Path) -> list[Request]:
                 intern(route),
                 int(status),
                 ok == "1",
+                # Logs of older versions mark what was cut off only by a start that is exactly the intended one.
+                status == "0" and start == intended if cut_at is None else row[cut_at] == "1",
             )
-            for intended, start, end, phase, persona, route, status, ok in map(pick, rows)
+            for row in rows
+            for intended, start, end, phase, persona, route, status, ok in (pick(row),)
         ]
 
 
 def _usage(file: Path) -> dict[str, Usage]:
-    usage: dict[str, Usage] = {}
+    samples: dict[str, list[dict[str, str]]] = defaultdict(list)
     with gzip.open(file, "rt", newline="", encoding="utf-8") as rows:
         for row in csv.DictReader(rows):
-            samples = usage.setdefault(row["name"], Usage([], [], []))
-            samples.at.append(float(row["at"]))
-            samples.cpu.append(float(row["cpu_seconds"]))
-            samples.uss.append(int(row["uss_bytes"]))
-    return usage
+            samples[row["name"]].append(row)
+    return {name: _usage_of(rows_of) for name, rows_of in samples.items()}
+
+
+def _usage_of(rows: Sequence[Mapping[str, str]]) -> Usage:
+    """The samples of one group. Trials of older versions have no counts of the slice."""
+    return Usage(
+        [float(row["at"]) for row in rows],
+        [float(row["cpu_seconds"]) for row in rows],
+        [int(row["uss_bytes"]) for row in rows],
+        {
+            count: [float(row[count]) for row in rows]
+            for count in HELD_COLUMNS
+            if all(row.get(count) for row in rows)
+        },
+    )

@@ -1,7 +1,13 @@
 """The names in the files of a trial, shared by the code that writes them and the code that reads them. No imports."""
 
-COLUMNS = ("intended", "start", "end", "phase", "persona", "route", "status", "ok", "bytes")
-"""The columns of requests.csv.gz. Times are seconds after the start of the trial."""
+COLUMNS = ("intended", "start", "end", "phase", "persona", "route", "status", "ok", "bytes", "cut")
+"""The columns of requests.csv.gz. Times are seconds after the trial's start. `cut`: the end of the drain cut it off."""
+VISIT, WAIT = "VISIT ", "WAIT "
+"""Routes that begin so are no requests: a whole visit, or a wait for the effect of an order."""
+
+HELD_COLUMNS = ("throttled_periods", "throttled_seconds", "pressure_seconds")
+PROCESS_COLUMNS = ("at", "name", "cpu_seconds", "uss_bytes", *HELD_COLUMNS)
+"""The columns of processes.csv.gz. The last three say how a slice held a replica back; empty where nobody counts it."""
 
 GATEWAY, GENERATOR = "gateway", "generator"
 MACHINE_BUSY, MACHINE_STOLEN = "(machine busy)", "(machine stolen)"

@@ -1,19 +1,20 @@
-"""From raw trials to results.json (schema 2): trials, estimates, verdicts. Pure; the report is made of its result."""
+"""From raw trials to results.json (schema 3): trials, estimates, verdicts. Pure; the report is made of its result."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from loadtests.analysis.estimates import estimates, values, wanted
+from loadtests.analysis.estimates import estimates, numbers, wanted
 from loadtests.analysis.measure import measure
+from loadtests.analysis.numbers import Number
 from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import RawTrial
 from loadtests.analysis.selection import select
-from loadtests.analysis.verdicts import ratios, verdict
+from loadtests.analysis.verdicts import ratios, verdicts
 from loadtests.experiments import metrics
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import METRICS
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 def analyse(
@@ -46,32 +47,37 @@ def is_valid(trial: RawTrial) -> bool:
 
 def per_repeat(
     experiment: Experiment, measured: Iterable[PhaseResult]
-) -> tuple[list[list[float]], dict[tuple[str, str, str], list[float]]]:
-    """The numbers behind the intervals, one per repeat.
+) -> tuple[list[list[Number]], dict[tuple[str, str, str], list[Number]]]:
+    """The numbers behind the intervals, one per repeat, with their ends.
 
     First a list for each claim: its ratio in each repeat. Then a list for each estimate, by (name of the metric, label
     of the system, unit).
     """
     selected = select(experiment, _of(experiment, measured))
-    numbers = {
+    measurements = {
         (metrics.name(metric, endpoint, phase), system.label, METRICS[metric].unit): found
         for metric, endpoint, phase, system in wanted(experiment)
-        if (found := values(selected.get((system.id, phase), {}), metric, endpoint))
+        if (found := numbers(selected.get((system.id, phase), {}), metric, endpoint))
     }
-    return [ratios(claim, selected) for claim in experiment.claims], numbers
+    return [ratios(claim, selected) for claim in experiment.claims], measurements
 
 
 def _of(experiment: Experiment, measured: Iterable[PhaseResult]) -> list[PhaseResult]:
     return [result for result in measured if result.experiment == experiment.name]
 
 
+def _void(measured: Sequence[PhaseResult]) -> bool:
+    return any(result.doubts for result in measured)
+
+
 def _experiment(experiment: Experiment, measured: Sequence[PhaseResult]) -> dict[str, Any]:
     selected = select(experiment, measured)
+    everything = select(experiment, measured, with_void=True) if _void(measured) else selected
     return {
         "name": experiment.name,
         "question": experiment.question,
         "seed": experiment.seed,
         "trials": [result.as_trial() for result in measured],
         "estimates": list(estimates(experiment, selected)),
-        "verdicts": [verdict(claim, selected) for claim in experiment.claims],
+        "verdicts": verdicts(experiment.claims, selected, everything),
     }

@@ -2,7 +2,9 @@
 
 What is easy to get wrong: a curve with three parameters always fits three or four points well. The intervals come from
 a bootstrap that draws whole repeats, not single points, because the points of a repeat share the conditions of that
-time. If the interval of a parameter contains 0, its effect was not seen.
+time. If the interval of a parameter contains 0, its effect was not seen. And where N replicas do more than N times the
+work of one, the best fit with contention of 0 or more is "contention 0 (0 to 0)", which looks certain and is wrong:
+there the law is refused.
 """
 
 import math
@@ -22,6 +24,11 @@ MIN_REPEATS = 3
 
 Capacities = Mapping[int, Sequence[float]]
 """Number of replicas → capacities in requests per second, one per repeat, in the same order of repeats for all."""
+
+
+class SuperlinearError(ValueError):
+    """Replicas did more than they should by this law; the message says how many did how much."""
+
 
 Floats = NDArray[np.float64]
 
@@ -68,19 +75,32 @@ class Fit:
         )
 
 
-def efficiency(capacities: Capacities, replicas: int) -> Interval:
+def efficiency(capacities: Capacities, replicas: int, confidence: float = CONFIDENCE) -> Interval:
     """Capacity at N / (N x capacity at 1), paired by repeat. At 1 every replica adds its full capacity."""
-    return ratio(capacities[replicas], [replicas * one for one in capacities[1]])
+    return ratio(capacities[replicas], [replicas * one for one in capacities[1]], confidence)
+
+
+def superlinear(capacities: Capacities) -> list[int]:
+    """The numbers of replicas whose efficiency is above 1 with its whole interval, corrected for their number."""
+    sizes = [size for size in sorted(capacities) if size > 1]
+    confidence = 1 - (1 - CONFIDENCE) / max(1, len(sizes))
+    return [size for size in sizes if (efficiency(capacities, size, confidence).low or 0.0) > 1.0]
 
 
 def fit(capacities: Capacities, seed: int = 1) -> Fit:
     """The Universal Scalability Law, fitted to the capacities at three or more numbers of replicas.
 
-    ValueError for fewer, or if the numbers of repeats differ. `seed` is that of the bootstrap.
+    ValueError for fewer, or if the numbers of repeats differ. SuperlinearError where the law does not hold: with a
+    negative contention it could be fitted (N. J. Gunther, P. Puglia and K. Tomasette, Communications of the ACM 58,
+    2015), but nobody could say what that means for this shop. `seed` is that of the bootstrap.
     """
     sizes, repeats = sorted(capacities), {len(each) for each in capacities.values()}
     if len(sizes) < MIN_SIZES or len(repeats) != 1:
         raise ValueError(f"the law needs {MIN_SIZES} numbers of replicas with equally many repeats")
+    if beyond := superlinear(capacities):
+        most = max(beyond, key=lambda size: efficiency(capacities, size).value)
+        times = efficiency(capacities, most).value
+        raise SuperlinearError(f"{most} replicas did {times:.2f} times {most} times the work of one")
     logs = np.log(np.array([capacities[size] for size in sizes], dtype=float))
     best = _least_squares(sizes, np.exp(logs.mean(axis=1))[None, :])[0]
     drawn = _least_squares(sizes, _resampled_means(logs, seed)) if logs.shape[1] >= MIN_REPEATS else None

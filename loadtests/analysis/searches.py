@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from loadtests.analysis.phase_result import PhaseResult
-from loadtests.analysis.routes import succeeded
+from loadtests.analysis.routes import latency, succeeded
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.parts import SearchSpec
 from loadtests.planning.capacity import Bracket, Probe, Promise, Search
@@ -23,32 +23,33 @@ def next_probe(experiment: Experiment, trial: Trial, probes: Iterable[PhaseResul
     return None if isinstance(found, Bracket) else trial.at_rate(experiment, found)
 
 
-def found_capacity(
-    experiment: Experiment, probes: Sequence[PhaseResult]
-) -> tuple[Bracket, PhaseResult] | None:
-    """The bracket, and the result that represents the search: a probe at the highest rate that was kept.
+def found_capacity(experiment: Experiment, probes: Sequence[PhaseResult]) -> PhaseResult | None:
+    """The result that represents the search, with the bracket as its `capacity`. None while the search is not over.
 
-    Its numbers include `capacity_rps`, the lower end of the bracket in visits per second. None while the search is not
-    over, and if no rate was kept.
+    It is a probe at the highest rate that was kept, or one at the lowest rate where none was kept.
     """
     if experiment.search is None:
         return None
-    found = _next_rate(experiment.search, probes)
-    if not isinstance(found, Bracket) or not found.low:
+    search, found = experiment.search, _next_rate(experiment.search, probes)
+    if not isinstance(found, Bracket):
         return None
-    best = next(each for each in reversed(probes) if each.rate == found.low and kept(experiment.search, each))
-    return found, replace(best, of_shop={**best.of_shop, "capacity_rps": found.low})
+    best = [each for each in probes if each.rate == found.low and kept(search, each)]
+    lowest = min(probes, key=lambda each: each.rate or 0.0)
+    return replace(best[-1] if best else lowest, capacity=found)
 
 
 def kept(search: SearchSpec, result: PhaseResult) -> bool:
-    """Whether a probe kept the promise: the p95 of its endpoint, errors and successes of all requests."""
+    """Whether a probe kept the promise: the p95 of its endpoint, errors and successes of all requests.
+
+    A p95 that is a bound has to keep it at its highest, so that a short drain cannot keep a promise.
+    """
     everything, measured = result.metrics.get("all"), result.metrics.get(search.endpoint)
     if not everything or not measured:
         return False
     successes, requests = succeeded(everything)
-    failed = float(everything["errors"] or 0) / requests
+    failed = everything["errors"] / requests
     return Promise(search.p95_ms, search.errors, search.achieved).kept(
-        measured["p95_ms"], failed, successes / requests
+        latency(measured, "p95_ms").high, failed, successes / requests
     )
 
 

@@ -1,6 +1,7 @@
 """Which results count: per system, phase and repeat the first valid attempt, or the answer of a search. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.searches import found_capacity
@@ -11,13 +12,13 @@ Selected = Mapping[tuple[str, str], Mapping[int, PhaseResult]]
 """(system id, phase) → repeat → the valid result that counts."""
 
 
-def select(experiment: Experiment, measured: Iterable[PhaseResult]) -> Selected:
-    """The results of one experiment that count.
+def select(experiment: Experiment, measured: Iterable[PhaseResult], *, with_void: bool = False) -> Selected:
+    """The results of one experiment that count. Where nothing is left out (`with_void`), the first attempts do.
 
     Of several attempts at a repeat the first valid one counts. Trials that took turns share the speed of the machine,
     which cancels in their ratios. So an attempt counts first in which all of them were valid.
     """
-    results = list(measured)
+    results = [replace(each, doubts=[]) for each in measured] if with_void else list(measured)
     void = {result.attempt for result in results if result.doubts and result.attempt}
     valid: dict[tuple[str, str], dict[int, list[PhaseResult]]] = {}
     for result in sorted(results, key=lambda result: result.attempt in void):
@@ -38,8 +39,7 @@ def _choose(experiment: Experiment, phase: str, candidates: Sequence[PhaseResult
     """The first candidate; of a search's probes, the one that stands for the capacity."""
     if experiment.search is None or phase != experiment.search.phase:
         return candidates[0]
-    found = found_capacity(experiment, candidates)
-    return found[1] if found else None
+    return found_capacity(experiment, candidates)
 
 
 def by_repeat(selected: Selected, name: str) -> Mapping[int, PhaseResult]:

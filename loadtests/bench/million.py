@@ -65,10 +65,10 @@ def _row(number: int, at: float) -> tuple[object, ...]:
     """Request number `number`. One in a hundred failed, and one in a hundred could not be started."""
     route, took = f"GET /route/{number % ROUTES}", 0.005 + (number * 7919 % 1000) / 20_000
     if number % 100 == 1:
-        return (f"{at:.6f}", "", "", 0, "searcher", route, 0, 0, 0)
+        return (f"{at:.6f}", "", "", 0, "searcher", route, 0, 0, 0, 0)
     status = 503 if number % 100 == 2 else 200
     good = int(status == 200)
-    return (f"{at:.6f}", f"{at:.6f}", f"{at + took:.6f}", 0, "searcher", route, status, good, 500)
+    return (f"{at:.6f}", f"{at:.6f}", f"{at + took:.6f}", 0, "searcher", route, status, good, 500, 0)
 
 
 def main() -> None:

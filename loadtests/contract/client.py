@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
@@ -27,6 +28,12 @@ def new_session() -> requests.Session:
     for beginning, adapter in ADAPTERS.items():
         session.mount(beginning, adapter)
     return session
+
+
+def session_cookie(url: str) -> str:
+    """The name of the session cookie of the shop at `url`: its port is in the name, because cookies ignore ports."""
+    port = urlsplit(url).port
+    return f"shop_session_{port}" if port else "shop_session"
 
 
 class Client:

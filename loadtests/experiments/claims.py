@@ -8,6 +8,8 @@ from loadtests.experiments.bar import Bar
 from loadtests.experiments.metrics import METRICS
 from loadtests.experiments.parts import Part
 
+SMALLEST_MARGIN = 1.0
+
 
 def _known(metric: str) -> str:
     if metric not in METRICS:
@@ -24,8 +26,12 @@ class Claim(Part):
 
     `of` (the numerator) and `over` (the denominator) name measurements as `system/phase`. Several names on one side
     are multiplied, so a ratio of ratios has two names on each side. Without `over` the row is the metric itself, and
-    a bar is required. `judge = "bar"` asks whether the whole interval keeps the bar. `judge = "direction"` asks
-    whether the ratio is above 1, or below 1 with `more = false`.
+    a bar is required. A claim with a bar is judged by it: the whole interval has to keep it. Without one the question
+    is whether the ratio is above 1, or below 1 with `more = false`. Then `margin` is the factor of which two equal
+    sides have to be shown to be less apart; without it, that of the metric.
+
+    `primary` claims are the few that the experiment is made for. They are judged together, so that their number does
+    not make a finding of chance.
     """
 
     side: Literal["claim", "price"]
@@ -36,7 +42,10 @@ class Claim(Part):
     of: Annotated[tuple[str, ...], Field(min_length=1)]
     over: tuple[str, ...] = ()
     more: bool = True
-    judge: Literal["direction", "bar"] = "direction"
+    judge: Literal["direction", "bar"] | None = None
+    """Only in files of older versions. There it said what the bar says now."""
+    primary: bool = False
+    margin: Annotated[float, Field(gt=SMALLEST_MARGIN)] | None = None
     at_least: float | None = None
     at_most: float | None = None
 
@@ -47,14 +56,23 @@ class Claim(Part):
             return None
         return Bar(self.at_least, self.at_most)
 
+    @property
+    def margin_or_default(self) -> float:
+        """The margin of this claim, or else that of its metric."""
+        return self.margin or METRICS[self.metric].margin
+
     @model_validator(mode="after")
     def _has_at_most_one_bar(self) -> Self:
         if self.at_least is not None and self.at_most is not None:
             raise ValueError("expected at_least or at_most, not both")
         if self.judge == "bar" and self.bar is None:
             raise ValueError('judge = "bar" expects at_least or at_most')
-        if not self.over and (self.judge != "bar" or len(self.of) > 1):
-            raise ValueError('a claim without over expects one name in of, and judge = "bar"')
+        if self.judge == "direction" and self.bar:
+            raise ValueError("a claim with at_least or at_most is judged by it; expected no judge")
+        if not self.over and (self.bar is None or len(self.of) > 1):
+            raise ValueError("a claim without over expects one name in of, and at_least or at_most")
+        if self.bar and self.margin:
+            raise ValueError("expected a bar or a margin, not both")
         return self
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from loadtests.experiments.curves import MAX_RATE
-from loadtests.experiments.kinds import Kind
+from loadtests.experiments.kinds import PROMISE_MS, Kind
 
 Persona = Literal["window-shopper", "searcher", "buyer", "recommendation-widget", "auditor"]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -37,10 +37,15 @@ class System(Part):
 
 
 class Limits(Part):
-    """The timeout of a request, and how many visits of a persona may be in flight (the bounded queue)."""
+    """The timeout of a request, and how many visits of a persona may be in flight (the bounded queue).
+
+    `promise_ms` is the promised time of `in_time_share`, from the intended start. What is under way when the last phase
+    has ended gets `drain_seconds` more, and is then cut off.
+    """
 
     timeout_seconds: Seconds = 10.0
     drain_seconds: Seconds = 10.0
+    promise_ms: Annotated[float, Field(gt=0)] = PROMISE_MS
     users: dict[Persona, Annotated[int, Field(ge=1, le=2000)]]
 
 
@@ -59,7 +64,7 @@ class SearchSpec(Part):
     least: Annotated[float, Field(gt=0)] = 1.0
     most: Annotated[float, Field(gt=0, le=MAX_RATE)] = 2000.0
     endpoint: str = "all"
-    p95_ms: Annotated[float, Field(gt=0)] = 250.0
+    p95_ms: Annotated[float, Field(gt=0)] = PROMISE_MS
     errors: Share = 0.001
     achieved: Share = 0.99
 

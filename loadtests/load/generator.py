@@ -1,7 +1,8 @@
 """The load generator: it plans all visits, starts each at its time on a free user, and logs every request.
 
 What is easy to get wrong: a visit without a free user is not delayed. It is logged as not started, so that a slow shop
-does not get fewer visits (see `loadtests.load.arrivals`).
+does not get fewer visits (see `loadtests.load.arrivals`). And what is still under way when the drain ends did not
+fail: its row says that it was cut off, and how long it had waited until then.
 """
 
 import csv
@@ -31,10 +32,15 @@ SIGN_INS_AT_ONCE = 4
 
 @dataclass
 class Visit:
-    """A visit under way. `intended` is the time at which its next request is due."""
+    """A visit under way. `intended` is the time at which its next request is due.
+
+    `whole` is the name under which the visit is logged as a whole too; "" if it is not.
+    """
 
     arrival: Arrival
     intended: float
+    whole: str = ""
+    began: float = 0.0
 
     @property
     def origin(self) -> tuple[int, str]:
@@ -49,6 +55,8 @@ class Generator:
     spec: Spec
     epoch: float = 0.0
     rows: list[tuple[Any, ...]] = field(default_factory=list)
+    wholes: list[tuple[Any, ...]] = field(default_factory=list)
+    """The rows of whole visits. They are no requests, so they are kept apart while the load runs."""
     free: dict[str, list[Persona]] = field(default_factory=dict)
     busy: set[Persona] = field(default_factory=set)
     under_way: Counter[str] = field(default_factory=Counter)
@@ -91,8 +99,7 @@ class Generator:
                 user.rng = rng
                 visits.spawn(self.make_visit, user, visit, arrival)
             else:
-                first = visit.first_request
-                self.rows.append((arrival.at, "", "", arrival.phase, arrival.persona, first, 0, 0, 0))
+                self.log_not_started(arrival, visit)
         end = epoch + sum(phase.seconds for phase in self.spec.phases)
         gevent.sleep(max(0.0, end - time.time()))
         visits.join(timeout=self.spec.drain_seconds)
@@ -115,12 +122,15 @@ class Generator:
 
     def make_visit(self, user: Persona, visit: Any, arrival: Arrival) -> None:
         """Let `user` make one visit. The latency of its first request counts from the intended time."""
-        user.visit = Visit(arrival, intended=arrival.at)
+        now = time.time() - self.epoch
+        user.visit = Visit(arrival, intended=arrival.at, whole=_whole(visit), began=now)
         self.busy.add(user)
         self.under_way[user.persona] += 1
+        response = None
         try:
-            visit(user)
+            response = visit(user)
         finally:
+            self.log_whole(user.visit, response)
             self.busy.discard(user)
             self.under_way[user.persona] -= 1
             self.free[arrival.persona].append(user)
@@ -130,17 +140,41 @@ class Generator:
         visit, response = more["context"]["visit"], more["response"]
         start = start_time - self.epoch
         end = start + response_time / 1000
-        outcome = (response.status_code or 0, int(more["exception"] is None), more["response_length"])
+        outcome = (response.status_code or 0, int(more["exception"] is None), more["response_length"], 0)
         self.rows.append((visit.intended, start, end, *visit.origin, f"{request_type} {name}", *outcome))
         # The next request of the visit is due as soon as this one has ended.
         visit.intended = end
 
+    def log_whole(self, visit: Visit, response: Any) -> None:
+        """Add the row of a whole visit that has ended; `response` is its last one, None if it broke off."""
+        if not visit.whole:
+            return
+        ok, status, accepted = False, 0, ""
+        if response is not None:
+            # A request without any response also counts as "ok" for Locust.
+            status, accepted = response.status_code or 0, response.accepted
+            ok = bool(accepted) or bool(response.ok and status)
+        name = f"VISIT {visit.whole}" + (f" ({accepted})" if accepted else "")
+        end = time.time() - self.epoch
+        self.wholes.append((visit.arrival.at, visit.began, end, *visit.origin, name, status, int(ok), 0, 0))
+
+    def log_not_started(self, arrival: Arrival, visit: Any) -> None:
+        """Add a row for the first request of a visit without a free user, and one for the visit as a whole."""
+        origin = (arrival.at, "", "", arrival.phase, arrival.persona)
+        self.rows.append((*origin, visit.first_request, 0, 0, 0, 0))
+        if whole := _whole(visit):
+            self.wholes.append((*origin, f"VISIT {whole}", 0, 0, 0, 0))
+
     def log_unfinished(self) -> None:
-        """Add a row for each request still in flight: an error whose latency is at least the time so far."""
+        """Add a row for each request and each whole visit that is cut off now: it takes at least the time so far."""
         now = time.time() - self.epoch
         for user in self.busy:
-            due = user.visit.intended
-            self.rows.append((due, due, now, *user.visit.origin, user.asking, 0, 0, 0))
+            visit = user.visit
+            due = min(visit.intended, now)
+            self.rows.append((due, due, now, *visit.origin, user.asking, 0, 0, 0, 1))
+            if visit.whole:
+                row = (visit.arrival.at, visit.began, now, *visit.origin, f"VISIT {visit.whole}", 0, 0, 0, 1)
+                self.wholes.append(row)
 
     def save(self) -> None:
         """Write the rows in the order of their intended times."""
@@ -148,5 +182,10 @@ class Generator:
         with gzip.open(self.spec.out, "wt", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(COLUMNS)
-            for row in sorted(self.rows, key=lambda row: row[0]):
+            for row in sorted([*self.rows, *self.wholes], key=lambda row: row[0]):
                 rows.writerow([f"{each:.6f}" if isinstance(each, float) else each for each in row])
+
+
+def _whole(visit: Any) -> str:
+    """The name under which a visit is logged as a whole; "" if it is not."""
+    return str(getattr(visit, "whole", ""))

@@ -7,12 +7,13 @@ are named by route template, so that all products share one line of the statisti
 
 import itertools
 import uuid
+from typing import Any
 from urllib.parse import quote_plus
 
 from locust import task
 
 from loadtests.load.auditor import Auditor
-from loadtests.load.visitor import APPROVED_CARD, Customer, Persona, first_request
+from loadtests.load.visitor import APPROVED_CARD, Customer, Persona, first_request, whole_visit
 
 SIGNED_IN = 0.25
 
@@ -75,7 +76,8 @@ class Buyer(Customer):
 
     @task(4)
     @first_request("PUT /api/cart/items/{sku}")
-    def buy(self) -> None:
+    @whole_visit("buy")
+    def buy(self) -> Any:
         """Order one or two of one product. "Out of stock" is a valid answer; then the cart is emptied."""
         sku = self.shelf.any(self.rng)
         quantity = {"quantity": self.rng.randint(1, 2)}
@@ -88,6 +90,7 @@ class Buyer(Customer):
         )
         if not order.ok:
             self.ask("DELETE", "/api/cart", "/api/cart")
+        return order
 
     @task(1)
     @first_request("GET /api/orders")

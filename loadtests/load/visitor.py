@@ -18,11 +18,25 @@ UNAUTHORIZED = 401
 CUSTOMERS = 2000  # account numbers wrap here; the default data set has 5,000
 
 
-def first_request(route: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def first_request(route: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Name the first request of a visit, for the row of a visit that could not be started."""
 
-    def mark(visit: Callable[..., None]) -> Callable[..., None]:
+    def mark(visit: Callable[..., Any]) -> Callable[..., Any]:
         visit.first_request = route  # type: ignore[attr-defined]
+        return visit
+
+    return mark
+
+
+def whole_visit(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let the lab log the visit as a whole too, as `VISIT name`, from its intended start to its end.
+
+    The visit returns its last response. It succeeded if that one did, and a problem that was accepted gives it a name
+    of its own, as in `VISIT buy (out-of-stock)`.
+    """
+
+    def mark(visit: Callable[..., Any]) -> Callable[..., Any]:
+        visit.whole = name  # type: ignore[attr-defined]
         return visit
 
     return mark
@@ -69,13 +83,17 @@ class Persona(FastHttpUser):
         return {"persona": self.persona, "visit": self.visit}
 
     def ask(self, method: str, path: str, route: str, *, accept: tuple[str, ...] = (), **options: Any) -> Any:
-        """Send one request. A problem that `accept` names counts as a success, and is logged under its own name."""
+        """Send one request. A problem that `accept` names counts as a success, and is logged under its own name.
+
+        The response has the problem as `accepted`; "" if there was none, or another one.
+        """
         options["headers"] = {**self.headers(), **options.get("headers", {})}
         options["allow_redirects"] = False
         self.asking = f"{method} {route}"
         with self.client.request(method, path, name=route, catch_response=True, **options) as response:
             problem = _problem(response)
-            if problem in accept:
+            response.accepted = problem if problem in accept else ""
+            if response.accepted:
                 response.request_meta["name"] = f"{route} ({problem})"
                 response.success()
         return response

@@ -3,9 +3,11 @@
 The search starts no shop. `next_rate` gets the probes so far and returns the next rate. So a search can be
 interrupted, resumed from the files of a run, and tested against simulated shops. What is easy to get wrong: near its
 capacity a shop keeps the promise in some trials and breaks it in others. A rate therefore counts as kept, or as
-broken, only when two trials agree.
+broken, only when two trials agree. And searches that start at one rate try one grid of rates: then all repeats end in
+the same bracket, and agree without having measured the same. So each search starts at a rate of its own.
 """
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -103,6 +105,15 @@ class Search:
         if not low:
             return Bracket(0.0, high) if high <= self.least else max(self.least, high / GROWTH)
         return Bracket(low, high) if high <= low * (1 + self.width) else (low * high) ** 0.5
+
+
+def shifted_start(start: float, least: float, most: float, seed: str) -> float:
+    """The first rate of one search: `start` times a random factor between 1 / √2 and √2, within `least` and `most`.
+
+    Rates are doubled, halved and bisected, so the factor spreads the grids of searches evenly over a factor of two.
+    """
+    factor: float = GROWTH ** random.Random(seed).uniform(-0.5, 0.5)
+    return min(most, max(least, start * factor))
 
 
 def _rates(history: Iterable[Probe]) -> list[float]:

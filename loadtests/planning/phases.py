@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loadtests.experiments.curves import Point
-from loadtests.experiments.kinds import ActionKind, Shape
+from loadtests.experiments.kinds import PROMISE_MS, ActionKind, Shape
 
 IDLE = "others"
 """The name of a phase in which a shop gets no load, because other shops have their turn."""
@@ -40,6 +40,8 @@ class PlannedPhase:
     slices: Mapping[str, float] = field(default_factory=dict)
     """Cores by service, where they differ from `slice_cores`."""
     action: PlannedAction | None = None
+    promise_ms: float = PROMISE_MS
+    """The time in which a visitor is promised an answer. Trials of older versions do not have it."""
     idle: bool = False
     """Whether the shop gets no load, because other shops have their turn."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.parts import System
 from loadtests.experiments.phase import PhaseSpec
+from loadtests.planning.capacity import shifted_start
 from loadtests.planning.phases import PlannedAction, PlannedPhase
 from loadtests.planning.trials import Trial, canonical
 from loadtests.planning.turns import take_turns
@@ -55,7 +56,13 @@ def _trials_of_repeat(experiments: Sequence[Experiment], repeat: int) -> list[li
             if experiment.search:
                 probe = _trial(experiment, system, repeat)
                 _add_phases(probe, experiment, system, experiment.searched_phases())
-                found[*same, "probe"] = [probe.at_rate(experiment, experiment.search.start)]
+                start = shifted_start(
+                    experiment.search.start,
+                    experiment.search.least,
+                    experiment.search.most,
+                    seed=f"{experiment.seed}:{system.id}:{repeat}",
+                )
+                found[*same, "probe"] = [probe.at_rate(experiment, start)]
         if experiment.turns:
             for trials in groups.values():
                 take_turns(trials, experiment.turns)
@@ -104,6 +111,7 @@ def _planned(experiment: Experiment, phase: PhaseSpec, system: System) -> Planne
         PlannedAction(action.what, action.of[system.system], action.at)
         if action and system.system in action.of
         else None,
+        experiment.limits.promise_ms,
     )
 
 

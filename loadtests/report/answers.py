@@ -5,14 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from loadtests.analysis.scaling import MIN_SIZES, efficiency, fit
+from loadtests.analysis.scaling import MIN_SIZES, SuperlinearError, efficiency, fit
 from loadtests.analysis.stats import Interval
 from loadtests.experiments.claims import Chart
 from loadtests.experiments.experiment import Experiment
-from loadtests.report.estimates import DASH, TIMES, shown_in
+from loadtests.report.estimates import DASH, TIMES, Estimate, confident, shown_in
 
 GOOD = 0.9
 """An efficiency below this is explained. A slice that is used to this share counts as used up."""
+TOO_GOOD = 1.05
+"""An efficiency above this is a doubt about the measurement of one replica."""
 NAMES = {"monolith": "The monolith", "microservices": "The split"}
 
 
@@ -44,10 +46,10 @@ def _crossings(experiment: Experiment, chart: Chart, estimates: Sequence[Mapping
     levels = {
         phase.name: phase.level for phase in experiment.phases if phase.level and phase.name in chart.phases
     }
-    lines: dict[str, dict[float, float]] = {}
+    lines: dict[str, dict[float, Estimate]] = {}
     for each in shown_in(chart, estimates):
         if level := levels.get(each["phase"]):
-            lines.setdefault(each["id"], {})[level] = each["value"]
+            lines.setdefault(each["id"], {})[level] = each
     monoliths = [each for each in experiment.systems if each.system == "monolith" and each.id in lines]
     others = [each for each in experiment.systems if each.system != "monolith" and each.id in lines]
     for one in monoliths:
@@ -56,22 +58,44 @@ def _crossings(experiment: Experiment, chart: Chart, estimates: Sequence[Mapping
 
 
 def _crossing(
-    title: str, one: tuple[str, Mapping[float, float]], other: tuple[str, Mapping[float, float]]
+    title: str, one: tuple[str, Mapping[float, Estimate]], other: tuple[str, Mapping[float, Estimate]]
 ) -> str:
-    """The level at which the lower line becomes the higher one, interpolated in logarithms of level and value."""
-    shared = sorted(set(one[1]) & set(other[1]))
-    lead = [math.log(one[1][level] / other[1][level]) for level in shared]
+    """The level at which the lower line becomes the higher one, interpolated in logarithms of level and value.
+
+    Where the lower value is only a lower bound, it is not known which line is lower: such a level is left out. Where
+    the higher one is, the place of a crossing beside it is not known, only the levels around it.
+    """
+    found = {level: _lead(one[1][level], other[1][level]) for level in sorted(set(one[1]) & set(other[1]))}
+    shared = [level for level, each in found.items() if each is not None]
+    lead = [each for each in found.values() if each is not None]
+    if not shared:
+        return f"{title}: it is not known whether {one[0]} or {other[0]} is lower."
     for (low, high), (before, after) in zip(pairwise(shared), pairwise(lead), strict=True):
         if before * after < 0:
             share = before / (before - after)
             at = math.exp(math.log(low) + share * math.log(high / low))
+            bounds = any(line[1][level]["bound"] for line in (one, other) for level in (low, high))
             first, then = (one[0], other[0]) if before < 0 else (other[0], one[0])
-            return (
-                f"{title}: {first} is lower up to about {at:.0f} {TIMES} (measured at {low:g} and {high:g}), "
-                f"{then} is lower beyond that."
-            )
+            return f"{title}: {first} is lower up to {_place(at, low, high, bounds)}, {then} is lower beyond that."
     lower = one[0] if sum(lead) < 0 else other[0]
     return f"{title}: the lines of {one[0]} and {other[0]} do not cross; {lower} is lower."
+
+
+def _place(at: float, low: float, high: float, bounds: bool) -> str:
+    if bounds:
+        return f"somewhere between {low:g} and {high:g} {TIMES}"
+    return f"about {at:.0f} {TIMES} (measured at {low:g} and {high:g})"
+
+
+def _lead(one: Estimate, other: Estimate) -> float | None:
+    """The logarithm of the ratio; None if it is not known which one is lower, because that one is a bound."""
+    first, second = confident(one), confident(other)
+    if not first or not second:
+        return None
+    lead = math.log(first / second)
+    lower, higher = (one, other) if lead < 0 else (other, one)
+    unclear = lower["bound"] in {"at least", "unknown"} or higher["bound"] in {"at most", "unknown"}
+    return None if unclear else lead
 
 
 def _trials(chart: Chart, system: str, measured: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -96,13 +120,42 @@ def _of_shop(name: str, chart: Chart, trials: Sequence[Mapping[str, Any]], seed:
     if reached.value < GOOD:
         yield _bottleneck(most, [trial for trial in trials if _replicas(trial) == most])
     if len(capacities) >= MIN_SIZES:
-        found = fit(capacities, seed)
-        peak = found.law.peak
-        yield f"{name} by the Universal Scalability Law: {found}." + (
-            f" By this law, throughput falls beyond {peak:.0f} replicas; nothing beyond {most} was measured."
-            if peak and found.beta.low
-            else ""
+        yield f"{name} by the Universal Scalability Law: {_law(capacities, most, seed)}"
+
+
+def superlinear_doubts(experiment: Experiment, measured: Mapping[str, Any]) -> list[str]:
+    """A doubt for each shop whose replicas seem to do more than N times the work of one."""
+    return [
+        doubt
+        for chart in experiment.charts
+        if chart.kind == "scaling" and chart.metric == "throughput_rps"
+        for system, name in NAMES.items()
+        for doubt in _too_good(name, _capacities(chart, _trials(chart, system, measured)))
+    ]
+
+
+def _too_good(name: str, capacities: Mapping[int, Sequence[float]]) -> Iterable[str]:
+    sizes = [size for size in capacities if size > 1 and 1 in capacities]
+    reached = {size: efficiency(capacities, size).value for size in sizes}
+    most = max(sizes, key=lambda size: reached[size], default=1)
+    if reached.get(most, 0.0) > TOO_GOOD:
+        yield (
+            f"{name} with {most} replicas reaches {reached[most]:.0%} of {most} times the throughput of one replica. "
+            "More than 100% means that the one replica is slow, which makes it easier to keep a promise about "
+            "replicas."
         )
+
+
+def _law(capacities: Mapping[int, Sequence[float]], most: int, seed: int) -> str:
+    """The fitted law as the end of a sentence, or why there is none."""
+    try:
+        found = fit(capacities, seed)
+    except SuperlinearError as error:
+        return f"not fitted. {error}, and the law knows only losses."
+    peak = found.law.peak
+    if peak is None or not found.beta.low:
+        return f"{found}."
+    return f"{found}. By this law, throughput falls beyond {peak:.0f} replicas; nothing beyond {most} was measured."
 
 
 def _bottleneck(most: int, trials: Sequence[Mapping[str, Any]]) -> str:

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from loadtests.experiments.claims import Chart
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import SHOWN_UNITS, to_shown_unit
-from loadtests.report.estimates import Estimate, format_number, shown_in
+from loadtests.report.estimates import Estimate, confident, format_number, shown_in, sign
 from loadtests.report.svg import COLOURS, FAINT, HATCHES, INK, MARKERS, PAPER, STYLE, render
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 LONG_UNITS = {**SHOWN_UNITS, "requests/s": "requests per second"}
+ARROWS = {"at least": "^", "at most": "v"}
 LINE_STYLES = ("-", "--", "-.")
 """For several configurations of the same shop."""
 
@@ -51,8 +52,7 @@ def _description(chart: Chart, experiment: Experiment, shown: Sequence[Estimate]
     several = len(experiment.phases) > 1 and len(chart.phases) > 1
     labels = _labels(experiment)
     parts = [
-        f"{labels[each['id']]}{', ' + each['phase'] if several else ''}: {format_number(_scaled(each, 'value'))}"
-        for each in shown
+        f"{labels[each['id']]}{', ' + each['phase'] if several else ''}: {_text(each)}" for each in shown
     ]
     unit = shown[0]["unit"]
     return f"{chart.title}, {LONG_UNITS.get(unit, unit)}. {'; '.join(parts)}."
@@ -68,7 +68,7 @@ def _bars(axes: Axes, shown: Sequence[Estimate], phases: Sequence[str], labels: 
     width = 0.8 / len(systems)
     for each in shown:
         offset = (systems.index(each["id"]) - (len(systems) - 1) / 2) * width
-        place, value = phases.index(each["phase"]) + offset, _scaled(each, "value")
+        place, value = phases.index(each["phase"]) + offset, _shown_value(each)
         axes.bar(
             place,
             value,
@@ -81,8 +81,9 @@ def _bars(axes: Axes, shown: Sequence[Estimate], phases: Sequence[str], labels: 
             ecolor=INK,
             capsize=4,
         )
+        _arrows(axes, [(place, each)])
         top = _scaled(each, "high") if each["high"] is not None else value
-        text = f"{labels[each['id']]}\n{format_number(value)}"
+        text = f"{labels[each['id']]}\n{_text(each)}"
         axes.annotate(
             text, (place, top), (0, 4), textcoords="offset points", ha="center", va="bottom", fontsize=9
         )
@@ -102,7 +103,7 @@ def _scaling(axes: Axes, shown: Sequence[Estimate]) -> None:
         if points:
             x, first = min(points, key=_x)
             xs = sorted(count for count, _ in points)
-            ys = [_scaled(first, "value") / x * count for count in xs]
+            ys = [_shown_value(first) / x * count for count in xs]
             axes.plot(xs, ys, color=COLOURS[system], linestyle=":", linewidth=1)
     _lines(axes, series)
     axes.set_xticks(sorted({_replicas(each) for each in shown}))
@@ -143,9 +144,9 @@ def _over_levels(axes: Axes, shown: Sequence[Estimate], experiment: Experiment) 
 def _lines(axes: Axes, series: Series) -> None:
     """A line with error bars per system, labelled at its last point; labels keep the order of the last values."""
     lines = [(system, name, sorted(points, key=_x)) for (system, name), points in series.items() if points]
-    lines.sort(key=lambda line: _scaled(line[2][-1][1], "value"))
+    lines.sort(key=lambda line: _shown_value(line[2][-1][1]))
     for place, (system, name, points) in enumerate(lines):
-        xs, ys = [x for x, _ in points], [_scaled(each, "value") for _, each in points]
+        xs, ys = [x for x, _ in points], [_shown_value(each) for _, each in points]
         errors = [_error(each) or ([0.0], [0.0]) for _, each in points]
         same = [other for other, _, _ in lines[:place]].count(system)
         axes.errorbar(
@@ -158,15 +159,34 @@ def _lines(axes: Axes, series: Series) -> None:
             markersize=7,
             capsize=4,
         )
+        _arrows(axes, points)
         # Lines can end close together, so each label is shifted by its place in the order.
         axes.annotate(
-            f"{name}: {format_number(ys[-1])}",
+            f"{name}: {_text(points[-1][1])}",
             (xs[-1], ys[-1]),
             (8, 12 * (place - (len(lines) - 1) / 2)),
             textcoords="offset points",
             va="center",
         )
     axes.margins(y=0.15)
+
+
+def _arrows(axes: Axes, points: Sequence[tuple[float, Estimate]]) -> None:
+    """A triangle that points up at each lower bound, and down at each upper one: there the true value may lie."""
+    for x, each in points:
+        if marker := ARROWS.get(each["bound"]):
+            axes.plot([x], [_shown_value(each)], color=INK, marker=marker, linestyle="")
+
+
+def _shown_value(estimate: Estimate) -> float:
+    """Where the estimate is drawn: a bound at the end that the data support."""
+    known = confident(estimate)
+    return to_shown_unit(estimate["value"] if known is None else known, estimate["unit"])
+
+
+def _text(estimate: Estimate) -> str:
+    """The number as a label: `12.3`, or `≥ 12.3` for a bound."""
+    return sign(estimate["bound"]) + format_number(_shown_value(estimate))
 
 
 def _x(point: tuple[float, Estimate]) -> float:

@@ -8,12 +8,14 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.text import Text
 
 from loadtests.analysis.change import Change, change, significant
+from loadtests.analysis.numbers import Number
 from loadtests.analysis.phase_result import PhaseResult
-from loadtests.analysis.results import per_repeat
-from loadtests.analysis.summaries import geometric_mean
+from loadtests.analysis.results import SCHEMA, per_repeat
+from loadtests.analysis.stats import Interval, interval_of_numbers
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import SHOWN_UNITS, to_shown_unit
-from loadtests.report.estimates import DASH, TIMES, format_number
+from loadtests.report import ledger
+from loadtests.report.estimates import DASH, TIMES, confident, format_number, sign
 from loadtests.report.terminal import column_widths, indented, line
 
 HEADS = ("before", "after", "change", "95 % interval", "")
@@ -53,6 +55,7 @@ class Row:
     after: str
     change: Change
     answer: str = UNKNOWN
+    """UNKNOWN also where a side is only a bound: how far apart two bounds are says nothing."""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -91,6 +94,12 @@ def doubts(before: Side, after: Side) -> list[str]:
         for key, name in MACHINE_FACTS.items()
         if machines[0][key] != machines[1][key]
     ]
+    for side, place in ((before, "first"), (after, "second")):
+        if side.notes.get("schema", 0) < SCHEMA:
+            found.append(
+                f"The {place} run was made by an older version. Its numbers were computed again from its raw files by "
+                "today's rules; it has no rows of whole visits."
+            )
     if before.notes["form"] != after.notes["form"]:
         found.append(f"The form differs: {before.notes['form']}, then {after.notes['form']}.")
     texts = {each.name: each for each in after.experiments}
@@ -165,13 +174,14 @@ def _rows(one: Experiment, other: Experiment, before: Side, after: Side) -> Iter
         to = place.get((claim.claim, claim.statement))
         if to is not None and ratios[at] and ratios_after[to]:
             both = dict.fromkeys([verdicts[at]["verdict"], verdicts_after[to]["verdict"]])
-            shown = [f"{geometric_mean(each):.2f} {TIMES}" for each in (ratios[at], ratios_after[to])]
-            moved = change(ratios[at], ratios_after[to])
+            shown = [ledger.number(each) for each in (verdicts[at], verdicts_after[to])]
+            moved = _change(ratios[at], ratios_after[to])
             yield Row(one.name, claim.claim, ", then ".join(both), True, shown[0], shown[1], moved)
+    measured, measured_after = _estimates(before, one), _estimates(after, other)
     for key in (key for key in numbers if key in numbers_after):
         metric, system, unit = key
-        shown = [_amount(geometric_mean(each), unit) for each in (numbers[key], numbers_after[key])]
-        moved = change(numbers[key], numbers_after[key])
+        shown = [_amount(each[key], unit) for each in (measured, measured_after)]
+        moved = _change(numbers[key], numbers_after[key])
         yield Row(
             one.name, metric, f"{system}, {SHOWN_UNITS.get(unit, unit)}", False, shown[0], shown[1], moved
         )
@@ -182,8 +192,27 @@ def _verdicts(side: Side, name: str) -> Sequence[Mapping[str, Any]]:
     return list(next(iter(found)))
 
 
-def _amount(value: float, unit: str) -> str:
-    return format_number(to_shown_unit(value, unit))
+def _change(before: Sequence[Number], after: Sequence[Number]) -> Change:
+    """The change from one side to the other. If a side is a bound, its size and its p-value are not known."""
+    found = change([each.value for each in before], [each.value for each in after])
+    bounds = [interval_of_numbers(each).bound for each in (before, after)]
+    return Change(Interval(found.ratio.value, None, None), None) if any(bounds) else found
+
+
+def _estimates(side: Side, experiment: Experiment) -> dict[tuple[str, str, str], Mapping[str, Any]]:
+    """The estimates of results.json by name, label of the system and unit."""
+    labels = {system.id: system.label for system in experiment.systems}
+    return {
+        (each["name"], labels[each["id"]], each["unit"]): each
+        for measured in side.results["experiments"]
+        if measured["name"] == experiment.name
+        for each in measured["estimates"]
+    }
+
+
+def _amount(estimate: Mapping[str, Any], unit: str) -> str:
+    known = confident(estimate)
+    return "?" if known is None else sign(estimate["bound"]) + format_number(to_shown_unit(known, unit))
 
 
 def _rules(experiment: Experiment) -> dict[str, Any]:

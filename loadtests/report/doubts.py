@@ -1,19 +1,24 @@
 """Reasons to doubt an experiment's numbers; the report shows them before the numbers. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from loadtests.analysis.records import VISIT
 from loadtests.analysis.routes import SHARES, bounded
 from loadtests.experiments.experiment import Experiment
+from loadtests.report.answers import superlinear_doubts
 from loadtests.rig.core_speed import MAX_SPEED_RATIO
 
 ENOUGH_REPEATS = 5
+MAX_THROTTLED = 0.02
+"""Seconds per second."""
 
 
 def doubts(experiment: Experiment, measured: Mapping[str, Any], notes: Mapping[str, Any]) -> list[str]:
     """The doubts about this run first, then those in the experiment's own file."""
-    return [*_about_run(experiment, measured, notes), *experiment.doubts]
+    about_replicas = superlinear_doubts(experiment, measured)
+    return [*_about_run(experiment, measured, notes), *about_replicas, *experiment.doubts]
 
 
 def _about_run(
@@ -61,14 +66,57 @@ def _repeats(repeats: int) -> str:
 
 
 def _about_trials(measured: Mapping[str, Any]) -> Iterable[str]:
-    void = [trial for trial in measured["trials"] if not trial["valid"]]
-    if void:
-        # One example of each kind: the same sentence with other numbers adds nothing.
-        kinds = {re.sub(r"[\d.]+", "", reason): reason for trial in void for reason in trial["doubts"]}
-        shown = "; ".join(kinds.values())
-        yield f"{len(void)} of {len(measured['trials'])} measurements were void and are left out: {shown}."
+    for system in dict.fromkeys(trial["system"] for trial in measured["trials"]):
+        yield from _void(system, [trial for trial in measured["trials"] if trial["system"] == system])
+    yield from _remarks(measured)
+    yield from _throttling(measured)
     yield from _core_speeds(measured)
     yield from _failures(measured)
+
+
+def _void(system: str, trials: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """How many measurements of one shop were void, by reason, so that a reader sees whether one shop lost more."""
+    reasons = [reason for trial in trials for reason in trial["doubts"]]
+    if reasons:
+        void = sum(not trial["valid"] for trial in trials)
+        yield f"{system}: {void} of {len(trials)} measurements were void and are left out: {_by_kind(reasons)}."
+
+
+def _remarks(measured: Mapping[str, Any]) -> Iterable[str]:
+    """What a shop did itself. It counts, so nothing is selected by its result."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for trial in measured["trials"]:
+        if trial["valid"]:
+            found.setdefault((trial["system"], trial["phase"]), []).extend(trial["remarks"])
+    for (system, phase), remarks in found.items():
+        if remarks:
+            yield f"{system}, {phase}: {_by_kind(remarks)}. This counts, because the shop did it."
+
+
+def _by_kind(sentences: Sequence[str]) -> str:
+    """One example of each kind with its number: the same sentence with other numbers adds nothing."""
+    kinds: dict[str, list[str]] = {}
+    for sentence in sentences:
+        kinds.setdefault(re.sub(r"[\d.]+", "", sentence), []).append(sentence)
+    return "; ".join(
+        each[0] if len(each) == 1 else f"{each[0]} ({len(each)} times like this)" for each in kinds.values()
+    )
+
+
+def _throttling(measured: Mapping[str, Any]) -> Iterable[str]:
+    """Phases in which a slice stopped some replica for a part of the time that a latency shows."""
+    held: dict[tuple[str, str], list[float]] = {}
+    for trial in measured["trials"]:
+        if trial["valid"]:
+            stopped = [each.get("throttled_seconds", 0.0) for each in trial["processes"]]
+            held.setdefault((trial["system"], trial["phase"]), []).append(max(stopped, default=0.0))
+    for (system, phase), shares in held.items():
+        mean = sum(shares) / len(shares)
+        if mean > MAX_THROTTLED:
+            yield (
+                f"{system}, {phase}: its slice stopped the most limited replica for {mean:.2f} s in each second, which "
+                "is part of its latency."
+            )
 
 
 def _core_speeds(measured: Mapping[str, Any]) -> Iterable[str]:
@@ -89,7 +137,8 @@ def _failures(measured: Mapping[str, Any]) -> Iterable[str]:
     for trial in measured["trials"]:
         for route, metric in trial["metrics"].items():
             failed, asked = metric["errors"] + metric["not_started"], metric["count"] + metric["not_started"]
-            if route != "all" and trial["valid"] and failed > max(2, 0.02 * asked):
+            is_request = route != "all" and not route.startswith(VISIT)
+            if is_request and trial["valid"] and failed > max(2, 0.02 * asked):
                 found.setdefault((trial["system"], trial["phase"], route), set()).update(bounded(metric))
     for (system, phase, route), names in sorted(found.items()):
         bounds = [name.removesuffix("_ms") for name in SHARES if name in names]

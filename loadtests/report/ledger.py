@@ -1,7 +1,7 @@
 """The ledger: one row for each claim and each price. The terminal, summary.md and report.html show the same rows.
 
 A row names the bar that was promised before the run, and whether the number meets it: a missed bar reads "missed"
-everywhere.
+everywhere. A number that is only a bound is shown as one, with the end that the data support.
 """
 
 import math
@@ -17,10 +17,13 @@ from loadtests.analysis.stats import Verdict
 from loadtests.experiments.bar import Bar
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import SHOWN_UNITS, amount, to_shown_unit
-from loadtests.report.estimates import DASH, TIMES
+from loadtests.report.estimates import AT_LEAST, AT_MOST, DASH, TIMES, confident, sign
 from loadtests.report.terminal import column_widths, indented, line
 
 COLUMNS = ("", "experiment", "claim or price", "ratio", "95 % interval", "bar", "verdict")
+PRIMARY = " (primary)"
+WORTH_TELLING = 4
+"""So many intervals of 95 % that one in five runs has a miss."""
 SIDES = {"claim": "Claims made for microservices", "price": "Prices paid for them"}
 HEADS = ("ratio", "95 % interval", "verdict")
 ALIGNED: tuple[JustifyMethod, ...] = ("right", "right", "left")
@@ -51,11 +54,21 @@ class Row:
     bar: str
     missed: bool
     verdict: Verdict
+    primary: bool = False
+    with_void: str = ""
+    """The number and the verdict with nothing left out, where trials were void."""
+
+    @property
+    def title(self) -> str:
+        """The claim, marked if it is a primary one of its experiment."""
+        return self.claim + (PRIMARY if self.primary else "")
 
     @property
     def cells(self) -> tuple[str, ...]:
         """The texts in the order of COLUMNS."""
-        what = f"{self.claim}: {self.statement}"
+        what = f"{self.title}: {self.statement}"
+        if self.with_void:
+            what += f" With nothing left out: {self.with_void}."
         return (self.side, self.experiment, what, self.ratio, self.interval, self.bar, self.verdict.value)
 
 
@@ -73,21 +86,47 @@ def ledger(results: Mapping[str, Any], experiments: Sequence[Experiment]) -> lis
                     experiment=measured["name"],
                     claim=verdict["claim"],
                     statement=verdict["statement"],
-                    ratio=_number(verdict),
+                    ratio=number(verdict),
                     interval=_interval(verdict),
                     bar=bar,
                     missed=missed,
                     verdict=Verdict(verdict["verdict"]),
+                    primary=verdict["primary"],
+                    with_void=_with_void(verdict),
                 )
             )
     return sorted(rows, key=lambda row: row.side)
 
 
-def _number(verdict: Mapping[str, Any]) -> str:
-    if verdict["ratio"] is None:
+def misses(rows: Sequence[Row]) -> str:
+    """What chance does to so many rows, in sentences; "" where there are too few rows for it."""
+    others = sum(not row.primary for row in rows)
+    told = []
+    if others < len(rows):
+        told.append("The primary rows are corrected for their number in each experiment.")
+    if others >= WORTH_TELLING:
+        told.append(
+            f"Of the {others} {'other ' if told else ''}intervals, about {others / 20:.1f} miss the true number by "
+            "chance."
+        )
+    return " ".join(told)
+
+
+def _with_void(verdict: Mapping[str, Any]) -> str:
+    found = verdict.get("with_void")
+    if not found:
+        return ""
+    entry = {**found, "unit": verdict.get("unit")}
+    return f"{number(entry)} ({_interval(entry)}), {found['verdict']}"
+
+
+def number(verdict: Mapping[str, Any]) -> str:
+    """The number of a verdict with its unit, and with a sign where it is a bound."""
+    known = confident(verdict, "ratio")
+    if known is None:
         return DASH
     unit = verdict.get("unit")
-    return amount(verdict["ratio"], unit) + ("" if unit else f" {TIMES}")
+    return sign(verdict["bound"]) + amount(known, unit) + ("" if unit else f" {TIMES}")
 
 
 def _interval(verdict: Mapping[str, Any]) -> str:
@@ -97,8 +136,8 @@ def _interval(verdict: Mapping[str, Any]) -> str:
         for end in ("low", "high")
     )
     if low is None:
-        return "unknown" if high is None else f"\N{LESS-THAN OR EQUAL TO} {high}"
-    return f"{low} {DASH} {high}" if high is not None else f"\N{GREATER-THAN OR EQUAL TO} {low}"
+        return "unknown" if high is None else f"{AT_MOST} {high}"
+    return f"{low} {DASH} {high}" if high is not None else f"{AT_LEAST} {low}"
 
 
 def _bar(bar: Bar | None, verdict: Mapping[str, Any]) -> tuple[str, bool]:
@@ -108,7 +147,10 @@ def _bar(bar: Bar | None, verdict: Mapping[str, Any]) -> tuple[str, bool]:
     promised = _promised(bar, verdict.get("unit"))
     if verdict["ratio"] is None:
         return f"{promised}: not measured", True
-    met = bar.holds(verdict["ratio"])
+    known = confident(verdict, "ratio")
+    if known is None:
+        return f"{promised}: cannot tell", True
+    met = bar.holds(known)
     low, high = verdict["low"], verdict["high"]
     ends = (0.0 if low is None else low, math.inf if high is None else high)
     certain = all(bar.holds(end) == met for end in ends)
@@ -139,16 +181,24 @@ def terminal(rows: Sequence[Row], title: str) -> Group:
         for row in own:
             verdict = Text(f"{SIGNS[row.verdict]} {row.verdict.value}", STYLES[row.verdict])
             shown += [
-                line([Text(row.claim), row.ratio, row.interval, verdict], widths, ALIGNED),
+                line([_title(row), row.ratio, row.interval, verdict], widths, ALIGNED),
                 _statement(row),
             ]
+    if told := misses(rows):
+        shown += ["", Text(told, "dim")]
     return Group(*shown)
+
+
+def _title(row: Row) -> Text:
+    return Text(row.claim).append(PRIMARY if row.primary else "", "dim")
 
 
 def _statement(row: Row) -> Padding:
     text = Text(f"{row.experiment}: {row.statement}", "dim")
     if row.bar:
         text.append(" Promised ").append(row.bar, "not dim bold red" if row.missed else "").append(".")
+    if row.with_void:
+        text.append(f" With nothing left out: {row.with_void}.")
     return indented(text)
 
 
@@ -160,4 +210,5 @@ def markdown(rows: Sequence[Row]) -> str:
         lines.append(
             "| " + " | ".join([*cells, f"**{bar}**" if row.missed else bar, f"**{verdict}**"]) + " |"
         )
-    return "\n".join(lines) + "\n"
+    told = misses(rows)
+    return "\n".join([*lines, *(["", told] if told else [])]) + "\n"

@@ -18,7 +18,7 @@ from loadtests.report import ledger
 from loadtests.report.answers import level_answers, scaling_answers
 from loadtests.report.charts import draw
 from loadtests.report.doubts import doubts
-from loadtests.report.estimates import DASH, TIMES, Estimate, format_number
+from loadtests.report.estimates import DASH, TIMES, Estimate, confident, format_number, sign
 from loadtests.report.ledger import Row
 
 HERE = Path(__file__).parent
@@ -27,6 +27,7 @@ METRIC_COLUMNS = {
     "asked_rps": "asked/s",
     "achieved_rps": "answered/s",
     "errors": "errors",
+    "cut": "cut off",
     "not_started": "not started",
     "p50_ms": "p50 ms",
     "p95_ms": "p95 ms",
@@ -44,6 +45,7 @@ def html(results: Mapping[str, Any], experiments: Sequence[Experiment], notes: M
         css=(HERE / "report.css").read_text(encoding="utf-8"),
         about=about(results, notes),
         rows=rows,
+        misses=ledger.misses(rows),
         ledger_heads=[(name or "side", "") for name in ledger.COLUMNS],
         sections=[
             _section(measured, texts[measured["name"]], rows, notes) for measured in results["experiments"]
@@ -96,6 +98,7 @@ def answer(rows: Iterable[Row]) -> list[str]:
     return [
         f"{row.statement} 95 % interval {row.interval}: {row.verdict.value}."
         + (f" Promised beforehand {row.bar}." if row.bar else "")
+        + (f" With nothing left out: {row.with_void}." if row.with_void else "")
         for row in rows
     ]
 
@@ -152,18 +155,18 @@ def _how(experiment: Experiment) -> str:
 
 
 def _estimate(estimate: Estimate, labels: Mapping[str, str]) -> dict[str, str]:
+    unit = estimate["unit"]
     return {
         "name": estimate["name"],
         "system": labels[estimate["id"]],
-        "value": _amount(estimate, "value"),
-        "interval": f"{_amount(estimate, 'low')} {DASH} {_amount(estimate, 'high')}",
-        "unit": SHOWN_UNITS.get(estimate["unit"], estimate["unit"]),
+        "value": sign(estimate["bound"]) + _amount(confident(estimate), unit),
+        "interval": f"{_amount(estimate['low'], unit)} {DASH} {_amount(estimate['high'], unit)}",
+        "unit": SHOWN_UNITS.get(unit, unit),
     }
 
 
-def _amount(estimate: Estimate, key: str) -> str:
-    value = estimate[key]
-    return "?" if value is None else format_number(to_shown_unit(value, estimate["unit"]))
+def _amount(value: float | None, unit: str) -> str:
+    return "?" if value is None else format_number(to_shown_unit(value, unit))
 
 
 def _trial(trial: Mapping[str, Any], route: str, metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,8 +176,8 @@ def _trial(trial: Mapping[str, Any], route: str, metric: Mapping[str, Any]) -> d
         "phase": trial["phase"],
         "repeat": trial["repeat"],
         "route": route,
-        "numbers": [_number(metric[key]) for key in METRIC_COLUMNS],
-        "valid": "yes" if trial["valid"] else f"void: {'; '.join(trial['doubts'])}",
+        "numbers": [_measured(metric, key) for key in METRIC_COLUMNS],
+        "valid": "; ".join(["yes" if trial["valid"] else "void", *trial["doubts"], *trial["remarks"]]),
     }
 
 
@@ -185,8 +188,9 @@ def _system(trial: Mapping[str, Any]) -> str:
     return f"{trial['system']}{replicas}{products}{rate}"
 
 
-def _number(value: float | None) -> str:
-    return DASH if value is None else f"{value:.4g}"
+def _measured(metric: Mapping[str, Any], key: str) -> str:
+    """A number of a route; a percentile that is a lower bound says so."""
+    return (sign("at least") if key in metric["highest"] else "") + f"{metric[key]:.4g}"
 
 
 def _machine(machine: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """The CPU slices of one running shop, phase by phase."""
 
+import contextlib
 import threading
 
 from loadtests.planning.phases import PlannedPhase
-from loadtests.rig.slices import Slices
+from loadtests.rig.slices import Slices, Throttling
 from microservices.launcher import Replica
 
 
@@ -40,6 +41,13 @@ class PhaseSlices:
                 self.remove(replica.label)  # an earlier process with this label has ended
             self.slices.put(self._prefix + replica.label, *wanted)
             self._applied[replica.label] = wanted
+
+    def throttling(self, label: str) -> Throttling | None:
+        """How much the slice of one replica has held it back so far; None without a slice or where nobody counts it."""
+        with self._lock, contextlib.suppress(OSError):  # its group may go while it is read
+            if label in self._applied:
+                return self.slices.throttling(self._prefix + label)
+        return None
 
     def remove(self, label: str) -> None:
         """Take the limit off one replica, if it has one."""

@@ -110,7 +110,7 @@ def _sampler(active: ActiveTrial, epoch: float) -> Sampler:
         if not phase.idle
     ]
     groups = _groups(active.shop, active.generator.process.pid)
-    return Sampler(groups, sample_times(spans), replicas_recorder(active.folder))
+    return Sampler(groups, sample_times(spans), replicas_recorder(active.folder), active.slices.throttling)
 
 
 def _groups(shop: Shop, generator: int) -> Callable[[], Groups]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from loadtests.analysis.records import MACHINE_BUSY, MACHINE_STOLEN
 from loadtests.rig.processes import cpu_seconds, machine_seconds, uss_bytes
+from loadtests.rig.slices import Throttling
 
 MIN_DISTANCE_SECONDS = 0.2
 """A full second this close to the end of a phase is not sampled: the end itself is."""
@@ -18,12 +19,16 @@ Groups = Mapping[str, Iterable[int]]
 
 @dataclass(frozen=True)
 class Sample:
-    """One group at one moment: `at` is Unix time, `cpu` its CPU seconds so far, `uss` bytes of memory."""
+    """One group at one moment: `at` is Unix time, `cpu` its CPU seconds so far, `uss` bytes of memory.
+
+    `throttling` says how much its slice has held it back so far; None where that is not known.
+    """
 
     at: float
     name: str
     cpu: float
     uss: int
+    throttling: Throttling | None = None
 
 
 class CpuMeter:
@@ -44,7 +49,7 @@ class Sampler(threading.Thread):
     """Samples every group at the given Unix times.
 
     Two more rows describe the machine, in core seconds: all that ran, and what a hypervisor took away. `note` gets
-    the groups' names at each sample.
+    the groups' names at each sample, and `throttling` is asked for each of them.
     """
 
     def __init__(
@@ -52,9 +57,11 @@ class Sampler(threading.Thread):
         groups: Callable[[], Groups],
         times: Iterable[float],
         note: Callable[[Collection[str]], None] = lambda _names: None,
+        throttling: Callable[[str], Throttling | None] = lambda _name: None,
     ) -> None:
         super().__init__(name="sampler", daemon=True)
         self._note = note
+        self._throttling = throttling
         self.samples: list[Sample] = []
         self._groups = groups
         self._times = sorted(times)
@@ -81,8 +88,9 @@ class Sampler(threading.Thread):
         at = time.time()
         cpu = {name: self._meter.read(name, pids) for name, pids in groups.items()}
         busy, stolen = machine_seconds()
+        throttling = {name: self._throttling(name) for name in groups}
         uss = {name: sum(uss_bytes(pid) for pid in pids) for name, pids in groups.items()}
-        self.samples += [Sample(at, name, cpu[name], uss[name]) for name in groups]
+        self.samples += [Sample(at, name, cpu[name], uss[name], throttling[name]) for name in groups]
         self.samples += [Sample(at, MACHINE_BUSY, busy, 0), Sample(at, MACHINE_STOLEN, stolen, 0)]
 
 

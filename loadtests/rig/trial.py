@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from loadtests.analysis.records import PROCESS_COLUMNS
 from loadtests.experiments.kinds import Kind
 from loadtests.planning.trials import Trial
 from loadtests.rig.core_speed import core_speed
@@ -92,5 +93,13 @@ def _facts(active: ActiveTrial, rig: Rig, epoch: float, speed: float) -> dict[st
 def _write_samples(samples: Sequence[Sample], epoch: float, file: Path) -> None:
     with gzip.open(file, "wt", newline="", encoding="utf-8") as out:
         rows = csv.writer(out)
-        rows.writerow(("at", "name", "cpu_seconds", "uss_bytes"))
-        rows.writerows((f"{s.at - epoch:.4f}", s.name, f"{s.cpu:.6f}", s.uss) for s in samples)
+        rows.writerow(PROCESS_COLUMNS)
+        rows.writerows(_row(sample, epoch) for sample in samples)
+
+
+def _row(sample: Sample, epoch: float) -> tuple[Any, ...]:
+    """The values of PROCESS_COLUMNS; empty where something is not known."""
+    held = sample.throttling
+    stopped = (held.periods, f"{held.seconds:.6f}") if held else ("", "")
+    pressure = f"{held.pressure_seconds:.6f}" if held and held.pressure_seconds is not None else ""
+    return (f"{sample.at - epoch:.4f}", sample.name, f"{sample.cpu:.6f}", sample.uss, *stopped, pressure)

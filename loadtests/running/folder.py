@@ -12,7 +12,7 @@ from typing import Any
 
 from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import read_trials
-from loadtests.analysis.results import measure_all, results_of
+from loadtests.analysis.results import SCHEMA, measure_all, results_of
 from loadtests.experiments.experiment import Experiment, parse
 from loadtests.running.options import Options
 
@@ -39,6 +39,7 @@ def new_notes(folder: Path, experiments: Sequence[Experiment], trials: int, opti
     """The notes of a run that begins now, with so many planned trials."""
     return {
         "id": folder.name,
+        "schema": SCHEMA,
         "form": options.form,
         "command": options.command,
         "started": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

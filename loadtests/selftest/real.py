@@ -54,11 +54,9 @@ def _refusals(lab: RealLab) -> Iterator[Check]:
     )
     found = "trusted" if trusted else "void"
     yield Check("An undisturbed real trial is trusted", found, trusted is not None, because)
-    for name, reason, disturb in (
-        ("A real generator with too little CPU", "ms late (p99): it had too little CPU", starve_generator),
-        ("A replica that is killed", "a process ended during the trial: monolith-1: ", kill_replica),
-    ):
-        yield _void(lab, good, name, reason, disturb)
+    late = "ms late (p99): it had too little CPU"
+    yield _void(lab, good, "A real generator with too little CPU", late, starve_generator)
+    yield _killed(lab, good)
     for each in slices.BACKENDS:
         if each != "none":
             yield from _slice_not_kept(lab, good, each)
@@ -86,6 +84,20 @@ def _void(lab: RealLab, trial: Trial, name: str, reason: str, disturb: Disturb) 
     found = [doubt for doubt in doubts if reason in doubt]
     because = "; ".join(found or doubts) or "No reason was given."
     return Check(name, "void" if doubts else "trusted", bool(found), because)
+
+
+def _killed(lab: RealLab, trial: Trial) -> Check:
+    """A shop whose replica was killed must be told so. That is the shop's result, so this alone voids nothing.
+
+    A dead replica does not use up its slice, and where the phase should, the trial is void for that reason.
+    """
+    name, reason = "A replica that is killed is told", "a process ended during the trial: monolith-1: "
+    try:
+        results = measure(lab.run(trial, kill_replica))
+    except (TrialError, LauncherError) as error:
+        return Check(name, "failed", False, str(error))
+    told = [remark for result in results for remark in result.remarks if reason in remark]
+    return Check(name, "told" if told else "not told", bool(told), "; ".join(told) or "No remark was made.")
 
 
 def _gates(lab: RealLab) -> Iterator[Check]:

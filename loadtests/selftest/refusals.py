@@ -1,4 +1,7 @@
-"""Simulated trials that must not be trusted: the lab must refuse each for the right reason, and for no other."""
+"""Simulated trials that must not be trusted, and some that must: each for the right reason, and for no other.
+
+What something outside of the shop did to a trial makes it void. What the shop did itself has to count.
+"""
 
 import random
 import re
@@ -7,21 +10,29 @@ from collections.abc import Callable, Iterator
 from loadtests.analysis.measure import measure
 from loadtests.analysis.raw import RawTrial
 from loadtests.analysis.records import GENERATOR, MACHINE_BUSY, MACHINE_STOLEN
-from loadtests.analysis.results import is_valid
+from loadtests.analysis.results import analyse, is_valid
 from loadtests.analysis.stats import Verdict
 from loadtests.contract.parity import Difference, ParityResult
+from loadtests.report.charts import draw
+from loadtests.report.estimates import AT_LEAST
+from loadtests.report.ledger import ledger
+from loadtests.rig.slices.cgroups import quota
 from loadtests.running import gate
 from loadtests.selftest import simulated
 from loadtests.selftest.checks import Check
 from loadtests.selftest.statistics import verdict_of
 
+SMALL_SLICE = 0.03
 Disturb = Callable[[RawTrial], RawTrial]
 """Makes a disturbed trial of a good one."""
 
 
 def refusals(seed: int) -> Iterator[Check]:
-    """The checks that disturbed trials are void, and that shops with different answers are not compared."""
+    """The checks that disturbed trials are void, that a shop's own failures are not, and what else must be told."""
     yield from (_void(name, reason, disturb) for name, reason, disturb in _disturbances(random.Random(seed)))
+    yield from (_counts(name, remark, did) for name, remark, did in _deeds())
+    yield _bound(random.Random(seed))
+    yield _small_slice()
     yield _parity()
 
 
@@ -40,11 +51,6 @@ def _disturbances(rng: random.Random) -> Iterator[tuple[str, str, Disturb]]:
         lambda raw: simulated.using(raw, GENERATOR, 0.95),
     )
     yield (
-        "A replica that died",
-        rf"a process ended during the trial: {split}: SIGKILL",
-        lambda raw: simulated.with_facts(raw, died=[f"{split}: SIGKILL"]),
-    )
-    yield (
         "A slice that was exceeded",
         rf"{split} used 0\.600 cores, more than its slice of 0\.5",
         lambda raw: simulated.using(raw, split, 0.6),
@@ -55,24 +61,79 @@ def _disturbances(rng: random.Random) -> Iterator[tuple[str, str, Disturb]]:
         lambda raw: simulated.saturating(simulated.using(raw, split, 0.3)),
     )
     yield (
-        "A shop that did not keep up",
-        r"only 9\d\.\d% of all requests succeeded",
-        lambda raw: simulated.unanswered(raw, 0.05),
-    )
-    yield (
-        "A shop that was still warming up",
-        r"it was still warming up: the first half took \d\.\d times as long as the second",
-        lambda raw: simulated.cold(raw, 4),
-    )
-    yield (
         "A machine whose CPU a hypervisor took",
         r"the hypervisor took 0\.40 cores away",
         lambda raw: simulated.using(raw, MACHINE_STOLEN, 0.4),
     )
     yield (
         "A machine that was fully busy",
-        r"the whole machine was busy \(1\.99 of 2 cores\)",
+        r"the whole machine was busy, 1\.67 of its 2 cores with other programs",
         lambda raw: simulated.using(raw, MACHINE_BUSY, 1.99),
+    )
+
+
+def _deeds() -> Iterator[tuple[str, str, Disturb]]:
+    """What the shop did, the remark that must be made (a regular expression), and how to simulate it."""
+    split = simulated.REPLICAS["microservices"]
+    yield (
+        "A replica that died counts",
+        rf"a process ended during the trial: {split}: SIGKILL",
+        lambda raw: simulated.with_facts(raw, died=[f"{split}: SIGKILL"]),
+    )
+    yield (
+        "A shop that did not keep up counts",
+        r"only 9\d\.\d% of all requests succeeded",
+        lambda raw: simulated.unanswered(raw, 0.05),
+    )
+    yield (
+        "A shop that was still warming up counts",
+        r"it was still warming up: the first half took \d\.\d times as long as the second",
+        lambda raw: simulated.cold(raw, 1.9),
+    )
+
+
+def _counts(name: str, remark: str, did: Disturb) -> Check:
+    """The trials must be valid and judged, with this remark alone: repeating them would select the result."""
+    trials = [
+        did(raw) if raw.facts["system"] == "microservices" else raw
+        for raw in simulated.repeats(random.Random(name))
+    ]
+    made = measure(trials[1])[0].remarks
+    right = len(made) == 1 and re.fullmatch(remark, made[0]) is not None
+    passed = right and all(map(is_valid, trials)) and verdict_of(trials)["ratio"] is not None
+    return Check(
+        name, "counts" if is_valid(trials[1]) else "void", passed, "; ".join(made) or "Nothing was told."
+    )
+
+
+def _bound(rng: random.Random) -> Check:
+    """A tail among requests that were cut off must be told as a bound, everywhere, and never as more than is known."""
+    trials = [
+        simulated.cut_off(raw, rng, 0.3) if raw.facts["system"] == "microservices" else raw
+        for raw in simulated.repeats(rng)
+    ]
+    experiment = simulated.experiment()
+    results = analyse({"slice_backend": "cgroup2"}, [experiment], trials)
+    row = next(each for each in ledger(results, [experiment]) if each.claim == "Tail")
+    chart = draw(experiment.charts[0], experiment, results["experiments"][0]["estimates"])
+    told = row.interval.replace(AT_LEAST, "at least")
+    passed = (
+        row.ratio.startswith(AT_LEAST)
+        and row.interval.startswith(AT_LEAST)
+        and told in row.statement
+        and f"another shop: {AT_LEAST} " in chart
+        and f"a shop: {AT_LEAST}" not in chart
+    )
+    return Check("A bound is told as a bound", row.ratio, passed, row.statement)
+
+
+def _small_slice() -> Check:
+    """A slice below the kernel's smallest quota must be that slice, and not a larger one."""
+    microseconds, period = quota(SMALL_SLICE)
+    cores = microseconds / period
+    because = f"{microseconds} of every {period} microseconds."
+    return Check(
+        f"A slice of {SMALL_SLICE} cores is one", f"{cores:.3f}", abs(cores - SMALL_SLICE) < 0.001, because
     )
 
 

@@ -59,6 +59,38 @@ metric = "p50_ms"
 of = ["b/quiet"]
 over = ["a/quiet"]
 
+[[claims]]
+side = "price"
+claim = "Promise"
+statement = "A request takes {ratio} times as long, and at least 1.25 times was promised."
+metric = "p50_ms"
+of = ["b/quiet"]
+over = ["a/quiet"]
+at_least = 1.25
+
+[[claims]]
+side = "price"
+claim = "Tail"
+statement = "The p95 of a request is {ratio} times as long."
+metric = "p95_ms"
+of = ["b/quiet"]
+over = ["a/quiet"]
+
+[[claims]]
+side = "claim"
+claim = "Buyers"
+statement = "{ratio} of the buyers had their order in time."
+metric = "in_time_share"
+endpoint = "VISIT buy"
+of = ["b/quiet"]
+at_least = 0.5
+
+[[charts]]
+kind = "bars"
+title = "Tail"
+metric = "p95_ms"
+phases = ["quiet"]
+
 [demo]
 repeats = 1
 seconds = {}
@@ -142,6 +174,34 @@ def unanswered(raw: RawTrial, share: float) -> RawTrial:
     failing = round(len(raw.requests) * share)
     failed = [replace(each, status=503, ok=False) for each in raw.requests[:failing]]
     return replace(raw, requests=failed + raw.requests[failing:])
+
+
+def cut_off(raw: RawTrial, rng: random.Random, share: float) -> RawTrial:
+    """The same trial, but its end cut this share of the requests off, each at some moment of its wait."""
+
+    def cut(request: Request) -> Request:
+        end = rng.uniform(request.intended, request.end)
+        return replace(request, end=end, status=0, ok=False, cut=True)
+
+    return replace(raw, requests=[cut(each) if rng.random() < share else each for each in raw.requests])
+
+
+def with_buyers(raw: RawTrial, rng: random.Random, in_time: float, count: int = 60) -> RawTrial:
+    """The same trial with whole visits to buy. This share of them is served in time.
+
+    Of the others most are never started, so that they send no request to check out. Some are late or cut off.
+    """
+
+    def visit(at: float) -> Request:
+        end, ok, cut = at + 0.1, True, False
+        start: float | None = at
+        if rng.random() >= in_time:
+            late, unfinished, never = (at, at + 0.4, True), (at, at + 1.0, False), (None, math.nan, False)
+            start, end, ok = rng.choice([late, unfinished, never, never, never])
+            cut = start is not None and not ok
+        return Request(at, start, end, 0, "buyer", "VISIT buy", 201 if ok else 0, ok, cut)
+
+    return replace(raw, requests=[*raw.requests, *(visit(rng.uniform(0, SECONDS)) for _ in range(count))])
 
 
 def cold(raw: RawTrial, times: float) -> RawTrial:

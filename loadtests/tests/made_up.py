@@ -92,6 +92,7 @@ MACHINE: dict[str, Any] = {
 
 NOTES: dict[str, Any] = {
     "id": "20260131-120000-full",
+    "schema": 3,
     "form": "full",
     "command": "loadtests run toy",
     "started": "2026-01-31T12:00:00Z",
@@ -178,5 +179,5 @@ def three_repeats() -> list[RawTrial]:
     for repeat, factor in enumerate((1.0, 1.1, 0.95), start=1):
         trials.append(trial("monolith", repeat, latency_ms=20 * factor))
         trials.append(trial("microservices", repeat, latency_ms=42 * factor**2, cores=0.2 + 0.02 * factor))
-    trials.append(trial("microservices", 3, died=["recommendations-1: SIGKILL"]))
+    trials.append(trial("microservices", 3, usage={MACHINE_STOLEN: steady(0.2, 0)}))
     return trials

@@ -1,8 +1,9 @@
 """A tiny shop for the generator's tests, as a process. It prints its URL and answers as the contract says.
 
-`stub_shop.py DELAY` answers recommendations one at a time, each after DELAY seconds, like a saturated replica. It
-refuses the token `ended`, and the first token of a PUT, so that a user has to sign in again. Recommendations are eight
-bestsellers (the default limit), then the products that were bought together, then products without a score.
+`stub_shop.py DELAY` answers recommendations one at a time, each after DELAY seconds, like a saturated replica, and
+takes as long for every order. It refuses the token `ended`, and the first token of a PUT, so that a user has to sign in
+again. Recommendations are eight bestsellers (the default limit), then the products that were bought together, then
+products without a score.
 """
 
 import sys
@@ -71,6 +72,7 @@ def recommend(sku: str, limit: int) -> list[dict[str, Any]]:
 
 
 def check_out(who: str, key: str) -> Answer:
+    time.sleep(DELAY)
     if key in orders:
         return 500, {}
     orders.add(key)

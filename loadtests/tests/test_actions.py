@@ -9,6 +9,7 @@ from loadtests.experiments.kinds import ActionKind
 from loadtests.planning.phases import PlannedAction, PlannedPhase
 from loadtests.rig.actions import ActionRunner
 from loadtests.rig.phase_slices import PhaseSlices
+from loadtests.rig.slices import Throttling
 from microservices.launcher import Fleet, Phase, Replica
 from microservices.launcher.readiness import status
 from microservices.tests.conftest import stub_topology, wait_until
@@ -30,6 +31,9 @@ class RecordedSlices:
 
     def drop(self, name: str) -> None:
         del self.cores[name]
+
+    def throttling(self, name: str) -> Throttling | None:
+        return None
 
     def close(self) -> None:
         pass

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from loadtests.experiments.experiment import Experiment, load
-from loadtests.report.answers import level_answers, scaling_answers
+from loadtests.report.answers import level_answers, scaling_answers, superlinear_doubts
 from loadtests.report.estimates import TIMES
 
 
@@ -95,10 +95,13 @@ def test_the_evidence_for_a_low_efficiency_is_named(full: float, why: str) -> No
 def level(phase: str, system: str, value: float) -> dict[str, Any]:
     return {
         "metric": "p95_ms",
-        "endpoint": "POST /api/orders",
+        "endpoint": "VISIT buy",
         "phase": phase,
         "id": system,
         "value": value,
+        "low": value,
+        "high": value,
+        "bound": None,
     }
 
 
@@ -121,3 +124,32 @@ def test_lines_that_cross_are_named_with_the_place() -> None:
 def test_lines_that_do_not_cross_are_named_too() -> None:
     (sentence,) = level_answers(load("budget"), {"estimates": lines_of([20] * 4, [40] * 4)})
     assert f"do not cross; monolith {TIMES} 6 is lower." in sentence
+
+
+def test_a_crossing_beside_a_bound_is_only_known_between_its_levels() -> None:
+    estimates = lines_of([20, 20, 80, 2000], [40, 40, 40, 40])
+    estimates[2] |= {"low": 60, "high": None, "bound": "at least"}
+    (sentence,) = level_answers(load("budget"), {"estimates": estimates})
+    assert f"is lower up to somewhere between 8 and 32 {TIMES}, split" in sentence
+
+
+def test_a_level_at_which_the_lower_line_is_a_bound_decides_nothing() -> None:
+    estimates = lines_of([20, 20, 20, 30], [40, 40, 40, 40])
+    estimates[3] |= {"high": None, "bound": "at least"}
+    (sentence,) = level_answers(load("budget"), {"estimates": estimates})
+    assert f"do not cross; monolith {TIMES} 6 is lower." in sentence
+    unknown = [each | {"low": None, "high": None, "bound": "unknown"} for each in estimates]
+    (sentence,) = level_answers(load("budget"), {"estimates": unknown})
+    assert "it is not known whether" in sentence
+
+
+def test_replicas_that_do_more_than_they_should_have_no_law_and_are_a_doubt() -> None:
+    trials = [
+        trial("microservices", n, repeat, 10 * n * (1.1 if n > 1 else 1.0) * (1 + repeat / 500))
+        for n in (1, 2, 4, 8)
+        for repeat in (1, 2, 3)
+    ]
+    assert sentences(trials)[-1].startswith("The split by the Universal Scalability Law: not fitted. ")
+    (doubt,) = superlinear_doubts(scale_hot(), {"trials": trials})
+    assert "reaches 110% of" in doubt
+    assert superlinear_doubts(scale_hot(), {"trials": trials[:3]}) == []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.planning.capacity import Bracket, Probe, Promise, Search
+from loadtests.planning.capacity import Bracket, Probe, Promise, Search, shifted_start
 
 Shop = Callable[[float], bool]
 capacities = st.floats(min_value=2, max_value=4000)
@@ -110,3 +110,19 @@ def test_a_promise_is_kept_as_a_whole(
     p95_ms: float | None, errors: float, achieved: float, kept: bool
 ) -> None:
     assert Promise().kept(p95_ms, errors, achieved) is kept
+
+
+@given(st.text(max_size=9), starts)
+def test_a_shifted_start_is_near_the_start_and_always_the_same(seed: str, start: float) -> None:
+    shifted = shifted_start(start, 1.0, 5000.0, seed)
+    assert shifted == shifted_start(start, 1.0, 5000.0, seed)
+    assert max(1.0, start / 2**0.5) <= shifted * (1 + 1e-9)
+    assert shifted <= min(5000.0, start * 2**0.5) * (1 + 1e-9)
+
+
+def test_searches_with_shifted_starts_end_in_different_brackets() -> None:
+    found = {
+        find(Search(shifted_start(24, 1, 2000, f"{n}"), 0.15), lambda rate: rate <= 100, []).low
+        for n in range(8)
+    }
+    assert len(found) == 8

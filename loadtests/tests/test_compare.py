@@ -17,7 +17,7 @@ from loadtests.analysis.results import measure_all, results_of
 from loadtests.experiments.experiment import parse
 from loadtests.report import compare
 from loadtests.report.compare import CHANGED, NOISE, UNKNOWN, Side
-from loadtests.tests.made_up import MACHINE, NOTES, TEXT, toy, trial
+from loadtests.tests.made_up import MACHINE, NOTES, TEXT, request, toy, trial
 
 TRIES = 200
 numbers = st.lists(st.floats(min_value=1e-3, max_value=1e6), min_size=2, max_size=10)
@@ -58,7 +58,10 @@ def test_a_run_compared_with_itself_has_not_changed() -> None:
 def test_a_latency_that_grew_by_half_is_found_and_nothing_else() -> None:
     found = answers(side(1), side(2, slower=1.5))
     changed = {what for what, answer in found.items() if answer == CHANGED}
-    assert changed == {"Latency (supported)", "median latency, GET /search, quiet (microservices by 2, ms)"}
+    assert changed == {
+        "Latency (not supported)",
+        "median latency, GET /search, quiet (microservices by 2, ms)",
+    }
 
 
 def test_with_one_repeat_every_answer_is_unknown() -> None:
@@ -152,3 +155,26 @@ def test_names_in_the_toy_are_those_of_its_systems(tmp_path: Path) -> None:
     assert {row.detail for row in compare.compare(side(1), side(1)) if not row.claim} >= {
         f"{system.label}, ms" for system in toy().systems
     }
+
+
+def test_a_run_of_an_older_version_is_named_and_read_by_todays_rules() -> None:
+    old = side(1)
+    old = replace(old, notes={key: value for key, value in old.notes.items() if key != "schema"})
+    (doubt,) = compare.doubts(old, side(2))
+    assert doubt.startswith("The first run was made by an older version. Its numbers were computed again")
+
+
+def test_two_bounds_have_no_change() -> None:
+    failed = [request(1.05 + n / 10, 20, ok=False, status=503) for n in range(99)]
+    trials = [
+        trial(system, repeat, requests=failed if system == "microservices" else None)
+        for repeat in (1, 2, 3)
+        for system in ("monolith", "microservices")
+    ]
+    measured = measure_all(trials)
+    silent = Side({**NOTES, "id": "silent"}, [toy()], results_of(MACHINE, [toy()], measured), measured)
+    rows = {f"{row.what} ({row.detail})": row for row in compare.compare(side(1), silent)}
+    latency = rows["median latency, GET /search, quiet (microservices by 2, ms)"]
+    assert latency.answer == UNKNOWN
+    assert latency.after.startswith("≥ ")
+    assert latency.cells[3] == "unknown"

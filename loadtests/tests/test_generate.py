@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from loadtests.analysis.raw import read_requests
+
 pytestmark = pytest.mark.processes
 STUB = Path(__file__).with_name("stub_shop.py")
 LOCUSTFILE = Path(__file__).parents[1] / "locustfile.py"
@@ -56,6 +58,9 @@ def test_every_persona_visits_on_schedule_and_every_request_is_a_row(
     routes = {row["route"] for row in rows}
     assert "POST /api/orders (out-of-stock)" in routes
     assert "GET /api/products/{sku}/recommendations" in routes
+    assert {route for route in routes if route.startswith("VISIT ")} == {
+        *("VISIT buy", "VISIT buy (out-of-stock)")
+    }
     assert all(float(row["intended"]) <= float(row["start"]) + 1e-3 for row in rows)
 
 
@@ -96,6 +101,36 @@ def test_latency_counts_from_the_intended_start_when_the_shop_stalls(
     assert all(float(row["end"]) >= 1.3 for row in unfinished)
 
 
+def test_a_visit_as_a_whole_lasts_from_its_intended_start_to_its_last_response(
+    shop: Callable[..., str], tmp_path: Path
+) -> None:
+    phases = [{"name": "spike", "seconds": 1.0, "rates": {"buyer": 20}, "shape": "fixed"}]
+    spec = {"host": shop(0.2), "phases": phases, "users": {"buyer": 2}, "drain_seconds": 0.3}
+    _, rows = generate(tmp_path, spec)
+    visits = {row["intended"]: row for row in rows if row["route"].startswith("VISIT buy")}
+    puts = [row for row in rows if row["route"] == "PUT /api/cart/items/{sku}"]
+    ended = [row for row in visits.values() if row["ok"] == "1"]
+    assert ended
+    assert all(float(row["end"]) - float(row["intended"]) >= 0.2 for row in ended)
+    never = [visits[row["intended"]] for row in puts if not row["start"]]
+    assert never
+    assert all((row["route"], row["start"], row["ok"]) == ("VISIT buy", "", "0") for row in never)
+
+
+def test_what_is_under_way_at_the_end_of_the_drain_is_cut_off_and_did_not_fail(
+    shop: Callable[..., str], tmp_path: Path
+) -> None:
+    phases = [{"name": "spike", "seconds": 0.5, "rates": {"buyer": 20}, "shape": "fixed"}]
+    spec = {"host": shop(3.0), "phases": phases, "users": {"buyer": 4}, "drain_seconds": 0.3}
+    _, rows = generate(tmp_path, spec)
+    cut = [row for row in rows if row["cut"] == "1"]
+    assert {row["route"] for row in cut} >= {"VISIT buy"}
+    assert len(cut) == 2 * len([row for row in cut if row["route"] == "VISIT buy"])
+    assert all(row["ok"] == "0" and 0.3 <= float(row["end"]) - float(row["intended"]) < 1.5 for row in cut)
+    requests = read_requests(tmp_path / "requests.csv.gz")
+    assert sum(each.cut for each in requests) == len(cut)
+
+
 def test_a_missing_shop_is_reported_in_one_sentence(tmp_path: Path) -> None:
     spec = {
         "host": "http://127.0.0.1:9",
@@ -108,6 +143,7 @@ def test_a_missing_shop_is_reported_in_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in caught.value.stderr
 
 
+@pytest.mark.timed
 def test_the_locustfile_works_with_locust_itself(shop: Callable[..., str]) -> None:
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--host", shop()]
     options = ["--headless", "--users", "8", "--spawn-rate", "8", "--run-time", "2s", "--json"]

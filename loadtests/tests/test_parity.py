@@ -218,7 +218,17 @@ def test_each_shop_gets_its_own_token_order_id_and_origin() -> None:
         assert run_script(steps, a.url, b.url) == []
     host = b.url.removeprefix("http://")
     assert (f"/api/orders/order-of-{host}", f"Bearer token of {host}", None, None) in seen
-    assert ("/cart/items", None, f"shop_session=token of {host}", b.url) in seen
+    cookie = f"shop_session_{host.partition(':')[2]}=token of {host}"
+    assert ("/cart/items", None, cookie, b.url) in seen
+
+
+def test_a_page_that_names_the_address_of_its_shop_is_no_difference() -> None:
+    def respond(asked: Asked) -> tuple[int, Any]:
+        return 200, {"detail": f"this shop was called as {asked.headers['Host']}"}
+
+    with StandIn(respond) as a, StandIn(respond) as b:
+        assert run_script([get("home page", "/")], a.url, b.url) == []
+    assert visible_texts("<p>127.0.0.1:18081, at 7:05</p>") == ["127.0.0.1:18081, at <time>"]
 
 
 HOST_AND_TOKEN = "GET /{token} HTTP/1.1\nHost: {host}"

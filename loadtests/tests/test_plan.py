@@ -30,7 +30,7 @@ def test_the_order_is_drawn_from_the_seed_and_differs_between_repeats() -> None:
 def test_the_demo_starts_a_system_once_per_repeat_for_all_experiments() -> None:
     demo = [load(name).short() for name in ("tax", "scale-hot", "spike")]
     trials = [trial for trial in plan(demo, share=True) if not trial.group]
-    assert len(trials) == 2 * 3
+    assert len(trials) == 2 * 4
     single = next(trial for trial in trials if trial.system == "microservices")
     assert list(dict.fromkeys(phase.experiment for phase in single.phases)) == ["tax", "spike"]
 
@@ -38,7 +38,7 @@ def test_the_demo_starts_a_system_once_per_repeat_for_all_experiments() -> None:
 def test_trials_that_take_turns_are_not_shared_and_follow_each_other() -> None:
     demo = [load(name).short() for name in ("tax", "scale-hot", "spike")]
     groups = [trial.group for trial in plan(demo, share=True)]
-    assert len(groups) == (2 + 4) * 3
+    assert len(groups) == 2 * 4 + 4 * 3
     assert len([group for group, _ in groupby(groups) if group]) == 3
 
 

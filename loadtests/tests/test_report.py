@@ -6,6 +6,7 @@
 import io
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -13,6 +14,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
+from loadtests.analysis.raw import Usage
+from loadtests.analysis.records import MACHINE_STOLEN
 from loadtests.analysis.results import analyse
 from loadtests.experiments.claims import Chart
 from loadtests.experiments.experiment import load
@@ -20,8 +23,9 @@ from loadtests.experiments.metrics import METRICS
 from loadtests.report import ledger
 from loadtests.report.charts import draw
 from loadtests.report.doubts import doubts
+from loadtests.report.estimates import format_number
 from loadtests.report.page import html, summary
-from loadtests.tests.made_up import MACHINE, NOTES, three_repeats, toy
+from loadtests.tests.made_up import MACHINE, NOTES, request, steady, three_repeats, toy, trial
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -61,7 +65,7 @@ def test_the_terminal_ledger_reads_as_it_was_approved(width: int, results: dict[
 def test_the_terminal_ledger_is_complete_without_colour(results: dict[str, Any]) -> None:
     shown = " ".join(on_a_terminal(results, 80).split())
     for row in ledger.ledger(results, [toy()]):
-        assert f"{row.claim} {row.ratio} {row.interval} {ledger.SIGNS[row.verdict]} {row.verdict}" in shown
+        assert f"{row.title} {row.ratio} {row.interval} {ledger.SIGNS[row.verdict]} {row.verdict}" in shown
         assert f"{row.experiment}: {row.statement} Promised {row.bar}." in shown
 
 
@@ -110,7 +114,9 @@ def test_a_bar_of_something_unmeasured_is_not_met() -> None:
 def test_doubts_of_the_run_come_before_those_of_the_experiment(results: dict[str, Any]) -> None:
     found = doubts(toy(), results["experiments"][0], {**NOTES, "stopped_early": True})
     assert found[0].startswith("The run was stopped")
-    assert "1 of 7 measurements were void" in found[2]
+    assert found[2] == (
+        "microservices: 1 of 4 measurements were void and are left out: the hypervisor took 0.20 cores away."
+    )
     assert found[-1] == "All of this is made up."
 
 
@@ -158,6 +164,7 @@ def test_lines_over_products_and_levels_name_every_system(name: str, kind: str) 
             "replicas": dict(system.replicas),
             "products": system.products,
             **dict.fromkeys(("value", "low", "high"), 10.0 + place),
+            "bound": None,
             "unit": METRICS[chart.metric].unit,
         }
         for phase in chart.phases
@@ -169,10 +176,81 @@ def test_lines_over_products_and_levels_name_every_system(name: str, kind: str) 
 
 
 def test_a_number_that_is_no_ratio_is_shown_with_its_unit() -> None:
-    verdict = {"ratio": 0.998, "low": 0.99, "high": 1.0, "unit": "share", "verdict": "supported"}
+    verdict = {
+        "ratio": 0.998,
+        "low": 0.99,
+        "high": 1.0,
+        "bound": None,
+        "unit": "share",
+        "verdict": "supported",
+        "primary": True,
+    }
     results = {
         "experiments": [{"name": "fault", "verdicts": [verdict | {"claim": "c", "statement": "s"}] * 6}]
     }
     row = next(row for row in ledger.ledger(results, [load("fault")]) if row.bar)
     assert (row.ratio, row.interval) == ("99.8 %", "99.0 \N{EN DASH} 100.0")
     assert row.bar == "≥ 95 %: met"
+
+
+def bounded_results() -> dict[str, Any]:
+    """The second shop answered nothing in one of its repeats, so its latency is only a lower bound."""
+    trials = three_repeats()[:5]
+    failed = [request(1.05 + n / 10, 20, ok=False, status=503) for n in range(99)]
+    trials.append(trial("microservices", 3, requests=failed))
+    return analyse(MACHINE, [toy()], trials)
+
+
+def test_a_bound_is_a_bound_in_the_ledger_the_sentence_the_table_and_the_chart() -> None:
+    results = bounded_results()
+    measured = results["experiments"][0]
+    estimate = next(each for each in measured["estimates"] if each["id"] == "two" and each["unit"] == "ms")
+    assert (estimate["bound"], estimate["high"]) == ("at least", None)
+    row = next(each for each in ledger.ledger(results, [toy()]) if each.claim == "Latency")
+    assert row.ratio.startswith("≥ ")
+    assert row.ratio.removesuffix(" ×") == row.interval  # noqa: RUF001 - as it is shown
+    assert f"at least {row.interval.removeprefix('≥ ')} times" in row.statement
+    known = f"≥ {format_number(estimate['low'])}"
+    page = html(results, [toy()], NOTES)
+    assert f'<td class="number">{known}</td>' in page
+    assert known in draw(toy().charts[0], toy(), measured["estimates"])
+    assert "≥ 1e+04" in page  # the percentile of that trial
+
+
+def test_primary_rows_are_marked_and_the_expected_misses_are_told(results: dict[str, Any]) -> None:
+    rows = ledger.ledger(results, [toy()])
+    assert ledger.misses(rows) == ""
+    many = rows * 5
+    assert ledger.misses(many) == "Of the 10 intervals, about 0.5 miss the true number by chance."
+    primary = replace(rows[0], primary=True)
+    assert primary.title.endswith(" (primary)")
+    assert ledger.misses([primary, *many]) == (
+        "The primary rows are corrected for their number in each experiment. Of the 10 other intervals, about 0.5 "
+        "miss the true number by chance."
+    )
+
+
+def test_voids_are_counted_by_shop_and_reason_and_verdicts_shown_without_them() -> None:
+    stolen = {MACHINE_STOLEN: steady(0.2, 0)}
+    slow = [trial("microservices", repeat, latency_ms=400, usage=stolen) for repeat in (1, 2)]
+    results = analyse(MACHINE, [toy()], [*slow, *three_repeats()[:6]])
+    (doubt,) = [each for each in doubts(toy(), results["experiments"][0], NOTES) if "void" in each]
+    assert doubt.startswith("microservices: 2 of 5 measurements were void")
+    assert doubt.endswith("the hypervisor took 0.20 cores away (2 times like this).")
+    row = next(each for each in ledger.ledger(results, [toy()]) if each.claim == "Latency")
+    assert row.with_void
+    assert f"With nothing left out: {row.with_void}." in html(results, [toy()], NOTES)
+
+
+def test_what_a_shop_did_and_what_its_slice_did_are_doubts() -> None:
+    counts = {"throttled_seconds": [0.0, 0.1, 1.1]}
+    held = {"monolith-1": Usage([0.0, 1.0, 11.0], [0.0, 0.2, 2.2], [1] * 3, counts)}
+    trials = [trial("monolith", 1, died=["monolith-1: SIGKILL"], usage=held), trial("microservices", 1)]
+    found = doubts(toy(), analyse(MACHINE, [toy()], trials)["experiments"][0], NOTES)
+    assert (
+        "monolith, quiet: a process ended during the trial: monolith-1: SIGKILL. This counts, because the shop did it."
+        in found
+    )
+    assert any(
+        "its slice stopped the most limited replica for 0.10 s in each second" in each for each in found
+    )

@@ -36,12 +36,15 @@ from loadtests.tests.test_turns import in_turns
 OPTIONS = Options("full", "loadtests run toy", backend="none", wait_share=0.0)
 
 
-def write_trial(trial: Trial, folder: Path, died: list[str]) -> None:
-    """What a real trial leaves behind: ten quick answers per second."""
+STOLEN = ["the hypervisor took the CPU"]
+
+
+def write_trial(trial: Trial, folder: Path, disturbed: list[str]) -> None:
+    """What a real trial leaves behind: ten quick answers per second. `disturbed`: the hypervisor took half a core."""
     folder.mkdir(parents=True)
     facts = {
         **asdict(trial),
-        "died": died,
+        "died": [],
         "cores": 2,
         "slice_backend": "none",
         "epoch": 0.0,
@@ -55,13 +58,13 @@ def write_trial(trial: Trial, folder: Path, died: list[str]) -> None:
         for index, phase in enumerate(trial.phases):
             for n in range(0 if phase.idle else int(phase.seconds * 10)):
                 at = begin + n / 10
-                rows.writerow((at, at, at + 0.01, index, "searcher", "GET /search", 200, 1, 100))
+                rows.writerow((at, at, at + 0.01, index, "searcher", "GET /search", 200, 1, 100, 0))
             begin += phase.seconds
     with gzip.open(folder / "processes.csv.gz", "wt", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("at", "name", "cpu_seconds", "uss_bytes"))
         for name in ("monolith-1", "gateway", "generator", "(machine busy)", "(machine stolen)"):
-            usage = steady(0.0 if "stolen" in name else 0.1)
+            usage = steady((0.5 if disturbed else 0.0) if "stolen" in name else 0.1)
             rows.writerows(zip(usage.at, [name] * 3, usage.cpu, usage.uss, strict=True))
 
 
@@ -72,7 +75,10 @@ def all_valid(trials: Sequence[tuple[Trial, Path]], _rig: Rig) -> None:
 
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Path, list[Trial]]]:
-    """Runs the toy experiment: `happens(trial)` replaces a trial and returns who died; returns folder and trials."""
+    """Runs the toy experiment, and returns its folder and trials.
+
+    `happens(trial)` replaces a trial and returns what disturbed it.
+    """
 
     def make(
         happens: Callable[[Trial], list[str]],
@@ -109,9 +115,25 @@ def test_every_planned_trial_is_run_once_when_all_are_valid(lab: Callable[..., A
     assert not notes["stopped_early"]
 
 
+def test_a_trial_in_which_the_shop_failed_is_not_repeated(
+    lab: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = write_trial
+
+    def failing(trial: Trial, folder: Path, disturbed: list[str]) -> None:
+        written(trial, folder, disturbed)
+        facts = json.loads((folder / "trial.json").read_text())
+        (folder / "trial.json").write_text(json.dumps({**facts, "died": ["monolith-1: SIGKILL"]}))
+
+    monkeypatch.setitem(globals(), "write_trial", failing)
+    folder, ran = lab(lambda _trial: [])
+    assert len(ran) == 6
+    assert all(trial["valid"] for trial in read_run(folder).results["experiments"][0]["trials"])
+
+
 def test_a_void_trial_is_repeated_twice_at_the_end_and_then_given_up(lab: Callable[..., Any]) -> None:
     def second_dies(trial: Trial) -> list[str]:
-        return ["monolith-1: SIGKILL"] if (trial.system, trial.repeat) == ("monolith", 2) else []
+        return STOLEN if (trial.system, trial.repeat) == ("monolith", 2) else []
 
     folder, ran = lab(second_dies)
     assert len(ran) == 8
@@ -120,7 +142,7 @@ def test_a_void_trial_is_repeated_twice_at_the_end_and_then_given_up(lab: Callab
 
 
 def test_a_trial_that_succeeds_at_the_second_attempt_counts(lab: Callable[..., Any]) -> None:
-    folder, ran = lab(lambda trial: ["orders-1: SIGKILL"] if trial.order == 1 else [])
+    folder, ran = lab(lambda trial: STOLEN if trial.order == 1 else [])
     assert len(ran) == 7
     trials = read_run(folder).results["experiments"][0]["trials"]
     assert sum(each["valid"] for each in trials) == 6
@@ -134,7 +156,7 @@ def test_shops_that_take_turns_run_at_once_and_again_together_when_one_is_void(
 
     def happens(trial: Trial) -> list[str]:
         at_once.append(trial.seat)
-        return ["recommendations-1: SIGKILL"] if (trial.id, trial.repeat, trial.attempt) in void else []
+        return STOLEN if (trial.id, trial.repeat, trial.attempt) in void else []
 
     _, ran = lab(happens, experiment=in_turns())
     assert at_once == [0, 1] * 4
@@ -161,7 +183,7 @@ def test_a_group_that_was_cut_off_is_run_again(
 
 def test_no_trial_is_repeated_beyond_the_budget(lab: Callable[..., Any]) -> None:
     _, ran = lab(
-        lambda _trial: ["monolith-1: SIGKILL"],
+        lambda _trial: STOLEN,
         Options("full", "", backend="none", wait_share=0.0, budget_seconds=1),
     )
     assert len(ran) == 6
@@ -183,7 +205,7 @@ def interrupted_in(order: int) -> Callable[[Trial], list[str]]:
     def happens(trial: Trial) -> list[str]:
         if trial.order == order:
             raise KeyboardInterrupt
-        return ["monolith-1: SIGKILL"] if trial.order == 1 else []
+        return STOLEN if trial.order == 1 else []
 
     return happens
 
@@ -217,7 +239,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 def small_search() -> Experiment:
     experiment = searching()
     assert experiment.search is not None
-    small = experiment.search.model_copy(update={"most": 32.0})
+    small = experiment.search.model_copy(update={"least": 16.0, "most": 32.0})
     return experiment.model_copy(update={"search": small, "repeats": 1})
 
 
@@ -225,7 +247,8 @@ def test_a_search_goes_on_until_it_has_ended_and_searches_alternate(lab: Callabl
     _, ran = lab(lambda _trial: [], experiment=small_search())
     probes = [(trial.id, trial.rate) for trial in ran if trial.probe]
     for system in ("one", "two"):  # every rate is kept: each twice, up to the highest
-        assert [rate for name, rate in probes if name == system] == [16.0, 16.0, 32.0, 32.0]
+        rates = [rate for name, rate in probes if name == system]
+        assert rates == [rates[0], rates[0], 32.0, 32.0]
     assert {name for name, _ in probes[:2]} == {name for name, _ in probes[2:4]} == {"one", "two"}
 
 
@@ -273,7 +296,7 @@ def test_a_complete_run_is_not_resumed(lab: Callable[..., Any]) -> None:
 
 
 def test_a_trial_without_attempts_left_is_not_resumed(lab: Callable[..., Any]) -> None:
-    folder, _ = lab(lambda trial: ["monolith-1: SIGKILL"] if trial.name == "one-r1" else [])
+    folder, _ = lab(lambda trial: STOLEN if trial.name == "one-r1" else [])
     with pytest.raises(RunError, match="Nothing is left to do"):
         runner.resume(folder, lambda _step: None)
 
@@ -332,7 +355,7 @@ def test_the_report_command_makes_the_report_again(lab: Callable[..., Any]) -> N
     answer = CliRunner().invoke(cli.cli, ["report", str(folder)])
     assert answer.exit_code == 0, answer.output
     assert "report.html" in answer.output
-    assert json.loads((folder / "results.json").read_text())["schema"] == 2
+    assert json.loads((folder / "results.json").read_text())["schema"] == 3
     first = (folder / "report.html").read_text()
     CliRunner().invoke(cli.cli, ["report", str(folder)])
     assert (folder / "report.html").read_text() == first

@@ -5,11 +5,11 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from loadtests.analysis import student
-from loadtests.analysis.scaling import Law, efficiency, fit
+from loadtests.analysis.scaling import Law, SuperlinearError, efficiency, fit, superlinear
 
 SIZES = (1, 2, 4, 8)
 TRIES = 100
@@ -41,7 +41,9 @@ def test_without_noise_the_law_is_found_exactly(gamma: float, alpha: float, beta
 def test_no_parameter_is_negative_and_intervals_contain_their_value(
     gamma: float, alpha: float, beta: float, seed: int
 ) -> None:
-    found = fit(measured(Law(gamma, alpha, beta), 3, 0.2, str(seed)))
+    capacities = measured(Law(gamma, alpha, beta), 3, 0.2, str(seed))
+    assume(not superlinear(capacities))
+    found = fit(capacities)
     for each in (found.gamma, found.alpha, found.beta):
         assert each.low is not None
         assert each.high is not None
@@ -108,3 +110,8 @@ def test_students_t_agrees_with_the_tables(freedom: int, t: float) -> None:
 def test_an_impossible_t_is_refused() -> None:
     with pytest.raises(ValueError, match="degree of freedom"):
         student.p_value(1.0, 0)
+
+
+def test_superlinear_capacities_are_refused_and_not_called_free_of_contention() -> None:
+    with pytest.raises(SuperlinearError, match=r"8 replicas did 1\.\d\d times 8 times the work of one"):
+        fit(measured(Law(30, -0.02, 0), 5, 0.02, "superlinear"))

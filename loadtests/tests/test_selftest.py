@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -11,14 +12,28 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from loadtests import cli
-from loadtests.analysis import student, validity
+from loadtests.analysis import measure as measuring
+from loadtests.analysis import remarks, results, scaling, stats, student, validity, verdicts
+from loadtests.analysis.measure import measure
+from loadtests.analysis.phase_result import PhaseResult
+from loadtests.analysis.raw import RawTrial
+from loadtests.analysis.routes import route_numbers
+from loadtests.report import charts
+from loadtests.report import ledger as report_ledger
 from loadtests.running import gate
+from loadtests.selftest import refusals as selftest_refusals
 from loadtests.selftest import run
+from loadtests.selftest import statistics as selftest_statistics
 from loadtests.selftest.checks import Check, terminal
 from loadtests.selftest.refusals import refusals
 from loadtests.selftest.statistics import hit_rates, min_hits
 
 TRIES = 60
+
+
+def void_by_remarks(raw: RawTrial) -> list[PhaseResult]:
+    """The rule of before: what the shop did made its trial void."""
+    return [replace(each, doubts=[*each.doubts, *each.remarks]) for each in measure(raw)]
 
 
 def failed(checks: Iterable[Check]) -> set[str]:
@@ -28,16 +43,21 @@ def failed(checks: Iterable[Check]) -> set[str]:
 def test_the_lab_passes_its_own_test() -> None:
     checks = list(run.simulated_checks(tries=TRIES))
     assert failed(checks) == set()
-    assert len(checks) == 16
-    assert len({check.name for check in checks}) == 16
+    assert len(checks) == 24
+    assert len({check.name for check in checks}) == 24
 
 
 @pytest.mark.parametrize(
-    ("reach", "name"), [(1.0, "A shop against itself has no winner"), (99.0, "A shop 25% slower is found")]
+    ("reach", "name"),
+    [
+        (0.0, "A shop against itself has no winner"),
+        (1.0, "A shop 25% slower is found"),
+        (99.0, "A shop 25% slower is found"),
+    ],
 )
 def test_wrong_intervals_fail_the_hit_rates(reach: float, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(student, "critical_value", lambda _freedom: reach)
-    assert any(each.startswith(name) for each in failed(hit_rates(1, 40)))
+    monkeypatch.setattr(student, "critical_value", lambda _freedom, _confidence=0.95: reach)
+    assert any(each.startswith(name) for each in failed(hit_rates(1, 40, only=name)))
 
 
 @pytest.mark.parametrize(
@@ -46,8 +66,18 @@ def test_wrong_intervals_fail_the_hit_rates(reach: float, name: str, monkeypatch
         (validity, "MAX_LATE_MS", 1e9, "A generator with too little CPU"),
         (validity, "MAX_GENERATOR_CORES", 1.0, "A generator that was the bottleneck"),
         (validity, "SLICE_TOLERANCE", 0.5, "A slice that was exceeded"),
-        (validity, "MIN_ACHIEVED", 0.5, "A shop that did not keep up"),
-        (validity, "WARM_FACTOR", 9.0, "A shop that was still warming up"),
+        (remarks, "MIN_ACHIEVED", 0.5, "A shop that did not keep up counts"),
+        (remarks, "WARM_FACTOR", 1.9, "A shop that was still warming up counts"),
+        (results, "measure", void_by_remarks, "A replica that died counts"),
+        (report_ledger, "sign", lambda _bound: "", "A bound is told as a bound"),
+        (charts, "sign", lambda _bound: "", "A bound is told as a bound"),
+        (
+            verdicts,
+            "_in_words",
+            lambda result, _unit: str(result and result.value),
+            "A bound is told as a bound",
+        ),
+        (selftest_refusals, "quota", lambda _cores: (1000, 20000), "A slice of 0.03 cores is one"),
         (validity, "MAX_STOLEN", 0.5, "A machine whose CPU a hypervisor took"),
         (validity, "MAX_BUSY", 1.5, "A machine that was fully busy"),
         (gate, "refusal", lambda result: None, "Shops with different answers"),
@@ -59,6 +89,44 @@ def test_a_limit_that_is_changed_fails_its_check(
     assert failed(refusals(1)) == set()
     monkeypatch.setattr(where, limit, value)
     assert name in failed(refusals(1))
+
+
+def as_failed(route_numbers: Any) -> Any:
+    """The numbers of routes by the rule of before: what was cut off counts as failed."""
+    return lambda rows, *others, **more: route_numbers(
+        [replace(each, cut=False) for each in rows], *others, **more
+    )
+
+
+def without_visits(rows: Any, *others: Any, **more: Any) -> Any:
+    """The numbers of routes when a visit that was not started is only known by its first request."""
+    visits = [each for each in rows if each.start is not None or not each.route.startswith("VISIT ")]
+    return route_numbers(visits, *others, **more)
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "before", "name"),
+    [
+        (measuring, "route_numbers", as_failed(route_numbers), "Requests that are cut off"),
+        (measuring, "route_numbers", without_visits, "Buyers who never get to the checkout count"),
+        (verdicts, "judge_bar", lambda *_: stats.Verdict.SUPPORTED, "A bar that lies on the truth"),
+        (stats, "SMALLEST_DIFFERENCE", 1.0, "A shop 4% slower is not called slower"),
+        (scaling, "superlinear", lambda _capacities: [], "Replicas that do more than they should"),
+        (
+            selftest_statistics,
+            "ratio_of_numbers",
+            lambda pairs: stats.ratio([a.low for a, _ in pairs], [b.low for _, b in pairs]),
+            "A ratio of capacities",
+        ),
+    ],
+)
+def test_the_rules_of_before_fail_their_checks(
+    where: ModuleType, what: str, before: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(where, what, before)
+    if name.startswith("A ratio"):
+        monkeypatch.setattr(selftest_statistics, "shifted_start", lambda start, *_: start)
+    assert any(each.startswith(name) for each in failed(hit_rates(1, 60, only=name)))
 
 
 def test_nineteen_of_twenty_is_required_less_three_standard_errors() -> None:

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from loadtests.analysis.raw import RawTrial
+from loadtests.analysis.records import MACHINE_STOLEN
 from loadtests.bench.slicing import BUSY
 from loadtests.rig import slices
 from loadtests.rig.generator import TrialError
@@ -88,29 +89,35 @@ def test_a_lab_that_finds_a_winner_in_a_shop_against_itself_fails(tmp_path: Path
 
 
 def test_where_every_trial_is_void_no_check_passes(tmp_path: Path) -> None:
-    lab = lab_where(
-        lambda trial: simulated.with_facts(answering(trial, 100), died=["monolith-1: SIGKILL"]), tmp_path
-    )
+    lab = lab_where(lambda trial: simulated.late(answering(trial, 100), 0.2), tmp_path)
     checks = list(real._truths(lab))
     assert not any(check.passed for check in checks)
     assert {check.found for check in checks} == {"too few valid trials"}
 
 
 @pytest.mark.parametrize(
-    ("died", "found", "passed"),
+    ("disturbed", "found", "passed"),
     [
-        (["monolith-1: SIGKILL"], "void", True),
-        (["gateway-1: SIGKILL"], "void", False),
-        ([], "trusted", False),
+        (lambda raw: simulated.late(raw, 0.2), "void", True),
+        (lambda raw: simulated.using(raw, MACHINE_STOLEN, 0.5), "void", False),
+        (lambda raw: raw, "trusted", False),
     ],
 )
 def test_a_disturbed_trial_must_be_void_for_the_right_reason(
-    died: list[str], found: str, *, passed: bool, tmp_path: Path
+    disturbed: Callable[[RawTrial], RawTrial], found: str, *, passed: bool, tmp_path: Path
 ) -> None:
-    lab = lab_where(lambda trial: simulated.with_facts(answering(trial, 100), died=died), tmp_path)
-    trial = lab.trials(1)[0]
-    check = real._void(lab, trial, "A replica", "ended during the trial: monolith-1", _nothing)
+    lab = lab_where(lambda trial: disturbed(answering(trial, 100)), tmp_path)
+    check = real._void(lab, lab.trials(1)[0], "A generator", "it had too little CPU", _nothing)
     assert (check.found, check.passed) == (found, passed)
+
+
+@pytest.mark.parametrize(
+    ("died", "told"),
+    [(["monolith-1: SIGKILL"], True), (["gateway-1: SIGKILL"], False), ([], False)],
+)
+def test_a_killed_replica_must_be_told(died: list[str], *, told: bool, tmp_path: Path) -> None:
+    lab = lab_where(lambda trial: simulated.with_facts(answering(trial, 100), died=died), tmp_path)
+    assert real._killed(lab, lab.trials(1)[0]).passed is told
 
 
 def test_a_trial_that_cannot_be_run_fails_its_check_with_its_reason(tmp_path: Path) -> None:

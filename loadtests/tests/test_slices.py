@@ -16,7 +16,13 @@ from loadtests.rig import slices
 from loadtests.rig.cpus import find_mounts
 from loadtests.rig.governor import MAX_WAIT_SECONDS, PERIOD_SECONDS, Account
 from loadtests.rig.processes import cpu_seconds
-from loadtests.rig.slices.cgroups import PREFIX, remove_leftovers
+from loadtests.rig.slices.cgroups import (
+    MIN_QUOTA_MICROSECONDS,
+    PERIOD_MICROSECONDS,
+    PREFIX,
+    quota,
+    remove_leftovers,
+)
 
 
 @pytest.fixture
@@ -206,3 +212,52 @@ def test_eight_busy_processes_are_each_kept_below_their_slice(backend: slices.Sl
         for each in many:
             each.kill()
             each.wait()
+
+
+@pytest.mark.parametrize("cores", [0.002, 0.02, 0.03, 0.04, 0.05, 0.3, 1.0, 4.0])
+def test_a_quota_is_the_slice_also_where_the_kernel_refuses_a_short_period(cores: float) -> None:
+    microseconds, period = quota(cores)
+    assert microseconds / period == pytest.approx(cores, rel=0.01)
+    assert microseconds >= MIN_QUOTA_MICROSECONDS
+    assert PERIOD_MICROSECONDS <= period <= 1_000_000
+    assert (period == PERIOD_MICROSECONDS) == (cores >= 0.05)
+
+
+@pytest.mark.parametrize("backend", ["cgroup1", "cgroup2"])
+def test_a_group_gets_its_quota_and_a_burst_and_its_counts_are_read(backend: str, tmp_path: Path) -> None:
+    group = tmp_path / f"{PREFIX}{os.getpid()}-catalog-1"
+    group.mkdir()
+    burst = group / ("cpu.max.burst" if backend == "cgroup2" else "cpu.cfs_burst_us")
+    burst.touch()
+    slicer = slices.CgroupSlices(backend, tmp_path)
+    assert slicer.throttling("catalog-1") is None
+    slicer.put("catalog-1", os.getpid(), 0.3)
+    assert burst.read_text() == "6000"
+    if backend == "cgroup2":
+        assert (group / "cpu.max").read_text() == "6000 20000"
+        (group / "cpu.pressure").write_text("some avg10=0.00 avg60=0.00 avg300=0.00 total=1500000\n")
+    else:
+        assert (group / "cpu.cfs_quota_us").read_text() == "6000"
+    seconds = "throttled_usec 500000" if backend == "cgroup2" else "throttled_time 500000000"
+    (group / "cpu.stat").write_text(f"nr_periods 50\nnr_throttled 9\n{seconds}\n")
+    pressure = 1.5 if backend == "cgroup2" else None
+    assert slicer.throttling("catalog-1") == slices.Throttling(9, 0.5, pressure)
+
+
+@pytest.mark.processes
+@pytest.mark.timed
+def test_a_busy_process_on_a_slice_is_stopped_and_the_kernel_counts_it(
+    backend: slices.Slices, busy: subprocess.Popen[bytes]
+) -> None:
+    backend.put("busy", busy.pid, 0.03)
+    if backend.backend == "governor":
+        assert backend.throttling("busy") is None
+        return
+    until = time.monotonic() + 20
+    while (held := backend.throttling("busy")) and held.periods <= 2 and time.monotonic() < until:
+        let_time_pass(0.05)
+    assert held is not None
+    assert held.periods > 2
+    assert held.seconds > 0
+    backend.drop("busy")
+    assert backend.throttling("busy") is None

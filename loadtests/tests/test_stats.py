@@ -6,11 +6,15 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from loadtests.analysis import stats
-from loadtests.analysis.stats import SMALLEST_DIFFERENCE, Interval, Verdict, judge_bar, judge_direction, share
+from loadtests.analysis.numbers import Number, product, quotient
+from loadtests.analysis.shares import design_effect, share
+from loadtests.analysis.stats import SMALLEST_DIFFERENCE, Interval, Verdict, judge_bar, judge_direction
 from loadtests.analysis.summaries import percentile
 from loadtests.experiments.bar import Bar
+from loadtests.experiments.metrics import METRICS
 
 positive = st.floats(min_value=1e-3, max_value=1e6)
 samples = st.lists(positive, min_size=1, max_size=40)
@@ -98,7 +102,7 @@ def test_a_winner_needs_an_interval_that_excludes_one_and_a_minimal_difference(
 ) -> None:
     result = Interval(value, value / reach, value * reach)
     winner = judge_direction(result, claims_more=True) in {Verdict.SUPPORTED, Verdict.NOT_SUPPORTED}
-    assert winner == (not result.covers(1.0) and max(value, 1 / value) >= SMALLEST_DIFFERENCE)
+    assert winner == (value / reach > SMALLEST_DIFFERENCE or value * reach < 1 / SMALLEST_DIFFERENCE)
 
 
 @pytest.mark.parametrize(
@@ -113,12 +117,26 @@ def test_a_winner_needs_an_interval_that_excludes_one_and_a_minimal_difference(
         (0.66, 1.1, Verdict.INCONCLUSIVE),
         (0.6, 4.8, Verdict.INCONCLUSIVE),
         (None, 1.2, Verdict.INCONCLUSIVE),
+        (1.0001, 1.104, Verdict.NO_WINNER),
+        (1.02, 1.8, Verdict.INCONCLUSIVE),
+        (1.051, 1.4, Verdict.SUPPORTED),
+        (0.7, 0.951, Verdict.NOT_SUPPORTED),
     ],
 )
 def test_no_winner_needs_an_interval_that_excludes_the_margin(
     low: float | None, high: float, verdict: Verdict
 ) -> None:
     assert judge_direction(Interval(geometric(low, high), low, high), claims_more=True) is verdict
+
+
+@pytest.mark.parametrize(("margin", "verdict"), [(1.5, Verdict.NO_WINNER), (1.1, Verdict.INCONCLUSIVE)])
+def test_a_claim_has_its_own_margin(margin: float, verdict: Verdict) -> None:
+    assert judge_direction(Interval(1.0, 0.92, 1.2), claims_more=True, margin=margin) is verdict
+
+
+def test_throughput_and_cpu_have_a_narrower_margin_than_latency() -> None:
+    margins = {name: METRICS[name].margin for name in ("throughput_rps", "cpu_us_per_request", "p50_ms")}
+    assert margins == {"throughput_rps": 1.1, "cpu_us_per_request": 1.1, "p50_ms": 1.5}
 
 
 def geometric(low: float | None, high: float) -> float:
@@ -185,3 +203,53 @@ def test_a_share_lies_within_its_interval(counts: list[tuple[int, int]]) -> None
 def test_a_share_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one try"):
         share([(0, 0)])
+
+
+def test_a_share_of_independent_tries_has_wilsons_interval() -> None:
+    found = share([(100, 100)])
+    known = binomtest(100, 100).proportion_ci(method="wilson")
+    assert [found.low, found.high] == pytest.approx([known.low, 1.0])
+    alike = share([(30, 60), (31, 60), (29, 60)])
+    known = binomtest(90, 180).proportion_ci(method="wilson")
+    assert [alike.low, alike.high] == pytest.approx([known.low, known.high])
+
+
+def test_the_design_effect_is_that_of_trials_that_agree_or_differ_completely() -> None:
+    assert design_effect([(10, 20), (10, 20)]) == 1.0
+    assert design_effect([(20, 20), (20, 20)]) == 1.0
+    assert design_effect([(0, 20), (20, 20), (0, 20), (20, 20)]) == pytest.approx(20 * 4 / 3)
+
+
+@pytest.mark.parametrize("differ", [0.0, 0.3, 0.6])
+def test_the_interval_of_a_share_contains_the_truth_where_trials_differ(differ: float) -> None:
+    rng = random.Random(f"shares {differ}")
+    tries, hits = 400, 0
+    for _ in range(tries):
+        counts = []
+        for _ in range(5):
+            chance = 0.5 + differ * (rng.random() - 0.5)
+            counts.append((sum(rng.random() < chance for _ in range(50)), 50))
+        hits += share(counts).covers(0.5)
+    assert hits / tries > 0.92
+
+
+def test_a_ratio_of_bounds_is_a_bound_in_the_right_direction() -> None:
+    low, exact, high = Number.at_most(2.0), Number.exact(4.0), Number.at_least(8.0)
+    assert quotient(high, exact) == Number.at_least(2.0)
+    assert quotient(exact, high) == Number.at_most(0.5)
+    assert quotient(exact, low) == Number.at_least(2.0)
+    assert product([high, exact]) == Number.at_least(32.0)
+    assert quotient(high, high) == Number(1.0, 0.0, math.inf)
+
+
+def test_repeats_that_agree_on_a_bracket_are_not_more_precise_than_it() -> None:
+    found = stats.interval_of_numbers([Number.between(100, 109)] * 4)
+    assert [found.low, found.high] == pytest.approx([100, 109])
+    assert found.bound is None
+
+
+def test_an_interval_of_bounds_is_open_and_says_what_it_is() -> None:
+    found = stats.interval_of_numbers([Number.exact(10.0), Number.at_least(12.0), Number.exact(11.0)])
+    assert (found.high, found.bound) == (None, stats.Bound.AT_LEAST)
+    assert found.low is not None
+    assert 0 < found.low < 11

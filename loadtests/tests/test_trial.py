@@ -81,6 +81,9 @@ def test_a_trial_leaves_rows_samples_and_no_process(tmp_path: Path, rig: Rig) ->
     assert result.metrics["all"]["errors"] == 0
     assert raw.replicas == ["monolith-1", "monolith-2"]
     assert all(each["cpu_cores"] > 0 for each in result.processes)
+    if rig.slices.backend.startswith("cgroup"):
+        assert all("throttled_seconds" in each for each in result.processes if each["slice"])
+    assert result.counts("in_time_share", "VISIT buy")
     assert result.uss_bytes > 50_000_000
     assert (result.core_speed or 0.0) > 0
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from loadtests.analysis.measure import measure
 from loadtests.analysis.raw import RawTrial, Usage
+from loadtests.analysis.records import MACHINE_STOLEN
 from loadtests.analysis.results import per_repeat
 from loadtests.experiments.experiment import Experiment, ExperimentError, load, parse
 from loadtests.planning.plan import plan
 from loadtests.planning.trials import Trial
-from loadtests.tests.made_up import TEXT, request, toy, trial
+from loadtests.tests.made_up import TEXT, request, steady, toy, trial
 
 TURNS = '[turns]\nphase = "quiet"\nseconds = 2.5\nlead_seconds = 0.5\ngroups = [["one", "two"]]\n\n[limits]'
 
@@ -114,10 +115,10 @@ def test_a_ratio_compares_shops_that_took_turns_with_each_other() -> None:
         ]
 
     experiment = toy().model_copy(update={"repeats": 1})
-    first = attempt(1, 20.0, died=["recommendations-1: SIGKILL"])
+    first = attempt(1, 20.0, usage={MACHINE_STOLEN: steady(0.2, 0)})
     trials = [*first, *attempt(2, 60.0)]
     ratios, _ = per_repeat(experiment, [result for each in trials for result in measure(each)])
-    assert ratios[0] == [pytest.approx(2.0)]
+    assert [each.value for each in ratios[0]] == [pytest.approx(2.0)]
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,20 @@ class NoAnswer(Enum):
 
 
 HANG, LOSE = NoAnswer
-Answer = tuple[int, Any] | tuple[int, Any, Mapping[str, str]] | NoAnswer
+Whole = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
 """Status, what is sent as JSON (bytes as they are, None as nothing) and headers besides the usual ones."""
+
+
+@dataclass(frozen=True)
+class Drip:
+    """An answer whose body is sent one byte at a time, as by a server that works but is far too slow."""
+
+    answer: Whole
+    pause: float
+    """Seconds after each byte."""
+
+
+Answer = Whole | Drip | NoAnswer
 
 
 @dataclass(frozen=True)
@@ -135,12 +147,19 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(answer, NoAnswer):
             self.close_connection = True
         else:
+            whole, pause = (answer.answer, answer.pause) if isinstance(answer, Drip) else (answer, 0.0)
             with suppress(OSError):
-                self._send(*answer)
+                content = self._send_head(*whole)
+                for piece in [content[n : n + 1] for n in range(len(content))] if pause else [content]:
+                    self.wfile.write(piece)
+                    if pause:
+                        self.wfile.flush()
+                        let_go.wait(pause)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 -- the names are http.server's
 
-    def _send(self, status: int, document: Any, headers: Mapping[str, str] | None = None) -> None:
+    def _send_head(self, status: int, document: Any, headers: Mapping[str, str] | None = None) -> bytes:
+        """Send all but the body, and return that."""
         content = document if isinstance(document, bytes) else json.dumps(document).encode()
         content = b"" if document is None else content
         kind = "application/json" if status < 400 else "application/problem+json"
@@ -149,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**usual, **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        return content
 
     def log_message(self, *_: object) -> None:
         """Say nothing: a test's output is its own."""

@@ -46,6 +46,8 @@ def service(
     app = Flask(name, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keys keep the order of the contract
     app.url_map.strict_slashes = True
+    # Merging would redirect to the host that the request names, which can be any.
+    app.url_map.merge_slashes = False
     database = _open_database(config, base) if base is not None else None
     app.extensions[NAME] = Runtime(
         config=config,

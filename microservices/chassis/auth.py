@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import request
 
 from .errors import Forbidden, NotAuthenticated
@@ -23,6 +25,16 @@ def current_identity() -> Identity | None:
 def verify_token(token: str) -> Identity:
     """The identity that a token proves; the token may come from a header or from a cookie."""
     return runtime().token_verifier.verify(token)
+
+
+def session_cookie() -> str:
+    """The name of the pages' cookie with the token, for the address that this request names.
+
+    A browser sends a cookie to all ports of a host. With the port in the name, two shops on one machine do not
+    overwrite each other's.
+    """
+    port = re.search(r":(\d{1,5})$", request.headers.get("Host", ""))
+    return f"shop_session_{port[1]}" if port else "shop_session"
 
 
 def require_customer() -> Identity:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+ORIGIN = re.compile(r"https?://[a-z0-9.:\[\]-]+")
 KEY_BYTES = 32  # of a raw Ed25519 key, private or public
 
 
@@ -110,6 +112,17 @@ def one_of(env: Mapping[str, str], name: str, default: str, allowed: tuple[str, 
     if text not in allowed:
         raise ConfigError(f"{name} is {text!r}; set it to one of {', '.join(allowed)}.")
     return text
+
+
+def origins(env: Mapping[str, str], name: str) -> frozenset[str]:
+    """The setting as addresses without a path, such as https://shop.example, separated by spaces."""
+    found = [text.rstrip("/") for text in env.get(name, "").lower().split()]
+    for text in found:
+        if not ORIGIN.fullmatch(text):
+            raise ConfigError(
+                f"{name} has {text!r}; set it to addresses such as https://shop.example, separated by spaces."
+            )
+    return frozenset(found)
 
 
 def _urls(env: Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,6 @@ from .runtime import runtime
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-MAX_UNREAD_BYTES = 1 << 20
 log = logging.getLogger("shop.requests")
 
 
@@ -108,11 +107,11 @@ class Observed:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
+        environ.pop("HTTP_UPGRADE", None)  # Werkzeug would look for a route for WebSockets
         here = context.Context.begin(environ, self._timeout)
 
         def respond(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             headers.append(("X-Request-Id", here.request_id))
-            _read_the_rest(environ)
             self._record(environ, int(status[:3]), time.perf_counter() - started)
             return start_response(status, headers, *error)
 
@@ -128,13 +127,6 @@ class Observed:
         if log.isEnabledFor(logging.INFO):
             facts = {"status": status, "ms": round(seconds * 1000, 1)}
             log.info("%s %s", method, environ["PATH_INFO"], extra={"facts": facts})
-
-
-def _read_the_rest(environ: WSGIEnvironment) -> None:
-    # Granian closes a connection with an unread body, and the client's next request on it would be lost.
-    left = MAX_UNREAD_BYTES if environ.get("CONTENT_LENGTH") else 0
-    while left > 0 and (part := environ["wsgi.input"].read(min(left, 65_536))):
-        left -= len(part)
 
 
 def request_id() -> str:

@@ -1,40 +1,71 @@
-"""The server (Granian): a parent that only supervises, and one worker that answers with a pool of threads.
+"""The server (Granian): a parent that only supervises, and one worker that answers with threads.
 
 The parent does not import the application: `load` makes it in the worker, so it uses its memory only once.
 """
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
+from functools import partial
+from threading import Thread
 from typing import Any
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from .config import ConfigError
+from .unanswered import IDLE_SECONDS, watch
 
 BACKPRESSURE = 512
-"""Requests that the server accepts at a time, including those that wait for a thread."""
+"""Connections that the server accepts at a time. Each may hold a thread, which costs nothing before it is needed."""
 STOP_SECONDS = 10
 """Time for the requests in progress, once the server was told to stop."""
 
 
 def serve(target: str, load: Callable[[str], Callable[..., Any]], host: str, port: int, threads: int) -> None:
-    """Serve what `load(target)` returns in the worker, a WSGI application, until told to stop."""
-    MPServer(
+    """Serve what `load(target)` returns in the worker, a WSGI application, until told to stop.
+
+    SIGINT, SIGTERM and SIGHUP stop it. SIGHUP, which a closing terminal sends, does not when it was ignored at the
+    start, as `nohup` does.
+    """
+    server = MPServer(
         target,
         address=host,
         port=port,
         interface=Interfaces.WSGI,
+        http=HTTPModes.http1,  # with HTTP/2 a connection that sends nothing would have no time limit
+        http1_settings=HTTP1Settings(header_read_timeout=IDLE_SECONDS * 1000),
         workers=1,
-        blocking_threads=threads,
+        blocking_threads=BACKPRESSURE,  # see bodies.py for what limits the application to `threads`
         backpressure=BACKPRESSURE,
         websockets=False,
         log_level=LogLevels.critical,
         workers_kill_timeout=STOP_SECONDS,
-    ).serve(target_loader=load)
+    )
+    # Granian's own answer to SIGHUP is to restart the worker.
+    on_hangup = signal.getsignal(signal.SIGHUP)
+    if on_hangup is not signal.SIG_IGN:
+        on_hangup = server.signal_handler_interrupt
+    server.on_startup(lambda: signal.signal(signal.SIGHUP, on_hangup))
+    server.serve(target_loader=partial(_load_in_worker, load, port, threads))
+
+
+def _load_in_worker(
+    load: Callable[[str], Callable[..., Any]], port: int, threads: int, target: str
+) -> Callable[..., Any]:
+    """Runs in the worker: the application, behind what protects its threads."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent gets it too, and ends the worker
+    wsgi = load(target)
+
+    from .bodies import BodiesFirst
+
+    served = BodiesFirst(wsgi, threads)
+    Thread(target=watch, args=(served.longest_read, port), name="watch", daemon=True).start()
+    return served
 
 
 def require_free_port(host: str, port: int, instead: str) -> None:

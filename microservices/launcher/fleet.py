@@ -184,16 +184,23 @@ class Fleet:
                 self._launch(member)
         self._wait_until_ready(dead)
 
-    def stop(self) -> None:
-        """Stop everything. The gateway first: requests in flight still find their replicas, and no new ones come."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Stop everything. The gateway first: requests in flight still find their replicas, and no new ones come.
+
+        After `seconds`, what did not end is killed; by default only when it has had time for every request.
+        """
         with self._stopping:
             if self.stopped.is_set() or not self.folder.claimed:
                 return
             self._supervisor.stop()
             children = {member.label: member.child for member in self.members() if member.child}
             gateway_process = children.pop(GATEWAY, None)
-            end_all([gateway_process] if gateway_process else [], GATEWAY_STOP_SECONDS, signal_again=False)
-            end_all(children.values(), REPLICA_STOP_SECONDS)
+            end_all(
+                [gateway_process] if gateway_process else [],
+                GATEWAY_STOP_SECONDS if seconds is None else seconds / 2,
+                signal_again=False,
+            )
+            end_all(children.values(), REPLICA_STOP_SECONDS if seconds is None else seconds / 2)
             if self._launch_plan:
                 state.end_leftovers(self._state)  # processes that left their process group
                 self._state.path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from microservices.launcher import gateway, gateway_tracing
 from microservices.launcher.addresses import HOST, Addresses, count_ports
@@ -15,6 +16,7 @@ from microservices.launcher.environment import FLEET_ID_VARIABLE, inherited, mak
 from microservices.launcher.errors import MissingProgram, NotStarted
 from microservices.launcher.ports import Ports, require_free
 from microservices.launcher.replica import Replica
+from microservices.sealing import in_workspace, of_course
 from microservices.topology import Service, Topology
 
 GATEWAY = "gateway"
@@ -53,8 +55,9 @@ class LaunchPlan:
         self._ports = Ports(count_ports(topology))
         self.addresses = Addresses.assign(topology, self._ports.numbers, port)
         keys = make_keys(topology)
-        self._environments = {
-            service.name: service_environment(
+        self._environments = {}
+        for service in topology.services:
+            own = service_environment(
                 topology,
                 service,
                 addresses=self.addresses,
@@ -63,9 +66,10 @@ class LaunchPlan:
                 data_dir=data_dir,
                 extra={**env, **env_for.get(service.name, {})},
             )
-            | {FLEET_ID_VARIABLE: fleet}
-            for service in topology.services
-        }
+            own[FLEET_ID_VARIABLE] = fleet
+            self._environments[service.name] = (
+                in_workspace(own, topology.folder) if topology.folder else of_course(own)
+            )
 
     def release(self) -> None:
         """Give the ports back."""
@@ -111,7 +115,23 @@ class LaunchPlan:
         )
         if adapted.returncode:
             raise NotStarted(f"The gateway cannot use its configuration: {_last_message(adapted.stderr)}")
-        return json.loads(adapted.stdout)
+        configuration = json.loads(adapted.stdout)
+        self._require_listeners(configuration)
+        return configuration
+
+    def _require_listeners(self, configuration: dict[str, Any]) -> None:
+        """NotStarted for a port that the Caddyfile forgot. Nobody would answer there, and the start would time out."""
+        servers = configuration.get("apps", {}).get("http", {}).get("servers", {}).values()
+        listening = {address.rpartition(":")[2] for server in servers for address in server.get("listen", [])}
+        inside = {f"SHOP_{name.upper()}_PORT": name for name in self._topology.internal_services()}
+        for variable, port in gateway.variables(self.addresses).items():
+            called = variable == "SHOP_PORT" or variable in inside
+            if called and port not in listening:
+                who = f"other services call {inside[variable]}" if variable in inside else "visitors ask"
+                raise NotStarted(
+                    f"The gateway does not listen at {{${variable}}}, where {who}; "
+                    f"add a block `:{{${variable}}} {{ ... }}` to {self._topology.caddyfile}."
+                )
 
 
 def _last_message(log: str) -> str:

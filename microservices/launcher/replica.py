@@ -120,7 +120,7 @@ class Replica:
         """Whether it is dead and the pause after its death is over."""
         return self.phase is Phase.DOWN and time.monotonic() >= self._restart_at
 
-    def last_lines(self, count: int = 5) -> str:
+    def last_lines(self, count: int = 15) -> str:
         """The last lines of its log."""
         try:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])

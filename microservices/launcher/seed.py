@@ -22,6 +22,7 @@ from microservices.chassis.config import sqlite_url
 from microservices.launcher.environment import database_url, inherited
 from microservices.launcher.errors import LauncherError
 from microservices.launcher.folder import default_home
+from microservices.sealing import in_workspace, of_course
 from microservices.topology import SPLIT, Service, Topology, Workspace
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ SIZES = ("SHOP_SEED", "SHOP_PRODUCTS", "SHOP_CUSTOMERS", "SHOP_ORDERS")
 WORKERS = 2
 MAX_CACHED = 4
 """Databases of one service in the cache: people often switch between a few versions or sizes."""
+LAST_LINES = 15
 NO_EFFECT_ON_DATA = {"__init__.py", "app.py", "routes.py", "clients.py"}
 DATASET = "{dataset}"
 """The placeholder in a workspace's command for the folder with the data set."""
@@ -198,12 +200,14 @@ def _run(module: tuple[str, ...], env: Mapping[str, str], failure: str) -> None:
 
 
 def _python(arguments: Iterable[str], env: Mapping[str, str], failure: str, folder: Path | None) -> None:
+    env = in_workspace(env, folder) if folder else of_course(env)
     done = subprocess.run(  # noqa: S603 -- our own modules, or those of a workspace
-        [sys.executable, *arguments], env=dict(env), cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, *arguments], env=env, cwd=folder, capture_output=True, text=True, check=False
     )
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
-        raise LauncherError(f"{failure}: {lines[-1]}")
+        log = lines[-LAST_LINES:] if folder else []  # a learner's own code: the place is in its traceback
+        raise LauncherError("\n".join([f"{failure}: {lines[-1]}", *log]))
 
 
 def _in_parallel(work: Callable[[T], None], items: Iterable[T]) -> None:
@@ -224,7 +228,7 @@ def _python_files(folder: Path) -> list[Path]:
 def _fingerprint(files: Iterable[Path], *words: str) -> str:
     digest = hashlib.sha256("\0".join(words).encode())
     for file in sorted(files):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        digest.update(os.fsencode(file.name) + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]
 
 

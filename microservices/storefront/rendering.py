@@ -48,13 +48,13 @@ def page(template: str, section: str = "", **facts: Any) -> str:
     )
 
 
-def error_page(status: int, slug: str = "", request_id: str = "") -> ErrorPage:
-    """The page for an error that no other page explains."""
+def error_page(status: int, slug: str = "", request_id: str = "", why: str = "") -> ErrorPage:
+    """The page for an error that no other page explains; `why` replaces its usual sentence."""
     title, sentence, shape = _ERRORS.get(slug) or _ERRORS.get(status) or _ERRORS[status // 100 * 100]
     html = page(
         "error.html",
         title=title,
-        sentence=sentence,
+        sentence=why or sentence,
         shape=shape,
         retry=request.full_path.rstrip("?") if status >= 500 and request.method == "GET" else "",
         request_id=request_id if status >= 500 else "",

@@ -11,10 +11,12 @@ from urllib.parse import quote, urlsplit
 from flask import abort, g, redirect, request
 from werkzeug.wrappers import Response
 
-from ..chassis.auth import verify_token
+from ..chassis.auth import session_cookie, verify_token
 from ..chassis.errors import NotAuthenticated, UpstreamError
+from ..chassis.runtime import runtime
+from . import forms
+from .settings import Settings
 
-COOKIE = "shop_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LARGEST_FORM = 65_536
 
@@ -22,7 +24,7 @@ _LARGEST_FORM = 65_536
 def visitor_token() -> str | None:
     """The token of the signed-in customer; None for anybody else, also when the sign-in has expired."""
     if "visitor" not in g:
-        token = request.cookies.get(COOKIE) or None
+        token = request.cookies.get(session_cookie()) or None
         g.visitor = token if token and _may_be_good(token) else None
     found: str | None = g.visitor
     return found
@@ -62,16 +64,16 @@ def sign_in_first(back_to: str = "") -> Response:
 
 def remember(response: Response, token: str, seconds: int) -> Response:
     """Sign in: the browser keeps the token, and no script can read it."""
-    response.set_cookie(
-        COOKIE, token, max_age=seconds, httponly=True, samesite="Lax", secure=request.is_secure, path="/"
-    )
+    name, secure = session_cookie(), request.is_secure
+    response.set_cookie(name, token, max_age=seconds, httponly=True, samesite="Lax", secure=secure, path="/")
     return response
 
 
 def forget(response: Response) -> Response:
     """Sign out."""
-    if COOKIE in request.cookies:
-        response.delete_cookie(COOKIE, httponly=True, samesite="Lax", secure=request.is_secure, path="/")
+    name = session_cookie()
+    if name in request.cookies:
+        response.delete_cookie(name, httponly=True, samesite="Lax", secure=request.is_secure, path="/")
     return response
 
 
@@ -84,8 +86,10 @@ def refuse_foreign_forms() -> None:
         abort(413)
     source = request.headers.get("Origin") or request.headers.get("Referer", "")
     try:
-        sender = urlsplit(source).netloc
+        parts = urlsplit(source)
     except ValueError:
-        sender = ""
-    if not sender or sender.lower() != request.host.lower():
-        abort(403)
+        parts = urlsplit("")
+    sender = f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
+    is_ours = sender and parts.netloc.lower() == request.host.lower()
+    if not is_ours and sender not in runtime().settings(Settings).trusted_origins:
+        abort(403, forms.foreign(sender, request.host))

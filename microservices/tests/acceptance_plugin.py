@@ -56,7 +56,7 @@ class InProcess(HTTPAdapter):
     ) -> requests.Response:
         """Skips the test if the gateway has the answer."""
         url = urlsplit(str(request.url))
-        path = unquote(url.path)
+        path = re.sub("/+", "/", unquote(url.path))  # Caddy matches it so, and passes it on as it came
         owner = next(owner for pattern, owner in self._routes if re.fullmatch(path_regexp(pattern), path))
         if owner is None:
             pytest.skip(f"the gateway answers {path!r} by itself")

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from microservices.chassis.config import sqlite_url
 from microservices.launcher import AlreadyRunning, Fleet, MissingProgram, NotStarted, PortTaken, gateway
-from microservices.launcher.environment import FLEET_ID_VARIABLE
+from microservices.launcher.environment import FLEET_ID_VARIABLE, inherited
 from microservices.launcher.gateway import Settings
 from microservices.tests.conftest import (
     LAUNCH,
@@ -242,6 +242,11 @@ def test_a_service_trusts_the_keys_of_its_callers_only(start):
     public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
     assert json.loads(beta["SHOP_TRUSTED_KEYS"]) == {"alpha": public}
     assert json.loads(alpha["SHOP_TRUSTED_KEYS"]) == {}
+
+
+def test_the_address_of_a_forwarded_port_reaches_every_replica():
+    trusted = {"SHOP_TRUSTED_ORIGINS": "https://name-8080.example"}
+    assert inherited(trusted | {"SHOP_CART_URL": "http://127.0.0.1:1"}) == trusted
 
 
 def test_the_service_is_filled_into_a_database_url(start):

@@ -7,7 +7,7 @@ from threading import Event, Thread
 import pytest
 import requests
 
-from microservices.chaos.standin import HANG, LOSE, StandIn
+from microservices.chaos.standin import HANG, LOSE, Drip, StandIn
 
 
 def test_an_answer_is_json_and_what_was_asked_is_remembered():
@@ -37,6 +37,14 @@ def test_a_refusal_is_a_problem_and_headers_can_be_added_or_replaced():
 def test_nothing_is_sent_for_none():
     with StandIn(lambda _: (204, None)) as stand_in:
         assert requests.delete(stand_in.url, timeout=5).content == b""
+
+
+def test_a_dripping_answer_comes_byte_by_byte_until_it_is_let_go():
+    with StandIn(lambda _: Drip((200, {"a": 1}), pause=3600)) as stand_in:
+        answer = requests.get(stand_in.url, stream=True, timeout=5)
+        assert answer.raw.read(1) == b"{"
+        stand_in.forget()
+        assert answer.raw.read() == b'"a": 1}'
 
 
 def test_a_lost_request_is_a_lost_connection():

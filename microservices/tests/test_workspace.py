@@ -130,3 +130,22 @@ def test_a_mistake_in_the_caddyfile_is_an_error_with_file_and_line(tmp_path):
     fleet = Fleet(load(folder).topology, data_dir=tmp_path, home=tmp_path)
     with pytest.raises(NotStarted, match=r"configuration: .*Caddyfile:8: unrecognized directive"):
         fleet.start()
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("forgotten", "sentence"),
+    [
+        (":{$SHOP_SHOP_PORT} {", r"at \{\$SHOP_SHOP_PORT\}, where other services call shop; add a block"),
+        (":{$SHOP_PORT} {", r"at \{\$SHOP_PORT\}, where visitors ask; add a block"),
+    ],
+)
+def test_a_forgotten_listener_is_an_error_that_names_it(forgotten, sentence, tmp_path):
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    workspace(folder, "aliases=('orders',), needs=('orders',)")
+    both = CADDYFILE + ":{$SHOP_SHOP_PORT} {\n\treverse_proxy {$SHOP_SHOP_SLOTS}\n}\n"
+    (folder / "Caddyfile").write_text(both.replace(forgotten, ":{$SHOP_SHOP_SLOTS} {"))
+    fleet = Fleet(load(folder).topology, data_dir=tmp_path, home=tmp_path)
+    with pytest.raises(NotStarted, match=sentence):
+        fleet.start()

@@ -5,9 +5,12 @@ Nothing is read at import: a test or an exercise passes its own mapping.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+ORIGIN = re.compile(r"https?://[a-z0-9.:\[\]-]+")
 
 
 class ConfigError(ValueError):
@@ -38,6 +41,8 @@ class Config:
     """SHOP_BEHIND_GATEWAY: 1 when the gateway is in front and says where a request came from (default 0)."""
     token_minutes: int
     """SHOP_TOKEN_MINUTES: how long a sign-in is good for (default 30)."""
+    trusted_origins: frozenset[str]
+    """SHOP_TRUSTED_ORIGINS: addresses of this shop that a proxy hides from it, such as that of a forwarded port."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Config:
@@ -55,6 +60,7 @@ class Config:
             feed_interval=seconds(env, "SHOP_FEED_SECONDS", 0.5),
             behind_gateway=whole_number(env, "SHOP_BEHIND_GATEWAY", 0, 0, 1) == 1,
             token_minutes=whole_number(env, "SHOP_TOKEN_MINUTES", 30, 1, 1440),
+            trusted_origins=origins(env, "SHOP_TRUSTED_ORIGINS"),
         )
 
 
@@ -92,3 +98,14 @@ def one_of(env: Mapping[str, str], name: str, default: str, allowed: tuple[str, 
     if text not in allowed:
         raise ConfigError(f"{name} is {text!r}; set it to one of {', '.join(allowed)}.")
     return text
+
+
+def origins(env: Mapping[str, str], name: str) -> frozenset[str]:
+    """The setting as addresses without a path, such as https://shop.example, separated by spaces."""
+    found = [text.rstrip("/") for text in env.get(name, "").lower().split()]
+    for text in found:
+        if not ORIGIN.fullmatch(text):
+            raise ConfigError(
+                f"{name} has {text!r}; set it to addresses such as https://shop.example, separated by spaces."
+            )
+    return frozenset(found)

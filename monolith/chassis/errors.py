@@ -17,6 +17,7 @@ from .runtime import runtime
 
 log = logging.getLogger(__name__)
 
+CUT_OFF = "shop.body_is_cut_off"  # set in the WSGI environ by bodies.py
 MEMBERS = frozenset({"type", "title", "status", "detail"})
 
 
@@ -134,7 +135,8 @@ def _refuse_unusable(_endpoint: str | None, values: dict[str, Any] | None) -> No
     """What the gateway refuses too, so that a client gets the same answer with and without one."""
     environ = request.environ
     host = environ.get("HTTP_HOST", "")
-    if not HOST.fullmatch(host) and (host or environ["SERVER_PROTOCOL"] == "HTTP/1.1"):
+    is_bad_host = not HOST.fullmatch(host) and (host or environ["SERVER_PROTOCOL"] == "HTTP/1.1")
+    if is_bad_host or environ.get(CUT_OFF):
         raise MalformedRequest("The Host is missing or not valid, or the body is not complete.")
     if "HTTP_TRANSFER_ENCODING" in environ:
         raise LengthRequired("Send the body with a Content-Length, not in chunks.")
@@ -162,8 +164,8 @@ def _http_error(error: HTTPException) -> Response:
         response = problem_response(MethodNotAllowedProblem(f"Use {allowed} on this path."))
         response.headers["Allow"] = allowed
         return response
-    if error.response is not None or (error.code or 500) < 400:
-        return error.get_response()  # type: ignore[return-value]  # a redirect, such as a doubled slash
+    if error.response is not None:
+        return error.get_response()  # type: ignore[return-value]  # abort() was called with a whole response
     return problem_response(InvalidRequest(error.description or "The request is not valid.", errors=[]))
 
 

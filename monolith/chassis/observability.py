@@ -21,7 +21,6 @@ from .runtime import runtime
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-MAX_UNREAD_BYTES = 1 << 20
 ENVIRON_KEY = "shop.request_id"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 log = logging.getLogger("shop.requests")
@@ -90,13 +89,13 @@ class Observed:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
+        environ.pop("HTTP_UPGRADE", None)  # Werkzeug would look for a route for WebSockets
         asked = environ.get("HTTP_X_REQUEST_ID", "")
         request_id = asked if REQUEST_ID.fullmatch(asked) else os.urandom(16).hex()
         environ[ENVIRON_KEY] = request_id
 
         def respond(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             headers.append(("X-Request-Id", request_id))
-            _read_the_rest(environ)
             self._record(environ, request_id, int(status[:3]), time.perf_counter() - started)
             return start_response(status, headers, *error)
 
@@ -113,13 +112,6 @@ class Observed:
                 "traceparent": environ.get("HTTP_TRACEPARENT"),
             }
             log.info("%s %s", method, environ["PATH_INFO"], extra={"facts": facts})
-
-
-def _read_the_rest(environ: WSGIEnvironment) -> None:
-    # Granian closes a connection with an unread body, and the client's next request on it would be lost.
-    left = MAX_UNREAD_BYTES if environ.get("CONTENT_LENGTH") else 0
-    while left > 0 and (part := environ["wsgi.input"].read(min(left, 65_536))):
-        left -= len(part)
 
 
 def init_app(app: Flask) -> None:

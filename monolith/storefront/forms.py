@@ -117,6 +117,17 @@ def registration_problems(name: str, email: str, password: str) -> dict[str, str
     return problems
 
 
+def foreign(sender: str, host: str) -> str:
+    """What a page says about a form whose `sender`, the address of its page, is not `host`; it may be unknown."""
+    if not sender:
+        return "The browser did not say from which page it came, so nothing was done. Open the page here and try again."
+    return (
+        f"It came from {sender[:200]}, and this shop was called as {host[:200]}, so nothing was done. Open the page "
+        "here and try again. If both are addresses of this shop, as with a forwarded port, start it with "
+        f"SHOP_TRUSTED_ORIGINS={sender[:200]}"
+    )
+
+
 def can_be_credentials(email: str, password: str) -> bool:
     """Whether an account may have this email and password; others are wrong without asking."""
     return len(email) <= 254 and len(password) <= 128 and "\x00" not in password

@@ -12,10 +12,11 @@ from urllib.parse import quote, urlsplit
 from flask import abort, g, redirect, request
 from werkzeug.wrappers import Response
 
-from ..chassis.auth import verify_token
+from ..chassis.auth import session_cookie, verify_token
 from ..chassis.errors import NotAuthenticated
+from ..chassis.runtime import runtime
+from . import forms
 
-COOKIE = "shop_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LARGEST_FORM = 65_536
 
@@ -24,7 +25,7 @@ def visitor_id() -> str | None:
     """The id of the signed-in customer; None for anybody else, also when the sign-in has expired."""
     if "visitor" not in g:
         g.visitor = None
-        token = request.cookies.get(COOKIE)
+        token = request.cookies.get(session_cookie())
         if token:
             with suppress(NotAuthenticated):
                 g.visitor = verify_token(token).customer_id
@@ -53,16 +54,16 @@ def sign_in_first(back_to: str = "") -> Response:
 
 def remember(response: Response, token: str, seconds: int) -> Response:
     """Sign in: the browser keeps the token, and no script can read it."""
-    response.set_cookie(
-        COOKIE, token, max_age=seconds, httponly=True, samesite="Lax", secure=request.is_secure, path="/"
-    )
+    name, secure = session_cookie(), request.is_secure
+    response.set_cookie(name, token, max_age=seconds, httponly=True, samesite="Lax", secure=secure, path="/")
     return response
 
 
 def forget(response: Response) -> Response:
     """Sign out."""
-    if COOKIE in request.cookies:
-        response.delete_cookie(COOKIE, httponly=True, samesite="Lax", secure=request.is_secure, path="/")
+    name = session_cookie()
+    if name in request.cookies:
+        response.delete_cookie(name, httponly=True, samesite="Lax", secure=request.is_secure, path="/")
     return response
 
 
@@ -75,8 +76,10 @@ def refuse_foreign_forms() -> None:
         abort(413)
     source = request.headers.get("Origin") or request.headers.get("Referer", "")
     try:
-        sender = urlsplit(source).netloc
+        parts = urlsplit(source)
     except ValueError:
-        sender = ""
-    if not sender or sender.lower() != request.host.lower():
-        abort(403)
+        parts = urlsplit("")
+    sender = f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
+    is_ours = sender and parts.netloc.lower() == request.host.lower()
+    if not is_ours and sender not in runtime().config.trusted_origins:
+        abort(403, forms.foreign(sender, request.host))

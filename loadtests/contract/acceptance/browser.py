@@ -12,10 +12,9 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from loadtests.contract.acceptance.visitors import SourceAddressAdapter
-from loadtests.contract.client import new_session
+from loadtests.contract.client import new_session, session_cookie
 
 TIMEOUT_SECONDS = 30
-SESSION_COOKIE = "shop_session"
 VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
@@ -120,7 +119,7 @@ class Browser:
     @property
     def cookie(self) -> str | None:
         """The session cookie's value."""
-        return self._session.cookies.get(SESSION_COOKIE)
+        return self._session.cookies.get(session_cookie(self.base_url))
 
     def get(self, path: str) -> Page:
         return self._send("GET", path, {}, {})

@@ -19,6 +19,14 @@ def test_a_form_on_another_site_is_refused(regular_browser: Browser, path: str, 
     assert regular_browser.cookie
 
 
+def test_a_refused_form_names_both_addresses_and_the_setting(regular_browser: Browser) -> None:
+    page = regular_browser.post("/sign-out", {}, {"Origin": "https://forwarded.example:8443"})
+    assert page.status == 403
+    host = regular_browser.base_url.partition("//")[2]
+    assert f"It came from https://forwarded.example:8443, and this shop was called as {host}" in page.text
+    assert "SHOP_TRUSTED_ORIGINS=https://forwarded.example:8443" in page.text
+
+
 def test_a_referer_is_checked_like_an_origin(
     signed_in: Browser, customer: Customer, product: dict[str, Any]
 ) -> None:

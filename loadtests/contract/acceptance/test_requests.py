@@ -42,6 +42,28 @@ def test_a_path_with_a_nul_character_answers_404(regular: Customer, path: str) -
     assert answer.json()["type"] == "/problems/not-found"
 
 
+@pytest.mark.parametrize("path", ["/api//products", "/api/products//P00001", "/api//nothing"])
+def test_a_path_with_a_doubled_slash_answers_404_and_no_redirect(visitor: Visitor, path: str) -> None:
+    answer = visitor.get(path, headers={"Host": "evil.example"})
+    assert answer.status_code == 404
+    assert answer.json()["type"] == "/problems/not-found"
+    assert "Location" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/products//P00001", "/cart//"])
+def test_a_page_with_a_doubled_slash_does_not_exist(browser: Browser, path: str) -> None:
+    page = browser.get(path)
+    assert (page.status, page.location) == (404, "")
+    assert page.response.headers["Content-Type"].startswith("text/html")
+
+
+def test_a_request_to_upgrade_to_a_websocket_gets_the_ordinary_answer(visitor: Visitor) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    answer = visitor.get("/api/categories", headers=upgrade)
+    assert answer.status_code == 200
+    assert answer.json() == visitor.get("/api/categories").json()
+
+
 @pytest.mark.parametrize("path", INTERNAL_ROUTES)
 def test_internal_routes_are_not_public(browser: Browser, path: str) -> None:
     assert browser.get(path).status == 404

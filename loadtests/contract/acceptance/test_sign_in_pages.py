@@ -7,8 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 
-from loadtests.contract.acceptance.browser import SESSION_COOKIE, Browser, Page
+from loadtests.contract.acceptance.browser import Browser, Page
 from loadtests.contract.acceptance.visitors import Customer
+from loadtests.contract.client import session_cookie
 
 MEMBERS_ONLY = ["/cart", "/checkout", "/orders", "/orders/any"]
 ELSEWHERE = [
@@ -60,14 +61,24 @@ def test_the_session_cookie_is_out_of_reach_for_scripts_and_other_sites(
 ) -> None:
     page = browser.sign_in(customer.email, customer.password)
     cookie = page.response.headers["Set-Cookie"]
-    assert cookie.startswith(f"{SESSION_COOKIE}=")
+    assert cookie.startswith(f"{session_cookie(browser.base_url)}=")
     assert {"httponly", "samesite=lax", "path=/"} <= {part.strip().lower() for part in cookie.split(";")}
+
+
+def test_shops_on_other_ports_have_cookies_of_their_own(browser: Browser, customer: Customer) -> None:
+    browser.sign_in(customer.email, customer.password)
+    port = urlsplit(browser.base_url).port or 80
+    given = {"email": customer.email, "password": customer.password}
+    elsewhere = {"Host": f"127.0.0.1:{port + 1}", "Origin": f"http://127.0.0.1:{port + 1}"}
+    page = browser.post("/sign-in", given, elsewhere)
+    assert page.response.headers["Set-Cookie"].startswith(f"shop_session_{port + 1}=")
+    assert browser.get("/cart").status == 200
 
 
 def test_signing_in_replaces_a_cookie_that_somebody_else_planted(
     browser: Browser, customer: Customer, regular: Customer, shop_url: str
 ) -> None:
-    planted = {"Cookie": f"{SESSION_COOKIE}={regular.token}", "Origin": shop_url}
+    planted = {"Cookie": f"{session_cookie(browser.base_url)}={regular.token}", "Origin": shop_url}
     given = {"email": customer.email, "password": customer.password}
     page = browser.post("/sign-in", given, planted)
     assert page.status == 303
@@ -130,6 +141,6 @@ def test_signing_out_forgets_the_customer(signed_in: Browser) -> None:
 
 def test_an_invalid_session_cookie_counts_as_signed_out(browser: Browser, shop_url: str) -> None:
     page = browser.get("/cart")
-    headers = {"Cookie": f"{SESSION_COOKIE}=garbage", "Origin": shop_url}
+    headers = {"Cookie": f"{session_cookie(browser.base_url)}=garbage", "Origin": shop_url}
     assert browser.post("/cart/items", {"sku": "P00001", "quantity": "1"}, headers).status == 303
     assert page.status == 303

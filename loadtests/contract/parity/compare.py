@@ -25,6 +25,7 @@ COMPARED_HEADERS = (
     "Content-Range",
 )
 SECRETS = frozenset({"token", "x", "kid"})
+TIME_OF_DAY = re.compile(r"(?<![\d.])\d{1,2}:\d{2}(:\d{2})?(?!\d)")  # and not a port
 MAX_SHOWN = 3
 LONGEST_SHOWN = 160
 
@@ -101,7 +102,7 @@ class _TextReader(HTMLParser):
     def handle_data(self, data: str) -> None:
         text = " ".join(data.split())
         if text:
-            self.texts.append(re.sub(r"\d{1,2}:\d{2}(:\d{2})?", "<time>", text))
+            self.texts.append(TIME_OF_DAY.sub("<time>", text))
 
 
 def _normal_body(body: Any, names: Mapping[str, str]) -> Any:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from loadtests.contract.client import session_cookie
 from loadtests.contract.parity.compare import Answer, Difference, differences_of, parse, parts_of
 from loadtests.contract.parity.steps import Catalogue, Step
 from loadtests.contract.parity.wire import exchange
@@ -30,7 +31,7 @@ class Shop:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self.names: dict[str, str] = {}
+        self.names: dict[str, str] = {urlsplit(self.url).netloc: "<the shop>"}
         self._tokens: dict[str, str] = {}
         self._orders: dict[str, str] = {}
         self._session = requests.Session()
@@ -73,7 +74,7 @@ class Shop:
         headers = {name: value.replace("{shop}", self.url) for name, value in step.headers.items()}
         token = self._tokens.get(step.actor)
         if token and step.is_page:
-            headers["Cookie"] = f"shop_session={token}"
+            headers["Cookie"] = f"{session_cookie(self.url)}={token}"
         elif token:
             headers["Authorization"] = f"Bearer {token}"
         return headers

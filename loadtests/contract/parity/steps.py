@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from loadtests.contract.client import session_cookie
+
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of the demo accounts, not a secret
 JSON = {"Content-Type": "application/json"}
 
@@ -66,7 +68,9 @@ class Step:
         if not self.actor:
             return line
         token = f"${{{self.actor.upper()}_TOKEN}}"
-        credentials = f"Cookie: shop_session={token}" if self.is_page else f"Authorization: Bearer {token}"
+        credentials = (
+            f"Cookie: {session_cookie(url)}={token}" if self.is_page else f"Authorization: Bearer {token}"
+        )
         return f'{line} -H "{credentials}"'
 
 

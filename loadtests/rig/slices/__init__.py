@@ -8,7 +8,7 @@ the backend. A slice is applied when a replica is ready, because start-up is not
 import contextlib
 import os
 
-from loadtests.rig.slices.backend import NoSlices, SliceError, Slices
+from loadtests.rig.slices.backend import NoSlices, SliceError, Slices, Throttling
 from loadtests.rig.slices.cgroups import CgroupSlices, open_cgroup
 from loadtests.rig.slices.governed import GovernorSlices
 
@@ -19,6 +19,7 @@ __all__ = [
     "NoSlices",
     "SliceError",
     "Slices",
+    "Throttling",
     "detect",
     "open_backend",
 ]

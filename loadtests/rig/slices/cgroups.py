@@ -1,6 +1,7 @@
 """Slices as Linux control groups, version 1 or 2: a kernel quota of CPU time in each period."""
 
 import contextlib
+import math
 import os
 import re
 import subprocess
@@ -12,16 +13,24 @@ import psutil
 
 from loadtests.rig.cpus import read_mounts
 from loadtests.rig.processes import group_pids
-from loadtests.rig.slices.backend import SliceError, Slices
+from loadtests.rig.slices.backend import SliceError, Slices, Throttling
 
 PERIOD_MICROSECONDS = 20_000  # short, so that a process whose quota is used up stands still for a short time
 MIN_QUOTA_MICROSECONDS = 1_000  # the kernel refuses less
+MAX_PERIOD_MICROSECONDS = 1_000_000  # the kernel refuses more
+BURST_FILES = ("cpu.max.burst", "cpu.cfs_burst_us")
 PREFIX = "shop-lab-"
 
 
-def quota(cores: float) -> int:
-    """Microseconds of CPU per period that make up `cores`."""
-    return max(MIN_QUOTA_MICROSECONDS, round(cores * PERIOD_MICROSECONDS))
+def quota(cores: float) -> tuple[int, int]:
+    """Microseconds of CPU, and the microseconds of the period in which they may be used: together `cores`.
+
+    A slice so small that the kernel would refuse its quota gets a longer period, at most the kernel's longest.
+    """
+    period = PERIOD_MICROSECONDS
+    if cores * period < MIN_QUOTA_MICROSECONDS:
+        period = min(MAX_PERIOD_MICROSECONDS, math.ceil(MIN_QUOTA_MICROSECONDS / cores))
+    return max(MIN_QUOTA_MICROSECONDS, round(cores * period)), period
 
 
 class CgroupSlices:
@@ -38,20 +47,58 @@ class CgroupSlices:
             group = self.parent / f"{PREFIX}{os.getpid()}-{name}"
             group.mkdir(exist_ok=True)
             self._groups[name] = group
+        limit, period = quota(cores)
+        _write_burst(group, 0)  # it may never be larger than the quota, which may become smaller now
         if self.backend == "cgroup2":
-            (group / "cpu.max").write_text(f"{quota(cores)} {PERIOD_MICROSECONDS}")
+            (group / "cpu.max").write_text(f"{limit} {period}")
         else:
-            (group / "cpu.cfs_period_us").write_text(str(PERIOD_MICROSECONDS))
-            (group / "cpu.cfs_quota_us").write_text(str(quota(cores)))
+            # The smallest quota first: with the old one, the new period could be more than the parent's share.
+            (group / "cpu.cfs_quota_us").write_text(str(MIN_QUOTA_MICROSECONDS))
+            (group / "cpu.cfs_period_us").write_text(str(period))
+            (group / "cpu.cfs_quota_us").write_text(str(limit))
+        _write_burst(group, limit)
         for each in group_pids(pid) or [pid]:
             (group / "cgroup.procs").write_text(str(each))
 
     def drop(self, name: str) -> None:
         _empty_and_remove(self._groups.pop(name))
 
+    def throttling(self, name: str) -> Throttling | None:
+        group = self._groups.get(name)
+        if group is None:
+            return None
+        counts = dict(line.split() for line in (group / "cpu.stat").read_text(encoding="utf-8").splitlines())
+        seconds = (
+            int(counts["throttled_usec"]) / 1e6
+            if self.backend == "cgroup2"
+            else int(counts["throttled_time"]) / 1e9
+        )
+        return Throttling(int(counts["nr_throttled"]), seconds, _pressure_seconds(group))
+
     def close(self) -> None:
         for name in list(self._groups):
             self.drop(name)
+
+
+def _write_burst(group: Path, microseconds: int) -> None:
+    """Let a process that was idle use up to this much more in one period, where the kernel can (Linux 5.14).
+
+    Its mean stays within the slice. Without it, a request that needs a little more than one quota is stopped in the
+    middle although the process was idle before, and the tail of a quiet day shows the period and not the shop.
+    """
+    for name in BURST_FILES:
+        if (file := group / name).exists():
+            with contextlib.suppress(OSError):
+                file.write_text(str(microseconds))
+
+
+def _pressure_seconds(group: Path) -> float | None:
+    """The time in which some process of the group waited for CPU (version 2 only): `some … total=MICROSECONDS`."""
+    try:
+        first = (group / "cpu.pressure").read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, IndexError):
+        return None
+    return int(first.rpartition("total=")[2]) / 1e6
 
 
 def open_cgroup(backend: str) -> Slices:

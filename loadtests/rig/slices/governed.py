@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from loadtests.rig.slices.backend import SliceError
+from loadtests.rig.slices.backend import SliceError, Throttling
 
 
 class GovernorSlices:
@@ -33,6 +33,9 @@ class GovernorSlices:
 
     def drop(self, name: str) -> None:
         self._send({"group": self._pids.pop(name), "cores": None})
+
+    def throttling(self, name: str) -> Throttling | None:  # noqa: ARG002 - of the protocol
+        return None  # the governor does not count its pauses
 
     def close(self) -> None:
         if self._process.stdin is None or self._process.stdin.closed:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from microservices.chassis.config import Config, ConfigError, seconds, sqlite_url
+from microservices.chassis.config import Config, ConfigError, origins, seconds, sqlite_url
 
 KEY = base64.b64encode(bytes(32)).decode()
 
@@ -71,3 +71,17 @@ def test_a_service_reads_settings_of_its_own_the_same_way() -> None:
     assert seconds({"SHOP_NAP_SECONDS": "1.5"}, "SHOP_NAP_SECONDS", 1.0) == 1.5
     with pytest.raises(ConfigError, match="SHOP_NAP_SECONDS is 'x'"):
         seconds({"SHOP_NAP_SECONDS": "x"}, "SHOP_NAP_SECONDS", 1.0)
+
+
+def test_trusted_addresses_are_read_in_any_case_and_with_a_slash_at_the_end() -> None:
+    text = "https://Name-8080.Example/  http://[::1]:8080"
+    assert origins({"SHOP_X": text}, "SHOP_X") == {"https://name-8080.example", "http://[::1]:8080"}
+    assert origins({}, "SHOP_X") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "text", ["name-8080.example", "https://name.example/path", "ftp://name.example", "*"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"SHOP_X has .* set it to addresses such as https://shop.example"):
+        origins({"SHOP_X": text}, "SHOP_X")

@@ -11,13 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 APP = """
 import os, pathlib
-from flask import Blueprint, current_app
+from flask import Blueprint, request
 from microservices.chassis.app import service
 from microservices.chassis.background import add_loop
 
@@ -27,6 +29,10 @@ api = Blueprint("tiny", __name__)
 @api.get("/pid")
 def pid():
     return {"pid": os.getpid()}
+
+@api.post("/name")
+def name():
+    return request.get_json()
 
 def create_app(env):
     app = service("tiny", env, api)
@@ -65,11 +71,19 @@ def environment(folder: Path, port: int, **settings: str) -> dict[str, str]:
     )
 
 
-def start(folder: Path, env: dict[str, str], target: str = "tiny.app") -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "microservices.chassis.serve", target]
+def start(
+    folder: Path, env: dict[str, str], target: str = "tiny.app", command: list[str] | None = None
+) -> subprocess.Popen[str]:
+    arguments = command or ["-m", "microservices.chassis.serve", target]
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        command, cwd=folder, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=env,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -83,9 +97,18 @@ def replica(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
 
 
 def get(port: int, path: str) -> tuple[int, bytes]:
+    return ask(port, "GET", path)
+
+
+def post(port: int, path: str, body: str) -> tuple[int, Any]:
+    status, answer = ask(port, "POST", path, body)
+    return status, json.loads(answer)
+
+
+def ask(port: int, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request("GET", path)
+        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -134,6 +157,103 @@ def test_a_replica_that_is_told_to_stop_leaves_nothing_behind_and_says_nothing(
         os.kill(worker, 0)
     with pytest.raises(OSError, match="refused"):
         get(port, "/healthz")
+
+
+STALLED = 200
+HEAD = b"POST /name HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nContent-Length: 50\r\n"
+
+
+@contextmanager
+def stalled_clients(port: int, sent: bytes) -> Iterator[list[socket.socket]]:
+    """STALLED clients that send this much of a request, and then nothing."""
+    with ExitStack() as stack:
+        clients = []
+        for _ in range(STALLED):
+            clients.append(stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)))
+            clients[-1].sendall(sent)
+        yield clients
+
+
+@pytest.mark.parametrize("sent", [HEAD + b"\r\n{", HEAD], ids=["in the body", "in the head"])
+def test_clients_that_stop_in_the_middle_of_a_request_hold_up_nobody(
+    replica: subprocess.Popen[str], port: int, sent: bytes
+) -> None:
+    wait_until_ready(port)
+    with stalled_clients(port, sent) as clients:
+        assert get(port, "/pid")[0] == 200
+        assert post(port, "/name", '{"name": "Ada"}') == (200, {"name": "Ada"})
+        if sent != HEAD:
+            clients[0].sendall(b'"name": "Bob"' + b" " * 35 + b"}")
+            assert b'{"name":"Bob"}' in clients[0].recv(4096)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says when something was last sent")
+def test_a_connection_whose_body_does_not_come_is_closed(folder: Path, port: int) -> None:
+    app = folder / "tiny" / "app.py"
+    limits = "unanswered.CHECK_SECONDS, unanswered.IDLE_SECONDS, unanswered.BODY_SECONDS = 0.05, 0.1, 0.1"
+    app.write_text(f"from microservices.chassis import unanswered\n{limits}\n{app.read_text()}")
+    process = start(folder, environment(folder, port))
+    try:
+        wait_until_ready(port)
+        with stalled_clients(port, HEAD + b"\r\n{") as clients:
+            assert all(closed(client) for client in clients)
+        assert get(port, "/pid")[0] == 200
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=10)
+
+
+def closed(client: socket.socket) -> bool:
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_a_replica_that_is_told_to_stop_does_not_wait_for_a_stalled_client(folder: Path, port: int) -> None:
+    serve = (
+        "from microservices.chassis import serve, server; server.STOP_SECONDS = 1; serve.main(['tiny.app'])"
+    )
+    process = start(folder, environment(folder, port), command=["-c", serve])
+    try:
+        wait_until_ready(port)
+        with stalled_clients(port, HEAD + b"\r\n{"):
+            process.terminate()
+            process.communicate(timeout=8)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=10)
+
+
+def test_a_closed_terminal_ends_the_server_and_its_worker(replica: subprocess.Popen[str], port: int) -> None:
+    wait_until_ready(port)
+    worker = json.loads(get(port, "/pid")[1])["pid"]
+    os.killpg(replica.pid, signal.SIGHUP)
+    replica.communicate(timeout=15)
+    assert replica.returncode == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+
+
+def test_nohup_keeps_a_replica_running_after_the_terminal_was_closed(folder: Path, port: int) -> None:
+    nohup = (
+        "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+        "from microservices.chassis import serve; serve.main(['tiny.app'])"
+    )
+    process = start(folder, environment(folder, port), command=["-c", nohup])
+    try:
+        wait_until_ready(port)
+        worker = get(port, "/pid")
+        os.killpg(process.pid, signal.SIGHUP)
+        assert get(port, "/pid") == worker
+        process.terminate()
+        process.communicate(timeout=15)
+        assert process.returncode == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=10)
 
 
 def refusal(process: subprocess.Popen[str]) -> str:

@@ -2,7 +2,9 @@
 
 import pytest
 
-from microservices.storefront.tests.conftest import checkout_key, problem
+from microservices.storefront.app import create_app
+from microservices.storefront.tests.conftest import SERVICES, checkout_key, problem
+from microservices.tests.one_service import ServiceUnderTest, publish_keys
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,18 @@ def test_a_token_that_a_service_refuses_leads_to_the_sign_in_page(shop):
     answer = shop.send("/cart/items", sku="P00002", quantity="1")
     assert answer.location.startswith("/sign-in")
     assert "shop_session=;" in answer.headers["Set-Cookie"]
+
+
+def test_a_form_from_a_trusted_address_is_accepted(tmp_path):
+    trusted = {"SHOP_TRUSTED_ORIGINS": "https://name-8080.example"}
+    callees = dict.fromkeys(SERVICES, publish_keys)
+    shop = ServiceUnderTest(create_app, tmp_path, callees=callees, **trusted)
+    answers = [
+        shop.http.post("/sign-out", headers={"Origin": origin}).status_code
+        for origin in ("https://name-8080.example", "http://name-8080.example", "https://evil.example")
+    ]
+    shop.close()
+    assert answers == [303, 403, 403]
 
 
 def test_a_form_from_another_site_makes_no_call(shop):

@@ -1,6 +1,9 @@
 import pytest
 
-from monolith.storefront.tests.conftest import checkout_key
+from monolith.app import create_app
+from monolith.chassis.config import Config, sqlite_url
+from monolith.chassis.runtime import runtime
+from monolith.storefront.tests.conftest import Browser, checkout_key
 
 
 @pytest.fixture
@@ -24,6 +27,33 @@ def test_signing_in_never_leads_out_of_the_shop(browser, elsewhere):
 def test_a_form_from_another_site_changes_nothing(ada, origin):
     assert ada.send("/cart/items", origin=origin, sku="P00002", quantity="9").status_code == 403
     assert 'value="2"' in ada.get("/cart").text
+
+
+@pytest.mark.parametrize("origin", ["https://name-8000.example", "http://localhost:8000"])
+def test_a_form_from_a_trusted_address_is_accepted(template, tmp_path, origin):
+    settings = {
+        "SHOP_HOME": str(tmp_path),
+        "SHOP_DATABASE_URL": sqlite_url(template),
+        "SHOP_TRUSTED_ORIGINS": "https://Name-8000.example/ http://localhost:8000",
+    }
+    app = create_app(Config.from_env(settings))
+    browser = Browser(app)
+    assert browser.send("/sign-out", origin=origin).status_code == 303
+    assert browser.send("/sign-out", origin="https://name-8000.example.evil").status_code == 403
+    assert browser.send("/sign-out", origin="http://name-8000.example").status_code == 403
+    runtime(app).database.dispose()
+
+
+def test_a_refused_form_names_both_addresses_and_the_setting(browser):
+    page = browser.send("/sign-out", origin="https://<b>.example")
+    assert "It came from https://&lt;b&gt;.example, and this shop was called as localhost" in page.text
+    assert "SHOP_TRUSTED_ORIGINS=https://&lt;b&gt;.example" in page.text
+    assert "did not say from which page" in browser.send("/sign-out", origin="null").text
+
+
+def test_a_path_of_the_api_with_doubled_slashes_gets_a_problem(browser):
+    answer = browser.get("/", environ_overrides={"PATH_INFO": "//api//products"})
+    assert (answer.status_code, answer.json["type"]) == (404, "/problems/not-found")
 
 
 def test_a_form_that_is_too_large_is_refused_before_it_is_read(ada):

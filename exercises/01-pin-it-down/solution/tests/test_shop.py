@@ -35,12 +35,13 @@ def test_a_customer_cannot_choose_the_price(new_customer, product):
     assert customer.orders() == []
 
 
-def test_a_declined_card_leaves_the_stock_as_it_was(new_customer, product):
+def test_a_declined_card_changes_nothing(new_customer, product):
     customer, sku = new_customer(), product(stock=3)
     customer.put_in_cart(sku, quantity=2)
     assert customer.check_out(DECLINED).status_code == 402
     assert customer.available(sku) == 3
     assert customer.orders() == []
+    assert [line["quantity"] for line in customer.cart()] == [2]
 
 
 def test_nobody_sees_the_order_of_somebody_else(new_customer, product):

@@ -31,6 +31,10 @@ class Customer:
         """Set how many of a product are in the cart."""
         return self.ask("PUT", f"/api/cart/items/{sku}", json={"quantity": quantity})
 
+    def cart(self) -> list[dict[str, Any]]:
+        """The lines of the cart: each with its `sku` and `quantity`."""
+        return list(self.ask("GET", "/api/cart").json()["items"])
+
     def check_out(
         self, card: str = APPROVED, key: str | None = None, **more_fields: Any
     ) -> requests.Response:

@@ -25,6 +25,8 @@ def create_app(config: Config | None = None, recommender: recommendations.Recomm
     app = Flask("monolith", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keys keep the order of the contract
     app.url_map.strict_slashes = True
+    # Merging would redirect to the host that the request names, which can be any.
+    app.url_map.merge_slashes = False
 
     database = Database(config.database_url, threads=config.threads)
     database.create_tables()

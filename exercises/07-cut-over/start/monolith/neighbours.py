@@ -17,11 +17,11 @@ from microservices.chassis import errors as chassis_errors
 from microservices.chassis.config import Config as ServiceConfig
 from microservices.chassis.tokens import ServiceTokens
 
+from .chassis.auth import session_cookie
 from .chassis.errors import Forbidden, NotAuthenticated
 
 STANDS_FOR = "orders"
 """A service that is still inside the monolith. The tokens of callers are issued for this name."""
-COOKIE = "shop_session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Neighbours:
 def current_token() -> str | None:
     """The customer's token of this request, from the Authorization header or from the pages' cookie."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token if scheme.lower() == "bearer" and token else request.cookies.get(COOKIE)
+    return token if scheme.lower() == "bearer" and token else request.cookies.get(session_cookie())
 
 
 def require_service(*callers: str) -> str:

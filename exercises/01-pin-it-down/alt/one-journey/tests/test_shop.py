@@ -28,7 +28,8 @@ def test_a_walk_through_the_shop(shop_url):
         somebody_new(shop_url),
         somebody_new(shop_url),
     )
-    sku = requests.get(f"{shop_url}/api/products?page_size=1", timeout=30).json()["items"][0]["sku"]
+    listed = requests.get(f"{shop_url}/api/products?page_size=2", timeout=30).json()["items"]
+    sku, other = (item["sku"] for item in listed)
 
     def ask(method, path, who, key="", **body):
         headers = {**who, "Idempotency-Key": key or uuid.uuid4().hex}
@@ -38,16 +39,23 @@ def test_a_walk_through_the_shop(shop_url):
         return requests.get(f"{shop_url}/api/inventory/{sku}", timeout=30).json()["available"]
 
     ask("PUT", f"/api/products/{sku}/price", admin, price_cents=1234)
+    ask("PUT", f"/api/products/{other}/price", admin, price_cents=77)
     ask("PUT", f"/api/inventory/{sku}", admin, available=10)
+    ask("PUT", f"/api/inventory/{other}", admin, available=10)
     ask("PUT", f"/api/cart/items/{sku}", ann, quantity=3)
+    ask("PUT", f"/api/cart/items/{other}", ann, quantity=1)
+    cart = ask("GET", "/api/cart", ann).json()
 
     assert ask("POST", "/api/orders", ann, card_number="4000000000000002").status_code == 402
     assert stock() == 10
+    assert ask("GET", "/api/cart", ann).json() == cart
+    assert ask("GET", "/api/orders", ann).json()["items"] == []
     cheap = ask("POST", "/api/orders", ann, card_number="4242424242424242", total_cents=1)
     assert cheap.status_code == 422
+    assert ask("GET", "/api/orders", ann).json()["items"] == []
 
     bought = ask("POST", "/api/orders", ann, "the-one-key", card_number="4242424242424242")
-    assert bought.json()["total_cents"] == 3702
+    assert bought.json()["total_cents"] == 3702 + 77
     assert stock() == 7
     again = ask("POST", "/api/orders", ann, "the-one-key", card_number="4242424242424242")
     assert again.json() == bought.json()

@@ -121,7 +121,7 @@ def _bestsellers(db: Connection, but_not: str) -> list[dict[str, Any]]:
 @pages.app_errorhandler(NotFound)
 def nowhere(_error: NotFound) -> Response:
     """No route has this path: a person gets a page, a program a problem."""
-    if request.path.startswith(("/api/", "/.well-known/")):
+    if f"/{request.path.lstrip('/')}".startswith(("/api/", "/.well-known/")):
         return problem_response(NotFoundProblem("No route of the shop has this path."))
     return add_headers(make_response(error_page(404)))  # without a route, the blueprint's hooks do not run
 
@@ -129,7 +129,7 @@ def nowhere(_error: NotFound) -> Response:
 @pages.errorhandler(HTTPException)
 def unusable(error: HTTPException) -> ErrorPage:
     """The request itself is not valid, such as a form from another site."""
-    return error_page(error.code or 500)
+    return error_page(error.code or 500, why=str(error.description) if error.code == 403 else "")
 
 
 @pages.errorhandler(Problem)

@@ -33,10 +33,18 @@ class Switch:
         if now >= self._read_next:
             self._read_next = now + READ_SECONDS
             try:
-                self._percent = float(json.loads(self._file.read_text(encoding="utf-8"))["remote_percent"])
+                self._percent = _share(json.loads(self._file.read_text(encoding="utf-8")))
             except (OSError, ValueError, LookupError, TypeError) as error:
                 log.warning("%s cannot be used, the share stays %g %%: %s", self._file, self._percent, error)
         return self._percent
+
+
+def _share(document: Any) -> float:
+    """The share in a switch file; LookupError, TypeError or ValueError unless it is a number from 0 to 100."""
+    percent = document["remote_percent"]
+    if isinstance(percent, bool) or not 0 <= percent <= 100:
+        raise ValueError(f"{percent} is no number from 0 to 100")
+    return float(percent)
 
 
 class SwitchingRecommender:

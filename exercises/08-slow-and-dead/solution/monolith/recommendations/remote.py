@@ -18,6 +18,7 @@ TIMEOUT_SECONDS = 0.25
 """For one question with all its attempts. A page has half a second."""
 ATTEMPTS = 2
 PAUSE_SECONDS = 0.02
+OK = 200
 GONE = frozenset({502, 503, 504})
 """The gateway's answers when no replica answered it."""
 
@@ -62,13 +63,14 @@ class RemoteRecommender:
         report = self._breaker.failed
         try:
             left = deadline - time.monotonic()
-            answer = self._session.get(url, params=params, headers=headers, timeout=left)
+            answer = self._session.get(
+                url, params=params, headers=headers, timeout=left, allow_redirects=False
+            )
             if answer.status_code in GONE:
                 raise requests.ConnectionError
             if answer.status_code < 500:  # the service works, even when it refuses this request
                 report = self._breaker.succeeded
-            answer.raise_for_status()
-            return _parse(answer.json())
+            return _parse(answer)
         finally:
             report(ticket)
 
@@ -77,7 +79,10 @@ def _unavailable() -> RecommendationsUnavailable:
     return RecommendationsUnavailable("There are no recommendations just now.")
 
 
-def _parse(document: Any) -> dict[str, Any]:
-    """The fields that the interface promises, and no others."""
+def _parse(answer: requests.Response) -> dict[str, Any]:
+    """The fields that the interface promises, and no others; LookupError, TypeError or ValueError without them."""
+    if answer.status_code != OK:
+        raise ValueError(f"status {answer.status_code}")
+    document = answer.json()
     items = [{"sku": str(item["sku"]), "score": float(item["score"])} for item in document["items"]]
     return {"sku": str(document["sku"]), "items": items}

@@ -9,9 +9,11 @@ from typing import Any
 
 import requests
 
+from microservices.chassis.deadline import DeadlineAdapter
+
 from .interface import RecommendationsUnavailable
 
-CONNECT_SECONDS, READ_SECONDS = 0.1, 0.25
+TIMEOUT_SECONDS = 0.2
 FAILURES, REST_SECONDS = 5, 1.0
 GONE = frozenset({502, 503, 504})
 
@@ -23,6 +25,7 @@ class RemoteRecommender:
         self._url, self._token = url.rstrip("/"), token
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.mount("http://", DeadlineAdapter())
         self._lock = threading.Lock()
         self._failures = 0
         self._ask_again_at = 0.0
@@ -56,11 +59,12 @@ class RemoteRecommender:
 
     def _once(self, url: str, asked: dict[str, str], headers: dict[str, str]) -> dict[str, Any]:
         answer = self._session.get(
-            url, params=asked, headers=headers, timeout=(CONNECT_SECONDS, READ_SECONDS)
+            url, params=asked, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False
         )
         if answer.status_code in GONE:
             raise requests.ConnectionError
-        answer.raise_for_status()
+        if answer.status_code != 200:
+            raise ValueError(f"status {answer.status_code}")
         found = answer.json()
         items = [{"sku": str(item["sku"]), "score": float(item["score"])} for item in found["items"]]
         return {"sku": str(found["sku"]), "items": items}

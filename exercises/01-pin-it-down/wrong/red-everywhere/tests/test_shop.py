@@ -1,0 +1,11 @@
+"""Only the test with the mistake."""
+
+from __future__ import annotations
+
+
+def test_an_order_costs_what_its_lines_add_up_to(new_customer, product):
+    customer = new_customer()
+    customer.put_in_cart(product(price_cents=1999), quantity=3)
+    customer.put_in_cart(product(price_cents=501))
+    order = customer.check_out().json()
+    assert order["total_cents"] == sum(line["line_total_cents"] for line in order["lines"])
