@@ -16,6 +16,7 @@ from microservices.chaos.pause import paused_processes
 from microservices.launcher import Fleet
 from microservices.launcher.addresses import Addresses
 from microservices.launcher.gateway import UNKNOWN, caddy, configuration
+from microservices.launcher.gateway_tracing import environment
 from microservices.tests.conftest import SHORT_TIMEOUTS, Answer, call, public_port, wait_until
 from microservices.topology import MONOLITH, SPLIT
 
@@ -29,19 +30,26 @@ def addresses(topology):
     return Addresses(20000, {name: 20001 + i for i, name in enumerate(names)}, slots)
 
 
+@pytest.mark.parametrize("traced", [False, True], ids=["", "traced"])
 @pytest.mark.parametrize("topology", [SPLIT, MONOLITH], ids=lambda topology: topology.name)
-def test_caddy_accepts_the_configuration(topology, tmp_path):
+def test_caddy_accepts_the_configuration(topology, traced, tmp_path):
     file = tmp_path / "gateway.json"
-    file.write_text(json.dumps(configuration(topology, addresses(topology))))
+    file.write_text(json.dumps(configuration(topology, addresses(topology), traced=traced)))
     done = subprocess.run(
         [caddy(), "validate", "--config", file], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 
 
-def test_each_service_has_one_handler_that_probes():
-    text = json.dumps(configuration(SPLIT, addresses(SPLIT)))
+@pytest.mark.parametrize("traced", [False, True], ids=["", "traced"])
+def test_each_service_has_one_handler_that_probes(traced):
+    text = json.dumps(configuration(SPLIT, addresses(SPLIT), traced=traced))
     assert text.count('"active"') == len(SPLIT.services)
+
+
+def test_the_gateway_traces_only_where_traces_are_sent():
+    assert "tracing" not in json.dumps(configuration(SPLIT, addresses(SPLIT)))
+    assert environment({"OTEL_SERVICE_NAME": "mine"}) == {}
 
 
 @pytest.fixture(scope="module")
