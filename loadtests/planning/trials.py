@@ -27,6 +27,8 @@ class Trial:
     repeat: int
     id: str = ""
     products: int | None = None
+    route: dict[str, str | int] | None = None
+    """What the gateway does with one path of a monolith (`loadtests.experiments.parts.RouteRule`)."""
     rate: float | None = None
     probe: int = 0
     order: int = 0

@@ -8,6 +8,7 @@ from loadtests.analysis.records import VISIT
 from loadtests.analysis.routes import SHARES, bounded
 from loadtests.experiments.experiment import Experiment
 from loadtests.report.answers import superlinear_doubts
+from loadtests.report.estimates import label_of
 from loadtests.rig.core_speed import MAX_SPEED_RATIO
 
 ENOUGH_REPEATS = 5
@@ -33,7 +34,8 @@ def _about_run(
         )
     elif experiment.repeats < ENOUGH_REPEATS:
         yield f"Only {_repeats(experiment.repeats)}: the intervals are wide."
-    yield from _about_trials(measured)
+    labelled = [{**trial, "system": label_of(experiment, trial)} for trial in measured["trials"]]
+    yield from _about_trials({**measured, "trials": labelled})
 
 
 def _about_setup(notes: Mapping[str, Any]) -> Iterable[str]:
