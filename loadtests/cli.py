@@ -79,7 +79,7 @@ def list_command() -> None:
     table = Table("name", "question", "repeats", "about")
     for name in experiments.names():
         each = experiments.load(name)
-        length = console.duration(console.planned_seconds([each]))
+        length = str(console.planned_span([each])).removeprefix("about ")
         table.add_row(name, each.question, str(each.repeats), length)
     Console().print(table)
 

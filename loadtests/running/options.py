@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtests.experiments.kinds import Kind
+from loadtests.planning.remaining import Span
 from loadtests.rig.targets import KINDS, Target, target
 
 GATE_REQUESTS = 200
@@ -37,12 +38,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Step:
-    """What happens next, for the progress display. `left` is an estimate in seconds."""
+    """What happens next, for the progress display. `left` are estimated seconds."""
 
     text: str
-    number: int
-    of: int
-    left: float
+    left: Span
     trials: Mapping[Path, str] = field(default_factory=dict)
     """Folders of the trials that begin, with their labels; `loadtests.rig.live` reads their progress there."""
 
