@@ -22,11 +22,16 @@ INTERRUPTED = 130  # the exit status that a shell reports for Ctrl-C
 
 def start_run(chosen: Sequence[Experiment], options: "Options") -> Path:
     """Run experiments in a new folder of `runs`; returns the page of the report."""
+    from loadtests.rig.machine import facts
     from loadtests.running import runner
+    from loadtests.running.until import forecast
 
     folder = RUNS / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.form}"
     names = ", ".join(each.name for each in chosen)
     Console().print(f"{names}: {planned_span(chosen, options.share)}.")
+    if options.until:
+        said = forecast(RUNS, chosen[0], options.form, facts(""), options.until)
+        Console().print(said, highlight=False, markup=False)
     return run_and_report(folder, lambda show: runner.run(chosen, folder, options, show))
 
 

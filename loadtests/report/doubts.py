@@ -59,6 +59,8 @@ def _about_time(notes: Mapping[str, Any]) -> Iterable[str]:
     if resumed := notes.get("resumed", 0):
         times = "once" if resumed == 1 else f"{resumed} times"
         yield f"The run was interrupted and resumed {times}: its trials were not run in one period of time."
+    if ended := notes.get("until_ended"):
+        yield f"The run repeated itself until its intervals were narrow enough or its time was up: {ended}."
     if waited := notes.get("waited_seconds", 0.0):
         yield f"The machine was not always calm: the lab waited {waited:.0f} s before trials."
 

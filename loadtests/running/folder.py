@@ -47,6 +47,7 @@ def new_notes(folder: Path, experiments: Sequence[Experiment], trials: int, opti
         "experiments": [each.name for each in experiments],
         "repeats": {each.name: each.repeats for each in experiments},
         "rules": {"share": options.share, "attempts": options.attempts},
+        "until": {"width": options.until.width, "seconds": options.until.seconds} if options.until else None,
         "shops": {kind: where for kind, where in options.shops.items() if where},
         "gate": None,
         "stopped_early": False,

@@ -8,6 +8,7 @@ from pathlib import Path
 from loadtests.experiments.kinds import Kind
 from loadtests.planning.remaining import Span
 from loadtests.rig.targets import KINDS, Target, target
+from loadtests.running.until import Goal
 
 GATE_REQUESTS = 200
 
@@ -28,6 +29,8 @@ class Options:
     """No void trial is repeated if the run could then take longer: the demo promises its length."""
     wait_share: float = 0.15
     """Share of the planned time that may be spent on waiting for a calm machine."""
+    until: Goal | None = None
+    """Repeat until the primary claims are that precise; None: as often as the experiment says."""
     shops: Mapping[Kind, str | None] = field(default_factory=dict)
     """Folders or addresses of other shops than this project's own."""
 

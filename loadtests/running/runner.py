@@ -6,11 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.analysis.raw import read_trial
-from loadtests.analysis.results import is_valid
+from loadtests.analysis.precision import MAX_REPEATS
+from loadtests.analysis.raw import read_trial, read_trials
+from loadtests.analysis.results import is_valid, measure_all, results_of
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.kinds import Kind
 from loadtests.planning.plan import plan
+from loadtests.planning.remaining import fresh_searches, span_of
 from loadtests.planning.trials import Trial
 from loadtests.rig import codebase, machine, slices
 from loadtests.rig.generator import TrialError
@@ -24,6 +26,7 @@ from loadtests.running.gate import same_work
 from loadtests.running.options import Options, Show, Step
 from loadtests.running.pace import Pace
 from loadtests.running.trial_queue import TrialQueue, remaining
+from loadtests.running.until import Goal, in_words, outlook, trials_of_repeat
 from microservices.launcher import LauncherError, default_home
 
 SAME_MACHINE = ("cpu_model", "cores", "python", "versions")
@@ -68,7 +71,9 @@ def resume(folder: Path, show: Show) -> None:
     notes, experiments = read_texts(folder)
     options = _options_of(folder, notes)
     queue = remaining(plan(experiments, share=options.share), experiments, folder, options.attempts)
-    if not queue.waiting:
+    if not queue.waiting and not (
+        options.until and next_repeat(experiments[0], folder, notes, options.until)[1]
+    ):
         raise RunError(
             f"Nothing is left to do in {folder}; `loadtests report {folder}` makes its report again."
         )
@@ -97,6 +102,7 @@ def _options_of(folder: Path, notes: Notes) -> Options:
         notes["rules"]["share"],
         notes["rules"]["attempts"],
         backend=recorded["slice_backend"],
+        until=Goal(**notes["until"]) if notes.get("until") else None,
         shops=notes.get("shops", {}),
     )
 
@@ -113,12 +119,39 @@ def _execute(active: ActiveRun, notes: Notes, slicer: slices.Slices, targets: Ma
         notes["gate"] = same_work(rig, options.gate_requests, active.experiments[0].seed)
         write_json(file, notes)
         _run_all(active, rig, budget)
+        while options.until:
+            notes["seconds"] = round(before + time.monotonic() - started, 1)
+            text, trials = next_repeat(active.experiments[0], active.folder, notes, options.until)
+            active.announce(text)
+            if not trials:
+                notes["until_ended"] = text
+                break
+            notes["repeats"][active.experiments[0].name] += 1
+            write_json(file, notes)  # before its first trial, so that an interrupted repeat is resumed
+            active.queue.add_repeat(trials)
+            _run_all(active, rig, budget)
     except KeyboardInterrupt:
         notes["stopped_early"] = True
     finally:
         notes["seconds"] = round(before + time.monotonic() - started, 1)
         notes["waited_seconds"] = notes.get("waited_seconds", 0.0) + budget.waited
         write_json(file, notes)
+
+
+def next_repeat(experiment: Experiment, folder: Path, notes: Notes, goal: Goal) -> tuple[str, list[Trial]]:
+    """How precise the run is, as a sentence, and the trials of its next repeat; none if it is over."""
+    repeats = notes["repeats"][experiment.name]
+    current = experiment.model_copy(update={"repeats": repeats})
+    results = results_of(notes["machine"], [current], measure_all(read_trials(folder)))
+    found = outlook(results["experiments"][0], repeats, goal)
+    text = in_words(found, goal)
+    if found.reached(goal) or repeats >= MAX_REPEATS:
+        return text, []
+    trials = trials_of_repeat(experiment, repeats + 1)
+    seconds = span_of(trials, fresh_searches(trials, [experiment])).middle
+    if notes["seconds"] + seconds > goal.seconds:
+        return f"{text}; the time is up", []
+    return text, trials
 
 
 def _prepare(

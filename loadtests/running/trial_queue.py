@@ -74,6 +74,12 @@ class TrialQueue:
         self.order = max(self.order, trial.order)
         self.waiting.append(trial)
 
+    def add_repeat(self, trials: Sequence[Trial]) -> None:
+        """Put the trials of one more repeat at the end. They are numbered apart: an announced total never grows."""
+        self.number(trials)
+        for trial in trials:
+            self.append(replace(trial, order=self.order + 1))
+
     def add_attempt(self, trials: Sequence[Trial]) -> None:
         """Put another attempt at these trials at the end: what disturbed this one may be over by then."""
         for trial in trials:
