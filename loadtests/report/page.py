@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import ALL, ALL_IN_WORDS, SHOWN_UNITS, to_shown_unit
-from loadtests.report import ledger
+from loadtests.report import ledger, over_time
 from loadtests.report.answers import level_answers, scaling_answers
 from loadtests.report.charts import draw
 from loadtests.report.doubts import doubts
@@ -131,12 +131,15 @@ def _section(
     """The texts of the page's section on one experiment."""
     own = [row for row in rows if row.experiment == experiment.name]
     charts = [(chart.title, draw(chart, experiment, measured["estimates"])) for chart in experiment.charts]
+    if timelines := measured.get("timelines"):
+        charts.append((over_time.title(timelines), over_time.draw_over_time(timelines, experiment)))
     labels = {system.id: system.label for system in experiment.systems}
     return {
         "experiment": experiment,
         "doubts": doubts(experiment, measured, notes),
         "answers": [*answer(own), *_sentences(experiment, measured)],
         "charts": [(title, svg) for title, svg in charts if svg],
+        "behind": [(row.claim, row.behind) for row in own if row.behind],
         "estimates": [_estimate(each, labels) for each in measured["estimates"]],
         "trials": [
             _trial(experiment, trial, route, metric)
