@@ -143,6 +143,7 @@ def test_a_missing_shop_is_reported_in_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in caught.value.stderr
 
 
+@pytest.mark.timed
 def test_the_locustfile_works_with_locust_itself(shop: Callable[..., str]) -> None:
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--host", shop()]
     options = ["--headless", "--users", "8", "--spawn-rate", "8", "--run-time", "2s", "--json"]

@@ -245,6 +245,7 @@ def test_a_group_gets_its_quota_and_a_burst_and_its_counts_are_read(backend: str
 
 
 @pytest.mark.processes
+@pytest.mark.timed
 def test_a_busy_process_on_a_slice_is_stopped_and_the_kernel_counts_it(
     backend: slices.Slices, busy: subprocess.Popen[bytes]
 ) -> None:
