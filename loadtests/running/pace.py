@@ -22,8 +22,12 @@ class Pace:
         self.void += 0.0 if valid else estimated
 
     def left(self, planned: Span) -> Span:
-        """The seconds that the planned ones will take at this pace. If as many are void as before, it is `most`."""
+        """The seconds that the planned ones will take at this pace. If as many are void as before, it is `most`.
+
+        A void trial is repeated at most twice.
+        """
         if not self.taken:
             return planned
         times = self.taken / self.estimated
-        return planned.scaled(times, times * (1 + self.void / self.estimated))
+        void = self.void / self.estimated
+        return planned.scaled(times, times * (1 + void + void**2))

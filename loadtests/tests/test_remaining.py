@@ -67,4 +67,4 @@ def test_a_slow_machine_and_void_trials_make_the_rest_longer() -> None:
     assert pace.left(Span(10.0, 20.0)) == Span(10.0, 20.0)
     pace.add(10.0, 15.0, valid=True)
     pace.add(10.0, 15.0, valid=False)
-    assert pace.left(Span(10.0, 20.0)) == Span(15.0, 45.0)
+    assert pace.left(Span(10.0, 20.0)) == Span(15.0, 52.5)
