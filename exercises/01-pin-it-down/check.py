@@ -47,7 +47,7 @@ class Broken:
 
 
 BROKEN: dict[str, list[Broken]] = {"total": [], "price": [], "declined": [], "stranger": [], "twice": []}
-FIRST_HALF = {"total", "price"}
+FIRST_HALF = {"total", "price", "stranger"}
 
 
 def broken(kind: str, test: str, breaks: str, look: str) -> Callable[[Alteration], Alteration]:
@@ -75,6 +75,20 @@ def _(shop: Behind, asked: Asked) -> Reply:
 @broken("total", TOTAL, "that forgets the quantities", "buy more than one piece of a product")
 def _(shop: Behind, asked: Asked) -> Reply:
     return _with_totals(shop, asked, lambda order: sum(each["unit_price_cents"] for each in order["items"]))
+
+
+@broken(
+    "total",
+    TOTAL,
+    "that forgets the quantities in the lines as well",
+    "work the total out from the prices that you set",
+)
+def _(shop: Behind, asked: Asked) -> Reply:
+    def of_one_piece_each(order: dict[str, Any]) -> dict[str, Any]:
+        items = [{**line, "line_total_cents": line["unit_price_cents"]} for line in order["items"]]
+        return {**order, "items": items, "total_cents": sum(line["line_total_cents"] for line in items)}
+
+    return _with_orders(shop, asked, of_one_piece_each)
 
 
 @broken("price", PRICE, "that charges the total_cents sent with the card", "send total_cents with the card")
@@ -130,6 +144,27 @@ def _(shop: Behind, asked: Asked) -> Reply:
 
 
 @broken(
+    "declined",
+    DECLINED,
+    "that puts more pieces into the cart when a card is declined",
+    "compare the cart with what it was, also the quantities",
+)
+def _(shop: Behind, asked: Asked) -> Reply:
+    if _is_declined(asked, reply := shop.send(asked)):
+        for line in _cart(shop, asked):
+            path = f"/api/cart/items/{line['sku']}"
+            shop.send(asked, method="PUT", path=path, json={"quantity": line["quantity"] + 1})
+    return reply
+
+
+@broken("declined", DECLINED, "that answers 422 to a declined card", "the answer must be 402")
+def _(shop: Behind, asked: Asked) -> Reply:
+    reply = shop.send(asked)
+    refused = {"type": "/problems/invalid-request", "title": "The request is not valid", "status": 422}
+    return reply.with_json(refused, 422) if _is_declined(asked, reply) else reply
+
+
+@broken(
     "stranger", STRANGER, "that shows an order to every customer who knows its id", "two customers, one order"
 )
 def _(shop: Behind, asked: Asked) -> Reply:
@@ -173,6 +208,21 @@ def _(shop: Behind, asked: Asked) -> Reply:
             shop.send(asked, method="PUT", path=path, json={"quantity": line["quantity"]})
         shop.send(asked, headers=_new_key())
     return reply
+
+
+@broken(
+    "twice",
+    TWICE,
+    "that answers 201 with another order to the repeated checkout",
+    "compare the orders in the two answers, not only the status",
+)
+def _(shop: Behind, asked: Asked) -> Reply:
+    is_repeated, reply = _is_repeated(shop, asked), shop.send(asked)
+    return (
+        reply.with_json({**reply.json, "id": uuid.uuid4().hex})
+        if is_repeated and reply.status == 201
+        else reply
+    )
 
 
 @check("green-on-the-shop", task="run-it", untidy=True)
@@ -227,31 +277,31 @@ def _(bench: Bench) -> None:
     )
 
 
-@check("finds-a-wrong-total", task="money", shop=False, oracle=True, until="measure-first")
+@check("finds-a-wrong-total", task="money", shop=False, oracle=True, seconds=15, until="measure-first")
 def _(bench: Bench) -> None:
     """Your tests are red on shops whose totals are wrong."""
     _expect_found(bench, "total")
 
 
-@check("finds-a-price-from-outside", task="money", shop=False, oracle=True, until="measure-first")
+@check("finds-a-price-from-outside", task="money", shop=False, oracle=True, seconds=15, until="measure-first")
 def _(bench: Bench) -> None:
     """Your tests are red on shops that do not refuse a price from outside."""
     _expect_found(bench, "price")
 
 
-@check("finds-lost-stock", task="refusal", shop=False, oracle=True, until="measure-first")
+@check("finds-lost-stock", task="refusal", shop=False, oracle=True, seconds=15, until="measure-first")
 def _(bench: Bench) -> None:
     """Your tests are red on shops on which a declined card leaves something behind."""
     _expect_found(bench, "declined")
 
 
-@check("finds-a-strangers-order", task="privacy", shop=False, oracle=True, until="measure-first")
+@check("finds-a-strangers-order", task="privacy", shop=False, oracle=True, seconds=15, until="measure-first")
 def _(bench: Bench) -> None:
     """Your tests are red on shops that show orders to strangers, or tell them which orders exist."""
     _expect_found(bench, "stranger")
 
 
-@check("finds-a-second-order", task="repeat", shop=False, oracle=True, until="measure-first")
+@check("finds-a-second-order", task="repeat", shop=False, oracle=True, seconds=15, until="measure-first")
 def _(bench: Bench) -> None:
     """Your tests are red on shops that sell twice or answer differently when a checkout is repeated."""
     _expect_found(bench, "twice")
@@ -386,13 +436,17 @@ def _new_key() -> dict[str, str]:
 
 def _with_totals(shop: Behind, asked: Asked, total: Callable[[dict[str, Any]], int]) -> Reply:
     """Send the request; orders in the answer get another total."""
+    return _with_orders(shop, asked, lambda order: {**order, "total_cents": total(order)})
+
+
+def _with_orders(shop: Behind, asked: Asked, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Reply:
+    """Send the request; orders in the answer are changed."""
     reply = shop.send(asked)
     if not asked.route.startswith("/api/orders") or reply.status >= 400:
         return reply
     if "total_cents" in reply.json:
-        return reply.with_json({**reply.json, "total_cents": total(reply.json)})
-    orders = [{**order, "total_cents": total(order)} for order in reply.json["items"]]
-    return reply.with_json({**reply.json, "items": orders})
+        return reply.with_json(change(reply.json))
+    return reply.with_json({**reply.json, "items": [change(order) for order in reply.json["items"]]})
 
 
 def _cart(shop: Behind, asked: Asked) -> list[dict[str, Any]]:

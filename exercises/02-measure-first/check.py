@@ -34,6 +34,8 @@ RUN_LOCUST = Path(locust_run.__file__).read_text(encoding="utf-8")
 SECONDS = 11
 MIN_USERS, MAX_USERS, USERS = 20, 100, 60
 MIN_VISITS = 150
+FEW_VISITS = 60
+"""With fewer on a busy machine, no check says anything: most users were still in their first visit."""
 DEVIATIONS = 4.0
 """How far a share may be from the wanted one, in standard deviations of a random sample of so many visits: 1 run in
 16,000 is further off."""
@@ -58,6 +60,8 @@ COUNT = re.compile(
     r'^http_requests_total\{method="(\w+)",route="([^"]+)",status="(\d+)"\} (\S+)$', re.MULTILINE
 )
 SPENT = re.compile(r'^http_request_seconds_sum\{route="([^"]+)"\} (\S+)$', re.MULTILINE)
+OF_A_PRODUCT = re.compile(r"/(?:products|items|inventory)/[A-Z0-9-]*[0-9]")
+"""A name in Locust's table that has a SKU where the route has a parameter."""
 SKU = re.compile(r"/products/([A-Z0-9][A-Z0-9-]{1,19})\b")
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.7, 1.3
 """Seconds between two visits, on average; between half a second and one and a half it is one second."""
@@ -97,13 +101,14 @@ def load(target):
     app, asked = serving_app().wsgi_app, os.open(os.environ["ASKED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def record(environ, start_response):
-        what = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{environ['QUERY_STRING']}"
+        query = environ["QUERY_STRING"] or environ.get("HTTP_IDEMPOTENCY_KEY", "")
+        what = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{query}"
         os.write(asked, f"{time.time():.3f} {what}\\n".encode())
         return app(environ, start_response)
 
     return record
 """
-"""The shop, with a record of what it is asked: its own log leaves the query out."""
+"""The shop, with a record of what it is asked: its own log leaves the query out. An order has no query, but a key."""
 VISIT = re.compile(
     r"GET /api/products/[^/]+/recommendations|GET /api/products\?.*q=|GET /products/|POST /api/orders"
 )
@@ -265,6 +270,17 @@ def _(bench: Bench) -> None:
         why="A list of all products and a search are different work for the database.",
         look=f"{FILE}: the search; WORDS in loadtest/shelf.py",
     )
+    ordered = [what.partition("?")[2] for _, what in run.asked if what.startswith("POST /api/orders?")]
+    keys = [key for key in ordered if key]
+    bench.expect(
+        len(set(keys)) >= (1 - INCOMPLETE) * len(keys),
+        did=f"{run.ran.command}, and read the Idempotency-Key of {len(keys)} orders",
+        expected="a new key for each order",
+        got=f"{len(set(keys))} different keys, such as {keys[0] if keys else ''}",
+        why="An order with a key that was used before is not placed: the shop sends its first answer again, which is "
+        "much less work.",
+        look=f"{FILE}: the Idempotency-Key of each POST",
+    )
 
 
 @check("visits-are-answered", task="mix", load=True, shop=False, seconds=30)
@@ -294,6 +310,7 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     """Visitors look at many different products, as real customers do."""
     run = _run(bench, "many-products-are-asked-for")
+    _expect_visits(bench, run)
     bench.expect(
         len(run.skus) >= MIN_PRODUCTS,
         did=f"{run.ran.command}, and read the shop's log",
@@ -308,7 +325,17 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     """Locust's statistics have one line for each route, not one for each product."""
     run = _run(bench, "one-line-for-each-route")
+    _expect_visits(bench, run)
     names = [line["Name"] for line in run.lines[:-1]]
+    odd = [name for name in names if OF_A_PRODUCT.search(name)]
+    bench.expect(
+        not odd,
+        did=run.ran.command,
+        expected="names such as /api/products/{sku}",
+        got=f"{len(odd)} lines of one product each: {', '.join(odd[:3])}",
+        why="A p95 needs many requests in one line. A line for each product says nothing about the route.",
+        look=f"{FILE}: the argument name= of each request",
+    )
     bench.expect(
         0 < len(names) <= MAX_LINES,
         did=run.ran.command,
@@ -455,6 +482,8 @@ def _expect_visits(bench: Bench, run: Measured) -> None:
         why="Without visitors there is nothing to measure.",
         look=FILE,
     )
+    if run.is_disturbed and (total := sum(run.visits().values())) < FEW_VISITS:
+        raise bench.inconclusive(f"only {total:.0f} visits arrived; {run.disturbance}")
 
 
 def _run(bench: Bench, check_id: str) -> Measured:

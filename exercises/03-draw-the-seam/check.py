@@ -96,7 +96,7 @@ import os, re, threading
 VERB, TABLES = "INSERT INTO|INSERT OR \\w+ INTO|REPLACE INTO|UPDATE", "co_purchases|popularity|purchases|feed_position"
 WRITES = re.compile(rf"(?:{VERB}) (?:{TABLES})\\b", re.I)
 here = threading.local()
-plan = {"fails_at": 1, "is_overtaken": False}
+plan = {"fails_at": 1, "overtaken_at": None}
 
 def note(what):
     with open(os.environ["FAULTS"], "a") as notes:
@@ -117,24 +117,30 @@ def load(target):
     def feed(db, after, limit):
         found = real_feed(db, after, limit)
         here.has_orders = bool(found["events"])
-        if plan["is_overtaken"] and getattr(here, "again", None) and here.has_orders:
+        if plan["overtaken_at"] == "feed":
+            overtake()
+        return found
+
+    def overtake():
+        if getattr(here, "again", None) and here.has_orders:
             other = threading.Thread(target=learn_elsewhere, args=(here.again,))
             other.start()
             other.join()
             note("overtaken")
-        return found
 
-    def fail_once(connection, cursor, statement, parameters, context, executemany):
+    def disturb(connection, cursor, statement, parameters, context, executemany):
         words = " ".join(statement.split()).replace('"', "")
+        if plan["overtaken_at"] == "begin" and words.upper().startswith("BEGIN"):
+            overtake()
         if getattr(here, "again", None) and here.has_orders and WRITES.match(words):
             here.writes += 1
-            if here.writes == plan["fails_at"] and not plan["is_overtaken"]:
+            if here.writes == plan["fails_at"] and not plan["overtaken_at"]:
                 plan["fails_at"] += 1
                 note("failed")
                 raise exc.OperationalError(statement, {}, Exception("the disk is full, says the check"))
 
     monolith.orders.feed = feed
-    event.listen(Engine, "before_cursor_execute", fail_once)
+    event.listen(Engine, "before_cursor_execute", disturb)
     from monolith.app import serving_app
     from monolith.recommendations import learning
 
@@ -146,20 +152,26 @@ def load(target):
             count = real_catch_up(*args, **options)
         finally:
             here.again = None
-        if here.writes:
-            plan["is_overtaken"] = True
+        if here.has_orders:
+            plan["overtaken_at"] = "begin" if plan["overtaken_at"] else "feed"
             note("learnt")
         return count
 
     learning.catch_up = catch_up
     return serving_app()
 """
-"""Lets each statement that learning writes fail once. After that, another thread learns the orders that were read."""
+"""Lets each statement that learning writes fail once. After that, another thread learns the orders that were read: once
+when the feed has answered, and once when the transaction is about to begin."""
 ASK_THE_FEED = """
 import json
 from monolith import orders
 from monolith.app import create_app
 from monolith.chassis.database import reading
+
+def plain(told):
+    if isinstance(told, list):
+        return sorted(map(plain, told), key=str)
+    return {name: plain(each) for name, each in told.items()} if isinstance(told, dict) else told
 
 app = create_app()
 told, after, wrong = [], 0, ""
@@ -178,12 +190,18 @@ with app.app_context(), reading() as db:
         told += events
         after = positions[-1]
     one = list(orders.feed(db, 0, 1)["events"])
+    for before, event in zip([{"position": 0}, *told], told[:30]):
+        alone = list(orders.feed(db, before["position"], 1)["events"])
+        if not wrong and plain(alone) != plain([event]):
+            wrong = f"with limit 1 {json.dumps(alone)}, and with limit 300 {json.dumps(event)}"
 print(json.dumps({"events": told, "one": len(one), "wrong": wrong}))
 """
 ASK_THE_RECOMMENDER = """
 import json, os
 from sqlalchemy import Engine, event, exc
 from monolith.app import create_app
+from monolith.chassis.runtime import runtime
+from monolith.recommendations import LocalRecommender
 from monolith.recommendations.interface import RecommendationsUnavailable, recommender
 
 now = {"statement": None, "connect": None, "connects": 0}
@@ -203,7 +221,12 @@ app = create_app()
 Engine.connect = connect
 event.listen(Engine, "before_cursor_execute", execute)
 cause = Exception("says the check")
-crossed = []
+crossed, alone = [], ""
+try:
+    LocalRecommender(runtime(app).database).suggest(os.environ["SKU"], [], None, 8)
+except Exception as seen:
+    alone = f"{type(seen).__name__}: {str(seen).partition(chr(10))[0]}"
+now["connects"] = 0
 with app.app_context():
     recommender().suggest(os.environ["SKU"], [], None, 8)
     connects = now["connects"]
@@ -223,7 +246,7 @@ with app.app_context():
         except Exception as seen:
             crossed.append([place, type(error).__name__, type(seen).__name__])
         now[place] = None
-print(json.dumps({"connects": connects, "crossed": crossed}))
+print(json.dumps({"connects": connects, "crossed": crossed, "alone": alone}))
 """
 
 
@@ -280,6 +303,16 @@ def _(bench: Bench) -> None:
         "keeps its locks.",
         look=f"{LOCAL}: keep the Database, and open its reading() inside suggest",
     )
+    alone = _asked_recommender(bench)["alone"]
+    bench.expect(
+        not alone,
+        did="made LocalRecommender(database), and called suggest(...) without the application and without a request",
+        expected="an answer",
+        got=alone,
+        why="All that it needs is the Database that it was made with. The reading() of chassis/database.py needs the "
+        "application that handles a request, and a thread of its own has none.",
+        look=f"{LOCAL}: the reading() of the Database",
+    )
 
 
 @check("a-fake-can-be-injected", task="interface", until="front-door")
@@ -294,6 +327,15 @@ def _(bench: Bench) -> None:
         expected=f"from the API {expected}",
         got=seen.api,
         why=why,
+        look=ROUTE,
+    )
+    nobody = [seen.wanted[0], [], None, BESIDE]
+    bench.expect(
+        seen.asked == [nobody],
+        did=f"asked without signing in: {seen.api.curl}",
+        expected=f"one call {_call(nobody)}",
+        got="; ".join(map(_call, seen.asked)) or "no call",
+        why="The interface says what each argument is: for a visitor who is not signed in the customer is None.",
         look=ROUTE,
     )
     panel = seen.page.text.partition(PANEL)[2]
@@ -409,7 +451,7 @@ def _(bench: Bench) -> None:
         _expect_same_counts(bench, paths, before, f"{did} {' and '.join(skus)} together three times")
 
 
-@check("each-order-counts-once", task="feed", shop=False, seconds=25, until="front-door")
+@check("each-order-counts-once", task="feed", shop=False, seconds=30, until="front-door")
 def _(bench: Bench) -> None:
     """An order counts once, also when learning fails halfway or another process learns it at the same time."""
     _expect_good_feed_first(bench)
@@ -437,6 +479,16 @@ def _(bench: Bench) -> None:
                 why="Two processes may serve this shop. Both ask the feed, and only one may count the order.",
                 look=f"{LEARNING}: read the position again inside the transaction, and leave out what it covers",
             )
+            _expect_counted_once(
+                bench,
+                shop,
+                skus,
+                notes,
+                did=f"{bought}, and let another process learn the order just before catch_up's transaction began",
+                why="What is read before the transaction begins can be old when it begins.",
+                look=f"{LEARNING}: the second look at the position belongs inside the `writing()` block",
+            )
+            _expect_one_position(bench, shop, did=f"{bought}, and looked into the table feed_position")
             did_overtake = "overtaken" in notes.read_text(encoding="utf-8")
     bench.expect(
         did_overtake,
@@ -498,6 +550,8 @@ class Seen:
 
     suggested: list[str]
     api: Answer
+    asked: list[list[Any]]
+    """The calls that the API made for a visitor who is not signed in."""
     page: Answer
     wanted: list[Any]
     """The call that the page should make."""
@@ -548,19 +602,25 @@ def _with_a_fake(bench: Bench, shown: str, refused: str, suggested: list[str]) -
             customer = _in_browser(shop)
             _put_in_cart(customer, refused)
             api = shop.ask("GET", f"/api/products/{shown}/recommendations")
+            asked = _read_calls(calls)
             calls.write_text("", encoding="utf-8")
             page = customer.ask("GET", f"/products/{shown}")
-            made = [json.loads(line) for line in calls.read_text(encoding="utf-8").splitlines()]
             return Seen(
                 suggested,
                 api,
+                asked,
                 page,
                 [shown, [refused], customer.id, BESIDE],
-                made,
+                _read_calls(calls),
                 shop.ask("GET", f"/products/{refused}"),
                 shop.ask("GET", f"/products/{shown}"),
                 shop.ask("GET", f"/api/products/{refused}/recommendations"),
             )
+
+
+def _read_calls(file: Path) -> list[list[Any]]:
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines]
 
 
 def _with_a_trace(bench: Bench, skus: list[str]) -> list[list[Any]]:
@@ -724,7 +784,8 @@ def _expect_feed(bench: Bench) -> None:
     bench.expect(
         not told["wrong"] and told["one"] == 1,
         did=did,
-        expected="what follows the position, in growing positions, each once, and never more events than the limit",
+        expected="what follows the position, in growing positions, each once and whole, and never more events than the "
+        "limit",
         got=told["wrong"] or f"{told['one']} events with limit 1",
         why="A reader remembers one position. It loses an event that comes too late with a lower position, and "
         "counts a repeated event twice.",
@@ -787,6 +848,19 @@ def _expect_counted_once(
         got=", ".join(f"{what}: {after[what] - number} more" for what, number in before.items()),
         why=why,
         look=look,
+    )
+
+
+def _expect_one_position(bench: Bench, shop: Shop, *, did: str) -> None:
+    with closing(sqlite3.connect(shop.database("monolith"), timeout=10)) as db:
+        rows = db.execute("SELECT id, position FROM feed_position").fetchall()
+    bench.expect(
+        len(rows) == 1,
+        did=did,
+        expected="one row: the position",
+        got=f"{len(rows)} rows of id and position: {rows[:3]}",
+        why="Learning asks for the position and takes the first row that it gets, which may be any of them.",
+        look=f"{LEARNING}: each position is stored with the same id",
     )
 
 

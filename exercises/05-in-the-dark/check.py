@@ -21,6 +21,7 @@ from microservices.topology import WorkspaceError, load
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 -- published on purpose: the demo accounts' password
 APPROVED = "4242424242424242"
+CUSTOMER = "C00001"
 LEARN_SECONDS, SETTLE_SECONDS = 15.0, 5.0
 SERVICE, TABLES = "recommendations", {"co_purchases", "feed_position", "popularity", "purchases"}
 REMOTE, EVENTS = "monolith/recommendations/remote.py", "monolith/orders/events.py"
@@ -32,10 +33,12 @@ CLEARLY_LATE_SECONDS = GIVE_UP_SECONDS + 1.5
 ROUTE = re.compile(
     r'^http_requests_total\{[^}]*route="/api/products/<sku>/recommendations"[^}]*\} (\S+)$', re.MULTILINE
 )
+GOOD = {"sku": "P00001", "items": [{"sku": "P00002", "score": 0.5}]}
 BREAKS: dict[str, Answer] = {
     "answers 500": (500, b"<h1>Oops</h1>", {"Content-Type": "text/html"}),
     "answers 503": (503, {"type": "/problems/unavailable", "status": 503}),
     "answers 401": (401, {"type": "/problems/not-authenticated"}),
+    "answers 202 with a body that would be right": (202, GOOD),
     "answers 204 and no body": (204, None),
     "sends broken JSON": (200, b'{"items": [{"sku"'),
     "sends other JSON": (200, {"nobody": "agreed on this"}),
@@ -61,7 +64,7 @@ import json, os
 from sqlalchemy import select
 from microservices.chassis.database import Database
 from microservices.recommendations.learning import learn_from_event
-from microservices.recommendations.models import Base, CoPurchase, Popularity
+from microservices.recommendations.models import Base, CoPurchase, Popularity, Purchase
 database = Database(os.environ["SHOP_DATABASE_URL"], Base)
 database.create_tables()
 with database.writing() as db:
@@ -70,7 +73,8 @@ with database.writing() as db:
 with database.reading() as db:
     popular = dict(list(map(tuple, db.execute(select(Popularity.sku, Popularity.orders)))))
     pairs = sorted(map(list, db.execute(select(CoPurchase.sku, CoPurchase.other, CoPurchase.orders))))
-print(json.dumps([popular, pairs]))
+    bought = sorted(map(list, db.execute(select(Purchase.customer_id, Purchase.sku, Purchase.position))))
+print(json.dumps([popular, pairs, bought]))
 """
 FEED = """
 import base64, json, os
@@ -177,7 +181,7 @@ def _(bench: Bench) -> None:
         _event("order-confirmed", 2, f"P{one}"),
         _event("order-parked", 3, f"P{two}", f"P{three}"),
     ]
-    popular, pairs = _run(
+    popular, pairs, bought = _run(
         bench,
         LEARN,
         did="called learn_from_event for two confirmed orders and for an event of another kind",
@@ -196,6 +200,16 @@ def _(bench: Bench) -> None:
         got=f"popularity {popular}, co_purchases {pairs}",
         why="One day the feed will have other kinds of events. Only a confirmed order is a purchase.",
         look="microservices/recommendations/learning.py: learn_from_event",
+    )
+    mine = sorted([CUSTOMER, sku, number] for sku, number in ((f"P{one}", 2), (f"P{two}", 1)))
+    bench.expect(
+        bought == mine,
+        did=f"called learn_from_event for two orders of the customer {CUSTOMER}: number 1 with P{one} and P{two}, "
+        f"number 2 with P{one}",
+        expected=f"purchases {mine}: the customer, the product, the number of the newest order with it",
+        got=f"purchases {bought}",
+        why="What a customer bought before is part of the answer. Without it customers are strangers.",
+        look="microservices/recommendations/learning.py: how an event becomes Bought(number, customer_id, products)",
     )
 
 
@@ -247,6 +261,23 @@ def _(bench: Bench) -> None:
             why="The service has the same code and the same past orders, so its answers should be the same.",
             look="microservices/recommendations/service.py, models.py, learning.py; SEED in topology.py",
         )
+
+
+@check("the-service-has-a-door", task="process", until="parallel-run")
+def _(bench: Bench) -> None:
+    """The gateway has a listener for the service at {$SHOP_RECOMMENDATIONS_PORT}, and passes on to it."""
+    service, path = _service(bench), f"/api/products/{bench.some_sku()}/recommendations"
+    before = service.answered()
+    door = Direct(bench.shop(), SERVICE, port=bench.shop().fleet.internal_ports[SERVICE])
+    got = door.ask(path)
+    bench.expect(
+        got.status == 200 and service.answered() == before + 1,
+        did=f"asked at {{$SHOP_RECOMMENDATIONS_PORT}}: GET {path}",
+        expected="200, from the service",
+        got=f"{got.status} {json.dumps(got.json)[:200]}" if got.status else "no answer",
+        why="The next exercise asks the service through this door.",
+        look="Caddyfile: a listener :{$SHOP_RECOMMENDATIONS_PORT} that passes on to {$SHOP_RECOMMENDATIONS_SLOTS}",
+    )
 
 
 @check("data-of-its-own", task="process")
@@ -480,15 +511,14 @@ def _(bench: Bench) -> None:
 @check("failures-become-one-error", task="adapter", shop=False)
 def _(bench: Bench) -> None:
     """Everything that is not a proper answer becomes RecommendationsUnavailable."""
-    good = {"sku": "P00001", "items": [{"sku": "P00002", "score": 0.5}]}
     with ExitStack() as stack:
         with StandIn(lambda _: LOSE) as gone:
             servers = {"is not there": gone.url}
-        elsewhere = stack.enter_context(StandIn(lambda _: (200, good)))
-        away = (302, None, {"Location": f"{elsewhere.url}/api/products/P00001/recommendations"})
+        elsewhere = stack.enter_context(StandIn(lambda _: (200, GOOD)))
+        away = (302, GOOD, {"Location": f"{elsewhere.url}/api/products/P00001/recommendations"})
         for how, answer in {**BREAKS, "sends a redirect to another server": away}.items():
             servers[how] = stack.enter_context(StandIn(lambda _, answer=answer: answer)).url
-        question = ["a.customers.token", "P00001", ["P00003"], "C00001", 8]
+        question = ["a.customers.token", "P00001", ["P00003"], CUSTOMER, 8]
         said = _asked(bench, [{"where": url, "questions": [question]} for url in servers.values()])
     for how, ((kind, answer, _),) in zip(servers, said, strict=True):
         bench.expect(
@@ -505,10 +535,9 @@ def _(bench: Bench) -> None:
 @check("gives-up-in-time", task="adapter", shop=False, seconds=20, until="slow-and-dead")
 def _(bench: Bench) -> None:
     """Two seconds after the question the adapter gives up, also when the answer comes byte by byte."""
-    body = {"sku": "P00001", "items": [{"sku": "P00002", "score": 0.5}]}
     slow = {
         "says nothing": HANG,
-        "sends its answer one byte at a time": Drip((200, body), HANG_SECONDS / len(json.dumps(body))),
+        "sends its answer one byte at a time": Drip((200, GOOD), HANG_SECONDS / len(json.dumps(GOOD))),
     }
     with ExitStack() as stack:
         urls = [
@@ -564,10 +593,10 @@ class Got:
 
 
 class Direct:
-    """One process of the shop, asked past the gateway."""
+    """One process of the shop, asked past the gateway, or at another port."""
 
-    def __init__(self, shop: Shop, name: str) -> None:
-        self.url = f"http://127.0.0.1:{shop.fleet.replicas(name)[0].port}"
+    def __init__(self, shop: Shop, name: str, port: int | None = None) -> None:
+        self.url = f"http://127.0.0.1:{port or shop.fleet.replicas(name)[0].port}"
 
     def ask(self, path: str, headers: dict[str, str] | None = None) -> Got:
         """GET; status 0 when there was no answer."""
@@ -611,7 +640,7 @@ def _mistake(error: str) -> str:
 
 def _event(kind: str, number: int, *skus: str) -> dict[str, Any]:
     items = [{"sku": sku, "quantity": 1, "category": "paper-craft"} for sku in skus]
-    data = {"order_id": f"o{number}", "number": number, "customer_id": "C00001", "at": "", "items": items}
+    data = {"order_id": f"o{number}", "number": number, "customer_id": CUSTOMER, "at": "", "items": items}
     return {"position": number, "type": kind, "data": data}
 
 

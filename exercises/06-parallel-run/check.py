@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -14,13 +15,20 @@ import psutil
 import requests
 
 from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
-from exercises.checks.standin import Behaviour, Recommendations
+from exercises.checks.standin import Behaviour, Recommendations, scratch
+from microservices.launcher import sqlite_url
 from microservices.topology import WorkspaceError, load
 
 COMPARED = re.compile(r'^recommendations_compared_total\{outcome="(\w+)"\} (\S+)$', re.MULTILINE)
 SHADOW, UNTIL = "monolith/recommendations/shadow.py", "cut-over"
-QUESTIONS, FEWEST = 500, 50
-"""A recommender may ask the candidate only a share of the questions. With the least share, a fifth, a hundred come."""
+QUESTIONS, FEWEST, FEWEST_COUNTED = 500, 50, 70
+"""A recommender may ask the candidate only a share of the questions. With the least share, a fifth, a hundred come, and
+fewer than 70 once in three thousand times. With a tenth 70 come once in four hundred times."""
+SCORE_STEP = 0.0001
+"""Scores have six digits. A comparison that rounds them to two or three does not see this difference."""
+UNASKED_SECONDS = 1.0
+MAX_MORE_FAILED = 4
+"""So many more failures than calls: a question can be on its way when the calls are counted."""
 FLOOD, BATCH, MAX_WAITING = 700, 20, 500
 MANY_LATE = 10
 """So many answers that are late are not explained by a busy machine."""
@@ -32,6 +40,21 @@ SETTLE_SECONDS = 1.0
 SLOWER_SECONDS = 1.0
 """A visitor who waits for a hung candidate waits two seconds, the adapter's timeout."""
 MAX_MORE_THREADS = 24
+
+
+ALONE = """
+import json, os, time
+from monolith.app import create_app
+from monolith.chassis.runtime import runtime
+app = create_app()
+status = app.test_client().get("/api/products/P00001/recommendations").status_code
+time.sleep(float(os.environ["UNASKED_SECONDS"]))
+samples = [one for metric in runtime(app).metrics.registry.collect() for one in metric.samples]
+compared = sum(one.value for one in samples if one.name == "recommendations_compared_total")
+print(json.dumps([status, compared]), flush=True)
+os._exit(0)
+"""
+"""A program that runs in the workspace; it prints JSON."""
 
 
 @cache
@@ -66,6 +89,39 @@ def _(bench: Bench) -> None:
         got=f"needs={needs}",
         why="Without it recommendations_url is None in the running shop, and nobody is asked in the shadow.",
         look="topology.py",
+    )
+
+
+@check("nobody-asks-without-an-address", task="shadow", shop=False, until=UNTIL)
+def _(bench: Bench) -> None:
+    """Without an address of the service the monolith answers alone, and nothing is asked in the shadow."""
+    ran = bench.python(
+        ALONE,
+        env={
+            "SHOP_HOME": str(scratch()),
+            "SHOP_DATABASE_URL": sqlite_url(scratch() / f"{bench.random.getrandbits(64):x}.sqlite3"),
+            "UNASKED_SECONDS": str(UNASKED_SECONDS),
+        },
+    )
+    lines = ran.out.splitlines()
+    did = "made the monolith's application (create_app) without SHOP_RECOMMENDATIONS_URL and asked it once"
+    look = "monolith/app.py: what create_app does when recommendations_url is None"
+    bench.expect(
+        ran.status == 0 and lines,
+        did=did,
+        expected="200",
+        got=(ran.err.strip().splitlines() or ["it ended without a word"])[-1],
+        why="Tests and tools run the monolith alone. The service is an option for it, not a need.",
+        look=look,
+    )
+    status, compared = json.loads(lines[-1])
+    bench.expect(
+        (status, compared) == (200, 0),
+        did=did,
+        expected="200, and no comparison",
+        got=f"{status}, and {compared:g} comparisons",
+        why="Where there is no candidate, every question would be counted as failed.",
+        look=look,
     )
 
 
@@ -259,6 +315,7 @@ def _(bench: Bench) -> None:
         while len(answers) < FLOOD and len(late) < MANY_LATE:
             answers += _visit(shop, paths[len(answers) :], BATCH)
             late = [answer.seconds for answer in answers if answer.seconds > SLOWER_SECONDS]
+        hung = len(_candidate().asked())
     finally:
         _candidate().behave("answer")
     _settle(lambda: sum(_grown(shop, before).values()), share * len(answers))
@@ -291,6 +348,14 @@ def _(bench: Bench) -> None:
         got=_listed(got),
         why="Comparisons that nobody made look like comparisons without a difference.",
         look=f"{SHADOW}: count(Outcome.DROPPED)",
+    )
+    bench.expect(
+        got.get("failed", 0) <= hung + MAX_MORE_FAILED,
+        did=did,
+        expected=f"at most {hung} failed, because {hung} questions hung at the candidate; the others dropped",
+        got=_listed(got),
+        why="Failed is the candidate's fault, dropped is not: nobody asked it.",
+        look=f"{SHADOW}: a question that does not fit is Outcome.DROPPED",
     )
     bench.note(f"{_listed(got)}; {waiting} waited")
 
@@ -327,6 +392,14 @@ def _(bench: Bench) -> None:
         got=shown,
         why="A comparison that failed or was dropped says nothing about the answers.",
         look=f"{SHADOW}; the logs of both processes",
+    )
+    bench.expect(
+        sum(got.values()) >= FEWEST_COUNTED,
+        did=f"asked {QUESTIONS} random questions",
+        expected=f"at least a fifth of them in the comparison, so about {QUESTIONS // 5} or more",
+        got=shown,
+        why="The fewer questions are compared, the more differences are found only by visitors, after the switch.",
+        look=f"{SHADOW}: the share of the questions that it asks",
     )
     _expect_same_from_service(bench, shop, questions[:120])
     bench.note(shown)
@@ -401,7 +474,7 @@ def _listed(outcomes: dict[str, float]) -> str:
 
 
 def _other_scores(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{**item, "score": item["score"] + 0.25} for item in items]
+    return [{**item, "score": item["score"] + SCORE_STEP} for item in items]
 
 
 def _compared(shop: Shop) -> dict[str, float]:

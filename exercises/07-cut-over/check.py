@@ -26,6 +26,18 @@ SWITCH_SECONDS = 1.0
 READ_SECONDS = 0.5
 """From a change of the file to the page that must show it, or must not."""
 OLD_FILES = ("comparisons", "learning", "local", "models", "ranking", "routes", "service", "shadow")
+SENSELESS = (
+    ("-5", 100),
+    ("NaN", 100),
+    ("true", 100),
+    ("null", 100),
+    ('"0"', 100),
+    ("500", 0),
+    ("100.5", 0),
+)
+"""What is in the file instead of a number from 0 to 100, and the share before it."""
+HALF, QUESTIONS = 50, 24
+"""With half of the questions for each side, 24 in a row are answered by one side once in eight million times."""
 TABLES = ("co_purchases", "popularity", "purchases", "feed_position")
 APPROVED = "4242424242424242"
 ROUTE = re.compile(
@@ -119,6 +131,33 @@ def _(bench: Bench) -> None:
         )
 
 
+@check("each-question-by-itself", task="switch", shop=False)
+def _(bench: Bench) -> None:
+    """Each question is decided by itself: with the switch at 50, one visitor at one page gets both sides."""
+    shop = _shop(bench)
+    (sku,) = _skus(bench, shop, 1)
+    browser, ada = shop.visitor(), shop.customer("ada@example.com")
+    form = {"email": ada.email, "password": ada.password}
+    browser.ask("POST", "/sign-in", form=form, headers={"Origin": shop.url})
+    _set(HALF)
+    time.sleep(SETTLE_SECONDS)
+    for who, visitor in (("a stranger", shop.visitor()), ("Ada", browser)):
+        _service().behave("answer")
+        for _ in range(QUESTIONS):
+            visitor.ask("GET", f"/products/{sku}")
+        asked = len(_service().asked())
+        bench.expect(
+            0 < asked < QUESTIONS,
+            did=f'wrote {{"remote_percent": {HALF}}} into the switch and looked at one product page {QUESTIONS} times, '
+            f"as {who}",
+            expected="some of the questions at the service, and some not",
+            got=f"{asked} of {QUESTIONS} at the service",
+            why="When the visitor or the product decides, the same few people get every failure of the service.",
+            look=f"{SWITCH}: draw for each question, and not once for each visitor or product",
+        )
+    _set(0)
+
+
 @check("back-within-a-second", task="switch", shop=False, seconds=20)
 def _(bench: Bench) -> None:
     """When the switch is set to 100 and back to 0, pages follow within a second, and none fails."""
@@ -170,7 +209,7 @@ def _(bench: Bench) -> None:
 @check("a-broken-switch-changes-nothing", task="switch", shop=False)
 def _(bench: Bench) -> None:
     """A switch file that is half written, has no valid content or is missing breaks no page and changes no share."""
-    for text in ('{"remote_per', "", "[1]", '{"remote_percent": "many"}', None):
+    for text in ('{"remote_per', "", "[1]", "{}", '{"remote_percent": "many"}', None):
         _expect_no_change(bench, text, was=100)
     _expect_no_change(bench, '{"remote_per', was=0)
 
@@ -178,7 +217,7 @@ def _(bench: Bench) -> None:
 @check("a-senseless-share-changes-nothing", task="switch", shop=False, load=True)
 def _(bench: Bench) -> None:
     """Only a number from 0 to 100 is a share; everything else changes nothing."""
-    for share, was in (("-5", 100), ("NaN", 100), ("true", 100), ("null", 100), ("500", 0), ("100.5", 0)):
+    for share, was in SENSELESS:
         _expect_no_change(bench, f'{{"remote_percent": {share}}}', was=was)
 
 

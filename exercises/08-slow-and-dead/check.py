@@ -13,6 +13,7 @@ import psutil
 
 from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
 from exercises.checks.standin import Behaviour, Recommendations, scratch
+from microservices.chaos.standin import Asked
 
 REMOTE = "monolith/recommendations/remote.py"
 PAGE_LIMIT, OTHERS_LIMIT = 0.5, 0.5
@@ -30,6 +31,12 @@ LOST: dict[str, tuple[Behaviour, int]] = {
     "gets 504": ("refuse", 504),
 }
 MAX_CALLS, MAX_REPEATS, FIRST_PAGES = 2, 1.5, 12
+BREAK_SECONDS = 0.3
+"""A call that breaks off after this time leaves a page no time for a second one as long."""
+LATE_BREAKS = 5
+ERRORS = (500, 404)
+"""Statuses of calls that were answered, so that they are not repeated."""
+NOT_IN_A_ROW = 40
 STILL_ASKED, STILL_HUNG, FAST_SECONDS = 30, 20, 0.15
 RECOVER_SECONDS = 8.0
 PROBERS = 8
@@ -72,6 +79,7 @@ def _(bench: Bench) -> None:
     slowest = max(
         _slowest(bench, "drip", "sends its answers one byte at a time", 3),
         _slowest(bench, "hang", "hangs", 12),
+        _slowest_that_breaks(bench),
     )
     bench.note(f"slowest {slowest:.2f} s")
 
@@ -83,6 +91,25 @@ def _slowest(bench: Bench, behaviour: Behaviour, says: str, count: int) -> float
     usual = median(shop.ask("GET", f"/products/{sku}").seconds for sku in skus)
     _service().behave(behaviour)
     pages = [shop.try_ask("GET", f"/products/{sku}", timeout=10) for sku in skus]
+    return _expect_in_time(bench, pages, usual, says)
+
+
+def _slowest_that_breaks(bench: Bench) -> float:
+    """Calls break off late, after good ones, so that a repeat is allowed; returns the seconds of the slowest page."""
+    shop = _shop(bench)
+    skus = _skus(bench, shop, GOOD_CALLS)
+    good, pages = list[Answer](), list[Answer]()
+    for sku in skus[:LATE_BREAKS]:
+        _service().behave("answer")
+        good += [shop.ask("GET", f"/products/{each}") for each in skus]
+        _service().behave("hang", seconds=BREAK_SECONDS)
+        pages.append(shop.try_ask("GET", f"/products/{sku}", timeout=10))
+    usual = median(page.seconds for page in good)
+    return _expect_in_time(bench, pages, usual, f"breaks each call off after {BREAK_SECONDS:g} s")
+
+
+def _expect_in_time(bench: Bench, pages: list[Answer], usual: float, says: str) -> float:
+    """All pages came in time, but for one; returns the seconds of the slowest."""
     did = f"looked at {len(pages)} product pages, one after the other, while the service {says}"
     bad = [page for page in pages if page.status != 200 or not _is_degraded(page)]
     bench.expect(
@@ -93,24 +120,24 @@ def _slowest(bench: Bench, behaviour: Behaviour, says: str, count: int) -> float
         why="Without recommendations one panel of the page changes, and the page must still come.",
         look=REMOTE,
     )
-    seconds = sorted(page.seconds for page in pages)
-    late = [each for each in seconds if each >= PAGE_LIMIT]
-    if len(late) > 1 and len([each for each in seconds if each >= FAR_TOO_LATE + 4 * usual]) < CLEARLY:
+    took = sorted(page.seconds for page in pages)
+    late = [each for each in took if each >= PAGE_LIMIT]
+    if len(late) > 1 and len([each for each in took if each >= FAR_TOO_LATE + 4 * usual]) < CLEARLY:
         _doubt_if_busy(bench, f"{len(late)} of {len(pages)} pages took longer than {PAGE_LIMIT:g} s")
     bench.expect(
         len(late) <= 1,
         did=did,
         expected=f"each in less than {PAGE_LIMIT:g} s",
-        got=f"{len(late)} took longer, the slowest {seconds[-1]:.2f} s (while the service works: {usual:.2f} s)",
+        got=f"{len(late)} took longer, the slowest {took[-1]:.2f} s (while the service works: {usual:.2f} s)",
         why="Visitors come for the product, not for recommendations, and do not want to wait for them.",
         look=f"{REMOTE}: how long one question may take, with all its attempts and its whole answer",
     )
-    return seconds[-1]
+    return took[-1]
 
 
 @check("customers-stay-customers", task="limit", shop=False)
 def _(bench: Bench) -> None:
-    """The service still gets what it needs: the customer's token and the cart."""
+    """The service still gets what it needs, with a repeated call too: the customer's token, the cart and the limit."""
     shop = _shop(bench)
     one, two = _skus(bench, shop, 2)
     ada = shop.customer("ada@example.com")
@@ -118,17 +145,28 @@ def _(bench: Bench) -> None:
     browser, form = shop.visitor(), {"email": ada.email, "password": ada.password}
     browser.ask("POST", "/sign-in", form=form, headers={"Origin": shop.url})
     _service().behave("answer")
+    for _ in range(GOOD_CALLS):
+        page = browser.ask("GET", f"/products/{one}")
+    _expect_whole_questions(bench, _service().asked(), two, f"{page.curl}, as Ada with {two} in the cart")
+    _service().behave("lose", first=1)
     page = browser.ask("GET", f"/products/{one}")
-    asked = _service().asked()
-    named = [each for each in asked if each.headers.get("Authorization", "").startswith("Bearer ")]
+    did = f"{page.curl}, as Ada with {two} in the cart, while the first call is lost"
+    _expect_whole_questions(bench, _service().asked(), two, did)
+
+
+def _expect_whole_questions(bench: Bench, asked: list[Asked], in_cart: str, did: str) -> None:
+    """Each request has a token, the product in the cart and a limit."""
+    shown = [
+        f"{'a' if each.headers.get('Authorization', '').startswith('Bearer ') else 'no'} token, "
+        f"cart={each.query.get('cart', '')}, {'a' if each.query.get('limit') else 'no'} limit"
+        for each in asked
+    ]
+    whole = f"a token, cart={in_cart}, a limit"
     bench.expect(
-        len(asked) == len(named) == 1 and two in named[0].query.get("cart", ""),
-        did=f"{page.curl}, as Ada with {two} in the cart, and read what came to the service",
-        expected=f"one request with Ada's token and cart={two}",
-        got=", ".join(
-            f"{'a' if each in named else 'no'} token, cart={each.query.get('cart', '')}" for each in asked
-        )
-        or "no request",
+        set(shown) == {whole},
+        did=f"{did}, and read what came to the service",
+        expected=f"Ada's token, cart={in_cart} and a limit in each request",
+        got=" | ".join(sorted(set(shown) - {whole})) or "no request",
         why="Without the token every customer is a stranger. No page fails, and nobody notices.",
         look=f"{REMOTE}: headers and params, as in exercise 05",
     )
@@ -244,6 +282,28 @@ def _(bench: Bench) -> None:
     )
 
 
+@check("an-answer-is-not-repeated", task="repeat", shop=False)
+def _(bench: Bench) -> None:
+    """A call that was answered, with 500 or 404 too, is not made again."""
+    shop = _shop(bench)
+    skus = _skus(bench, shop, 30)
+    for status in ERRORS:
+        _service().behave("answer")
+        for sku in skus[:GOOD_CALLS]:
+            shop.ask("GET", f"/products/{sku}")
+        _service().behave("refuse", first=1, status=status)
+        page = shop.ask("GET", f"/products/{skus[-1]}")
+        asked = len(_service().asked())
+        bench.expect(
+            asked == 1,
+            did=f"{page.curl}, while the first call to the service gets {status}",
+            expected="one call, and bestsellers",
+            got=f"{asked} calls",
+            why="The call was not lost: the service has answered, and would say the same again.",
+            look=f"{REMOTE}: lost means no connection, a broken one, 502, 503 or 504",
+        )
+
+
 @check("repeats-have-a-bound", task="repeat", shop=False, seconds=15)
 def _(bench: Bench) -> None:
     """A question makes at most two calls; when most fail, repeats add no more than half of the calls."""
@@ -279,10 +339,11 @@ def _(bench: Bench) -> None:
     bench.note(f"{sum(made)} calls for {len(made)} pages")
 
 
-@check("the-breaker-opens", task="breaker", shop=False, seconds=20)
+@check("the-breaker-opens", task="breaker", shop=False, seconds=25)
 def _(bench: Bench) -> None:
     """After some failures in a row, lost calls or slow ones, the shop stops asking, and pages are fast."""
     lost = _calls_until_open(bench, "lose", "every call to the service is lost", VISITS, STILL_ASKED)
+    _calls_until_open(bench, "refuse", "the service answers 503", VISITS, STILL_ASKED)
     hung = _calls_until_open(bench, "hang", "the service hangs", VISITS // 2, STILL_HUNG)
     bench.note(
         f"{lost} calls for {VISITS} pages while calls are lost, {hung} for {VISITS // 2} while they hang"
@@ -327,6 +388,26 @@ def _calls_until_open(bench: Bench, behaviour: Behaviour, says: str, visits: int
     return asked
 
 
+@check("failures-must-be-in-a-row", task="breaker", shop=False)
+def _(bench: Bench) -> None:
+    """Single failures between good answers do not open the breaker."""
+    shop = _shop(bench)
+    skus = _skus(bench, shop, 30)
+    calls = []
+    for number in range(NOT_IN_A_ROW):
+        _service().behave("answer" if number % 4 else "lose")
+        shop.ask("GET", f"/products/{skus[number % len(skus)]}")
+        calls.append(len(_service().asked()))
+    bench.expect(
+        all(calls),
+        did=f"looked at {NOT_IN_A_ROW} product pages, while the service loses the calls of every fourth",
+        expected="a call to the service for each page",
+        got=f"no call for {calls.count(0)} pages, the first of them the page number {[*calls, 0].index(0) + 1}",
+        why="Every service loses a call now and then. If these add up, the breaker opens while the service works.",
+        look=f"{REMOTE}: a success sets the number of failures back to zero",
+    )
+
+
 @check("one-probe-at-a-time", task="breaker", shop=False, seconds=20)
 def _(bench: Bench) -> None:
     """After the rest one call is made as a probe; the other visitors of that moment do not call."""
@@ -365,7 +446,7 @@ def _calls_at_once(pool: ThreadPoolExecutor, visitors: list[Visitor], skus: list
 
 @check("it-comes-back", task="breaker", shop=False, seconds=20)
 def _(bench: Bench) -> None:
-    """When the service works again, pages have recommendations again by themselves."""
+    """When the service works again, everything is as before by itself: each page asks, several at a time."""
     shop = _shop_as_it_is(bench)
     skus = _skus(bench, shop, 30)
     _service().behave("lose")
@@ -389,6 +470,20 @@ def _(bench: Bench) -> None:
         look=f"{REMOTE}: half open, one probe at a time",
     )
     bench.note(f"after {time.monotonic() - started:.1f} s")
+    for sku in skus[:5]:
+        shop.ask("GET", f"/products/{sku}")
+    with ThreadPoolExecutor(PROBERS) as pool:
+        at_once = _calls_at_once(pool, [shop.visitor() for _ in range(PROBERS)], skus)
+    _service().behave("answer")
+    bench.expect(
+        at_once > 1,
+        did=f"let the service fail and come back; after some good pages {PROBERS} visitors looked at products at the "
+        "same moment",
+        expected="several calls to the service",
+        got="one call" if at_once else "no call",
+        why="A breaker that stays half open lets one page at a time ask; the others show bestsellers for ever.",
+        look=f"{REMOTE}: a probe that works closes the breaker",
+    )
 
 
 def _handles_after(seconds: float, started: float, shop: Shop, skus: list[str]) -> int:

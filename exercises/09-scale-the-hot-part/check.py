@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -232,6 +233,46 @@ def _(bench: Bench) -> None:
                 )
 
 
+@check("a-new-one-gets-its-share", task="health", shop=False)
+def _(bench: Bench) -> None:
+    """A replica that starts in the slot of a dead one gets requests within two seconds, at both doors."""
+    with _gateway(bench) as doors:
+        doors.wait_for_both()
+        doors.one.dies()
+        for _ in range(ANSWERS):
+            for door in doors.ports:
+                doors.get(door)
+        doors.one.comes_back()
+        back = doors.until_it_takes_part()
+    if LATE < max(back.values()) - JOIN_SECONDS < CLEARLY_LATE and bench.busy() > 1.0:
+        raise bench.inconclusive(f"it was late while other programs used {bench.busy():.1f} cores")
+    for door, seconds in back.items():
+        bench.expect(
+            seconds <= JOIN_SECONDS + LATE,
+            did=f"started your gateway with two replicas, killed one, started another in its slot and asked at {door}",
+            expected=f"requests for it within {JOIN_SECONDS:g} s",
+            got=f"none within {seconds:.1f} s",
+            why="After a crash the next replica takes the same slot. Until it gets requests, the others work more.",
+            look=f"{CADDYFILE}: health_interval and fail_duration at {door}",
+        )
+
+
+@check("health-is-checked-often", task="health", shop=False)
+def _(bench: Bench) -> None:
+    """At both doors, the health of a replica is checked at least every half second."""
+    with _gateway(bench) as doors:
+        found = doors.health_intervals
+    for door, seconds in found.items():
+        bench.expect(
+            seconds and max(seconds) <= LEAVE_SECONDS,
+            did=f"read your {CADDYFILE} as the gateway does",
+            expected=f"a health check every {LEAVE_SECONDS:g} s or more often at {door}",
+            got=f"every {max(seconds):g} s" if seconds else "no health check",
+            why="A replica that leaves ends a little more than half a second after its /readyz has changed.",
+            look=f"{CADDYFILE}: health_uri and health_interval at {door}",
+        )
+
+
 @check("four-are-faster", task="measure", shop=False, load=True, seconds=80)
 def _(bench: Bench) -> None:
     """Four replicas answer at least 2.5 times as much as one, each with the same small slice of a core."""
@@ -309,6 +350,10 @@ class Replica:
         self.stand_in.respond = lambda _: LOSE
         self.stand_in.close()
 
+    def comes_back(self) -> None:
+        """Start anew in the same slot, ready."""
+        self.stand_in = StandIn(self._respond, port=self.stand_in.port)
+
     def _respond(self, asked: Asked) -> Reply:
         if asked.route == "/readyz":
             return (200, {}) if self.ready else (503, {})
@@ -318,6 +363,9 @@ class Replica:
 
 class Doors:
     """The gateway's doors to the hot service and to the monolith."""
+
+    health_intervals: dict[str, list[float]]
+    """By door of the hot service: seconds between two health checks, of each of its proxies."""
 
     def __init__(self, public: int, inside: int, monolith_inside: int) -> None:
         self.one, self.two, self.monolith = Replica(), Replica(), Replica()
@@ -369,13 +417,19 @@ class Doors:
             self._knock()
         last = {door: max(self._came(door), default=began) - began for door in self.ports}
         self.forget()
-        self.one.ready, began = True, time.monotonic()
-        while time.monotonic() < began + JOIN_SECONDS + 2 * LATE and not all(map(self._came, self.ports)):
+        self.one.ready = True
+        return last, self.until_it_takes_part()
+
+    def until_it_takes_part(self) -> dict[str, float]:
+        """By door: seconds from now until the first request came to the first replica."""
+        began = time.monotonic()
+        until = began + JOIN_SECONDS + 1.5 * CLEARLY_LATE
+        while time.monotonic() < until and not all(map(self._came, self.ports)):
             self._knock()
         ended = time.monotonic()
         back = {door: min(self._came(door), default=ended) - began for door in self.ports}
         self.forget()
-        return last, back
+        return back
 
     def _knock(self) -> None:
         for door in self.ports:
@@ -413,7 +467,12 @@ def _gateway(bench: Bench) -> Iterator[Doors]:
         "SHOP_MONOLITH_SLOTS": f"127.0.0.1:{doors.monolith.stand_in.port}",
         "HOME": str(scratch()),
     }
-    command = [str(caddy()), "run", "--config", str(bench.workspace / CADDYFILE), "--adapter", "caddyfile"]
+    file = ["--config", str(bench.workspace / CADDYFILE), "--adapter", "caddyfile"]
+    adapted = subprocess.run(  # noqa: S603 -- the gateway's own program
+        [str(caddy()), "adapt", *file], env={**os.environ, **env}, capture_output=True, check=False
+    )
+    doors.health_intervals = _health_intervals(doors, adapted.stdout, hot)
+    command = [str(caddy()), "run", *file]
     process = subprocess.Popen(  # noqa: S603 -- the gateway's own program
         command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -437,6 +496,40 @@ def _gateway(bench: Bench) -> Iterator[Doors]:
             with suppress(OSError):
                 each.stand_in.close()
         ports.release()
+
+
+def _health_intervals(doors: Doors, adapted: bytes, slots: list[int]) -> dict[str, list[float]]:
+    """By door: seconds between two health checks, for each proxy to the slots; Caddy's 30 s when none is named."""
+    config = json.loads(adapted) if adapted.strip() else {}
+    servers = config.get("apps", {}).get("http", {}).get("servers", {}).values()
+    found: dict[str, list[float]] = {}
+    for door, (port, _) in doors.ports.items():
+        behind = [server for server in servers if any(each.endswith(f":{port}") for each in server["listen"])]
+        checks = [
+            proxy.get("health_checks", {}).get("active")
+            for proxy in _proxies(behind)
+            if _leads_to(proxy, slots)
+        ]
+        found[door] = (
+            [each.get("interval", 30e9) / 1e9 for each in checks if each] if checks and all(checks) else []
+        )
+    return found
+
+
+def _leads_to(proxy: dict[str, Any], slots: list[int]) -> bool:
+    ports = {each.get("dial", "").rpartition(":")[2] for each in proxy.get("upstreams", [])}
+    return bool(ports & set(map(str, slots)))
+
+
+def _proxies(part: Any) -> Iterator[dict[str, Any]]:
+    """The proxies in a part of the gateway's configuration."""
+    if isinstance(part, dict):
+        if part.get("handler") == "reverse_proxy":
+            yield part
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from _proxies(each)
 
 
 # ---- traffic

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Literal
 
-from microservices.chaos.standin import HANG, LOSE, Answer, Asked, Drip, StandIn
+from microservices.chaos.standin import HANG, HANG_SECONDS, LOSE, Answer, Asked, Drip, StandIn
 
 Behaviour = Literal["answer", "hang", "drip", "lose", "refuse", "nonsense"]
 PRODUCTS = "/api/products/"
@@ -35,8 +35,9 @@ def scratch() -> Path:
 
 
 class Recommendations:
-    """A service with a behaviour: answer (no items), hang, drip (a right answer, byte by byte), lose (close the
-    connection), refuse (a status, 503 by default), nonsense (an unknown product).
+    """A service with a behaviour: answer (no items), hang (and close the connection after `seconds`), drip (a right
+    answer, byte by byte), lose (close the connection), refuse (a status, 503 by default), nonsense (an unknown
+    product).
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,7 @@ class Recommendations:
         every: int = 1,
         first: int | None = None,
         status: int = 503,
+        seconds: float = HANG_SECONDS,
         says: Mapping[str, Any] | None = None,
     ) -> None:
         """Behave like this from now on. Hanging requests are released, and the list of requests is cleared.
@@ -61,6 +63,7 @@ class Recommendations:
         self._says = says or {}
         self._behaviour, self._every, self._first, self._status = behaviour, every, first, status
         self._number = count(1)
+        self._stand_in.hang_seconds = seconds
         self._stand_in.forget()
 
     def asked(self) -> list[Asked]:

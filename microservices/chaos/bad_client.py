@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 TARGETS = (
     "PUT /api/cart/items/P00001",
@@ -32,11 +32,11 @@ FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 MISTAKES: Mapping[str, bytes] = {
     "too large": b"Content-Length: 1200000\r\n\r\n" + b"x" * 1_200_000,
-    "a length that is no number": b"Content-Length: 1e6\r\n\r\n",
-    "two lengths": b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
     "ends early": b"Content-Length: 50\r\n\r\n{",
     "broken chunk": CHUNKED + b"ZZ\r\n",
     "chunks that end early": CHUNKED + b"5\r\n{",
+    "a length that is no number": b"Content-Length: 1e6\r\n\r\n",
+    "two lengths": b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
     "endless chunks": CHUNKED + b"4\r\nxxxx\r\n" * 100_000,
     "chunks and a length": b"Content-Length: 5\r\n" + CHUNKED + b"0\r\n\r\n",
     "another encoding": b"Transfer-Encoding: gzip\r\n\r\n",
@@ -52,7 +52,7 @@ MISTAKES: Mapping[str, bytes] = {
     "a repeated POST": b"Idempotency-Key: 12345678\r\nContent-Length: 2\r\n\r\n{}",
     "NUL in a form": FORM + b"Content-Length: 20\r\n\r\nemail=%00&password=\0",
 }
-"""What follows the first two lines of a request."""
+"""What follows the first lines of a request; first what closed a replica for others once."""
 WHOLE: Mapping[str, bytes] = {
     "no HTTP": b"\0\x16\x03\x01nonsense\r\n\r\n",
     "no version": b"GET /\r\n\r\n",
@@ -74,8 +74,12 @@ STALLED: Mapping[str, bytes] = {
     "a stalled body": b"POST /api/sessions HTTP/1.1\r\nHost: shop\r\nContent-Length: 50\r\n\r\n{",
     "stalled chunks": b"POST /api/sessions HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
 }
+End = Literal["goes away", "says that it is done", "waits"]
+ENDS: tuple[End, ...] = ("goes away", "says that it is done", "waits")
+"""What the client does after a mistake. The gateway gives up a request whose client says that it sends nothing more, so
+only one that waits is answered by a service."""
 MAX_STALLED = 200
-ANSWER_SECONDS = 1.0
+ANSWER_SECONDS = 0.2
 PAUSE_SECONDS = 0.01
 """Between two connections, so that it costs the machine little: this is about mistakes, not about load."""
 
@@ -83,7 +87,7 @@ PAUSE_SECONDS = 0.01
 def requests() -> Iterator[tuple[str, bytes]]:
     """Every mistake once, those with a body at each target: a name and the bytes."""
     for (name, rest), target in itertools.product(MISTAKES.items(), TARGETS):
-        yield f"{name}, {target}", f"{target} HTTP/1.1\r\nHost: shop\r\n".encode() + rest
+        yield f"{name}, {target}", f"{target} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n".encode() + rest
     yield from WHOLE.items()
 
 
@@ -111,22 +115,25 @@ class BadClient:
         with ExitStack() as stalled:
             left = MAX_STALLED
             for number, (name, sent) in enumerate(itertools.cycle(requests())):
-                if self._end.wait(PAUSE_SECONDS):
-                    return
-                self._make(name, sent, goes_away=number % 3 == 0)
+                for end in ENDS:  # in a row, because only repeated failures close a replica
+                    if self._end.wait(PAUSE_SECONDS):
+                        return
+                    self._make(name, sent, end)
                 if left and number % 4 == 0:
                     left -= 1
                     self._stall(stalled, list(STALLED.items())[left % len(STALLED)])
 
-    def _make(self, name: str, sent: bytes, *, goes_away: bool) -> None:
-        """One mistake: wait for the answer, or go away without."""
+    def _make(self, name: str, sent: bytes, end: End) -> None:
+        """One mistake, and how the client goes on after it."""
         with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), ANSWER_SECONDS) as client:
             client.sendall(sent)
             self.sent[name] += 1
-            if not goes_away:
+            if end == "goes away":
+                return
+            if end == "says that it is done":
                 client.shutdown(socket.SHUT_WR)
-                while client.recv(65_536):
-                    pass
+            while client.recv(65_536):
+                pass
 
     def _stall(self, stalled: ExitStack, mistake: tuple[str, bytes]) -> None:
         name, sent = mistake

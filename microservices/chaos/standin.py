@@ -73,15 +73,20 @@ class Asked:
 
 
 class StandIn:
-    """Listens on a free loopback port until it is closed; `respond` is called in a thread of each connection."""
+    """Listens on a loopback port, a free one by default, until it is closed.
 
-    def __init__(self, respond: Callable[[Asked], Answer], *, hang_seconds: float = HANG_SECONDS) -> None:
+    `respond` is called in a thread of each connection.
+    """
+
+    def __init__(
+        self, respond: Callable[[Asked], Answer], *, hang_seconds: float = HANG_SECONDS, port: int = 0
+    ) -> None:
         self.asked: list[Asked] = []
         self.respond = respond
         self.hang_seconds = hang_seconds
         self.let_go = threading.Event()
         """Set when those that hang now need to hang no longer."""
-        self._server = _Server((HOST, 0), _Handler)
+        self._server = _Server((HOST, port), _Handler)
         self._server.stand_in = self
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(POLL_SECONDS,), name="stand-in", daemon=True

@@ -10,7 +10,8 @@ from functools import partial
 import psycopg
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import text
+from psycopg import conninfo
+from sqlalchemy import make_url, text
 
 from microservices.chassis.database import Database
 from microservices.cli import cli
@@ -162,6 +163,14 @@ def test_the_pattern_has_a_place_for_the_service_and_no_password():
         Server("postgresql://postgres@[::1]", "a").pattern()
         == "postgresql://a_{service}@[::1]:5432/a_{service}"
     )
+
+
+@pytest.mark.parametrize("folder", ["50% off?", "a%2Fb", "x#y&z=1 +q", "it's \u00fc"])
+def test_the_password_files_may_be_in_any_folder(tmp_path, folder):
+    pattern = Server("postgresql://boss@db.example", "a").pattern(tmp_path / folder)
+    url, file = pattern.replace("{service}", "cart"), str(tmp_path / folder / "cart.pgpass")
+    assert conninfo.conninfo_to_dict(url)["passfile"] == file
+    assert make_url(url).query == {"passfile": file}
 
 
 def test_a_test_process_waits_when_another_has_the_only_share_of_connections(monkeypatch):

@@ -52,7 +52,7 @@ def test_a_process_that_is_killed_under_load_is_restarted_and_the_shop_recovers(
 
 
 def test_a_bad_client_fails_no_request_of_others(run):
-    result = run.inject(Fault(BAD_CLIENT, GATEWAY, seconds=5.0))
+    result = run.inject(Fault(BAD_CLIENT, GATEWAY, seconds=8.0))
     assert result.attempts > 100
     assert (result.failed_attempts, result.failed_requests) == (0, 0)
 

@@ -283,7 +283,13 @@ def test_a_client_cannot_have_a_header_removed(port, name, trick):
 
 @pytest.mark.parametrize(
     "line",
-    ["x-client-ADDRESS: 203.0.113.9", "X_Client_Address: 203.0.113.9", "X-Client-Address:\r\n 203.0.113.9"],
+    [
+        "x-client-ADDRESS: 203.0.113.9",
+        "X_Client_Address: 203.0.113.9",
+        "X-Client_Address: 203.0.113.9",
+        "X_Client-Address: 203.0.113.9",
+        "X-Client-Address:\r\n 203.0.113.9",
+    ],
 )
 def test_a_client_cannot_add_a_second_address(port, line):
     lines = ["GET /api/alpha HTTP/1.1", "Host: shop", line, "X-Client-Address: 203.0.113.8", "", ""]

@@ -152,7 +152,7 @@ def refused_checkout(slug: str, facts: Mapping[str, Any], cart: Mapping[str, Any
             f"You want {facts['wanted']}, and {left or 'none'} of it {'are' if left > 1 else 'is'} left. "
             "Nothing was paid. Change the cart and try again.",
         )
-    return _REFUSED.get(slug, _UNCLEAR)
+    return _REFUSED.get(slug, _CANCELLED if facts.get("final") else _UNCLEAR)
 
 
 _UNCLEAR = Sentence(
@@ -160,6 +160,10 @@ _UNCLEAR = Sentence(
     "It may have gone through or not. Press the button again with the same card: "
     "this form can be paid only once. You can also look in your orders.",
     same_attempt=True,
+)
+_CANCELLED = Sentence(
+    "The checkout was cancelled.",
+    "A part of the shop did not answer. Nothing was paid, and your cart is as it was. Try again in a moment.",
 )
 _REFUSED = {
     "payment-declined": Sentence(

@@ -187,6 +187,19 @@ def test_clients_that_stop_in_the_middle_of_a_request_hold_up_nobody(
             assert b'{"name":"Bob"}' in clients[0].recv(4096)
 
 
+def test_a_body_that_ends_early_is_answered_400(replica: subprocess.Popen[str], port: int) -> None:
+    wait_until_ready(port)
+    whole = '{"name": "Ada"}'
+    head = HEAD.replace(b"Content-Length: 50", b"Content-Length: %d" % (len(whole) + 1))
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(head + b"\r\n" + whole.encode())
+        client.shutdown(socket.SHUT_WR)
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        answer = json.loads(response.read())
+    assert (response.status, answer["type"]) == (400, "/problems/malformed-request")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says when something was last sent")
 def test_a_connection_whose_body_does_not_come_is_closed(folder: Path, port: int) -> None:
     app = folder / "tiny" / "app.py"
