@@ -72,7 +72,7 @@ def configuration(
 ) -> Json:
     """The whole configuration, ready for JSON; if `traced`, with a span for each request."""
     settings = settings or Settings()
-    public, errors = _public_routes(topology), error_routes(addresses.public)
+    public, errors = _public_routes(topology, addresses, settings), error_routes(addresses.public)
     named = {
         service.name: {"handle": [_proxy(service, addresses.slots[service.name], settings)]}
         for service in topology.services
@@ -98,12 +98,21 @@ def configuration(
     }
 
 
-def _public_routes(topology: Topology) -> list[Json]:
+def _public_routes(topology: Topology, addresses: Addresses, settings: Settings) -> list[Json]:
     """The routes of an accepted request on the public port, in the order of matching."""
     hide: Json = {"handler": "rewrite", "uri": UNKNOWN}
     return [
         {"match": [path_matcher(NOT_ROUTED)], "handle": [hide]},
         *(route for path, file in topology.files for route in file_routes(path, file)),
+        *(
+            {
+                "match": [path_matcher((path, f"{path}/*"))],
+                "handle": [_limited(addresses.internal[service.name], at_most, settings)],
+                "terminal": True,
+            }
+            for service in topology.services
+            for path, at_most in service.limits
+        ),
         *(
             {
                 "match": [path_matcher(patterns)],
@@ -170,6 +179,25 @@ def _proxy(service: Service, slots: tuple[int, ...], settings: Settings) -> Json
             "response_header_timeout": _seconds(settings.header_timeout),
             # Replicas close an idle connection after 30 s; the gateway must be first.
             "keep_alive": {"idle_timeout": _seconds(20), "max_idle_conns_per_host": settings.max_in_flight},
+        },
+    }
+
+
+def _limited(port: int, at_most: int, settings: Settings) -> Json:
+    """Pass at most so many requests at a time on to the service's internal port, and refuse the others at once.
+
+    Caddy limits requests for each upstream address, and the limit of a replica counts all its requests. The internal
+    port as the only upstream makes the limit that of the whole service, and of this route alone.
+    """
+    return {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": f"{HOST}:{port}", "max_requests": at_most}],
+        "transport": {
+            "protocol": "http",
+            "versions": ["1.1"],
+            "compression": False,
+            "dial_timeout": _seconds(settings.dial_timeout),
+            "keep_alive": {"idle_timeout": _seconds(20), "max_idle_conns_per_host": at_most},
         },
     }
 

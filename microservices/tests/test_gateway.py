@@ -7,7 +7,10 @@ import json
 import socket
 import struct
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
+from operator import itemgetter
 
 import psutil
 import pytest
@@ -352,3 +355,28 @@ def test_without_a_replica_the_api_answers_a_problem_and_pages_are_html(start):
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert page.headers["Retry-After"] == "1"
     assert "cannot answer just now" in page.text
+
+
+def test_beyond_its_limit_a_path_is_refused_at_once_and_other_paths_are_not(topology, start):
+    (alpha, *others) = topology.services
+    limited = replace(alpha, limits=(("/api/alpha/hot", 2),))
+    port = public_port(start(replace(topology, services=(limited, *others))))
+    with ThreadPoolExecutor() as pool:
+        hot = [pool.submit(call, port, "GET", "/api/alpha/hot?sleep=0.6") for _ in range(5)]
+        answers = sorted(((each.result().status, each.result()) for each in hot), key=itemgetter(0))
+        assert [status for status, _ in answers] == [200, 200, 503, 503, 503]
+        refused = answers[-1][1]
+        assert refused.json()["type"] == "/problems/unavailable"
+        assert refused.headers["Retry-After"] == "1"
+        cold = [pool.submit(call, port, "GET", "/api/alpha/cold?sleep=0.1") for _ in range(3)]
+        assert [each.result().status for each in cold] == [200] * 3
+
+
+def test_a_second_pool_gets_its_path_and_has_the_database_of_the_first(topology, start):
+    whole = replace(topology.services[1], name="whole", paths=("/", "/api"), reads_jwks=False)
+    pool = replace(whole, name="pool", paths=("/api/products/*/hot",), database_of="whole")
+    port = public_port(start(replace(topology, services=(whole, pool))))
+    paths = ("/api/products/7/hot", "/api/products/7", "/api/orders", "/cart")
+    answers = [call(port, "GET", path).json() for path in paths]
+    assert [answer["service"] for answer in answers] == ["pool", "whole", "whole", "whole"]
+    assert len({answer["env"]["SHOP_DATABASE_URL"] for answer in answers}) == 1
