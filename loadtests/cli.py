@@ -19,6 +19,7 @@ from loadtests.experiments.kinds import Kind
 from loadtests.rig.machine import clear_shop_settings
 
 DEMO = ("tax", "scale-hot", "spike")
+UNTIL_MINUTES = 60
 DEMO_ATTEMPTS = 2
 DEMO_SECONDS = 215.0
 RUN = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -79,7 +80,7 @@ def list_command() -> None:
     table = Table("name", "question", "repeats", "about")
     for name in experiments.names():
         each = experiments.load(name)
-        length = console.duration(console.planned_seconds([each]))
+        length = str(console.planned_span([each])).removeprefix("about ")
         table.add_row(name, each.question, str(each.repeats), length)
     Console().print(table)
 
@@ -96,6 +97,19 @@ def list_command() -> None:
 )
 @click.option("--resume", metavar="RUN", type=RUN, help="Go on with an interrupted run.")
 @click.option("--short", is_flag=True, help="The demo's form: fewer and shorter repeats.")
+@click.option(
+    "--until",
+    metavar="WIDTH",
+    callback=lambda _context, _option, value: _width(value),
+    help="Repeat until the primary claims are known to ±WIDTH, such as 10%, or the time is up.",
+)
+@click.option(
+    "--minutes",
+    type=click.IntRange(1, 1440),
+    default=UNTIL_MINUTES,
+    show_default=True,
+    help="The time of --until.",
+)
 @_shop_options
 def run(
     names: tuple[str, ...],
@@ -103,14 +117,17 @@ def run(
     repeats: int | None,
     slices: str | None,
     resume: Path | None,
+    until: float | None,
+    minutes: int,
     shops: dict[Kind, str | None],
 ) -> None:
     """Run experiments in full (a NAME of the list, `all`, or your own TOML file) and write the report."""
     from loadtests.running import runner
     from loadtests.running.options import Options
+    from loadtests.running.until import Goal
 
     if resume:
-        if names or short or repeats or slices or any(shops.values()):
+        if names or short or repeats or slices or until or any(shops.values()):
             raise click.UsageError(
                 "--resume takes nothing else: the run has its own experiments, repeats and shops."
             )
@@ -118,11 +135,18 @@ def run(
         return
     if not names:
         raise click.UsageError("Give a NAME of `loadtests list`, a TOML file, or --resume RUN.")
+    if until and (len(names) > 1 or names == ("all",)):
+        raise click.UsageError(
+            "--until takes one NAME, because each experiment has claims and a time of its own."
+        )
     wanted = experiments.names() if names == ("all",) else names
     loaded = [experiments.load(name) for name in wanted]
     chosen = _with_repeats([each.short() for each in loaded] if short else loaded, repeats)
     command = f"loadtests run {' '.join(names)}{' --short' if short else ''}" + _typed(repeats, shops)
-    console.start_run(chosen, Options("demo" if short else "full", command, backend=slices, shops=shops))
+    goal = Goal(until, minutes * 60) if until else None
+    command += f" --until {until:g} --minutes {minutes}" if until else ""
+    options = Options("demo" if short else "full", command, backend=slices, until=goal, shops=shops)
+    console.start_run(chosen, options)
 
 
 @cli.command()
@@ -193,6 +217,19 @@ def selftest_command(tries: int, seed: int, real: bool) -> None:
     screen.print(terminal(checks))
     if not all(check.passed for check in checks):
         sys.exit(1)
+
+
+def _width(text: str | None) -> float | None:
+    """The half width that `10%` or `0.1` means."""
+    if text is None:
+        return None
+    try:
+        width = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        width = 0.0
+    if not 0.005 <= width <= 1:  # also false for NaN
+        raise click.BadParameter(f"expected a width from 0.5% to 100%, such as 10%, not {text}.")
+    return width
 
 
 def _typed(repeats: int | None, shops: Mapping[Kind, str | None]) -> str:

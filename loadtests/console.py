@@ -11,22 +11,27 @@ from rich.console import Console
 
 from loadtests.experiments.experiment import Experiment
 from loadtests.planning.plan import plan
+from loadtests.planning.remaining import Span, fresh_searches, span_of
 
 if TYPE_CHECKING:
     from loadtests.running.options import Options, Show
 
 RUNS = Path("runs")
-MINUTE = 60
 INTERRUPTED = 130  # the exit status that a shell reports for Ctrl-C
 
 
 def start_run(chosen: Sequence[Experiment], options: "Options") -> Path:
     """Run experiments in a new folder of `runs`; returns the page of the report."""
+    from loadtests.rig.machine import facts
     from loadtests.running import runner
+    from loadtests.running.until import forecast
 
     folder = RUNS / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.form}"
     names = ", ".join(each.name for each in chosen)
-    Console().print(f"{names}: about {duration(planned_seconds(chosen, options.share))}.")
+    Console().print(f"{names}: {planned_span(chosen, options.share)}.")
+    if options.until:
+        said = forecast(RUNS, chosen[0], options.form, facts(""), options.until)
+        Console().print(said, highlight=False, markup=False)
     return run_and_report(folder, lambda show: runner.run(chosen, folder, options, show))
 
 
@@ -43,7 +48,7 @@ def run_and_report(folder: Path, work: "Callable[[Show], None]") -> Path:
     console = Console()
     console.print(f"The report will be at {url(page_of(folder))}", soft_wrap=True)
     with ProgressDisplay(console) as display:
-        work(lambda step: display.step(f"{step.text} (about {duration(step.left)} left)", step.trials))
+        work(lambda step: display.step(f"{step.text} ({step.left} left)", step.trials))
     if show_report(folder, console):
         console.print("[yellow]Stopped early: these are the results so far.[/]")
         console.print(f"Go on with: loadtests run --resume {folder}", soft_wrap=True)
@@ -70,11 +75,7 @@ def url(file: Path) -> str:
     return file.absolute().as_uri()
 
 
-def planned_seconds(chosen: Sequence[Experiment], share: bool = False) -> float:
+def planned_span(chosen: Sequence[Experiment], share: bool = False) -> Span:
     """About how many seconds the experiments take; `share` as in `plan`."""
-    return sum(trial.seconds for trial in plan(chosen, share=share))
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: `45 s`, `3 min`."""
-    return f"{seconds:.0f} s" if seconds < MINUTE else f"{seconds / MINUTE:.0f} min"
+    trials = plan(chosen, share=share)
+    return span_of(trials, fresh_searches(trials, chosen))

@@ -40,6 +40,11 @@ class Service:
     reads_jwks: bool = False
     """Whether it checks customers' tokens. It then also gets the address of accounts, to fetch the public keys."""
     has_database: bool = True
+    database_of: str | None = None
+    """Another service whose database it uses: two pools of one program. None: it has its own."""
+    limits: tuple[tuple[str, int], ...] = ()
+    """Paths, written as in `paths`, and how many requests to each the gateway lets in at a time. The others get a 503
+    at once."""
     threads: int = 4
     """Requests that one replica handles at a time: more where they wait for other services instead of the CPU."""
     slots: int = SLOTS
@@ -70,8 +75,8 @@ class Topology:
 
     @property
     def with_database(self) -> tuple[Service, ...]:
-        """The services that have a database."""
-        return tuple(service for service in self.services if service.has_database)
+        """The services that have a database of their own."""
+        return tuple(each for each in self.services if each.has_database and each.database_of is None)
 
     def resolve(self, name: str) -> Service:
         """The service that takes calls to `name`, which is its name or one of its aliases; raises KeyError."""
@@ -284,6 +289,8 @@ def _inconsistency(topology: Topology, seed: Mapping[str, tuple[str, ...]]) -> s
     for service in topology.services:
         if missing := sorted(set(topology.addresses_for(service)) - set(resolved)):
             return f"{service.name} needs {', '.join(missing)}, but no service has that name or alias."
+        if service.database_of not in {None, *(each.name for each in topology.with_database)}:
+            return f"{service.name} uses the database of {service.database_of}, which has none of its own."
     if unknown := sorted(set(seed) - set(names)):
         return f"SEED fills {', '.join(unknown)}, but the services are {', '.join(names)}."
     if topology.caddyfile is not None and not topology.caddyfile.is_file():

@@ -48,7 +48,7 @@ def tracing() -> set[str]:
 
 
 def is_tracing(path: Path) -> bool:
-    return path.name == "tracing.py" or "tracing" in path.relative_to(ROOT).parts
+    return path.name in {"tracing.py", "spans.py"} or "tracing" in path.relative_to(ROOT).parts
 
 
 def is_development(path: Path) -> bool:

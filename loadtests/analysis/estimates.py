@@ -32,6 +32,7 @@ def estimates(experiment: Experiment, selected: Selected) -> Iterable[dict[str, 
                 "system": system.system,
                 "replicas": dict(system.replicas),
                 **({"products": system.products} if system.products else {}),
+                **({"route": system.route_facts} if system.route else {}),
                 **as_entry(result),
                 "unit": METRICS[metric].unit,
             }

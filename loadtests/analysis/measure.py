@@ -69,6 +69,7 @@ def _measure_phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
         },
         doubts=list(reasons_to_void(trial, turns, requests, cores)),
         remarks=list(remarks(trial, turns, requests, cores)),
+        route=facts.get("route"),
         core_speed=facts.get("core_speed"),
         attempt=(facts["group"], facts["attempt"]) if facts.get("group") else None,
     )

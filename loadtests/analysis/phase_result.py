@@ -8,7 +8,7 @@ from loadtests.analysis.routes import SHARES, RouteNumbers, latency, succeeded
 from loadtests.planning.capacity import Bracket
 
 SHARE_METRICS = {"answered_share", "in_time_share"}
-OPTIONAL = ("products", "rate", "core_speed")
+OPTIONAL = ("id", "products", "route", "rate", "core_speed")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class PhaseResult:
     """Numbers of the whole shop, which need no requests: CPU cores, instances, databases, seconds to start."""
     doubts: list[str]
     """Reasons to void the phase, all from outside the shop; empty for a valid one."""
+    route: dict[str, str | int] | None = None
+    """What the gateway does with one path of a monolith, where it has such a rule."""
     core_speed: float | None = None
     """From `yardstick.core_speed` before the trial; None in trials of versions without it."""
     attempt: tuple[str, int] | None = None

@@ -9,6 +9,7 @@ from loadtests.analysis.numbers import Number
 from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import RawTrial
 from loadtests.analysis.selection import select
+from loadtests.analysis.timelines import Timelines, measure_with_timelines
 from loadtests.analysis.verdicts import ratios, verdicts
 from loadtests.experiments import metrics
 from loadtests.experiments.experiment import Experiment
@@ -21,7 +22,7 @@ def analyse(
     machine: Mapping[str, Any], experiments: Sequence[Experiment], trials: Iterable[RawTrial]
 ) -> dict[str, Any]:
     """All of results.json, from raw trials."""
-    return results_of(machine, experiments, measure_all(trials))
+    return results_of(machine, experiments, *measure_with_timelines(trials, experiments))
 
 
 def measure_all(trials: Iterable[RawTrial]) -> list[PhaseResult]:
@@ -30,13 +31,19 @@ def measure_all(trials: Iterable[RawTrial]) -> list[PhaseResult]:
 
 
 def results_of(
-    machine: Mapping[str, Any], experiments: Sequence[Experiment], measured: Sequence[PhaseResult]
+    machine: Mapping[str, Any],
+    experiments: Sequence[Experiment],
+    measured: Sequence[PhaseResult],
+    timelines: Timelines | None = None,
 ) -> dict[str, Any]:
     """All of results.json, from results that were measured before."""
     return {
         "schema": SCHEMA,
         "machine": dict(machine),
-        "experiments": [_experiment(each, _of(each, measured)) for each in experiments],
+        "experiments": [
+            {**_experiment(each, _of(each, measured)), "timelines": _timelines(each, timelines or {})}
+            for each in experiments
+        ],
     }
 
 
@@ -64,6 +71,12 @@ def per_repeat(
 
 def _of(experiment: Experiment, measured: Iterable[PhaseResult]) -> list[PhaseResult]:
     return [result for result in measured if result.experiment == experiment.name]
+
+
+def _timelines(experiment: Experiment, timelines: Timelines) -> list[dict[str, Any]]:
+    """The timelines of one experiment, in the order of its systems."""
+    keys = [(experiment.name, system.id) for system in experiment.systems]
+    return [timelines[key] for key in keys if key in timelines]
 
 
 def _void(measured: Sequence[PhaseResult]) -> bool:

@@ -12,6 +12,7 @@ from loadtests.analysis.routes import latency, succeeded
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.parts import SearchSpec
 from loadtests.planning.capacity import Bracket, Probe, Promise, Search
+from loadtests.planning.remaining import probes_left
 from loadtests.planning.trials import Trial
 
 
@@ -21,6 +22,16 @@ def next_probe(experiment: Experiment, trial: Trial, probes: Iterable[PhaseResul
         return None
     found = _next_rate(experiment.search, probes)
     return None if isinstance(found, Bracket) else trial.at_rate(experiment, found)
+
+
+def trials_left(experiment: Experiment, trial: Trial, probes: Iterable[PhaseResult]) -> tuple[int, int]:
+    """The least and the most trials that the search of this trial still needs, given all its valid results so far."""
+    if experiment.search is None:
+        return 0, 0
+    search = _search(experiment.search)
+    history = tuple(_history(experiment.search, probes))
+    first = history[0].rate if history else trial.rate or search.start
+    return probes_left(replace(search, start=first), history)
 
 
 def found_capacity(experiment: Experiment, probes: Sequence[PhaseResult]) -> PhaseResult | None:
@@ -53,6 +64,13 @@ def kept(search: SearchSpec, result: PhaseResult) -> bool:
     )
 
 
-def _next_rate(search: SearchSpec, probes: Iterable[PhaseResult]) -> float | Bracket:
-    history = [Probe(each.rate, kept(search, each)) for each in probes if each.rate is not None]
-    return Search(search.start, search.width, search.least, search.most).next_rate(history)
+def _next_rate(spec: SearchSpec, probes: Iterable[PhaseResult]) -> float | Bracket:
+    return _search(spec).next_rate(_history(spec, probes))
+
+
+def _search(spec: SearchSpec) -> Search:
+    return Search(spec.start, spec.width, spec.least, spec.most)
+
+
+def _history(spec: SearchSpec, probes: Iterable[PhaseResult]) -> list[Probe]:
+    return [Probe(each.rate, kept(spec, each)) for each in probes if each.rate is not None]

@@ -1,13 +1,14 @@
 """`python -m loadtests.bench` (`make bench`): both shops' endpoints and the lab's instruments against their bars.
 
 The instruments (generator, slices, analysis) are measured first, because they need the machine for themselves.
-`--instruments` measures these alone.
+`--instruments` measures these alone. What traces cost is measured last, `--seeing` measures it alone.
 """
 
 import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from loadtests.bench import endpoints, generator, million, slicing
+from loadtests.bench import endpoints, generator, million, seeing, slicing
 from loadtests.bench.bars import Check, check_table
 from loadtests.bench.client import BenchError
 from loadtests.bench.tables import cost_table, rest_table
@@ -25,6 +26,7 @@ from loadtests.rig.machine import clear_shop_settings, facts
 from microservices.launcher import LauncherError
 
 INSTRUMENT_SECONDS = 4.0
+NOT_SEEN = "What seeing costs was not measured; install the packages that trace requests: make extras"
 
 
 @click.command()
@@ -35,21 +37,29 @@ INSTRUMENT_SECONDS = 4.0
     help="How long each endpoint gets requests, twice in each round.",
 )
 @click.option("--instruments", is_flag=True, help="Only the lab's own instruments, no shop.")
+@click.option("--seeing", "only_seeing", is_flag=True, help="Only what traces cost.")
 @click.option(
     "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write all numbers to FILE too."
 )
-def main(seconds: float, instruments: bool, file: Path | None) -> None:
+def main(seconds: float, instruments: bool, only_seeing: bool, file: Path | None) -> None:
     """Measure what a request costs in both shops, compared with a bare hello, and how good the instruments are."""
     console = Console()
     clear_shop_settings()
     results: list[TargetResult] = []
+    seen: list[seeing.Seen] = []
+    own: list[Check] = []
     shops: list[Check] = []
     try:
-        with console.status("starting") as status:
-            own = instrument_checks(status.update, INSTRUMENT_SECONDS)
+        with console.status("starting") as status, ExitStack() as stack:
+            if not only_seeing:
+                own = instrument_checks(status.update, INSTRUMENT_SECONDS)
             if not instruments:
-                results, seeding = endpoints.run(seconds, status.update)
-                shops = endpoints.checks(results, seeding)
+                home, seeding = stack.enter_context(endpoints.seeded(status.update))
+                if not only_seeing:
+                    results = endpoints.run(home, seconds, status.update)
+                    shops = endpoints.checks(results, seeding)
+                if seeing.is_installed():
+                    seen = seeing.run(home, endpoints.customers, status.update)
     except (BenchError, LauncherError) as error:
         raise click.ClickException(str(error)) from error
     if results:
@@ -57,10 +67,14 @@ def main(seconds: float, instruments: bool, file: Path | None) -> None:
         console.print(
             f"Medians of {endpoints.ROUNDS} rounds; a difference of a tenth is within the noise.", style="dim"
         )
-    console.print(check_table(own, "The lab's instruments"))
+    if not instruments:
+        console.print(seeing.table(seen) if seen else NOT_SEEN)
+    if own:
+        console.print(check_table(own, "The lab's instruments"))
     _warn_if_busy(console)
     if file:
-        file.write_text(json.dumps(as_json(results, [*shops, *own]), indent=1) + "\n", encoding="utf-8")
+        document = as_json(results, [*shops, *own], seen)
+        file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def instrument_checks(show: Callable[[str], None], seconds: float) -> list[Check]:
@@ -78,7 +92,9 @@ def instrument_checks(show: Callable[[str], None], seconds: float) -> list[Check
     return checks
 
 
-def as_json(results: Sequence[TargetResult], checks: Sequence[Check]) -> dict[str, Any]:
+def as_json(
+    results: Sequence[TargetResult], checks: Sequence[Check], seen: Sequence[seeing.Seen] = ()
+) -> dict[str, Any]:
     """All numbers of the tables, and the facts of the machine."""
     return {
         "machine": facts("none"),
@@ -93,6 +109,7 @@ def as_json(results: Sequence[TargetResult], checks: Sequence[Check]) -> dict[st
             for each in results
         ],
         "bars": [check.as_json() for check in checks],
+        "seeing": [asdict(each) for each in seen],
     }
 
 

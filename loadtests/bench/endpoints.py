@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from loadtests.analysis.summaries import geometric_mean
@@ -39,12 +39,17 @@ CONNECTIONS = 4
 ROUNDS = 3
 
 
-def run(seconds: float, show: Callable[[str], None]) -> tuple[list[TargetResult], float]:
-    """Measure everything, each endpoint for `seconds` twice a round; returns the results and the seeding's seconds."""
-    with tempfile.TemporaryDirectory(prefix="shop-bench-") as folder, ExitStack() as running:
-        home = Path(folder)
+@contextmanager
+def seeded(show: Callable[[str], None]) -> Iterator[tuple[Path, float]]:
+    """A folder with both shops' data while the block runs, and the seconds that seeding took."""
+    with tempfile.TemporaryDirectory(prefix="shop-bench-") as folder:
         show("seeding both shops from nothing")
-        seeding = _seed(home)
+        yield Path(folder), _seed(Path(folder))
+
+
+def run(home: Path, seconds: float, show: Callable[[str], None]) -> list[TargetResult]:
+    """Measure everything on the data in `home`, each endpoint for `seconds` twice a round."""
+    with ExitStack() as running:
         targets: list[list[Target]] = []
         for topology in (FLOOR, ORM, MONOLITH, SPLIT):
             show(f"booting {topology.name}")
@@ -52,7 +57,7 @@ def run(seconds: float, show: Callable[[str], None]) -> tuple[list[TargetResult]
             targets.append(running.enter_context(booted(topology, home, **url)))
         floors, orms, *shops = targets
         _measure_rounds(floors, orms, [target for each in shops for target in each], seconds, show)
-        return [target.result for each in targets for target in each], seeding
+        return [target.result for each in targets for target in each]
 
 
 def _measure_rounds(
@@ -63,8 +68,8 @@ def _measure_rounds(
     show: Callable[[str], None],
 ) -> None:
     nobody = [Shopper((), "")] * CONNECTIONS
-    customers = [_customers(target) for target in shops]
-    strangers = [Shopper(shopper.skus, "") for shopper in customers[0]]
+    shoppers_of = [customers(target) for target in shops]
+    strangers = [Shopper(shopper.skus, "") for shopper in shoppers_of[0]]
     for number in range(ROUNDS):
         for target in floors:
             target.measure(HELLO, nobody, seconds)
@@ -72,11 +77,12 @@ def _measure_rounds(
             target.measure(PRODUCT, strangers, seconds)
         for journey in (*ENDPOINTS, MIXED):
             show(f"round {number + 1} of {ROUNDS}: {journey.name}")
-            for target, shoppers in zip(shops, customers, strict=True):
+            for target, shoppers in zip(shops, shoppers_of, strict=True):
                 target.measure(journey, shoppers, seconds)
 
 
-def _customers(target: Target) -> list[Shopper]:
+def customers(target: Target) -> list[Shopper]:
+    """Customers who are signed in at the target, one for each connection."""
     skus = learn(target.url).skus
     return [Shopper(skus, sign_in(target.url, number)) for number in range(CONNECTIONS)]
 

@@ -57,6 +57,11 @@ class Claim(Part):
         return Bar(self.at_least, self.at_most)
 
     @property
+    def systems(self) -> set[str]:
+        """The ids of the systems that it is about."""
+        return {name.partition("/")[0] for name in (*self.of, *self.over)}
+
+    @property
     def margin_or_default(self) -> float:
         """The margin of this claim, or else that of its metric."""
         return self.margin or METRICS[self.metric].margin

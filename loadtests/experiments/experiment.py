@@ -113,6 +113,7 @@ class Experiment(Part):
             "drain_seconds": demo.drain_seconds or self.limits.drain_seconds,
         }
         systems = tuple(each for each in self.systems if not demo.systems or each.id in demo.systems)
+        left_out = {each.id for each in self.systems} - {each.id for each in systems}
         turns = self.turns and self.turns.model_copy(update={"groups": demo.groups or self.turns.groups})
         return self.model_copy(
             update={
@@ -121,6 +122,7 @@ class Experiment(Part):
                 "phases": phases,
                 "systems": systems,
                 "turns": turns,
+                "claims": tuple(each for each in self.claims if not each.systems & left_out),
                 "limits": self.limits.model_copy(update=limits),
             }
         )

@@ -54,6 +54,7 @@ METRICS = {
 
 ALL = "all"
 """The endpoint that stands for all requests of a phase."""
+ALL_IN_WORDS = "all requests"
 SHOWN_UNITS = {"bytes": "MB", "share": "%"}
 """Units that are shown to people as another unit."""
 FACTORS = {"bytes": 1e-6, "share": 100.0}
@@ -66,7 +67,7 @@ def keys_from(*sources: Source) -> list[str]:
 
 def name(metric: str, endpoint: str, phase: str) -> str:
     """The name of a measurement for people: `median latency, all requests, quiet`."""
-    of = "all requests" if endpoint == ALL else endpoint
+    of = ALL_IN_WORDS if endpoint == ALL else endpoint
     return ", ".join((METRICS[metric].words, *((of,) if METRICS[metric].source == "requests" else ()), phase))
 
 

@@ -21,11 +21,29 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class RouteRule(Part):
+    """What the gateway of a monolith does with one path, such as `/api/products/*/recommendations`.
+
+    Either `pool` is the name of a second pool of the same program, with the same database, that gets these requests.
+    Or `at_most` is the number of these requests that are let in at a time; the others get a 503 at once.
+    """
+
+    path: Annotated[str, Field(pattern="^/.+")]
+    pool: Annotated[str, Field(pattern="^[a-z][a-z-]*$")] | None = None
+    at_most: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Self:
+        if (self.pool is None) == (self.at_most is None):
+            raise ValueError("expected either pool or at_most")
+        return self
+
+
 class System(Part):
     """A shop in one configuration. A service that `replicas` does not name has one replica.
 
     `slices` sets the cores per replica of single services, in phases that set no slice of their own. `products` is the
-    size of the catalogue.
+    size of the catalogue. `route` sends one path of a monolith to a second pool, or limits it.
     """
 
     id: str
@@ -34,6 +52,18 @@ class System(Part):
     replicas: dict[str, Count] = Field(default_factory=dict)
     slices: dict[str, Cores] = Field(default_factory=dict)
     products: Annotated[int, Field(ge=40, le=99_999)] | None = None
+    route: RouteRule | None = None
+
+    @model_validator(mode="after")
+    def _only_a_monolith_has_a_route(self) -> Self:
+        if self.route and self.system != "monolith":
+            raise ValueError('route: expected only where system = "monolith"')
+        return self
+
+    @property
+    def route_facts(self) -> dict[str, str | int] | None:
+        """The route as the files of a trial have it."""
+        return self.route.model_dump(exclude_none=True) if self.route else None
 
 
 class Limits(Part):

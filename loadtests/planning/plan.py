@@ -44,7 +44,13 @@ def _trials_of_repeat(experiments: Sequence[Experiment], repeat: int) -> list[li
             continue
         groups: dict[str, list[Trial]] = {}
         for system in experiment.systems:
-            same = (system.system, str(canonical(system.replicas)), system.products, str(system.slices))
+            same = (
+                system.system,
+                str(canonical(system.replicas)),
+                system.products,
+                str(system.slices),
+                str(system.route),
+            )
             if group := experiment.group_of(system.id):
                 trial = _trial(experiment, system, repeat, f"{experiment.name}:{group[0]}:{repeat}")
                 groups[trial.group] = found.setdefault(trial.group, [])
@@ -77,6 +83,7 @@ def _trial(experiment: Experiment, system: System, repeat: int, group: str = "")
         repeat,
         id=system.id,
         products=system.products,
+        route=system.route_facts,
         group=group,
         seed=f"{experiment.seed}:{repeat}",
     )
@@ -104,8 +111,7 @@ def _planned(experiment: Experiment, phase: PhaseSpec, system: System) -> Planne
         experiment.slice_of(phase),
         phase.record,
         phase.overload,
-        # A learner's split still has a service called monolith, and there another service is to be saturated.
-        tuple(name for name in phase.saturates if (name == "monolith") == (system.system == "monolith")),
+        _saturated(phase, system),
         phase.points,
         {} if phase.slice_cores else system.slices,
         PlannedAction(action.what, action.of[system.system], action.at)
@@ -113,6 +119,19 @@ def _planned(experiment: Experiment, phase: PhaseSpec, system: System) -> Planne
         else None,
         experiment.limits.promise_ms,
     )
+
+
+def _saturated(phase: PhaseSpec, system: System) -> tuple[str, ...]:
+    """The services of this system that must use up their slice in the phase."""
+    if system.system != "monolith":
+        # A learner's split still has a service called monolith, and there another service is to be saturated.
+        return tuple(name for name in phase.saturates if name != "monolith")
+    if "monolith" not in phase.saturates:
+        return ()
+    if system.route is None:
+        return ("monolith",)
+    # A second pool gets the load of the hot path alone. A limit is there to keep a part of the slice free.
+    return (system.route.pool,) if system.route.pool else ()
 
 
 def system_of(experiment: Experiment, facts: Mapping[str, Any]) -> System | None:
@@ -131,4 +150,5 @@ def _matches(system: System, facts: Mapping[str, Any]) -> bool:
         system.system == facts["system"]
         and canonical(system.replicas) == canonical(facts["replicas"])
         and system.products == facts.get("products")
+        and system.route_facts == facts.get("route")
     )

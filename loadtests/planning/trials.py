@@ -7,8 +7,6 @@ from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.kinds import Kind
 from loadtests.planning.phases import PlannedPhase
 
-EXPECTED_PROBES = 8
-"""The usual number of trials of a search."""
 STARTING_SECONDS = {"monolith": 1.8, "microservices": 3.4}  # start, sign-ins and stop; measured on two cores
 KILLING = {"kill", "dead"}
 
@@ -27,6 +25,8 @@ class Trial:
     repeat: int
     id: str = ""
     products: int | None = None
+    route: dict[str, str | int] | None = None
+    """What the gateway does with one path of a monolith (`loadtests.experiments.parts.RouteRule`)."""
     rate: float | None = None
     probe: int = 0
     order: int = 0
@@ -43,11 +43,20 @@ class Trial:
 
     @property
     def seconds(self) -> float:
-        """Its estimated duration, with the probes that are expected after it and without the turns of others."""
+        """Its estimated duration, without the turns of others."""
         own = sum(phase.seconds for phase in self.phases if not phase.idle)
         drain = 0.0 if self.seat else self.drain_seconds  # a group drains once
-        one = STARTING_SECONDS[self.system] + own + drain
-        return one * max(1, EXPECTED_PROBES + 1 - self.probe) if self.probe else one
+        return STARTING_SECONDS[self.system] + own + drain
+
+    @property
+    def experiment(self) -> str:
+        """The name of the experiment, or of the first of several that share the trial."""
+        return self.phases[0].experiment
+
+    @property
+    def key(self) -> str:
+        """The same for all attempts at a trial, and for all trials of one search."""
+        return f"{self.experiment}:{self.id}:{self.repeat}{':search' if self.probe else ''}"
 
     @property
     def name(self) -> str:

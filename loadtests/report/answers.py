@@ -99,11 +99,14 @@ def _lead(one: Estimate, other: Estimate) -> float | None:
 
 
 def _trials(chart: Chart, system: str, measured: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The valid trials of one shop that the chart shows."""
+    """The valid trials of one shop that the chart shows, without those in which one path has a rule of its own."""
     return [
         trial
         for trial in measured["trials"]
-        if trial["valid"] and trial["system"] == system and trial["phase"] in chart.phases
+        if trial["valid"]
+        and trial["system"] == system
+        and trial["phase"] in chart.phases
+        and not trial.get("route")
     ]
 
 

@@ -15,6 +15,8 @@ from loadtests.report.svg import COLOURS, FAINT, HATCHES, INK, MARKERS, PAPER, S
 TIMES = "\N{MULTIPLICATION SIGN}"
 LONG_UNITS = {**SHOWN_UNITS, "requests/s": "requests per second"}
 ARROWS = {"at least": "^", "at most": "v"}
+MAX_LABELS_BESIDE = 3
+"""So many labels of bars fit beside each other in two phases; more stand upright."""
 LINE_STYLES = ("-", "--", "-.")
 """For several configurations of the same shop."""
 
@@ -32,7 +34,7 @@ def draw(chart: Chart, experiment: Experiment, estimates: Sequence[Estimate]) ->
         axes = figure.add_subplot()
         match chart.kind:
             case "scaling":
-                _scaling(axes, shown)
+                _scaling(axes, shown, _labels(experiment))
             case "products":
                 _over_products(axes, shown)
             case "levels":
@@ -84,23 +86,31 @@ def _bars(axes: Axes, shown: Sequence[Estimate], phases: Sequence[str], labels: 
         _arrows(axes, [(place, each)])
         top = _scaled(each, "high") if each["high"] is not None else value
         text = f"{labels[each['id']]}\n{_text(each)}"
+        crowded = len(systems) > MAX_LABELS_BESIDE
         axes.annotate(
-            text, (place, top), (0, 4), textcoords="offset points", ha="center", va="bottom", fontsize=9
+            text.replace("\n", ": ") if crowded else text,
+            (place, top),
+            (0, 4),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=9,
+            rotation=90 if crowded else 0,
         )
     axes.set_xticks(range(len(phases)), phases)
     axes.set_xlim(-0.6, len(phases) - 0.4)
-    axes.margins(y=0.25)
+    axes.margins(y=0.25 if len(systems) <= MAX_LABELS_BESIDE else 1.0)
 
 
-def _scaling(axes: Axes, shown: Sequence[Estimate]) -> None:
+def _scaling(axes: Axes, shown: Sequence[Estimate], labels: Mapping[str, str]) -> None:
     """Value over replicas. A dotted line shows N times the value of the smallest number of replicas."""
     names = {"monolith": f"monolith {TIMES} N", "microservices": f"recommendations {TIMES} N"}
-    series = {
-        (system, name): [(_replicas(each), each) for each in shown if each["system"] == system]
-        for system, name in names.items()
-    }
+    series: dict[tuple[str, str], list[tuple[float, Estimate]]] = {}
+    for each in shown:
+        name = labels[each["id"]] if each.get("route") else names[each["system"]]
+        series.setdefault((each["system"], name), []).append((_replicas(each), each))
     for (system, _), points in series.items():
-        if points:
+        if len(points) > 1:
             x, first = min(points, key=_x)
             xs = sorted(count for count, _ in points)
             ys = [_shown_value(first) / x * count for count in xs]

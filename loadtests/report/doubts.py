@@ -8,6 +8,7 @@ from loadtests.analysis.records import VISIT
 from loadtests.analysis.routes import SHARES, bounded
 from loadtests.experiments.experiment import Experiment
 from loadtests.report.answers import superlinear_doubts
+from loadtests.report.estimates import label_of
 from loadtests.rig.core_speed import MAX_SPEED_RATIO
 
 ENOUGH_REPEATS = 5
@@ -33,7 +34,8 @@ def _about_run(
         )
     elif experiment.repeats < ENOUGH_REPEATS:
         yield f"Only {_repeats(experiment.repeats)}: the intervals are wide."
-    yield from _about_trials(measured)
+    labelled = [{**trial, "system": label_of(experiment, trial)} for trial in measured["trials"]]
+    yield from _about_trials({**measured, "trials": labelled})
 
 
 def _about_setup(notes: Mapping[str, Any]) -> Iterable[str]:
@@ -57,6 +59,8 @@ def _about_time(notes: Mapping[str, Any]) -> Iterable[str]:
     if resumed := notes.get("resumed", 0):
         times = "once" if resumed == 1 else f"{resumed} times"
         yield f"The run was interrupted and resumed {times}: its trials were not run in one period of time."
+    if ended := notes.get("until_ended"):
+        yield f"The run repeated itself until its intervals were narrow enough or its time was up: {ended}."
     if waited := notes.get("waited_seconds", 0.0):
         yield f"The machine was not always calm: the lab waited {waited:.0f} s before trials."
 

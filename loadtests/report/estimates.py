@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from loadtests.experiments.claims import Chart
+from loadtests.experiments.experiment import Experiment
+from loadtests.planning.plan import system_of
 
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 AT_LEAST, AT_MOST = "\N{GREATER-THAN OR EQUAL TO}", "\N{LESS-THAN OR EQUAL TO}"
@@ -20,6 +22,12 @@ def shown_in(chart: Chart, estimates: Iterable[Estimate]) -> list[Estimate]:
         if (each["metric"], each["endpoint"]) == (chart.metric, chart.endpoint)
         and each["phase"] in chart.phases
     ]
+
+
+def label_of(experiment: Experiment, trial: Mapping[str, Any]) -> str:
+    """The label of the system that an entry of `trials` is about, or the name of its shop if the file has no label."""
+    found = system_of(experiment, trial)
+    return found.label if found else str(trial["system"])
 
 
 def sign(bound: str | None) -> str:

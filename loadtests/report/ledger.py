@@ -17,6 +17,7 @@ from loadtests.analysis.stats import Verdict
 from loadtests.experiments.bar import Bar
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import SHOWN_UNITS, amount, to_shown_unit
+from loadtests.report.attribution import attribution
 from loadtests.report.estimates import AT_LEAST, AT_MOST, DASH, TIMES, confident, sign
 from loadtests.report.terminal import column_widths, indented, line
 
@@ -55,6 +56,8 @@ class Row:
     missed: bool
     verdict: Verdict
     primary: bool = False
+    behind: tuple[str, ...] = ()
+    """Where the CPU of its measurements went, a sentence for each."""
     with_void: str = ""
     """The number and the verdict with nothing left out, where trials were void."""
 
@@ -92,6 +95,7 @@ def ledger(results: Mapping[str, Any], experiments: Sequence[Experiment]) -> lis
                     missed=missed,
                     verdict=Verdict(verdict["verdict"]),
                     primary=verdict["primary"],
+                    behind=tuple(attribution(texts[measured["name"]], measured, claim)),
                     with_void=_with_void(verdict),
                 )
             )

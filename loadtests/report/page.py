@@ -13,12 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.metrics import SHOWN_UNITS, to_shown_unit
-from loadtests.report import ledger
+from loadtests.experiments.metrics import ALL, ALL_IN_WORDS, SHOWN_UNITS, to_shown_unit
+from loadtests.report import ledger, over_time
 from loadtests.report.answers import level_answers, scaling_answers
 from loadtests.report.charts import draw
 from loadtests.report.doubts import doubts
-from loadtests.report.estimates import DASH, TIMES, Estimate, confident, format_number, sign
+from loadtests.report.estimates import DASH, Estimate, confident, format_number, label_of, sign
 from loadtests.report.ledger import Row
 
 HERE = Path(__file__).parent
@@ -131,15 +131,18 @@ def _section(
     """The texts of the page's section on one experiment."""
     own = [row for row in rows if row.experiment == experiment.name]
     charts = [(chart.title, draw(chart, experiment, measured["estimates"])) for chart in experiment.charts]
+    if timelines := measured.get("timelines"):
+        charts.append((over_time.title(timelines), over_time.draw_over_time(timelines, experiment)))
     labels = {system.id: system.label for system in experiment.systems}
     return {
         "experiment": experiment,
         "doubts": doubts(experiment, measured, notes),
         "answers": [*answer(own), *_sentences(experiment, measured)],
         "charts": [(title, svg) for title, svg in charts if svg],
+        "behind": [(row.claim, row.behind) for row in own if row.behind],
         "estimates": [_estimate(each, labels) for each in measured["estimates"]],
         "trials": [
-            _trial(trial, route, metric)
+            _trial(experiment, trial, route, metric)
             for trial in measured["trials"]
             for route, metric in trial["metrics"].items()
         ],
@@ -169,23 +172,24 @@ def _amount(value: float | None, unit: str) -> str:
     return "?" if value is None else format_number(to_shown_unit(value, unit))
 
 
-def _trial(trial: Mapping[str, Any], route: str, metric: Mapping[str, Any]) -> dict[str, Any]:
+def _trial(
+    experiment: Experiment, trial: Mapping[str, Any], route: str, metric: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "order": trial["order"],
-        "system": _system(trial),
+        "system": _system(experiment, trial),
         "phase": trial["phase"],
         "repeat": trial["repeat"],
-        "route": route,
+        "route": ALL_IN_WORDS if route == ALL else route,
         "numbers": [_measured(metric, key) for key in METRIC_COLUMNS],
         "valid": "; ".join(["yes" if trial["valid"] else "void", *trial["doubts"], *trial["remarks"]]),
     }
 
 
-def _system(trial: Mapping[str, Any]) -> str:
-    replicas = "".join(f", {name} {TIMES} {count}" for name, count in trial["replicas"].items())
+def _system(experiment: Experiment, trial: Mapping[str, Any]) -> str:
     products = f", {trial['products']:,} products" if trial.get("products") else ""
     rate = f", at {trial['rate']:.4g} visits/s" if trial.get("rate") else ""
-    return f"{trial['system']}{replicas}{products}{rate}"
+    return f"{label_of(experiment, trial)}{products}{rate}"
 
 
 def _measured(metric: Mapping[str, Any], key: str) -> str:

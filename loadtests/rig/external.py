@@ -54,12 +54,14 @@ class ExternalTarget:
     def refusal(self, experiment: Experiment) -> str | None:
         """Why this shop cannot run the experiment: it needs the shop's processes, or the shop does not answer."""
         systems = [each for each in experiment.systems if each.system == self.kind]
-        changed = len(systems) > 1 or any(each.replicas or each.slices or each.products for each in systems)
+        changed = len(systems) > 1 or any(
+            each.replicas or each.slices or each.products or each.route for each in systems
+        )
         acted_on = any(phase.action and self.kind in phase.action.of for phase in experiment.phases)
         if changed or acted_on:
             return (
                 f"{experiment.name} starts, slices or replaces processes of the {self.kind} shop, which is not "
-                f"possible at {self.at}; give a folder instead, or run tax or spike."
+                f"possible at {self.at}; give a folder instead, or run tax or spike with --short."
             )
         try:
             learn(self.url)

@@ -12,6 +12,7 @@ from pathlib import Path
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.kinds import Kind
 from loadtests.planning.trials import Trial
+from loadtests.rig.shape import route_refusal, shaped
 from loadtests.rig.shop import TargetError
 from microservices.launcher import Fleet, Replica, RunFolder, default_home, sqlite_url
 from microservices.launcher.seed import seed_workspace
@@ -42,6 +43,12 @@ class ManagedTarget:
                 return (
                     f"{experiment.name} needs a service {wanted}, which {self.at or self.kind} does not have."
                 )
+        routed = any(system.route and system.system == self.kind for system in experiment.systems)
+        if routed and (reason := route_refusal(self.topology)):
+            return (
+                f"{experiment.name} needs a shop whose hot path can be routed apart, and {reason}; "
+                "--short leaves those systems out."
+            )
         return None
 
     def seed(self, home: Path, sizes: Iterable[int | None]) -> None:
@@ -71,7 +78,7 @@ class ManagedTarget:
         shutil.rmtree(data, ignore_errors=True)
         shutil.copytree(self._template(home, trial.products), data)
         with Fleet(
-            self.topology,
+            shaped(self.topology, trial),
             trial.replicas,
             data_dir=data,
             home=place,
@@ -105,7 +112,8 @@ def _services(experiment: Experiment, kind: Kind) -> Iterator[str]:
     """The services that the experiment names for this kind of shop."""
     for system in experiment.systems:
         if system.system == kind:
-            yield from (*system.replicas, *system.slices)
+            pool = system.route.pool if system.route else None
+            yield from (name for name in (*system.replicas, *system.slices) if name != pool)
     for phase in experiment.phases:
         if phase.action and kind in phase.action.of:
             yield phase.action.of[kind]

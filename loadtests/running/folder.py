@@ -12,7 +12,8 @@ from typing import Any
 
 from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import read_trials
-from loadtests.analysis.results import SCHEMA, measure_all, results_of
+from loadtests.analysis.results import SCHEMA, results_of
+from loadtests.analysis.timelines import measure_with_timelines
 from loadtests.experiments.experiment import Experiment, parse
 from loadtests.running.options import Options
 
@@ -47,6 +48,7 @@ def new_notes(folder: Path, experiments: Sequence[Experiment], trials: int, opti
         "experiments": [each.name for each in experiments],
         "repeats": {each.name: each.repeats for each in experiments},
         "rules": {"share": options.share, "attempts": options.attempts},
+        "until": {"width": options.until.width, "seconds": options.until.seconds} if options.until else None,
         "shops": {kind: where for kind, where in options.shops.items() if where},
         "gate": None,
         "stopped_early": False,
@@ -84,6 +86,6 @@ def read_texts(folder: Path) -> tuple[Notes, tuple[Experiment, ...]]:
 def read_run(folder: Path) -> FinishedRun:
     """Analyse a run's raw files; RunError when the folder holds no run."""
     notes, experiments = read_texts(folder)
-    measured = measure_all(read_trials(folder))
-    results = results_of(notes["machine"], experiments, measured)
+    measured, timelines = measure_with_timelines(read_trials(folder), experiments)
+    results = results_of(notes["machine"], experiments, measured, timelines)
     return FinishedRun(folder, notes, experiments, results, tuple(measured))

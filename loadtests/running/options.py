@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtests.experiments.kinds import Kind
+from loadtests.planning.remaining import Span
 from loadtests.rig.targets import KINDS, Target, target
+from loadtests.running.until import Goal
 
 GATE_REQUESTS = 200
 
@@ -27,6 +29,8 @@ class Options:
     """No void trial is repeated if the run could then take longer: the demo promises its length."""
     wait_share: float = 0.15
     """Share of the planned time that may be spent on waiting for a calm machine."""
+    until: Goal | None = None
+    """Repeat until the primary claims are that precise; None: as often as the experiment says."""
     shops: Mapping[Kind, str | None] = field(default_factory=dict)
     """Folders or addresses of other shops than this project's own."""
 
@@ -37,12 +41,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Step:
-    """What happens next, for the progress display. `left` is an estimate in seconds."""
+    """What happens next, for the progress display. `left` are estimated seconds."""
 
     text: str
-    number: int
-    of: int
-    left: float
+    left: Span
     trials: Mapping[Path, str] = field(default_factory=dict)
     """Folders of the trials that begin, with their labels; `loadtests.rig.live` reads their progress there."""
 

@@ -3,14 +3,16 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.analysis.raw import read_trial
-from loadtests.analysis.results import is_valid
+from loadtests.analysis.precision import MAX_REPEATS
+from loadtests.analysis.raw import read_trial, read_trials
+from loadtests.analysis.results import is_valid, measure_all, results_of
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.kinds import Kind
 from loadtests.planning.plan import plan
+from loadtests.planning.remaining import fresh_searches, span_of
 from loadtests.planning.trials import Trial
 from loadtests.rig import codebase, machine, slices
 from loadtests.rig.generator import TrialError
@@ -22,7 +24,9 @@ from loadtests.running.calm import WaitBudget
 from loadtests.running.folder import Notes, RunError, new_notes, read_texts, write_json, write_texts
 from loadtests.running.gate import same_work
 from loadtests.running.options import Options, Show, Step
+from loadtests.running.pace import Pace
 from loadtests.running.trial_queue import TrialQueue, remaining
+from loadtests.running.until import Goal, in_words, outlook, trials_of_repeat
 from microservices.launcher import LauncherError, default_home
 
 SAME_MACHINE = ("cpu_model", "cores", "python", "versions")
@@ -37,12 +41,11 @@ class ActiveRun:
     folder: Path
     options: Options
     show: Show
+    pace: Pace = field(default_factory=Pace)
 
     def announce(self, text: str, trials: Mapping[Path, str] | None = None) -> None:
         """Show what happens next; `trials` are the folders of the trials that begin, with their labels."""
-        begun = trials or {}
-        queue = self.queue
-        self.show(Step(text, queue.done + len(begun), queue.count, queue.seconds, begun))
+        self.show(Step(text, self.pace.left(self.queue.span), trials or {}))
 
 
 def run(experiments: Sequence[Experiment], folder: Path, options: Options, show: Show) -> None:
@@ -59,7 +62,7 @@ def run(experiments: Sequence[Experiment], folder: Path, options: Options, show:
         slicer = slices.open_backend(options.backend) if options.backend else slices.detect()
         cleaning.callback(slicer.close)
         notes["machine"] = machine.facts(slicer.backend)
-        active = ActiveRun(TrialQueue(trials), experiments, folder, options, show)
+        active = ActiveRun(TrialQueue(trials, experiments=experiments), experiments, folder, options, show)
         _execute(active, notes, slicer, targets)
 
 
@@ -68,7 +71,9 @@ def resume(folder: Path, show: Show) -> None:
     notes, experiments = read_texts(folder)
     options = _options_of(folder, notes)
     queue = remaining(plan(experiments, share=options.share), experiments, folder, options.attempts)
-    if not queue.waiting:
+    if not queue.waiting and not (
+        options.until and next_repeat(experiments[0], folder, notes, options.until)[1]
+    ):
         raise RunError(
             f"Nothing is left to do in {folder}; `loadtests report {folder}` makes its report again."
         )
@@ -97,6 +102,7 @@ def _options_of(folder: Path, notes: Notes) -> Options:
         notes["rules"]["share"],
         notes["rules"]["attempts"],
         backend=recorded["slice_backend"],
+        until=Goal(**notes["until"]) if notes.get("until") else None,
         shops=notes.get("shops", {}),
     )
 
@@ -105,7 +111,7 @@ def _execute(active: ActiveRun, notes: Notes, slicer: slices.Slices, targets: Ma
     """Seed, pass the gate, and run the queue. run.json is complete however this ends."""
     started, before = time.monotonic(), notes["seconds"]
     options, file = active.options, active.folder / "run.json"
-    budget = WaitBudget(options.wait_share * active.queue.seconds)
+    budget = WaitBudget(options.wait_share * active.queue.span.middle)
     try:
         active.announce("seeding both shops")
         rig = _prepare(active.experiments, default_home() / "lab", targets, slicer)
@@ -113,12 +119,39 @@ def _execute(active: ActiveRun, notes: Notes, slicer: slices.Slices, targets: Ma
         notes["gate"] = same_work(rig, options.gate_requests, active.experiments[0].seed)
         write_json(file, notes)
         _run_all(active, rig, budget)
+        while options.until:
+            notes["seconds"] = round(before + time.monotonic() - started, 1)
+            text, trials = next_repeat(active.experiments[0], active.folder, notes, options.until)
+            active.announce(text)
+            if not trials:
+                notes["until_ended"] = text
+                break
+            notes["repeats"][active.experiments[0].name] += 1
+            write_json(file, notes)  # before its first trial, so that an interrupted repeat is resumed
+            active.queue.add_repeat(trials)
+            _run_all(active, rig, budget)
     except KeyboardInterrupt:
         notes["stopped_early"] = True
     finally:
         notes["seconds"] = round(before + time.monotonic() - started, 1)
         notes["waited_seconds"] = notes.get("waited_seconds", 0.0) + budget.waited
         write_json(file, notes)
+
+
+def next_repeat(experiment: Experiment, folder: Path, notes: Notes, goal: Goal) -> tuple[str, list[Trial]]:
+    """How precise the run is, as a sentence, and the trials of its next repeat; none if it is over."""
+    repeats = notes["repeats"][experiment.name]
+    current = experiment.model_copy(update={"repeats": repeats})
+    results = results_of(notes["machine"], [current], measure_all(read_trials(folder)))
+    found = outlook(results["experiments"][0], repeats, goal)
+    text = in_words(found, goal)
+    if found.reached(goal) or repeats >= MAX_REPEATS:
+        return text, []
+    trials = trials_of_repeat(experiment, repeats + 1)
+    seconds = span_of(trials, fresh_searches(trials, [experiment])).middle
+    if notes["seconds"] + seconds > goal.seconds:
+        return f"{text}; the time is up", []
+    return text, trials
 
 
 def _prepare(
@@ -137,7 +170,7 @@ def _run_all(active: ActiveRun, rig: Rig, budget: WaitBudget) -> None:
     """Trial after trial; the next probes of searches and new attempts at void trials are put at the end."""
     queue, options, began = active.queue, active.options, time.monotonic()
     while queue.waiting:
-        trials = queue.next
+        trials, started = queue.next, time.monotonic()
         if disturbance := budget.disturbance():
             active.announce(f"waiting for a calm machine: {disturbance}")
             budget.wait()
@@ -146,7 +179,8 @@ def _run_all(active: ActiveRun, rig: Rig, budget: WaitBudget) -> None:
         valid = _run_and_judge(folders, rig)
         queue.mark_run(len(trials))
         seconds = sum(trial.seconds for trial in trials)
-        in_time = time.monotonic() - began + seconds + queue.seconds < options.budget_seconds
+        active.pace.add(seconds, time.monotonic() - started, valid=valid)
+        in_time = time.monotonic() - began + seconds + queue.span.middle < options.budget_seconds
         if valid:
             for trial in trials:
                 queue.add_next_probe(active.experiments, trial, active.folder)
@@ -155,12 +189,21 @@ def _run_all(active: ActiveRun, rig: Rig, budget: WaitBudget) -> None:
 
 
 def _description(trials: Sequence[Trial], queue: TrialQueue) -> str:
-    """Which trials begin: `trial 3 of 18: monolith, repeat 1, attempt 2`."""
-    first, last = queue.done + 1, queue.done + len(trials)
-    numbers = f"trial {first}" if first == last else f"trials {first} to {last}"
+    """Which trials begin: `trial 3 of 18: monolith, repeat 1, attempt 2`.
+
+    A trial of a search has the number of its search: nobody knows how many trials that takes.
+    """
+    first = trials[0]
+    (start, total), (end, _) = queue.place(first), queue.place(trials[-1])
     labels = ", ".join(trial.label for trial in trials) + (" in turns" if len(trials) > 1 else "")
-    again = f", attempt {trials[0].attempt}" if trials[0].attempt > 1 else ""
-    return f"{numbers} of {queue.count}: {labels}, repeat {trials[0].repeat}{again}"
+    again = f", attempt {first.attempt}" if first.attempt > 1 else ""
+    if first.probe:
+        rate = f" {first.rate:.3g} visits/s" if first.rate else ""
+        return (
+            f"search {start} of {total}: {labels}, repeat {first.repeat}, trial {first.probe} at{rate}{again}"
+        )
+    numbers = f"trial {start}" if start == end else f"trials {start} to {end}"
+    return f"{numbers} of {total}: {labels}, repeat {first.repeat}{again}"
 
 
 def _run_and_judge(folders: Mapping[Path, Trial], rig: Rig) -> bool:

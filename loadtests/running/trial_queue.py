@@ -1,8 +1,8 @@
 """The trials that a run still has to do: all of them, or what an interrupted run left, read from its folders."""
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 
@@ -10,8 +10,9 @@ from loadtests.analysis.measure import measure
 from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import read_trial
 from loadtests.analysis.results import is_valid
-from loadtests.analysis.searches import next_probe
+from loadtests.analysis.searches import next_probe, trials_left
 from loadtests.experiments.experiment import Experiment
+from loadtests.planning.remaining import Span, fresh_searches, span_of
 from loadtests.planning.trials import Trial
 
 ENDED = ("trial.json", "failed.json")
@@ -20,24 +21,41 @@ ENDED = ("trial.json", "failed.json")
 
 @dataclass
 class TrialQueue:
-    """The trials to run, how many were run before, and the highest order number that a trial has got so far."""
+    """The trials to run, how many were run before, and the highest order number that a trial has got so far.
+
+    `planned` are the trials that the run began with. Their numbers are shown to people, and never change: another
+    attempt has the number of the first one, and a search is one number, however many trials it takes.
+    """
 
     waiting: list[Trial]
     done: int = 0
     order: int = 0
+    experiments: Sequence[Experiment] = ()
+    planned: Sequence[Trial] = ()
+    probes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By key: how many trials each search that has not ended needs, at least and at most."""
 
     def __post_init__(self) -> None:
         self.order = max([self.order, *(trial.order for trial in self.waiting)])
+        self._places: dict[str, tuple[int, int]] = {}
+        self.number(self.planned or self.waiting)
+
+    def number(self, planned: Iterable[Trial]) -> None:
+        """Give the planned trials their numbers, the searches apart from the others."""
+        keys = list(dict.fromkeys(trial.key for trial in planned))
+        searches = {trial.key for trial in planned if trial.probe}
+        for kind in ([key for key in keys if key not in searches], [key for key in keys if key in searches]):
+            self._places |= {key: (place, len(kind)) for place, key in enumerate(kind, start=1)}
+        self.probes = fresh_searches(planned, self.experiments) | self.probes
+
+    def place(self, trial: Trial) -> tuple[int, int]:
+        """The number of the trial, or of its search, and of how many."""
+        return self._places[trial.key]
 
     @property
-    def count(self) -> int:
-        """Trials in all, as far as they are known now."""
-        return self.done + len(self.waiting)
-
-    @property
-    def seconds(self) -> float:
-        """About how many seconds the waiting trials take."""
-        return sum(trial.seconds for trial in self.waiting)
+    def span(self) -> Span:
+        """About how many seconds the waiting trials take, with the trials that searches add to them."""
+        return span_of(self.waiting, self.probes)
 
     @property
     def next(self) -> list[Trial]:
@@ -56,6 +74,12 @@ class TrialQueue:
         self.order = max(self.order, trial.order)
         self.waiting.append(trial)
 
+    def add_repeat(self, trials: Sequence[Trial]) -> None:
+        """Put the trials of one more repeat at the end. They are numbered apart: an announced total never grows."""
+        self.number(trials)
+        for trial in trials:
+            self.append(replace(trial, order=self.order + 1))
+
     def add_attempt(self, trials: Sequence[Trial]) -> None:
         """Put another attempt at these trials at the end: what disturbed this one may be over by then."""
         for trial in trials:
@@ -66,7 +90,9 @@ class TrialQueue:
         if trial.rate is None:
             return
         experiment = _experiment(experiments, trial)
-        following = next_probe(experiment, trial, _probes(experiment, trial, folder))
+        probes = _probes(experiment, trial, folder)
+        self.probes[trial.key] = trials_left(experiment, trial, probes)
+        following = next_probe(experiment, trial, probes)
         if following is not None:
             self.append(replace(following, order=self.order + 1))
 
@@ -76,7 +102,7 @@ def _attempt_of(trial: Trial) -> tuple[str, int]:
 
 
 def _experiment(experiments: Sequence[Experiment], trial: Trial) -> Experiment:
-    return next(each for each in experiments if each.name == trial.phases[0].experiment)
+    return next(each for each in experiments if each.name == trial.experiment)
 
 
 def _probes(experiment: Experiment, trial: Trial, folder: Path) -> list[PhaseResult]:
@@ -102,10 +128,19 @@ def remaining(
     ended = _ended_attempts(folder)
     places = [place for each in ended.values() for place in each]
     highest = max((int(place.name.partition("-")[0]) for place in places), default=0)
-    queue = TrialQueue([], done=len(places), order=max([highest, *(trial.order for trial in trials)]))
+    queue = TrialQueue(
+        [],
+        done=len(places),
+        order=max([highest, *(trial.order for trial in trials)]),
+        experiments=experiments,
+        planned=trials,
+    )
     run = []
     for trial in trials:
         last = _last_probe(trial, experiments, folder, ended)
+        if trial.probe:
+            experiment = _experiment(experiments, trial)
+            queue.probes[trial.key] = trials_left(experiment, trial, _probes(experiment, trial, folder))
         if last.name in ended:
             run.append(replace(last, attempt=len(ended[last.name])))
         else:

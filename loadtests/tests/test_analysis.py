@@ -22,7 +22,7 @@ def test_results_have_the_documented_shape() -> None:
         *("cpu_model", "cores", "memory_bytes", "os", "python", "versions", "slice_backend")
     }
     (experiment,) = results["experiments"]
-    assert set(experiment) == {"name", "question", "seed", "trials", "estimates", "verdicts"}
+    assert set(experiment) == {*("name", "question", "seed", "trials", "estimates", "verdicts"), "timelines"}
     assert set(experiment["estimates"][0]) == {
         *("metric", "endpoint", "phase", "name"),
         *("id", "system", "replicas", "value", "low", "high", "bound", "unit"),

@@ -1,21 +1,26 @@
 """The parts of the bench that need no shop: its client and its bars."""
 
+import io
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from werkzeug.test import Client
 
 from loadtests.bench import orm
 from loadtests.bench.bars import MEBIBYTE
+from loadtests.bench.cli import as_json
 from loadtests.bench.client import BenchError, Connection
 from loadtests.bench.endpoints import checks
 from loadtests.bench.journeys import ENDPOINTS, HELLO, MIXED, Shopper
+from loadtests.bench.seeing import Seen, table
 from loadtests.bench.targets import Cost, TargetResult
 from loadtests.rig.processes import cpu_seconds
 from loadtests.rig.sampler import sample_times
@@ -77,6 +82,21 @@ def test_a_bar_that_is_missed_says_so() -> None:
         "split at rest, with gateway",
         "seeding both shops from nothing",
     }
+
+
+def test_what_seeing_costs_is_a_row_for_each_shop_and_a_list_of_the_json() -> None:
+    seen = [Seen("GET /api/products/{sku}", "monolith + gateway", 400.0, 1000.0)]
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(table(seen))
+    row = console.export_text().splitlines()[-2]
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == [
+        "GET /api/products/{sku}",
+        "monolith + gateway",
+        "400",
+        "1000",
+        "+600 (2.50 times)",
+    ]
+    assert as_json([], [], seen)["seeing"] == [asdict(seen[0])]
 
 
 def test_a_product_by_an_orm_session_is_the_shops_own(

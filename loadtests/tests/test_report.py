@@ -115,7 +115,7 @@ def test_doubts_of_the_run_come_before_those_of_the_experiment(results: dict[str
     found = doubts(toy(), results["experiments"][0], {**NOTES, "stopped_early": True})
     assert found[0].startswith("The run was stopped")
     assert found[2] == (
-        "microservices: 1 of 4 measurements were void and are left out: the hypervisor took 0.20 cores away."
+        "microservices by 2: 1 of 4 measurements were void and are left out: the hypervisor took 0.20 cores away."
     )
     assert found[-1] == "All of this is made up."
 
@@ -235,7 +235,7 @@ def test_voids_are_counted_by_shop_and_reason_and_verdicts_shown_without_them() 
     slow = [trial("microservices", repeat, latency_ms=400, usage=stolen) for repeat in (1, 2)]
     results = analyse(MACHINE, [toy()], [*slow, *three_repeats()[:6]])
     (doubt,) = [each for each in doubts(toy(), results["experiments"][0], NOTES) if "void" in each]
-    assert doubt.startswith("microservices: 2 of 5 measurements were void")
+    assert doubt.startswith("microservices by 2: 2 of 5 measurements were void")
     assert doubt.endswith("the hypervisor took 0.20 cores away (2 times like this).")
     row = next(each for each in ledger.ledger(results, [toy()]) if each.claim == "Latency")
     assert row.with_void

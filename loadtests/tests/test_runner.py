@@ -227,7 +227,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     runner.resume(folder, steps.append)
     assert [trial.folder for trial in again[:3]] == [trial.folder for trial in plan([toy()], share=False)[3:]]
     assert [(trial.name, trial.attempt, trial.order) for trial in again[3:]] == [(ran[0].name, 2, 7)]
-    assert steps[-1].text.startswith("trial 7 of 7: ")
+    (place,) = [trial.order for trial in plan([toy()], share=False) if trial.name == ran[0].name]
+    assert steps[-1].text.startswith(f"trial {place} of 6: ")
+    assert steps[-1].text.endswith("attempt 2")
     done = read_run(folder)
     assert sum(each["valid"] for each in done.results["experiments"][0]["trials"]) == 6
     assert not done.notes["stopped_early"]
@@ -399,7 +401,53 @@ def test_progress_names_the_trial_and_the_time_left(monkeypatch: pytest.MonkeyPa
     active = ActiveRun(TrialQueue(plan([toy()], share=False)), [toy()], tmp_path, OPTIONS, shown.append)
     runner._run_all(active, rig, WaitBudget(0.0))
     assert shown[0].text.startswith("trial 1 of 6: ")
-    assert shown[0].left > shown[-1].left > 0
+    assert shown[0].left.most > shown[-1].left.most > 0
+    assert shown[0].left.least == shown[0].left.most
+
+
+def test_a_void_trial_keeps_its_number_and_the_total_does_not_grow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def run_trials(trials: Sequence[tuple[Trial, Path]], _rig: Rig) -> None:
+        for trial, folder in trials:
+            write_trial(trial, folder, STOLEN if trial.order == 2 else [])
+
+    shown: list[Step] = []
+    monkeypatch.setattr(runner, "run_trials", run_trials)
+    rig = Rig(tmp_path, {}, slices.NoSlices())
+    active = ActiveRun(TrialQueue(plan([toy()], share=False)), [toy()], tmp_path, OPTIONS, shown.append)
+    runner._run_all(active, rig, WaitBudget(0.0))
+    texts = [step.text for step in shown]
+    assert all(" of 6: " in text for text in texts)
+    assert texts[-1].startswith("trial 2 of 6: ")
+    assert texts[-1].endswith(", attempt 2")
+    assert shown[3].left.most > shown[3].left.least
+
+
+def test_a_search_is_one_number_and_the_range_holds_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown: list[Step] = []
+    ran: list[float] = []
+
+    def run_trials(trials: Sequence[tuple[Trial, Path]], rig: Rig) -> None:
+        ran.extend(trial.seconds for trial, _ in trials)
+        all_valid(trials, rig)
+
+    monkeypatch.setattr(runner, "run_trials", run_trials)
+    rig = Rig(tmp_path, {}, slices.NoSlices())
+    experiment = small_search()
+    queue = TrialQueue(plan([experiment], share=False), experiments=[experiment])
+    active = ActiveRun(queue, [experiment], tmp_path, OPTIONS, shown.append)
+    monkeypatch.setattr(active.pace, "add", lambda *_args, **_valid: None)  # simulated trials take no time
+    runner._run_all(active, rig, WaitBudget(0.0))
+    assert {step.text.partition(":")[0] for step in shown} == {
+        *(f"trial {place} of 2" for place in (1, 2)),
+        *(f"search {place} of 2" for place in (1, 2)),
+    }
+    for done, step in enumerate(shown):
+        assert step.left.least <= sum(ran[done:]) <= step.left.most
+    assert shown[-1].left.most - shown[-1].left.least < shown[0].left.most - shown[0].left.least
 
 
 def test_the_list_names_every_experiment() -> None:

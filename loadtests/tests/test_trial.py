@@ -104,3 +104,18 @@ def test_two_shops_run_at_once_and_each_gets_load_in_its_own_turns(tmp_path: Pat
         own = {index for index, phase in enumerate(raw.phases) if not phase.idle}
         assert {request.phase for request in raw.requests} <= own
         assert all(each["cpu_cores"] > 0 for each in result.processes)
+
+
+def test_a_monolith_in_two_pools_sells_and_recommends_and_its_pools_share_the_data(
+    tmp_path: Path, rig: Rig
+) -> None:
+    route = 'route = { path = "/api/products/*/recommendations", pool = "hot-pool" }'
+    (trial,) = plan([parse(TEXT.replace("replicas = { monolith = 2 }", route), "short.toml")], share=False)
+    run_trials([(trial, tmp_path / "trial")], rig)
+    raw = read_trial(tmp_path / "trial")
+    (result,) = measure(raw)
+    assert result.metrics["all"]["errors"] == 0
+    assert result.counts("in_time_share", "VISIT buy")
+    assert raw.replicas == ["monolith-1", "hot-pool-1"]
+    assert all(each["cpu_cores"] > 0 for each in result.processes)
+    assert result.of_shop["databases"] == 1

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from flask import Flask
 
-from . import context
+from . import context, spans
 from .errors import UpstreamError
 from .runtime import runtime
 
@@ -51,8 +51,11 @@ class Loop:
                 wait = min(SLOWEST_SECONDS, max(self.pause, wait * 2)) * random.uniform(0.5, 1)  # noqa: S311
 
     def turn(self) -> bool:
-        """Take one step, in an application context and with the deadline of one request."""
-        with self.app.app_context(), context.work(runtime(self.app).config.timeout):
+        """Take one step, in an application context and with the deadline of one request.
+
+        It is traced only where the step says so with `spans.linked`, when it has found something to do.
+        """
+        with self.app.app_context(), context.work(runtime(self.app).config.timeout), spans.unrecorded():
             return self.step()
 
     def stop(self) -> None:

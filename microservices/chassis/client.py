@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_type_hints, i
 import requests
 from requests.adapters import BaseAdapter
 
-from . import context
+from . import context, spans
 from .breaker import Breaker, RetryBudget
 from .deadline import DeadlineAdapter, timed_out_connections_kept_open
 from .errors import (
@@ -210,6 +210,7 @@ class Upstream:
             raise UpstreamTimeout(f"The time was up before the {self.name} service could be asked.")
         ticket = self.breaker.admit()
         if ticket is None:
+            spans.refused(self.name)
             raise BreakerOpen(f"The {self.name} service is not answering just now.")
         report = self.breaker.undecided
         try:

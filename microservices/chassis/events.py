@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 from sqlalchemy import JSON, Connection, String, delete, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from . import spans
 from .client import require_keys, upstream
 from .database import reading, upsert, writing
 
@@ -57,13 +58,16 @@ class FeedPositionMixin:
 
 
 def publish(db: Connection, outbox: type[Any], kind: str, data: dict[str, Any]) -> None:
-    """Store an event in the transaction `db`.
+    """Store an event in the transaction `db`; in a traced request with the member `traceparent` in its data.
 
     PostgreSQL assigns positions before the commit: a reader could see 8 before 7 is committed, and never read 7. So the
     writers of one outbox take turns. On SQLite they do anyway.
     """
     if db.dialect.name == "postgresql":
         db.execute(text(f"SELECT pg_advisory_xact_lock({OUTBOX_LOCK})"))
+    traceparent = spans.traceparent()
+    if traceparent is not None:
+        data = {**data, spans.TRACEPARENT: traceparent}
     db.execute(insert(outbox), {"type": kind, "data": data})
 
 
@@ -103,7 +107,9 @@ class FeedReader:
             self._start_over(position)
             return True
         if newest > position:
-            with writing() as db:
+            new = [event["data"] for event in events if event["position"] > position]
+            traceparents = [data.get(spans.TRACEPARENT) for data in new]
+            with spans.linked(f"apply events of {self.source}", traceparents), writing() as db:
                 self.apply(db, events)
         return len(events) >= self._limit
 

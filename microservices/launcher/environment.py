@@ -42,14 +42,15 @@ def make_keys(topology: Topology) -> dict[str, KeyPair]:
 
 
 def database_url(topology: Topology, service: Service, data_dir: Path, pattern: str | None) -> str:
-    """The URL of the service's own database: an SQLite file, or `pattern` with {service} filled in."""
+    """The URL of the service's database: an SQLite file, or `pattern` with {service} filled in."""
+    owner = service.database_of or service.name
     if not pattern:
-        return sqlite_url(data_dir / f"{service.name}.sqlite3")
-    if "{service}" not in pattern and len(topology.services) > 1:
+        return sqlite_url(data_dir / f"{owner}.sqlite3")
+    if "{service}" not in pattern and len(topology.with_database) > 1:
         raise LauncherError(
             "SHOP_DATABASE_URL names one database for all services, but each owns its own; write {service} in it."
         )
-    return pattern.replace("{service}", service.name)
+    return pattern.replace("{service}", owner)
 
 
 def inherited(env: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from microservices.launcher import gateway_tracing
 from microservices.launcher.addresses import HOST, Addresses
 from microservices.launcher.gateway_requests import Json, path_matcher, request_id_route, request_routes
 from microservices.launcher.gateway_responses import (
@@ -66,22 +67,29 @@ def variables(addresses: Addresses) -> dict[str, str]:
     return {"SHOP_PORT": str(addresses.public)} | inside | slots
 
 
-def configuration(topology: Topology, addresses: Addresses, settings: Settings | None = None) -> Json:
-    """The whole configuration, ready for JSON."""
+def configuration(
+    topology: Topology, addresses: Addresses, settings: Settings | None = None, *, traced: bool = False
+) -> Json:
+    """The whole configuration, ready for JSON; if `traced`, with a span for each request."""
     settings = settings or Settings()
+    public, errors = _public_routes(topology, addresses, settings), error_routes(addresses.public)
+    named = {
+        service.name: {"handle": [_proxy(service, addresses.slots[service.name], settings)]}
+        for service in topology.services
+    }
+    if traced:
+        named[gateway_tracing.PUBLIC] = gateway_tracing.named_route(public, errors)
+        public = gateway_tracing.traced_routes(NOT_ROUTED)
     server = {
         "listen": [f"{HOST}:{port}" for port in (addresses.public, *addresses.internal.values())],
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
-        "named_routes": {
-            service.name: {"handle": [_proxy(service, addresses.slots[service.name], settings)]}
-            for service in topology.services
-        },
+        "named_routes": named,
         "routes": [
-            _on_port(addresses.public, _public_routes(topology, settings)),
+            _on_port(addresses.public, [*request_routes(settings.max_body_bytes), *public]),
             *(_on_port(port, [{"handle": [_invoke(name)]}]) for name, port in addresses.internal.items()),
         ],
-        "errors": {"routes": [request_id_route(), *error_routes(addresses.public)]},
+        "errors": {"routes": [request_id_route(), *errors]},
     }
     return {
         "admin": {"disabled": True, "config": {"persist": False}},
@@ -90,13 +98,21 @@ def configuration(topology: Topology, addresses: Addresses, settings: Settings |
     }
 
 
-def _public_routes(topology: Topology, settings: Settings) -> list[Json]:
-    """The routes on the public port, in the order of matching."""
+def _public_routes(topology: Topology, addresses: Addresses, settings: Settings) -> list[Json]:
+    """The routes of an accepted request on the public port, in the order of matching."""
     hide: Json = {"handler": "rewrite", "uri": UNKNOWN}
     return [
-        *request_routes(settings.max_body_bytes),
         {"match": [path_matcher(NOT_ROUTED)], "handle": [hide]},
         *(route for path, file in topology.files for route in file_routes(path, file)),
+        *(
+            {
+                "match": [path_matcher((path, f"{path}/*"))],
+                "handle": [_limited(addresses.internal[service.name], at_most, settings)],
+                "terminal": True,
+            }
+            for service in topology.services
+            for path, at_most in service.limits
+        ),
         *(
             {
                 "match": [path_matcher(patterns)],
@@ -163,6 +179,25 @@ def _proxy(service: Service, slots: tuple[int, ...], settings: Settings) -> Json
             "response_header_timeout": _seconds(settings.header_timeout),
             # Replicas close an idle connection after 30 s; the gateway must be first.
             "keep_alive": {"idle_timeout": _seconds(20), "max_idle_conns_per_host": settings.max_in_flight},
+        },
+    }
+
+
+def _limited(port: int, at_most: int, settings: Settings) -> Json:
+    """Pass at most so many requests at a time on to the service's internal port, and refuse the others at once.
+
+    Caddy limits requests for each upstream address, and the limit of a replica counts all its requests. The internal
+    port as the only upstream makes the limit that of the whole service, and of this route alone.
+    """
+    return {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": f"{HOST}:{port}", "max_requests": at_most}],
+        "transport": {
+            "protocol": "http",
+            "versions": ["1.1"],
+            "compression": False,
+            "dial_timeout": _seconds(settings.dial_timeout),
+            "keep_alive": {"idle_timeout": _seconds(20), "max_idle_conns_per_host": at_most},
         },
     }
 

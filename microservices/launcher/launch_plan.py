@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from microservices.launcher import gateway
+from microservices.launcher import gateway, gateway_tracing
 from microservices.launcher.addresses import HOST, Addresses, count_ports
 from microservices.launcher.environment import FLEET_ID_VARIABLE, inherited, make_keys, service_environment
 from microservices.launcher.errors import MissingProgram, NotStarted
@@ -51,6 +51,7 @@ class LaunchPlan:
         self._folder = folder
         self._fleet = fleet
         self._settings = settings
+        self._tracing = gateway_tracing.environment({**os.environ, **env})
         self._ports = Ports(count_ports(topology))
         self.addresses = Addresses.assign(topology, self._ports.numbers, port)
         keys = make_keys(topology)
@@ -99,11 +100,13 @@ class LaunchPlan:
     def _gateway_environment(self) -> dict[str, str]:
         # Where Caddy would keep certificates and a copy of its configuration.
         folders = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(self._folder / "caddy"))
-        return CADDY_RUNTIME | inherited(os.environ) | folders | {FLEET_ID_VARIABLE: self._fleet}
+        own = folders | self._tracing | {FLEET_ID_VARIABLE: self._fleet}
+        return CADDY_RUNTIME | inherited(os.environ) | own
 
     def _gateway_configuration(self) -> object:
         if self._topology.caddyfile is None:
-            return gateway.configuration(self._topology, self.addresses, self._settings)
+            traced = bool(self._tracing)
+            return gateway.configuration(self._topology, self.addresses, self._settings, traced=traced)
         # A separate step, because `caddy run` does not report mistakes in the file.
         command = [str(gateway.caddy()), "adapt", "--config", str(self._topology.caddyfile)]
         env = self._gateway_environment() | gateway.variables(self.addresses)

@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from ..chassis import context
+from ..chassis import context, spans
 from ..chassis.database import reading
 from ..chassis.errors import Problem, Unavailable, UpstreamError, problem_from
 from ..chassis.tracing import traced
@@ -84,23 +84,27 @@ def checkout(customer_id: str, key: str, card_number: str) -> Placed:
     return _answer(store.find(claim))
 
 
-@traced("take up an interrupted checkout")
 def recover() -> bool:
-    """Finish a checkout that was interrupted; returns whether there was one.
-
-    If payment is uncertain, cancel. Both services record the cancellation, so a capture or a reservation that arrives
-    late is refused.
-    """
+    """Finish a checkout that was interrupted; returns whether there was one."""
     found = store.take_over()
     if found is None:
         return False
     order, step = found
     log.warning("taking up order %s, which was left %s", order.id, step)
+    with spans.linked("take up an interrupted checkout", [store.traceparent_of(order)]):
+        _take_up(order, step)
+    return True
+
+
+def _take_up(order: PricedOrder, step: Step) -> None:
+    """If payment is uncertain, cancel.
+
+    Both services record the cancellation, so a capture or a reservation that arrives late is refused.
+    """
     if step is Step.PAID:
         _settle(order)
     elif step is Step.UNDOING or store.refuse(order.id, _interrupted(), Step.UNDOING):
         _undo(order)
-    return True
 
 
 @traced("price the cart")
@@ -125,7 +129,7 @@ def _buy(order: PricedOrder, card_number: str) -> bool:
         clients.reserve(order.id, order.wanted)
         clients.capture(order.id, order.total_cents, card_number)
     except Problem as refusal:
-        # Also when the outcome of a call is unknown: cancelling is always safe, see recover().
+        # Also when the outcome of a call is unknown: cancelling is always safe, see _take_up().
         # Also after too little stock: a second copy of the request to reserve may still arrive.
         if store.refuse(order.id, _final(refusal), Step.UNDOING):
             _undo(order)

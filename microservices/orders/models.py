@@ -83,6 +83,19 @@ class Order(Base):
     """Until then (seconds since the epoch) a request works on the order; later any replica may take over."""
 
 
+class OrderTrace(Base):
+    """The trace of the request that placed an order, so that a recovery can be linked with it.
+
+    A table of its own, because a table that is missing is made at start, and a column is not. It gets a row only while
+    tracing is on.
+    """
+
+    __tablename__ = "order_traces"
+
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    traceparent: Mapped[str] = mapped_column(String(55))
+
+
 class OrderLine(Base):
     """A product as it was when it was bought: later changes of name or price do not change it."""
 

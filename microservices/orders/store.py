@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from ..chassis import spans
 from ..chassis.database import reading, writing
 from ..chassis.errors import Problem
 from ..chassis.events import publish
 from .answers import Product
-from .models import Order, OrderLine, Outbox, Status, Step
+from .models import Order, OrderLine, OrderTrace, Outbox, Status, Step
 from .service import as_dict, line_as_dict
 
 CONFIRMED_EVENT = "order-confirmed"
@@ -154,12 +155,15 @@ def save(
         "problem": refusal.to_dict() if refusal else None,
         "lease_until": time.time() + LEASE_SECONDS,
     }
+    traceparent = spans.traceparent()
     with writing() as db:
         if db.execute(NEWEST, {"customer_id": claim.customer_id}).scalar() != newest:
             raise OvertakenError
         number = db.execute(insert(Order).returning(Order.number), row).scalar_one()
         if order.lines:
             db.execute(insert(OrderLine), [{"order_number": number, **line} for line in order.lines])
+        if traceparent is not None:
+            db.execute(insert(OrderTrace), {"order_id": order.id, "traceparent": traceparent})
 
 
 def confirm(order: PricedOrder) -> bool:
@@ -204,6 +208,14 @@ def take_over() -> tuple[PricedOrder, Step] | None:
             return None
         lines = _lines(db, taken.number)
         return PricedOrder(taken.id, taken.customer_id, taken.created_at, lines), Step(taken.step)
+
+
+def traceparent_of(order: PricedOrder) -> str | None:
+    """The trace of the request that placed the order; None if it was not traced."""
+    with reading() as db:
+        return db.execute(
+            select(OrderTrace.traceparent).where(OrderTrace.order_id == order.id)
+        ).scalar_one_or_none()
 
 
 def _advance(db: Connection, order_id: str, before: Step, after: Step) -> int | None:

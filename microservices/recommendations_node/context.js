@@ -22,9 +22,9 @@ export class Context {
     return new Context(requestId, traceparent ?? null, performance.now() + timeout);
   }
 
-  /** A context for work that no request asked for. */
+  /** A context for work that no request asked for: "00" at the end says that it is not traced. */
   static ofWork() {
-    return new Context(hex(16), null, Infinity);
+    return new Context(hex(16), `00-${hex(16)}-${hex(8)}-00`, Infinity);
   }
 
   /** Milliseconds until the deadline; negative when it has passed. */

@@ -60,10 +60,10 @@ def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def start(topology: Topology, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
-    """Start fleets of stubs; they are stopped after the test."""
+    """Start fleets of stubs, of `topology` or another one; they are stopped after the test."""
     fleets: list[Fleet] = []
 
-    def start(**options: Any) -> Fleet:
+    def start(other: Topology | None = None, **options: Any) -> Fleet:
         chosen: dict[str, Any] = {
             "data_dir": tmp_path,
             "home": tmp_path,
@@ -71,7 +71,7 @@ def start(topology: Topology, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
             "ready_seconds": 20.0,
             **options,
         }
-        fleet = Fleet(topology, **chosen)
+        fleet = Fleet(other or topology, **chosen)
         fleets.append(fleet)
         fleet.start()
         return fleet

@@ -7,7 +7,10 @@ import json
 import socket
 import struct
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
+from operator import itemgetter
 
 import psutil
 import pytest
@@ -16,6 +19,7 @@ from microservices.chaos.pause import paused_processes
 from microservices.launcher import Fleet
 from microservices.launcher.addresses import Addresses
 from microservices.launcher.gateway import UNKNOWN, caddy, configuration
+from microservices.launcher.gateway_tracing import environment
 from microservices.tests.conftest import SHORT_TIMEOUTS, Answer, call, public_port, wait_until
 from microservices.topology import MONOLITH, SPLIT
 
@@ -29,19 +33,26 @@ def addresses(topology):
     return Addresses(20000, {name: 20001 + i for i, name in enumerate(names)}, slots)
 
 
+@pytest.mark.parametrize("traced", [False, True], ids=["", "traced"])
 @pytest.mark.parametrize("topology", [SPLIT, MONOLITH], ids=lambda topology: topology.name)
-def test_caddy_accepts_the_configuration(topology, tmp_path):
+def test_caddy_accepts_the_configuration(topology, traced, tmp_path):
     file = tmp_path / "gateway.json"
-    file.write_text(json.dumps(configuration(topology, addresses(topology))))
+    file.write_text(json.dumps(configuration(topology, addresses(topology), traced=traced)))
     done = subprocess.run(
         [caddy(), "validate", "--config", file], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 
 
-def test_each_service_has_one_handler_that_probes():
-    text = json.dumps(configuration(SPLIT, addresses(SPLIT)))
+@pytest.mark.parametrize("traced", [False, True], ids=["", "traced"])
+def test_each_service_has_one_handler_that_probes(traced):
+    text = json.dumps(configuration(SPLIT, addresses(SPLIT), traced=traced))
     assert text.count('"active"') == len(SPLIT.services)
+
+
+def test_the_gateway_traces_only_where_traces_are_sent():
+    assert "tracing" not in json.dumps(configuration(SPLIT, addresses(SPLIT)))
+    assert environment({"OTEL_SERVICE_NAME": "mine"}) == {}
 
 
 @pytest.fixture(scope="module")
@@ -344,3 +355,28 @@ def test_without_a_replica_the_api_answers_a_problem_and_pages_are_html(start):
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert page.headers["Retry-After"] == "1"
     assert "cannot answer just now" in page.text
+
+
+def test_beyond_its_limit_a_path_is_refused_at_once_and_other_paths_are_not(topology, start):
+    (alpha, *others) = topology.services
+    limited = replace(alpha, limits=(("/api/alpha/hot", 2),))
+    port = public_port(start(replace(topology, services=(limited, *others))))
+    with ThreadPoolExecutor() as pool:
+        hot = [pool.submit(call, port, "GET", "/api/alpha/hot?sleep=0.6") for _ in range(5)]
+        answers = sorted(((each.result().status, each.result()) for each in hot), key=itemgetter(0))
+        assert [status for status, _ in answers] == [200, 200, 503, 503, 503]
+        refused = answers[-1][1]
+        assert refused.json()["type"] == "/problems/unavailable"
+        assert refused.headers["Retry-After"] == "1"
+        cold = [pool.submit(call, port, "GET", "/api/alpha/cold?sleep=0.1") for _ in range(3)]
+        assert [each.result().status for each in cold] == [200] * 3
+
+
+def test_a_second_pool_gets_its_path_and_has_the_database_of_the_first(topology, start):
+    whole = replace(topology.services[1], name="whole", paths=("/", "/api"), reads_jwks=False)
+    pool = replace(whole, name="pool", paths=("/api/products/*/hot",), database_of="whole")
+    port = public_port(start(replace(topology, services=(whole, pool))))
+    paths = ("/api/products/7/hot", "/api/products/7", "/api/orders", "/cart")
+    answers = [call(port, "GET", path).json() for path in paths]
+    assert [answer["service"] for answer in answers] == ["pool", "whole", "whole", "whole"]
+    assert len({answer["env"]["SHOP_DATABASE_URL"] for answer in answers}) == 1

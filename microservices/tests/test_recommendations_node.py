@@ -250,7 +250,7 @@ def signed(claims: dict[str, Any], kid: str = KEY_ID, key: Ed25519PrivateKey | N
         "iss": ISSUER,
         "aud": AUDIENCE,
         "iat": now,
-        "exp": now + 60,
+        "exp": now + 3600,
     } | claims
     kept = {name: value for name, value in whole.items() if value is not None}
     return {

@@ -10,6 +10,14 @@ REQUEST_ID = "shop.request_id"
 """The attribute by which a trace is found."""
 
 
+PATH = "url.path"
+
+
+def title(name: str, attributes: Mapping[str, Any]) -> str:
+    """The span's name for people: the gateway's is only a method, because it knows no routes."""
+    return f"{name} {attributes[PATH]}" if PATH in attributes and "/" not in name else name
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Times are nanoseconds since the epoch, by the clock of the process that worked."""

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, URL, Engine, create_engine, delete, func, insert, or_, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from microservices.tracing.span import Span
+from microservices.tracing.span import Span, title
 
 MAX_SPANS = 200_000
 """Some 10,000 checkouts, 150 MB."""
@@ -84,8 +84,9 @@ class TraceStore:
                 db.execute(insert(StoredSpan), rows)
             if links:
                 db.execute(insert(StoredLink), links)
-            newest = db.execute(select(func.max(StoredSpan.number))).scalar() or 0
-            db.execute(delete(StoredSpan).where(StoredSpan.number <= newest - self._most))
+            for table in (StoredSpan, StoredLink):
+                newest = db.execute(select(func.max(table.number))).scalar() or 0
+                db.execute(delete(table).where(table.number <= newest - self._most))
 
     def traces_of(self, request_id: str) -> list[str]:
         """Ids of the traces with a span of this request, the oldest first, and of those linked with them."""
@@ -136,14 +137,23 @@ class TraceStore:
             .subquery()
         )
         roots = (
-            select(StoredSpan.request_id, StoredSpan.name, StoredSpan.end - StoredSpan.start, first.c.spans)
+            select(
+                StoredSpan.request_id,
+                StoredSpan.name,
+                StoredSpan.attributes,
+                StoredSpan.end - StoredSpan.start,
+                first.c.spans,
+            )
             .join(first, first.c.trace_id == StoredSpan.trace_id)
             .where(StoredSpan.parent_id.is_(None), StoredSpan.request_id.is_not(None))
             .order_by(first.c.newest.desc())
             .limit(number)
         )
         with self._engine.connect() as db:
-            return [(row[0], row[1], row[2], row[3]) for row in db.execute(roots)]
+            return [
+                (request_id, title(name, attributes), taken, spans)
+                for request_id, name, attributes, taken, spans in db.execute(roots)
+            ]
 
     def close(self) -> None:
         """Close the file."""

@@ -7,7 +7,7 @@ is shown where its clock says.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from microservices.tracing.span import Span
@@ -44,21 +44,22 @@ class Call:
 
 
 def trees(spans: Iterable[Span]) -> list[Node]:
-    """The roots, by their start. A parent that never arrived becomes a gap with its children below it."""
+    """The roots, by their start. Parents that never arrived become a gap with their children below it.
+
+    If the trace has a root, the gap is below it: where exactly, only the missing spans would tell.
+    """
     nodes = {span.span_id: Node(span) for span in spans}
     roots: list[Node] = []
-    gaps: dict[str, Node] = {}
-    for node in list(nodes.values()):
+    orphans: list[Node] = []
+    for node in nodes.values():
         parent = node.span.parent_id
         if parent is None:
             roots.append(node)
         elif parent in nodes and parent != node.span.span_id:
             nodes[parent].children.append(node)
         else:
-            gaps.setdefault(parent, _gap(node.span)).children.append(node)
-    for gap in gaps.values():
-        gap.span = _around(gap)
-    roots += gaps.values()
+            orphans.append(node)
+    roots += _gaps(orphans, {root.span.trace_id: root for root in roots})
     for node in nodes.values():
         node.children.sort(key=lambda child: child.span.start)
     for root in roots:
@@ -114,11 +115,25 @@ def _backwards(node: Node, start: int, end: int) -> Iterator[Segment]:
         yield Segment(node.span, start, at)
 
 
+def _gaps(orphans: Iterable[Node], root_of: Mapping[str, Node]) -> list[Node]:
+    """Put the gaps of traces with a root below it; returns the others, one for each missing parent."""
+    gaps: dict[str, Node] = {}
+    for orphan in orphans:
+        trace = orphan.span.trace_id
+        place = trace if trace in root_of else str(orphan.span.parent_id)
+        gaps.setdefault(place, _gap(orphan.span)).children.append(orphan)
+    for place, gap in gaps.items():
+        gap.span = _around(gap)
+        if place in root_of:
+            root_of[place].children.append(gap)
+    return [gap for place, gap in gaps.items() if place not in root_of]
+
+
 def _gap(child: Span) -> Node:
     span = Span(
         child.trace_id, child.parent_id or "", None, "?", "no span arrived", "internal", 0, 0, failed=True
     )
-    return Node(span, missing="A span is missing here: its process ended before it could send it.")
+    return Node(span, missing="Spans are missing here: their process ended before it could send them.")
 
 
 def _around(gap: Node) -> Span:

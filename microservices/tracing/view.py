@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from microservices.tracing.span import Span
+from microservices.tracing.span import Span, title
 from microservices.tracing.trace import Call, Node, Segment, critical_path, service_map, total, trees, walk
 
 MILLI = 1_000_000
@@ -102,4 +102,4 @@ def _name(span: Span) -> str:
         return f"{span.name} → {callee}"
     if statement:
         return " ".join(str(statement).split())[:STATEMENT_LENGTH]
-    return CONVERTER.sub(r"{\1}", span.name)
+    return CONVERTER.sub(r"{\1}", title(span.name, span.attributes))

@@ -77,10 +77,21 @@ def init_app(
         _trace_statements(engine)
 
 
+def tracer() -> Any:
+    """OpenTelemetry's tracer; None while tracing is off."""
+    return _tracer
+
+
 def traced(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Decorates a function that is one step of the work: it becomes a span while tracing is on."""
+    """Decorates a function that is one step of the work: it becomes a span while tracing is on.
+
+    With tracing off it is the function itself. So this one setting is read at import.
+    """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        if not os.environ.get(ENDPOINT):
+            return function
+
         @functools.wraps(function)
         def measured(*arguments: P.args, **options: P.kwargs) -> T:
             if _tracer is None:
@@ -94,13 +105,19 @@ def traced(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def _trace_statements(engine: Any) -> None:
-    """A span for each statement: OpenTelemetry's own package for SQLAlchemy does not know version 2.1 yet."""
-    from opentelemetry.trace import SpanKind, Status, StatusCode
+    """A span for each statement: OpenTelemetry's own package for SQLAlchemy does not know version 2.1 yet.
+
+    Only below another span: the statements of probes and of idle background work belong to no request.
+    """
+    from opentelemetry.trace import SpanKind, Status, StatusCode, get_current_span
     from sqlalchemy import event
 
     def begin(
         _connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool
     ) -> None:
+        context.shop_span = None
+        if not get_current_span().get_span_context().is_valid:
+            return
         facts = {"db.system.name": engine.dialect.name, "db.query.text": statement}
         context.shop_span = _tracer.start_span(
             statement.split(maxsplit=1)[0], kind=SpanKind.CLIENT, attributes=facts
@@ -109,7 +126,8 @@ def _trace_statements(engine: Any) -> None:
     def end(
         _connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool
     ) -> None:
-        context.shop_span.end()
+        if context.shop_span is not None:
+            context.shop_span.end()
 
     def fail(error: Any) -> None:
         span = getattr(error.execution_context, "shop_span", None)

@@ -104,3 +104,11 @@ def test_the_oldest_spans_are_dropped_when_there_are_too_many(store):
         )
     assert store.traces_of("r5") == []
     assert store.traces_of("r59") == ["t59"]
+
+
+def test_the_oldest_links_are_dropped_too(store):
+    early = Span("early", "e", None, "shop", "x", "server", 0, 1, attributes={REQUEST_ID: "r"})
+    for number in range(60):
+        store.add([Span(f"t{number}", f"s{number}", None, "shop", "x", "server", 0, 1, links=("early",))])
+    store.add([early])
+    assert len(store.traces_of("r")) == 51

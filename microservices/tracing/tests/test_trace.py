@@ -79,6 +79,20 @@ def test_a_parent_that_never_arrived_is_a_gap_around_its_children():
     assert [child.span.name for child in gap.children] == ["one", "two"]
 
 
+def test_the_missing_spans_of_a_trace_with_a_root_are_one_gap_below_it():
+    spans = [
+        span("gateway", 0, 100),
+        span("stock", 10, 20, "dead"),
+        span("pay", 30, 40, "dead too"),
+        span("again", 50, 90, "gateway"),
+    ]
+    [root] = trees(spans)
+    gap, again = root.children
+    assert (gap.missing is not None, again.missing) == (True, None)
+    assert [child.span.name for child in gap.children] == ["stock", "pay"]
+    assert (gap.span.start, gap.span.end) == (10, 40)
+
+
 def test_a_failed_call_whose_service_sent_no_span_is_a_gap_with_its_name():
     attributes = {"peer.service": "payments"}
     spans = [
