@@ -158,8 +158,9 @@ def test_postgresql_databases_are_filled_directly_every_time(tmp_path, ran):
 
 def test_one_database_for_all_services_is_refused(tmp_path, ran):
     env = {"SHOP_DATABASE_URL": "postgresql://shop@db/all"}
+    two = Topology("two", (Service("catalog", ()), Service("cart", ())))
     with pytest.raises(LauncherError, match=r"each owns its own; write \{service\} in it"):
-        seeding.seed(tmp_path / "data", topology=CATALOG, home=tmp_path, env=env)
+        seeding.seed(tmp_path / "data", topology=two, home=tmp_path, env=env)
 
 
 @pytest.mark.processes

@@ -184,7 +184,9 @@ def test_clients_that_stop_in_the_middle_of_a_request_hold_up_nobody(
         assert post(port, "/name", '{"name": "Ada"}') == (200, {"name": "Ada"})
         if sent != HEAD:
             clients[0].sendall(b'"name": "Bob"' + b" " * 35 + b"}")
-            assert b'{"name":"Bob"}' in clients[0].recv(4096)
+            response = http.client.HTTPResponse(clients[0])
+            response.begin()
+            assert json.loads(response.read()) == {"name": "Bob"}
 
 
 def test_a_body_that_ends_early_is_answered_400(replica: subprocess.Popen[str], port: int) -> None:
