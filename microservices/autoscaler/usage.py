@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import psutil
-
 from microservices.autoscaler.replica_count import Usage
+from microservices.launcher.process import cpu_seconds
 
 MILLI = 1000
 
@@ -30,7 +28,7 @@ class UsageMeter:
 
     def read(self, name: str, pid: int, pids: Iterable[int], now: float) -> Usage | None:
         """The usage of replica `name`, whose first process is `pid`, at `now` (seconds on the caller's clock)."""
-        seconds = _cpu_seconds(pids)
+        seconds = cpu_seconds(pids)
         before = self._last.get(name)
         self._last[name] = _Reading(now, seconds, pid)
         if before is None or before.pid != pid or now <= before.at:
@@ -42,12 +40,3 @@ class UsageMeter:
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget the replicas that are gone."""
         self._last = {name: self._last[name] for name in names if name in self._last}
-
-
-def _cpu_seconds(pids: Iterable[int]) -> float:
-    total = 0.0
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            times = psutil.Process(pid).cpu_times()
-            total += times.user + times.system
-    return total

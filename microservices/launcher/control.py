@@ -20,7 +20,7 @@ from microservices.launcher import state
 from microservices.launcher.errors import LauncherError, NotRunning, WrongScale
 from microservices.launcher.fleet import Fleet
 from microservices.launcher.folder import RunFolder
-from microservices.launcher.process import created
+from microservices.launcher.process import cpu_seconds, created
 from microservices.launcher.replica import Replica
 
 MAX_PATH_BYTES = 100  # macOS allows 104 with the closing zero, Linux 108
@@ -127,7 +127,7 @@ def _exchange(path: str, request: Json, timeout: float) -> Json:
 
 def describe(members: list[Replica]) -> list[Json]:
     """What `status` shows of each member. CPU is measured over 0.3 s."""
-    before = {member.label: _cpu_seconds(member) for member in members}
+    before = {member.label: cpu_seconds(member.pids()) for member in members}
     started = time.monotonic()
     time.sleep(CPU_SAMPLE_SECONDS)
     took = time.monotonic() - started
@@ -140,19 +140,10 @@ def describe(members: list[Replica]) -> list[Json]:
             "uptime": round(member.uptime(), 1),
             "restarts": member.restarts,
             "uss_bytes": sum(_memory(pid) for pid in member.pids()),
-            "cpu_percent": round(max(0.0, _cpu_seconds(member) - before[member.label]) / took * 100, 1),
+            "cpu_percent": round(max(0.0, cpu_seconds(member.pids()) - before[member.label]) / took * 100, 1),
         }
         for member in members
     ]
-
-
-def _cpu_seconds(member: Replica) -> float:
-    total = 0.0
-    for pid in member.pids():
-        with contextlib.suppress(psutil.Error):
-            times = psutil.Process(pid).cpu_times()
-            total += times.user + times.system
-    return total
 
 
 def _memory(pid: int) -> int:
