@@ -106,7 +106,6 @@ def up(
     language: str,
 ) -> None:
     """Start the shop; it runs until Ctrl-C or `microservices down`."""
-    from microservices.autoscaler import Autoscaler, read_policies
     from microservices.launcher import Fleet
     from microservices.launcher.control import ControlServer
     from microservices.launcher.logs import LogEcho, LogTail
@@ -119,14 +118,14 @@ def up(
     env = receiver.environment() if receiver else {}
     topology = _topology(language)
     fleet = Fleet(topology, dict(scales), data_dir=data, port=port, env=env, say=click.echo)
-    policies = read_policies(policy_file) if policy_file else []
-    autoscaler = Autoscaler(fleet, policies, sync_seconds=sync_seconds, say=click.echo)
+    autoscaler = _autoscaler(fleet, policy_file, sync_seconds) if policy_file else None
+    notes = autoscaler.report if autoscaler else list
     try:
         fleet.folder.claim(click.echo)
         require_free(port)
         _seed_if_wanted(data, fresh=fresh)
         echo = LogEcho(LogTail(fleet.folder.logs), _writer())
-        with receiver or nullcontext(), echo, fleet, autoscaler, ControlServer(fleet, autoscaler.report):
+        with receiver or nullcontext(), echo, fleet, autoscaler or nullcontext(), ControlServer(fleet, notes):
             seconds = time.perf_counter() - started
             click.echo(f"The shop is open at {fleet.url} after {seconds:.1f} s; Ctrl-C closes it.")
             fleet.stopped.wait()
@@ -388,6 +387,12 @@ def _topology(language: str) -> Topology:
         return on_node(SPLIT)
     except ModuleNotFoundError as error:
         raise MissingProgram(str(error)) from None
+
+
+def _autoscaler(fleet: Any, policy_file: Path, sync_seconds: float) -> Any:
+    from microservices.autoscaler import Autoscaler, read_policies
+
+    return Autoscaler(fleet, read_policies(policy_file), sync_seconds=sync_seconds, say=click.echo)
 
 
 def _receiver(port: int = 0) -> Any:

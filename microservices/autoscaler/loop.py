@@ -36,7 +36,7 @@ DECISIONS_FILE = "autoscaler.jsonl"
 
 
 class Autoscaler:
-    """Follows the policies as long as the block runs; a context manager. Without policies it does nothing.
+    """Follows the policies as long as the block runs; a context manager.
 
     `request` is the CPU request of a replica in millicores; without it, the file's Deployment or the topology says it.
     Each decision is appended to
@@ -63,21 +63,19 @@ class Autoscaler:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        if self._policies:
-            self._file = self.decisions_file.open("w", encoding="utf-8")
-            self._loop.start()
+        self._file = self.decisions_file.open("w", encoding="utf-8")
+        self._loop.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is None:
-            return
         self._ending.set()
         self._loop.join()
         for change in self._changes:
             change.join(LONGEST_CHANGE_SECONDS)
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     @property
     def decisions_file(self) -> Path:
