@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from microservices.autoscaler.loop import prepared
 from microservices.autoscaler.policy import (
     DEFAULT_DOWN,
     DEFAULT_UP,
@@ -15,6 +18,9 @@ from microservices.autoscaler.policy import (
     millicores,
     read_policies,
 )
+from microservices.topology import MONOLITH, SPLIT
+
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 HEAD = """
 apiVersion: autoscaling/v2
@@ -130,3 +136,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 @pytest.mark.parametrize(("text", "value"), [("250m", 250), ("0.5", 500), (2, 2000), (0.25, 250)])
 def test_quantities_of_cpu_are_millicores(text, value):
     assert millicores(text) == value
+
+
+@pytest.mark.parametrize(
+    ("file", "topology"),
+    [
+        ("microservices/kubernetes/recommendations-autoscaler.yaml", SPLIT),
+        ("monolith/kubernetes/monolith-autoscaler.yaml", MONOLITH),
+    ],
+)
+def test_the_policies_that_come_with_the_shops_can_be_followed(file, topology):
+    [policy] = read_policies(REPOSITORY / file)
+    assert prepared(policy, topology, None).request == topology.service(policy.target).cpu_request
