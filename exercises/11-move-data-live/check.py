@@ -17,11 +17,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import requests
 
 from exercises.checks.checking import Answer, Bench, CheckError, Ran, Shop, Visitor, check
+from exercises.checks.standin import scratch
 from loadtests.contract.client import new_session
 from microservices.chaos.standin import LOSE, Asked, StandIn
 from microservices.chaos.standin import Answer as Reply
@@ -39,7 +41,11 @@ ANSWER_SECONDS, HOLD_SECONDS = 10.0, 30.0
 ARRIVED_SECONDS, ENDED_SECONDS = 8.0, 15.0
 """Until a change has to be in the service; and after an outage, in which a breaker may have opened."""
 MAX_CHECKOUT_SECONDS = 2.5
+SLOWLY = ("copy", "--batch", "40", "--pause", "0.3")
+HELD_SECONDS = 0.5
+"""How long a batch of the copy is held back at most. The mover waits twice as long for an answer."""
 BATCH, PAUSE, FEW = 10, 0.12, 3
+UNTIL_EQUAL = ("compare", "--until-equal", "20")
 COMMAND_SECONDS = 40.0
 ENDS = "lost-transaction"
 """In this exercise the sale moves too, and the move is over."""
@@ -52,6 +58,33 @@ class Gate:
     opened: threading.Event = field(default_factory=threading.Event)
     loses: bool = True
     """Whether what was held is lost when it opens."""
+
+
+@dataclass
+class Mover:
+    """A run of the mover."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status; None while it runs."""
+        return self.process.poll()
+
+    def said(self) -> str:
+        """What it has printed so far."""
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+    def kill(self) -> None:
+        """SIGKILL, for it and what it started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 class Relay:
@@ -168,7 +201,7 @@ def _(bench: Bench) -> None:
         _refuses_strangers(bench, port, expected, says)
     first = _skus(bench)[0]
     before = _stock(bench, "monolith")
-    with _moving(bench, shop, "copy", "--batch", "40", "--pause", "0.3") as copying:
+    with _moving(bench, shop, *SLOWLY) as copying:
         _wait_for_rows(bench, copying, 1)
         _buy(bench, shop.customer(), first, 2)
     _ended_well(bench, copying, "copy")
@@ -233,7 +266,7 @@ def _(bench: Bench) -> None:
     )
 
 
-@check("buying-goes-on", task="both", shop=False, until=ENDS, timing=True, seconds=40)
+@check("buying-goes-on", task="both", shop=False, load=True, until=ENDS, timing=True, seconds=40)
 def _(bench: Bench) -> None:
     """While the service does not answer, people buy; the difference is seen, and ends by itself."""
     shop = _shop(bench, empty=False)
@@ -283,19 +316,20 @@ def _(bench: Bench) -> None:
 
 @check("killed-between-the-writes", task="both", shop=False, until=ENDS, seconds=30)
 def _(bench: Bench) -> None:
-    """The monolith is killed after its commit and before the second write; the sale arrives all the same."""
+    """The monolith is killed after its commit and before the second write, and the service too; the sale arrives."""
     shop = _shop(bench)
     sku = bench.random.choice(_skus(bench))
     someone = shop.customer()
     _relay().hold()
     _buy(bench, someone, sku, 2)
     shop.kill("monolith")
+    shop.kill(SERVICE)
     _relay().let_go(lose=True)
     shop.revive()
     _expect_there(
         bench,
         [sku],
-        f"bought 2 of {sku}, killed the monolith (kill -9) before the service had it, and started it again",
+        f"bought 2 of {sku}, killed the monolith and the service (kill -9) before the second write, and started both",
         "the sale in the service too",
         f"{STATES}: what is to be sent must be in the database, in the sale's own transaction",
         ENDED_SECONDS,
@@ -349,17 +383,16 @@ def _(bench: Bench) -> None:
     first, last, counted = skus[0], skus[-1], skus[len(skus) // 2]
     buyer = shop.customer()
     _movers().hold()
-    with _moving(bench, shop, "copy", "--batch", "40", "--pause", "0.2") as copying:
-        _wait_for(lambda: _movers().held or copying.poll() is not None)
+    with _moving(bench, shop, *SLOWLY) as copying:
+        _wait_for(lambda: _movers().held or copying.has_ended)
         _buy(bench, buyer, first, 1)
-        _wait_for(lambda: _both_have(bench, first))
+        _wait_for(lambda: _both_have(bench, first), HELD_SECONDS)
         _movers().let_go(lose=False)
-        _wait_for_rows(bench, copying, 1)
-        for sku in (first, last):
-            _buy(bench, buyer, sku, 2)
-        _set(bench, shop, counted, bench.random.randint(500, 900))
-    if copying.returncode:
-        _expect_moved(bench, shop, "copy")
+        _buy_and_count(bench, shop, buyer, copying, (first, last), counted)
+    if copying.status:  # it waited too long for its first batch, so it goes on from there
+        with _moving(bench, shop, *SLOWLY) as copying:
+            _buy_and_count(bench, shop, buyer, copying, (first, last), counted)
+        _ended_well(bench, copying, "copy")
     _expect_there(
         bench,
         list(_stock(bench, "monolith")),
@@ -370,6 +403,16 @@ def _(bench: Bench) -> None:
     )
 
 
+def _buy_and_count(
+    bench: Bench, shop: Shop, buyer: Visitor, copying: Mover, bought: tuple[str, str], counted: str
+) -> None:
+    """Change stock while the copy runs: what was copied already, what will be the last, and something between."""
+    _wait_for_rows(bench, copying, 2)
+    for sku in bought:
+        _buy(bench, buyer, sku, 2)
+    _set(bench, shop, counted, bench.random.randint(500, 900))
+
+
 @check("goes-on-after-a-kill", task="again", shop=False, load=True, until=ENDS, seconds=60)
 def _(bench: Bench) -> None:
     """The copy goes on where it was killed, or where the service went away, and loses nothing."""
@@ -378,8 +421,7 @@ def _(bench: Bench) -> None:
     options = ("copy", "--batch", f"{BATCH}", "--pause", f"{PAUSE}")
     with _moving(bench, shop, *options) as copying:
         _wait_for_rows(bench, copying, FEW * BATCH)
-        if copying.poll() is None:
-            os.killpg(copying.pid, signal.SIGKILL)
+        copying.kill()
     killed_at = len(_stock(bench, SERVICE)) // BATCH
     if killed_at >= all_batches - FEW:
         raise bench.inconclusive("the copy was almost complete before it could be killed")
@@ -429,7 +471,7 @@ def _(bench: Bench) -> None:
 # ---- task 4
 
 
-@check("compare-tells-the-truth", task="compare", shop=False, until=ENDS, seconds=60)
+@check("compare-tells-the-truth", task="compare", shop=False, load=True, until=ENDS, seconds=60)
 def _(bench: Bench) -> None:
     """Compare names what is different and nothing else, also while people buy; repair makes it equal."""
     shop = _shop(bench, empty=False)
@@ -471,6 +513,35 @@ def _(bench: Bench) -> None:
     )
 
 
+@check("the-difference-over-time", task="compare", shop=False, load=True, until=ENDS, seconds=60)
+def _(bench: Bench) -> None:
+    """compare --until-equal says how many products differ, again and again, until none does."""
+    shop = _shop(bench, empty=False)
+    _make_equal(bench, shop)
+    skus = bench.random.sample(_skus(bench), 3)
+    _relay().hold()
+    buyer = shop.customer()
+    for sku in skus:
+        _buy(bench, buyer, sku, 1)
+    began = time.monotonic()
+    with _moving(bench, shop, *UNTIL_EQUAL) as comparing:
+        _wait_for(
+            lambda: all(sku in comparing.said() for sku in skus) or comparing.has_ended, COMMAND_SECONDS
+        )
+        _relay().let_go(lose=True)
+    said = comparing.said()
+    bench.expect(
+        comparing.status == 0 and all(sku in said for sku in skus) and len(said.splitlines()) > len(skus) + 1,
+        did=f"sold {', '.join(skus)} while the service hangs, started {_typed(' '.join(UNTIL_EQUAL))}, and let the "
+        "service answer again",
+        expected="first these three, then a line that says that none differs, and exit status 0",
+        got=f"{comparing.status}: {' | '.join(said.split(chr(10)))[-400:]}",
+        why="Whether a difference grows, stays or ends is what decides about the switch.",
+        look=f"{MOVER}: compare",
+    )
+    bench.note(f"3 products differed, and none did after {time.monotonic() - began:.1f} s")
+
+
 # ---- task 5
 
 
@@ -501,7 +572,7 @@ def _(bench: Bench) -> None:
         _expect_answerer(bench, shop, sku, service=False)
 
 
-@check("the-reads-are-right", task="reads", shop=False, until=ENDS, seconds=60)
+@check("the-reads-are-right", task="reads", shop=False, load=True, until=ENDS, seconds=60)
 def _(bench: Bench) -> None:
     """With the reads at the service nobody sees an old number, a dead service is no error, and sales are as before."""
     shop = _shop(bench, empty=False)
@@ -710,36 +781,34 @@ def _expect_moved(bench: Bench, shop: Shop, *arguments: str) -> None:
 
 
 @contextmanager
-def _moving(bench: Bench, shop: Shop, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def _moving(bench: Bench, shop: Shop, *arguments: str) -> Iterator[Mover]:
     """The mover, running; at the end of the block it has ended, killed if it took too long."""
-    process = subprocess.Popen(  # noqa: S603 -- the interpreter, on a learner's own machine
-        [sys.executable, *MOVE, *arguments],
-        cwd=bench.workspace,
-        env=_mover_env(shop),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
+    output = scratch() / "mover.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen(  # noqa: S603 -- the interpreter, on a learner's own machine
+            [sys.executable, *MOVE, *arguments],
+            cwd=bench.workspace,
+            env={**_mover_env(shop), "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    mover = Mover(process, output)
     try:
-        yield process
+        yield mover
         with suppress(subprocess.TimeoutExpired):
             process.wait(COMMAND_SECONDS)
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        mover.kill()
 
 
-def _ended_well(bench: Bench, process: subprocess.Popen[str], command: str) -> None:
-    said = process.stdout.read() if process.stdout else ""
+def _ended_well(bench: Bench, mover: Mover, command: str) -> None:
     bench.expect(
-        process.returncode == 0,
+        mover.status == 0,
         did=_typed(command),
         expected="exit status 0",
-        got=f"{process.returncode}: {said.strip()[-300:]}",
+        got=f"{mover.status}: {mover.said().strip()[-300:]}",
         why="The move goes on only when each step ends well.",
         look=f"{TOPOLOGY}: the service with its way in; {ROUTES}: its internal port; {MOVER}",
     )
@@ -752,9 +821,9 @@ def _wait_for(happened: Any, seconds: float = ANSWER_SECONDS) -> None:
         time.sleep(0.02)
 
 
-def _wait_for_rows(bench: Bench, copying: subprocess.Popen[str], rows: int) -> None:
+def _wait_for_rows(bench: Bench, copying: Mover, rows: int) -> None:
     """Until the service has so many products, or the copy has ended."""
-    _wait_for(lambda: len(_stock(bench, SERVICE)) >= rows or copying.poll() is not None, COMMAND_SECONDS)
+    _wait_for(lambda: len(_stock(bench, SERVICE)) >= rows or copying.has_ended, COMMAND_SECONDS)
 
 
 def _make_equal(bench: Bench, shop: Shop) -> None:
