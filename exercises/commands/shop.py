@@ -48,7 +48,7 @@ def serve(folder: Path | None, port: int, seed: int) -> None:
     click.echo("Your shop is closed.")
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(context_settings={"allow_interspersed_args": False})
 @workspace_option
 @click.argument("service")
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -78,8 +78,8 @@ def _environment(workspace: Workspace, service: str) -> dict[str, str]:
     return found[service]
 
 
-def _write_environments(shop: Any, file: Path) -> None:
-    """For `run`. A monolith that runs alone has no other services, and no file."""
+def write_environments(shop: Any, file: Path) -> None:
+    """Write what `run` needs. A monolith that runs alone has no other services, and no file."""
     if shop.fleet:
         services = [service.name for service in shop.fleet.topology.services]
         file.touch(mode=0o600)
@@ -99,7 +99,7 @@ def served(workspace: Workspace, *, port: int | None, seed: int) -> Iterator[Any
     shop = RunningShop(ShopSpec(workspace.root, home / "shops" / number, seeds, port=port, restart=True))
     try:
         shop.start()
-        _write_environments(shop, home / "shops" / number / ENVIRONMENTS)
+        write_environments(shop, home / "shops" / number / ENVIRONMENTS)
         yield shop
     finally:
         shop.stop()
