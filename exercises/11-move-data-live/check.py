@@ -105,6 +105,8 @@ class Relay:
         """Requests that were held back since `hold`."""
         self.late = 0
         """Requests that were passed on late."""
+        self.refused = 0
+        """Those of them that the service refused."""
 
     def behave(self, mode: str, after: int = 0) -> None:
         """From now on `pass`, `refuse` (503) or `hold` every write after the first `after`. What is held stays held."""
@@ -115,7 +117,7 @@ class Relay:
     def hold(self, after: int = 0) -> None:
         """Hold back the writes from now on."""
         with self._lock:
-            self._gate, self.held, self.late = Gate(), 0, 0
+            self._gate, self.held, self.late, self.refused = Gate(), 0, 0, 0
         self.behave("hold", after)
 
     def let_go(self, *, lose: bool) -> None:
@@ -155,11 +157,11 @@ class Relay:
             gate.opened.wait(HOLD_SECONDS)
             if gate.loses:
                 return LOSE
-        try:
-            return self._forward(asked)
-        finally:
-            if mode == "hold":
-                self.late += 1
+        reply = self._forward(asked)
+        if mode == "hold":
+            self.refused += not isinstance(reply, tuple) or reply[0] >= 300
+            self.late += 1
+        return reply
 
     def _forward(self, asked: Asked) -> Reply:
         headers = {name: text for name, text in asked.headers.items() if name.lower() in PASSED_ON}
@@ -434,6 +436,14 @@ def _(bench: Bench) -> None:
         got=f"{there[1]}",
         why="A network does not keep the order. The last one to arrive is not the newest.",
         look=f"{INCOMING}: which of two states of a product is newer?",
+    )
+    bench.expect(
+        not _relay().refused,
+        did=did,
+        expected="a service that ignores it and says nothing",
+        got=f"{_relay().refused} of {held} late writes were refused",
+        why="A batch with one old state in it would be refused for ever, and the new ones in it with it.",
+        look=INCOMING,
     )
 
 
