@@ -41,6 +41,8 @@ ANSWER_SECONDS, HOLD_SECONDS = 10.0, 30.0
 ARRIVED_SECONDS, ENDED_SECONDS = 8.0, 15.0
 """Until a change has to be in the service; and after an outage, in which a breaker may have opened."""
 MAX_CHECKOUT_SECONDS = 2.5
+BUSY = 0.5
+"""Cores that other programs use. Above this, a late checkout is inconclusive."""
 SWITCHED_SECONDS = 2.0
 VERSIONS = "stock_versions"
 MORE_AVAILABLE = "UPDATE stock SET available = available + 7, received = received + 7 WHERE sku = ?"
@@ -301,7 +303,7 @@ def _(bench: Bench) -> None:
     )
 
 
-@check("buying-goes-on", task="both", shop=False, load=True, until=ENDS, timing=True, seconds=40)
+@check("buying-goes-on", task="both", shop=False, load=True, until=ENDS, seconds=40)
 def _(bench: Bench) -> None:
     """While the service does not answer, people buy; the difference is seen, and ends by itself."""
     shop = _shop(bench, empty=False)
@@ -317,6 +319,8 @@ def _(bench: Bench) -> None:
         _put(bench, someone, sku, 1)
         answer = _check_out(bench, someone, APPROVED)
         slowest = max(slowest, answer.seconds)
+        if answer.status == 201 and answer.seconds >= MAX_CHECKOUT_SECONDS and bench.busy() > BUSY:
+            raise bench.inconclusive(f"a checkout took {slowest:.1f} s, but other programs used the machine")
         bench.expect(
             answer.status == 201 and answer.seconds < MAX_CHECKOUT_SECONDS,
             did=f"bought 1 of {sku} while the inventory service hangs: {answer.curl}",
@@ -681,6 +685,7 @@ def _right_after_the_switch(bench: Bench, shop: Shop) -> None:
     _expect_there(
         bench, [sku], f"set the stock of {sku} to {number}", "the number there too", SENDER, ENDED_SECONDS
     )
+    _expect_answerer(bench, shop, sku, service=True)  # it has the newest state again
     there = _stock(bench, "monolith")[bought][1]
     _execute(bench, "UPDATE stock SET received = received - available, available = 0 WHERE sku = ?", bought)
     answer = _buy(bench, shop.customer(), bought, 2)
