@@ -237,11 +237,13 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     """What is sold, and what an administrator sets, arrives at the service; what was refused does not."""
     shop = _shop(bench)
-    sold, counted, refused = bench.random.sample(_skus(bench), 3)
+    *sold, counted, refused = bench.random.sample(_skus(bench), 4)
     before = _stock(bench, "monolith")[refused]
     someone = shop.customer()
-    _buy(bench, someone, sold, 3)
-    _expect_there(bench, [sold], f"bought 3 of {sold}", "every sale also in the service", SENDER)
+    _put(bench, someone, sold[0], 2)
+    _buy(bench, someone, sold[1], 3)
+    did = f"bought 2 of {sold[0]} and 3 of {sold[1]} in one order"
+    _expect_there(bench, sold, did, "both also in the service", f"{SERVICES}: sell; {SENDER}")
     _set(bench, shop, counted, bench.random.randint(500, 900))
     _expect_there(
         bench,
@@ -689,7 +691,9 @@ def _right_after_the_switch(bench: Bench, shop: Shop) -> None:
     _expect_answerer(bench, shop, sku, service=True)  # it has the newest state again
     there = _stock(bench, "monolith")[bought][1]
     _execute(bench, "UPDATE stock SET received = received - available, available = 0 WHERE sku = ?", bought)
-    answer = _buy(bench, shop.customer(), bought, 2)
+    buyer = shop.customer()
+    _put(bench, buyer, bought, 2)
+    answer = _check_out(bench, buyer, APPROVED)
     bench.expect(
         answer.status == 201 and _stock(bench, "monolith")[bought][1] == there - 2,
         did=f"bought 2 of {bought}, of which the service had 0 and the monolith {there}: {answer.curl}",
