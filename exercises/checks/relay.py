@@ -1,4 +1,4 @@
-"""Stands between a service and its callers, and does with each call what the check says: pass it on, hold, lose, repeat.
+"""Stands between a service and its callers. A check says what becomes of each call: passed on, held, lost, repeated.
 
     relay = Relay()
     shop = bench.shop(env={"SHOP_INVENTORY_URL": relay.url})

@@ -206,14 +206,15 @@ def _confirm(order: PricedOrder, card_number: str) -> dict[str, Any]:
 
 
 def _refuse(order_id: str, refusal: Problem) -> None:
-    """Decide against the order. Its key keeps a final refusal; otherwise it is free again."""
+    """Decide against the order, unless it is decided. Its key keeps a final refusal; otherwise it is free again."""
     with writing() as db:
         key = store.decide(db, order_id, Step.REFUSED)
         if key is not None and isinstance(refusal, Unavailable):
             store.free_key(db, key)
         elif key is not None:
             store.respond(db, key, refusal.status, _final(refusal).to_dict())
-    _settle(order_id, Step.REFUSED)
+    if key is not None:
+        _settle(order_id, Step.REFUSED)
 
 
 @traced("settle")

@@ -87,7 +87,7 @@ def product(sku: str) -> str:
     if not found or found[0]["sku"] != sku:
         raise catalog.UnknownProduct(sku)
     beside = found[1:] if suggested is not None else _bestsellers(sku)
-    available = inventory.availability(sku)["available"]
+    available = _available(sku)
     return page(
         "product.html",
         product=found[0],
@@ -96,6 +96,15 @@ def product(sku: str) -> str:
         available=available,
         in_cart=in_cart.get(sku, 0),
     )
+
+
+def _available(sku: str) -> int | None:
+    """How many can be bought now; None when the inventory does not say, and the page leaves it out."""
+    try:
+        available: int = inventory.availability(sku)["available"]
+    except inventory.InventoryUnavailable:
+        return None
+    return available
 
 
 def _suggested(sku: str, in_cart: list[str], customer_id: str | None) -> list[str] | None:
