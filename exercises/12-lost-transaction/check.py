@@ -77,7 +77,6 @@ def _(bench: Bench) -> None:
     )
     shop.revive()
     two = _check_out(second, _key(bench))
-    print(one, "|", two, two.seconds, one.seconds)
     orders, cents = (now - old for now, old in zip(_orders_and_money(shop, sku), before, strict=True))
     stock = _stock_of(shop, sku)
     gone = 1 - stock["available"]
@@ -468,8 +467,14 @@ def _(bench: Bench) -> None:
             call.send()
         return call.send()
 
-    for card, status in ((APPROVED, 201), (DECLINED, 402), (APPROVED, 201)):
-        someone = _buyer(bench, *_products(bench, 1))
+    skus = _products(bench, 3)
+    for sku, pieces, card, status in (
+        (skus[0], 1, APPROVED, 201),
+        (skus[1], 1, DECLINED, 402),
+        (skus[2], PIECES + 1, APPROVED, 409),
+    ):
+        someone = _buyer(bench)
+        _put(bench, someone, sku, pieces)
         with _rule(twice):
             answer = _check_out(someone, _key(bench), card)
         bench.expect(
@@ -481,9 +486,11 @@ def _(bench: Bench) -> None:
             look=f"{CHECKOUT}: the id under which pieces are reserved",
         )
     _expect_agreement(bench, shop, "sent each call to the inventory twice")
+    _stock(bench, skus[2], 3 * PIECES)
     for call in seen:
         call.send()
-    _expect_agreement(bench, shop, "sent all of them once more, after everything was over")
+    did = "let a checkout be paid, one be declined and one be refused for too little stock, put more into the stock, "
+    _expect_agreement(bench, shop, did + "and sent all their calls to the inventory once more")
 
 
 @check("the-window-closes", task="unsure", shop=False, seconds=15)
