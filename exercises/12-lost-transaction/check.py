@@ -41,8 +41,9 @@ AGREE_SECONDS, WAIT_SECONDS = 15, 25.0
 HELD_SECONDS = 0.7
 """A call may be held for so long. The client gives up after a second."""
 READY_SECONDS = 40.0
-MAX_LOCKED_SECONDS = 0.3
-"""A transaction that does not wait for the inventory takes less, or less than half of the request on a busy machine."""
+MAX_LOCKED_SECONDS, MAX_LOCKED_SHARE = 0.3, 0.3
+"""A transaction that does not wait for the inventory takes less, or less than this share of the request on a busy
+machine. One that waits takes half: the rest of the time is for the release, which hangs as well."""
 BUYERS, BUY_EACH = 4, 5
 ATTEMPTS, BUSY = 3, 0.5
 """How often something is tried while other programs use more than so many cores."""
@@ -175,7 +176,7 @@ def _(bench: Bench) -> None:
     with shop.paused(SERVICE):
         locked, lasted = longest_lock(shop.database(MONOLITH), lambda: _check_out(someone, key))
     bench.expect(
-        locked < max(MAX_LOCKED_SECONDS, lasted / 2),
+        locked < max(MAX_LOCKED_SECONDS, MAX_LOCKED_SHARE * lasted),
         did="let the inventory hang, sent a checkout, and tried the lock of the monolith's database meanwhile",
         expected="a lock that is free for others while the request waits",
         got=f"it was held for {locked:.1f} of {lasted:.1f} s without a pause",
@@ -185,7 +186,7 @@ def _(bench: Bench) -> None:
     _expect_agreement(bench, shop, "let the inventory hang during a checkout")
 
 
-@check("all-or-nothing-here", task="reserve", shop=False, seconds=15)
+@check("all-or-nothing-here", task="reserve", shop=False, load=True, seconds=20)
 def _(bench: Bench) -> None:
     """When the order cannot be written down, nothing is paid, the cart is full, and the pieces are available again."""
     shop = _shop(bench)
@@ -337,7 +338,7 @@ def _(bench: Bench) -> None:
 # ---- task 3
 
 
-@check("an-unsure-reservation-is-undone", task="unsure", shop=False, seconds=20)
+@check("an-unsure-reservation-is-undone", task="unsure", shop=False, load=True, seconds=20)
 def _(bench: Bench) -> None:
     """When nobody knows whether the pieces were reserved, nothing is bought and nothing stays reserved, also when the
     call arrives late."""
