@@ -105,7 +105,7 @@ def _(bench: Bench) -> None:
     _expect_agreement(bench, shop, "killed the monolith as it took the only piece")
 
 
-@check("refusals-as-before", task="reserve", shop=False, oracle=True)
+@check("refusals-as-before", task="reserve", shop=False, oracle=True, seconds=20)
 def _(bench: Bench) -> None:
     """Too little stock, a card that is declined and an empty cart are refused as before: nothing changes, for good."""
     shop = _shop(bench)
@@ -148,7 +148,7 @@ def _(bench: Bench) -> None:
     _expect_agreement(bench, shop, "let checkouts be refused")
 
 
-@check("the-last-piece", task="reserve", shop=False)
+@check("the-last-piece", task="reserve", shop=False, seconds=20)
 def _(bench: Bench) -> None:
     """Of customers who buy the last piece at the same moment, exactly one gets it, and only he pays."""
     shop = _shop(bench)
@@ -307,7 +307,7 @@ def _(bench: Bench) -> None:
     )
 
 
-@check("a-slow-checkout-is-not-interrupted", task="recover", shop=False)
+@check("a-slow-checkout-is-not-interrupted", task="recover", shop=False, seconds=20)
 def _(bench: Bench) -> None:
     """Checkouts that are slow but alive are not taken over: each customer gets his order."""
     shop = _shop(bench)
@@ -468,7 +468,7 @@ def _(bench: Bench) -> None:
     bench.note(f"all agreed {seconds:.1f} s later")
 
 
-@check("every-call-comes-twice", task="unsure", shop=False)
+@check("every-call-comes-twice", task="unsure", shop=False, seconds=20)
 def _(bench: Bench) -> None:
     """Each call reaches the inventory twice, and all of them once more in the end: nothing happens a second time."""
     shop = _shop(bench)
@@ -539,7 +539,7 @@ def _(bench: Bench) -> None:
 # ---- task 4
 
 
-@check("the-same-key-meanwhile", task="key", shop=False)
+@check("the-same-key-meanwhile", task="key", shop=False, seconds=20)
 def _(bench: Bench) -> None:
     """The same request comes a second time while the first one is on its way, for the last piece: one order, and both
     learn of it."""
@@ -587,7 +587,7 @@ def _(bench: Bench) -> None:
     _expect_agreement(bench, shop, did)
 
 
-@check("the-cart-meanwhile", task="key", shop=False)
+@check("the-cart-meanwhile", task="key", shop=False, seconds=20)
 def _(bench: Bench) -> None:
     """The cart changes while its checkout is on its way: nothing is lost, and nothing is sold twice."""
     shop = _shop(bench)
