@@ -1,6 +1,6 @@
 """The postman: brings written mails to the post office, one after the other, and notes what was delivered.
 
-He can die between the two. Then he delivers the mail again, under its name, and the post office has it once.
+If it dies between the two, it delivers the mail again, under its name, and the post office has it once.
 """
 
 from __future__ import annotations

@@ -7,13 +7,13 @@ import threading
 
 from flask import Flask
 
+from ..chassis.runtime import runtime
 from . import outbox
 
 log = logging.getLogger(__name__)
 
-PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 2.0
-"""In the workshop; in production a minute is usual. Longer pauses spare a mailer that is coming back."""
+LONGEST_PAUSE = 4
+"""In usual pauses. Few, because you wait for it; in production a minute is common, to spare the mailer."""
 
 
 def send_next() -> bool:
@@ -22,20 +22,21 @@ def send_next() -> bool:
 
 
 def start_sending(app: Flask) -> None:
-    """Call `send_next` for as long as this process serves: again at once, or after a pause when nothing waits.
+    """Call `send_next` for as long as this process serves: again at once, or after SHOP_FEED_SECONDS if nothing waits.
 
-    After an exception the pauses grow. The exception is logged, and no event is left out.
+    After an exception, which is logged, the pauses grow.
     """
     outbox.show_gauges(app)
+    usual = runtime(app).config.feed_interval
 
     def run() -> None:
-        never, pause = threading.Event(), PAUSE_SECONDS
+        never, pause = threading.Event(), usual
         while not never.wait(pause):
             try:
                 with app.app_context():
-                    pause = 0.0 if send_next() else PAUSE_SECONDS
+                    pause = 0.0 if send_next() else usual
             except Exception as error:  # noqa: BLE001 -- otherwise one error would end the thread for good
                 log.warning("the outbox waits: %s", error)
-                pause = min(LONGEST_PAUSE_SECONDS, max(PAUSE_SECONDS, pause * 2))
+                pause = min(LONGEST_PAUSE * usual, max(usual, pause * 2))
 
     threading.Thread(target=run, name="sender", daemon=True).start()

@@ -11,7 +11,7 @@ from . import letters
 from .models import Mail, Position
 
 
-def take(event_id: str, order: dict[str, Any]) -> None:
+def take(_event_id: str, order: dict[str, Any]) -> None:
     """Write the confirmation of an order, once for each event; raises Undeliverable when there can be none.
 
     The event's id and the mail are in one transaction. When two requests bring the same event at the same time, the
