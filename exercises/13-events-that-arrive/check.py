@@ -44,12 +44,16 @@ SOON_SECONDS = 3.0
 MAX_LATE_SECONDS = 5.0
 AT_ONCE = 16
 """More than a sender that sends one event for each look, every 0.5 s, can send in 5 s."""
+REST_SECONDS, MAX_BUSY_SHARE = 0.6, 0.3
+"""At rest the monolith takes 1 to 5 % of a core; one that looks all the time takes all that it gets."""
 FAILURES = 8
 """So often one event is not taken: more than a usual number of attempts."""
 CHECKED = {"SHOP_FEED_SECONDS": "0.1"}
 """Shorter pauses than usual, so that the checks are quick. How late a mail is, is measured with the usual ones."""
 MAX_CHECKOUT_SECONDS = 1.0
 """One that does not wait takes a tenth; one that waits for a mailer that hangs takes at least 2 s."""
+LOCKED_SECONDS = 0.5
+"""Until all deliveries wait for the lock; the mailer itself waits 4 s for it."""
 POLL_SECONDS = 0.02
 TOTAL = re.compile(r"EUR ([\d,]+)\.(\d\d)")
 GAUGE = r"^{name} (\S+)$"
@@ -263,6 +267,15 @@ def _(bench: Bench) -> None:
         why="A confirmation that does not come makes people order again.",
         look=f"{SENDER}: when does `send_next` return True?",
     )
+    share = _busy_share(shop)
+    bench.expect(
+        share < MAX_BUSY_SHARE,
+        did=f"measured the CPU time of the monolith for {REST_SECONDS:g} s, when nobody asked it anything",
+        expected="a process that rests",
+        got=f"{share:.0%} of a core",
+        why="A sender that never pauses takes a core from those who buy.",
+        look=f"{SENDER}: when does `send_next` return False?",
+    )
     bench.note(
         f"staleness of {len(late)} mails: median {statistics.median(late):.2f} s, worst {max(late):.2f} s; "
         f"when {AT_ONCE} were ordered at once: worst {max(at_once):.2f} s"
@@ -291,7 +304,7 @@ def _(bench: Bench) -> None:
         threads = [threading.Thread(target=_deliver, args=(shop, second)) for _ in range(3)]
         for thread in threads:
             thread.start()
-        time.sleep(0.3)
+        time.sleep(LOCKED_SECONDS)
     for thread in threads:
         thread.join()
     with shop.killed(MAILER):
@@ -637,6 +650,18 @@ def _second_monolith(bench: Bench, shop: Shop) -> Iterator[None]:
         with suppress(ProcessLookupError):
             os.killpg(second.pid, signal.SIGKILL)
         second.wait()
+
+
+def _busy_share(shop: Shop) -> float:
+    """The share of a core that the monolith uses now."""
+    processes = [psutil.Process(pid) for pid in shop.pids("monolith")]
+
+    def seconds() -> float:
+        return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+    before, started = seconds(), time.monotonic()
+    time.sleep(REST_SECONDS)
+    return (seconds() - before) / (time.monotonic() - started)
 
 
 def _free_port() -> int:

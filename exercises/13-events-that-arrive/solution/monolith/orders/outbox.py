@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
@@ -47,6 +48,11 @@ def record(db: Connection, customer_id: str, order_id: str) -> None:
     db.execute(insert(OutboxEvent), event)
 
 
+def now() -> str:
+    """The time for `sent_at`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 # What an operator sees, at /metrics of the monolith. Raw SQL, so that it works whatever the code above becomes.
 GAUGES = {
     "outbox_waiting": (
@@ -54,8 +60,8 @@ GAUGES = {
         "SELECT count(*) FROM outbox WHERE sent_at IS NULL AND refused IS NULL",
     ),
     "outbox_refused": (
-        "Events that somebody has to look at",
-        "SELECT count(*) FROM outbox WHERE refused IS NOT NULL",
+        "Events that were refused for a reason that somebody has to look at",
+        "SELECT count(*) FROM outbox WHERE refused <> ''",
     ),
 }
 

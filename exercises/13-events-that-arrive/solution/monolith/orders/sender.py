@@ -1,10 +1,9 @@
-"""Sends the events of the outbox to the mailer, in a thread of each serving process."""
+"""Tells the mailer about orders: sends the events of the outbox, in a thread of each serving process."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
@@ -44,7 +43,7 @@ def send_next() -> bool:
     # No transaction is open here: while the mailer hangs, others write.
     status = mailer.post({"id": event.id, "type": event.type, "data": event.data})
     if status == mailer.TAKEN:
-        _settle(event.position, sent_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        _settle(event.position, sent_at=outbox.now())
     elif status == REFUSED_FOR_EVER:
         log.error("order %s gets no confirmation: the mailer refuses its event", event.data["order_id"])
         _settle(event.position, refused=f"The mailer answered {status}.")

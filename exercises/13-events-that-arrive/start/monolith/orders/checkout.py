@@ -26,8 +26,7 @@ from ..chassis.errors import Problem, problem_from
 from ..chassis.tracing import traced
 from ..inventory import service as inventory
 from ..payments import service as payments
-from . import cards
-from .announce import announce
+from . import cards, sender
 from .models import IdempotencyKey, Order, OrderCounter, OrderLine, Status
 from .service import show
 
@@ -110,7 +109,7 @@ def _checkout_once(customer_id: str, key: str, fingerprint: str, card_number: st
         db.execute(STORE_RESPONSE, {**this_key, "status": status, "body": json.dumps(body)})
     if isinstance(outcome, Problem):
         raise outcome  # outside the block, which would roll back the stored refusal
-    announce(customer_id, outcome["id"])
+    sender.announce(customer_id, outcome["id"])
     return Placed(outcome)
 
 

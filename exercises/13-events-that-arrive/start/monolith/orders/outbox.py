@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
@@ -35,6 +36,11 @@ class OutboxEvent(Base):
     """Why the mailer will never take it."""
 
 
+def now() -> str:
+    """The time for `sent_at`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 # What an operator sees, at /metrics of the monolith. Raw SQL, so that it works whatever the code above becomes.
 GAUGES = {
     "outbox_waiting": (
@@ -42,8 +48,8 @@ GAUGES = {
         "SELECT count(*) FROM outbox WHERE sent_at IS NULL AND refused IS NULL",
     ),
     "outbox_refused": (
-        "Events that somebody has to look at",
-        "SELECT count(*) FROM outbox WHERE refused IS NOT NULL",
+        "Events that were refused for a reason that somebody has to look at",
+        "SELECT count(*) FROM outbox WHERE refused <> ''",
     ),
 }
 
