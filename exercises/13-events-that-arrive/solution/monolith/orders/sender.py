@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-import threading
 from typing import Any
 
 from flask import Flask
 from sqlalchemy import select, update
 
+from ..chassis.background import repeat
 from ..chassis.database import reading, writing
 from ..chassis.runtime import runtime
 from . import mailer, outbox
 from .outbox import OutboxEvent
 
 log = logging.getLogger(__name__)
-
-LONGEST_PAUSE = 4
-"""In usual pauses. Few, because you wait for it; in production a minute is common, to spare the mailer."""
 
 
 REFUSED_FOR_EVER = 422
@@ -30,12 +27,8 @@ FIRST = (
 )
 
 
-class NotTaken(Exception):
-    """The mailer did not take the event this time."""
-
-
 def send_next() -> bool:
-    """Send the first event that waits; returns whether there may be more. Raises when it has to be sent again later."""
+    """Send the first event that waits; returns whether to go on at once: not when none waits, or it was not taken."""
     with reading() as db:
         event = db.execute(FIRST).first()
     if event is None:
@@ -48,7 +41,7 @@ def send_next() -> bool:
         log.error("order %s gets no confirmation: the mailer refuses its event", event.data["order_id"])
         _settle(event.position, refused=f"The mailer answered {status}.")
     else:
-        raise NotTaken(f"the mailer answered {status}")
+        return False
     return True
 
 
@@ -58,21 +51,6 @@ def _settle(position: int, **outcome: Any) -> None:
 
 
 def start_sending(app: Flask) -> None:
-    """Call `send_next` for as long as this process serves: again at once, or after SHOP_FEED_SECONDS if nothing waits.
-
-    After an exception, which is logged, the pauses grow.
-    """
+    """Call `send_next` while this process serves: again at once after True, in SHOP_FEED_SECONDS after False."""
     outbox.show_gauges(app)
-    usual = runtime(app).config.feed_interval
-
-    def run() -> None:
-        never, pause = threading.Event(), usual
-        while not never.wait(pause):
-            try:
-                with app.app_context():
-                    pause = 0.0 if send_next() else usual
-            except Exception as error:  # noqa: BLE001 -- otherwise one error would end the thread for good
-                log.warning("the outbox waits: %s", error)
-                pause = min(LONGEST_PAUSE * usual, max(usual, pause * 2))
-
-    threading.Thread(target=run, name="sender", daemon=True).start()
+    repeat(app, "sender", send_next, runtime(app).config.feed_interval)
