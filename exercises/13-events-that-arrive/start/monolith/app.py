@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flask import Flask, Response
 
-from . import accounts, cart, inventory, orders, recommendations, storefront
-from .chassis import errors, observability, serving_lock, tracing
+from . import accounts, cart, orders, recommendations, storefront
+from .chassis import background, errors, observability, serving_lock, tracing
 from .chassis.config import Config
 from .chassis.database import Database
 from .chassis.observability import Metrics
@@ -17,6 +17,7 @@ from .chassis.tokens import TokenVerifier
 from .neighbours import Neighbours, current_token
 
 CONTRACT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
+RECOVERY_SECONDS = 0.5
 
 
 def create_app(config: Config | None = None, recommender: recommendations.Recommender | None = None) -> Flask:
@@ -50,7 +51,7 @@ def create_app(config: Config | None = None, recommender: recommendations.Recomm
     errors.init_app(app)
     app.extensions["recommender"] = recommender or _recommender()
 
-    for module in (accounts, cart, inventory, orders):
+    for module in (accounts, cart, orders):
         app.register_blueprint(module.api)
     app.register_blueprint(storefront.pages)
 
@@ -76,5 +77,6 @@ def serving_app() -> Flask:
     """The application of a serving process."""
     app = create_app()
     serving_lock.shared(runtime(app).config.database_url)
+    background.repeat(app, "recovery", orders.recover, RECOVERY_SECONDS)
     orders.start_sending(app)
     return app

@@ -32,10 +32,12 @@ class Neighbours:
     """SHOP_RECOMMENDATIONS_URL: the address of the recommendations service; None when it is not set."""
     catalog_url: str | None
     """SHOP_CATALOG_URL: the address of the catalog service; None when it is not set."""
+    inventory_url: str | None
+    """SHOP_INVENTORY_URL: the address of the inventory service; None when it is not set."""
     mailer_url: str | None
     """SHOP_MAILER_URL: the address of the mailer; None when it is not set."""
     service_key: bytes | None
-    """SHOP_SERVICE_KEY: the monolith's own key, to sign the tokens that it sends to other services."""
+    """SHOP_SERVICE_KEY: the private key that signs the tokens for calls to other services."""
     trusted_keys: Mapping[str, bytes]
     """SHOP_TRUSTED_KEYS: the services whose tokens are accepted, with their public keys."""
     switch_file: Path
@@ -49,6 +51,7 @@ class Neighbours:
         return cls(
             recommendations_url=read.urls.get("recommendations"),
             catalog_url=read.urls.get("catalog"),
+            inventory_url=read.urls.get("inventory"),
             mailer_url=read.urls.get("mailer"),
             service_key=read.service_key,
             trusted_keys=read.trusted_keys,

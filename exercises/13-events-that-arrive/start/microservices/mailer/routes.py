@@ -26,7 +26,7 @@ class OrderConfirmed(Body):
 
 
 class Event(Body):
-    """An event of the monolith."""
+    """An event of orders, which is still inside the monolith."""
 
     id: Annotated[str, Field(min_length=8, max_length=64)]
     type: Literal["order-confirmed"]
@@ -36,7 +36,7 @@ class Event(Body):
 @events.post("/internal/events")
 def take() -> dict[str, Any]:
     """Take an event, once."""
-    require_service("monolith")
+    require_service("orders")
     event = body(Event)
     service.take(event.id, event.data.model_dump())
     return {"id": event.id}

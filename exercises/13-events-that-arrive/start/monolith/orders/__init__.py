@@ -1,7 +1,7 @@
 """Orders: checkout, the customer's history, and the feed of what was ordered."""
 
 from .cards import ensure_key
-from .checkout import Placed, checkout
+from .checkout import Placed, checkout, recover
 from .events import events
 from .feed import feed
 from .routes import api
@@ -18,6 +18,7 @@ __all__ = [
     "ensure_key",
     "feed",
     "history",
+    "recover",
     "show",
     "start_sending",
 ]

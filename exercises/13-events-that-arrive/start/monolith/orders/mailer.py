@@ -11,7 +11,7 @@ import requests
 from microservices.chassis.deadline import DeadlineAdapter
 from microservices.chassis.tokens import ServiceTokens
 
-from ..neighbours import Neighbours
+from ..neighbours import STANDS_FOR, Neighbours
 
 TAKEN = 200
 SILENT = 0
@@ -50,4 +50,4 @@ def _connection() -> tuple[str, ServiceTokens, requests.Session]:
     session = requests.Session()
     session.trust_env = False  # never a proxy between services
     session.mount("http://", DeadlineAdapter(pool_maxsize=8))
-    return neighbours.mailer_url, ServiceTokens("monolith", neighbours.service_key, {}), session
+    return neighbours.mailer_url, ServiceTokens(STANDS_FOR, neighbours.service_key, {}), session
