@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
+from exercises.checks.checking import Answer, Bench, NotYet, Shop, Visitor, check
 from exercises.checks.locking import longest_lock
 from exercises.checks.relay import Call, Relay, Rule, pass_on
 from exercises.checks.solo import Solo
@@ -23,6 +23,7 @@ from microservices.chaos.pause import paused_processes
 from microservices.chaos.snapshot import Snapshot
 from microservices.chaos.standin import LOSE
 from microservices.chaos.standin import Answer as Said
+from microservices.launcher import LauncherError
 
 SERVICE, MONOLITH = "inventory", "monolith"
 CHECKOUT, STORE, CLIENT = (
@@ -37,12 +38,14 @@ PIECES = 5
 """In stock of each product that a check buys."""
 AGREE_SECONDS, WAIT_SECONDS = 15, 25.0
 """What the README promises after a failure, and how long a check waits for it: the machine may be busy."""
-HELD_SECONDS = 0.8
+HELD_SECONDS = 0.7
 """A call may be held for so long. The client gives up after a second."""
 READY_SECONDS = 40.0
 MAX_LOCKED_SECONDS = 0.3
 """A transaction that does not wait for the inventory takes less, or less than half of the request on a busy machine."""
 BUYERS, BUY_EACH = 4, 5
+ATTEMPTS, BUSY = 3, 0.5
+"""How often something is tried while other programs use more than so many cores."""
 SAMPLE_SECONDS = 0.002
 
 
@@ -56,28 +59,32 @@ def _(bench: Bench) -> None:
     (sku,) = _products(bench, 1, pieces=1)
     first, second = (_buyer(bench, sku) for _ in range(2))
     before = _orders_and_money(shop, sku)
-    dead = threading.Event()
+    dying, dead = threading.Event(), threading.Event()
 
     def die(call: Call) -> Said:
-        if _kind(call) == "other" or dead.is_set():
+        if _kind(call) == "other" or dying.is_set():
             return call.send()
-        dead.set()
+        dying.set()
         shop.kill(MONOLITH)
+        dead.set()
         return LOSE
 
     with _rule(die):
         one = _check_out(first, _key(bench))
+        for _ in range(ATTEMPTS):
+            if not dying.is_set() and one.status >= 500:  # on a busy machine something else was too slow
+                one = _check_out(first, _key(bench))
     bench.expect(
-        dead.is_set(),
+        dying.is_set(),
         did="bought the only piece of a product, and looked at what comes to the inventory service",
         expected="a call that takes the piece out of its stock",
         got=f"none; the answer to the checkout: {one}",
         why="The stock is the inventory's now: what is not sold there is sold again.",
         look=CHECKOUT,
     )
+    dead.wait()
     shop.revive()
-    two = _check_out(second, _key(bench))
-    print(one, "|", two, two.seconds, one.seconds)
+    two = _buy(second, _key(bench))
     orders, cents = (now - old for now, old in zip(_orders_and_money(shop, sku), before, strict=True))
     stock = _stock_of(shop, sku)
     gone = 1 - stock["available"]
@@ -115,7 +122,7 @@ def _(bench: Bench) -> None:
                 _put(bench, each, sku, quantity)
         key = _key(bench)
         for again in ("", ", and sent it again with the same key"):
-            got, expected = (_check_out(each, key, card) for each in (mine, theirs))
+            got, expected = (_buy(each, key, card) for each in (mine, theirs))
             bench.expect(
                 _refusal(got) == _refusal(expected),
                 did=f"bought {what}{again}: {got.curl}",
@@ -128,7 +135,7 @@ def _(bench: Bench) -> None:
         if cart and card == APPROVED:
             for each in (shop, bench.oracle()):
                 _stock(bench, short, 3 * PIECES, each)
-            got, expected = (_check_out(each, key, card) for each in (mine, theirs))
+            got, expected = (_buy(each, key, card) for each in (mine, theirs))
             bench.expect(
                 _refusal(got) == _refusal(expected),
                 did=f"put more into the stock, and sent the same request again: {got.curl}",
@@ -147,7 +154,7 @@ def _(bench: Bench) -> None:
     for sku in _products(bench, 3, pieces=1):
         before = _orders_and_money(shop, sku)
         buyers = [_buyer(bench, sku) for _ in range(BUYERS)]
-        answers = _all_at_once(_check_out, [(each, _key(bench)) for each in buyers])
+        answers = _all_at_once(_buy, [(each, _key(bench)) for each in buyers])
         orders, cents = (now - old for now, old in zip(_orders_and_money(shop, sku), before, strict=True))
         bench.expect(
             orders == 1 and sorted(answer.status for answer in answers) == [201] + [409] * (BUYERS - 1),
@@ -313,8 +320,8 @@ def _(bench: Bench) -> None:
 
     with _rule(slowly):
         answers = _all_at_once(_check_out, [(each, _key(bench)) for each in buyers])
-    if any(answer.status != 201 for answer in answers) and bench.busy() > 0.5:
-        raise bench.inconclusive("a call that takes 0.8 s was too slow for a checkout, on a busy machine")
+    if any(answer.status != 201 for answer in answers) and bench.busy() > BUSY:
+        raise bench.inconclusive("a call that takes 0.7 s was too slow for a checkout, on a busy machine")
     bench.expect(
         all(answer.status == 201 for answer in answers),
         did=f"bought in {BUYERS} carts at the same moment, while the inventory takes {HELD_SECONDS:g} s to reserve",
@@ -423,12 +430,15 @@ def _(bench: Bench) -> None:
     outcomes = []
     for kind, card, status in (("commit", APPROVED, 201), ("release", DECLINED, 402)):
         for what, fault in (("fails", refused), ("works, and its answer is lost", lost), ("hangs", too_late)):
-            sku = _warm(bench)
-            someone, key = _buyer(bench, sku), _key(bench)
-            with _rule(
-                lambda call, fault=fault, kind=kind: fault(call) if _kind(call) == kind else call.send()
-            ):
-                answer = _check_out(someone, key, card)
+            for _ in range(ATTEMPTS):
+                sku = _warm(bench)
+                someone, key = _buyer(bench, sku), _key(bench)
+                with _rule(
+                    lambda call, fault=fault, kind=kind: fault(call) if _kind(call) == kind else call.send()
+                ):
+                    answer = _check_out(someone, key, card)
+                if answer.status == status or bench.busy() <= BUSY:
+                    break  # on a busy machine something before the decision may have been too slow
             did = f"bought {sku} with {'a good' if card == APPROVED else 'a declined'} card while the {kind} {what}"
             bench.expect(
                 answer.status == status,
@@ -468,10 +478,16 @@ def _(bench: Bench) -> None:
             call.send()
         return call.send()
 
-    for card, status in ((APPROVED, 201), (DECLINED, 402), (APPROVED, 201)):
-        someone = _buyer(bench, *_products(bench, 1))
+    skus = _products(bench, 3)
+    for sku, pieces, card, status in (
+        (skus[0], 1, APPROVED, 201),
+        (skus[1], 1, DECLINED, 402),
+        (skus[2], PIECES + 1, APPROVED, 409),
+    ):
+        someone = _buyer(bench)
+        _put(bench, someone, sku, pieces)
         with _rule(twice):
-            answer = _check_out(someone, _key(bench), card)
+            answer = _buy(someone, _key(bench), card)
         bench.expect(
             answer.status == status,
             did=f"sent each call to the inventory twice: {answer.curl}",
@@ -481,9 +497,11 @@ def _(bench: Bench) -> None:
             look=f"{CHECKOUT}: the id under which pieces are reserved",
         )
     _expect_agreement(bench, shop, "sent each call to the inventory twice")
+    _stock(bench, skus[2], 3 * PIECES)
     for call in seen:
         call.send()
-    _expect_agreement(bench, shop, "sent all of them once more, after everything was over")
+    did = "let a checkout be paid, one be declined and one be refused for too little stock, put more into the stock, "
+    _expect_agreement(bench, shop, did + "and sent all their calls to the inventory once more")
 
 
 @check("the-window-closes", task="unsure", shop=False, seconds=15)
@@ -544,8 +562,8 @@ def _(bench: Bench) -> None:
         on_its_way.wait(5)
         second = pool.submit(_check_out, twin, key)
         one, two = first.result(), second.result()
-    if one.status == 503 and bench.busy() > 0.5:
-        raise bench.inconclusive("a call that takes 0.8 s was too slow for a checkout, on a busy machine")
+    if (one.status >= 500 or two.status >= 500) and bench.busy() > BUSY:
+        raise bench.inconclusive("a call that takes 0.7 s was too slow for a checkout, on a busy machine")
     did = f"sent the same request twice, the second time while the first one reserves the last piece of {sku}"
     bench.expect(
         one.status == 201 and (_id(two) == _id(one) or _is_in_progress(two)),
@@ -573,7 +591,7 @@ def _(bench: Bench) -> None:
     shop = _shop(bench)
     for change in ("put", "remove", "buy"):
         one, two = _products(bench, 2)
-        someone = _buyer(bench, one)
+        someone, keys = _buyer(bench, one), [_key(bench), _key(bench)]
         other = shop.customer(someone.email)
         if change == "remove":
             _put(bench, someone, two, 1)
@@ -589,7 +607,7 @@ def _(bench: Bench) -> None:
             return answer
 
         with _rule(hold_the_first), ThreadPoolExecutor(1) as pool:
-            sent = pool.submit(_check_out, someone, _key(bench))
+            sent = pool.submit(_check_out, someone, keys[0])
             on_its_way.wait(5)
             second = None
             if change == "put":
@@ -600,9 +618,11 @@ def _(bench: Bench) -> None:
                 other.ask("DELETE", f"/api/cart/items/{two}")
             else:
                 did = "sent a second checkout of the same cart, with another key, while the first one is on its way"
-                second = _check_out(other, _key(bench))
+                second = _check_out(other, keys[1])
             go_on.set()
             answer = sent.result()
+        answer = _buy(someone, keys[0]) if _is_open(answer) else answer
+        second = _buy(someone, keys[1]) if second and _is_open(second) else second
         _expect_nothing_lost(
             bench, someone, [one, two], change, did, [each for each in (answer, second) if each]
         )
@@ -621,7 +641,7 @@ def _expect_nothing_lost(
         "buy": sorted(bought + left) == [one],
     }
     bench.expect(
-        right[change] and all(answer.status < 500 or answer.status == 503 for answer in answers),
+        right[change],
         did=did,
         expected="each product once: in an order or still in the cart",
         got=f"{', '.join(str(answer.status) for answer in answers)}; bought: {', '.join(bought) or 'nothing'}, "
@@ -723,7 +743,16 @@ def _second_process(shop: Shop) -> Iterator[None]:
         port=None,
         ready_seconds=READY_SECONDS,
     )
-    second.start()
+    try:
+        second.start()
+    except LauncherError as error:
+        raise NotYet(
+            did="started a second process of the monolith on the same database",
+            expected="a process that is ready",
+            got=str(error),
+            why="During a restart two of them run, and after a growth more.",
+            look="monolith/app.py",
+        ) from error
     try:
         yield
     finally:
@@ -749,9 +778,18 @@ def _until(happened: Callable[[], object], seconds: float) -> bool:
 
 
 def _rows(file: Path, query: str, *values: Any) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(file, timeout=10)) as db:
-        db.row_factory = sqlite3.Row
-        return [dict(row) for row in db.execute(query, values)]
+    try:
+        with closing(sqlite3.connect(file, timeout=10)) as db:
+            db.row_factory = sqlite3.Row
+            return [dict(row) for row in db.execute(query, values)]
+    except sqlite3.Error as error:
+        raise NotYet(
+            did=f"read {file.name}: {query}",
+            expected="the tables of orders, payments and stock as they were",
+            got=str(error),
+            why="The checks compare both databases.",
+            look="monolith/orders/models.py",
+        ) from error
 
 
 def _orders(shop: Shop) -> list[dict[str, Any]]:
@@ -931,15 +969,26 @@ def _check_out(someone: Visitor, key: str, card: str = APPROVED) -> Answer:
     )
 
 
-def _repeat(bench: Bench, someone: Visitor, key: str, card: str = APPROVED) -> Answer:
-    """Send a checkout again until it is no longer in progress."""
+def _is_open(answer: Answer) -> bool:
+    """Whether the answer does not tell the outcome, by the rules of docs/api.md."""
+    return _is_in_progress(answer) or not answer.status or (answer.status >= 500 and not _is_final(answer))
+
+
+def _buy(someone: Visitor, key: str, card: str = APPROVED) -> Answer:
+    """Check out, and again with the same key as long as the answer does not tell the outcome."""
     answer = _check_out(someone, key, card)
     until = time.monotonic() + WAIT_SECONDS
-    while _is_in_progress(answer) and time.monotonic() < until:
+    while _is_open(answer) and time.monotonic() < until:
         time.sleep(0.2)
         answer = _check_out(someone, key, card)
+    return answer
+
+
+def _repeat(bench: Bench, someone: Visitor, key: str, card: str = APPROVED) -> Answer:
+    """Send a checkout again, until the answer tells the outcome."""
+    answer = _buy(someone, key, card)
     bench.expect(
-        not _is_in_progress(answer),
+        not _is_open(answer),
         did=f"sent the same request again for {WAIT_SECONDS:.0f} s: {answer.curl}",
         expected="an outcome",
         got=answer,

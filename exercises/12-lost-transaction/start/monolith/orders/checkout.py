@@ -110,7 +110,7 @@ def _checkout_once(claim: Claim, card_number: str) -> Placed:
         store.respond(db, claim, status, body)
     if isinstance(outcome, Problem):
         raise outcome  # outside the block, which would roll back the stored refusal
-    inventory.reserve(order.id, order.wanted)
+    inventory.reserve(order.id, order.wanted)  # after the block: no call inside a transaction
     inventory.commit(order.id)
     return Placed(outcome)
 
