@@ -55,7 +55,7 @@ FAILURES = 8
 CHECKED = {"SHOP_FEED_SECONDS": "0.1"}
 """Shorter pauses than usual, so that the checks are quick. How late a mail is, is measured with the usual ones."""
 MAX_CHECKOUT_SECONDS = 1.0
-"""One that does not wait takes a tenth; one that waits for a mailer that hangs takes at least 2 s."""
+"""One that does not wait takes less than a tenth; one that waits for a mailer that hangs takes 2 s."""
 LOCKED_SECONDS = 0.5
 """Until all deliveries wait for the lock; the mailer itself waits 4 s for it."""
 SLOW_SECONDS, HANG_SECONDS = 0.15, 20.0
@@ -218,21 +218,22 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     """While the mailer hangs, a checkout takes as long as ever."""
     shop, post = _shop(bench)
-    people = [_customer(bench, shop) for _ in range(4)]
-    for someone in people:
+    first, *people = [_customer(bench, shop) for _ in range(4)]
+    _buy(bench, first)  # the first checkout of a process also loads code
+    for someone in (first, *people):
         _fill_cart(bench, someone)
-    usual = _timed(bench, people[0])
+    usual = _timed(bench, first)
     post.hang()
     try:
-        slowest = _timed(bench, people[1])
+        slowest = _timed(bench, people[0])
         with suppress(TimeoutError):
-            _until(lambda: post.count(people[1].email), SOON_SECONDS)
-        for someone in people[2:]:
+            _until(lambda: post.count(people[0].email), SOON_SECONDS)
+        for someone in people[1:]:
             slowest = max(slowest, _timed(bench, someone))
     finally:
         post.behave()
     bench.expect(
-        slowest < max(MAX_CHECKOUT_SECONDS, 3 * usual),
+        slowest < MAX_CHECKOUT_SECONDS,
         did=f"bought once, which took {usual:.2f} s, let the mailer hang, and bought three times",
         expected="checkouts as fast as before: nobody waits for the mailer",
         got=f"one that took {slowest:.1f} s",
@@ -240,7 +241,7 @@ def _(bench: Bench) -> None:
         look=f"{SENDER}; {CHECKOUT}",
     )
     _expect_one_mail_each(
-        bench, shop, people, did="let the mailer hang, bought, and let it go on", look=SENDER
+        bench, shop, [first, *people], did="let the mailer hang, bought, and let it go on", look=SENDER
     )
     bench.note(f"a checkout took {usual:.2f} s, with a mailer that hangs {slowest:.2f} s")
 
