@@ -41,8 +41,9 @@ AGREE_SECONDS, WAIT_SECONDS = 15, 25.0
 HELD_SECONDS = 0.7
 """A call may be held for so long. The client gives up after a second."""
 READY_SECONDS = 40.0
-MAX_LOCKED_SECONDS = 0.3
-"""A transaction that does not wait for the inventory takes less, or less than half of the request on a busy machine."""
+MAX_LOCKED_SECONDS, MAX_LOCKED_SHARE = 0.3, 0.3
+"""A transaction that does not wait for the inventory takes less, or less than this share of the request on a busy
+machine. One that waits takes half: the rest of the time is for the release, which hangs as well."""
 BUYERS, BUY_EACH = 4, 5
 ATTEMPTS, BUSY = 3, 0.5
 """How often something is tried while other programs use more than so many cores."""
@@ -175,7 +176,7 @@ def _(bench: Bench) -> None:
     with shop.paused(SERVICE):
         locked, lasted = longest_lock(shop.database(MONOLITH), lambda: _check_out(someone, key))
     bench.expect(
-        locked < max(MAX_LOCKED_SECONDS, lasted / 2),
+        locked < max(MAX_LOCKED_SECONDS, MAX_LOCKED_SHARE * lasted),
         did="let the inventory hang, sent a checkout, and tried the lock of the monolith's database meanwhile",
         expected="a lock that is free for others while the request waits",
         got=f"it was held for {locked:.1f} of {lasted:.1f} s without a pause",
@@ -185,7 +186,7 @@ def _(bench: Bench) -> None:
     _expect_agreement(bench, shop, "let the inventory hang during a checkout")
 
 
-@check("all-or-nothing-here", task="reserve", shop=False, seconds=15)
+@check("all-or-nothing-here", task="reserve", shop=False, load=True, seconds=20)
 def _(bench: Bench) -> None:
     """When the order cannot be written down, nothing is paid, the cart is full, and the pieces are available again."""
     shop = _shop(bench)
@@ -241,9 +242,10 @@ def _(bench: Bench) -> None:
     ]
     for each in crossings:
         each.customer, each.key = _buyer(bench, each.sku), _key(bench)
-    undecided = _kill_in_the_middle(shop, crossings)
+    undecided, killed = _kill_in_the_middle(shop, crossings)
     did = f"killed the monolith while checkouts stand {', '.join(map(str, crossings))}, and started it again"
-    seconds = _expect_agreement(bench, shop, did)
+    _expect_agreement(bench, shop, did)
+    seconds = time.monotonic() - killed
     for each in crossings:
         if each.held is not None:
             each.held.send()
@@ -254,7 +256,7 @@ def _(bench: Bench) -> None:
     for each in crossings:
         _expect_one_outcome(bench, each, stored)
     _expect_agreement(bench, shop, f"{did}; then each customer sent the same request again")
-    bench.note(f"{undecided} disagreements when it was dead, none {seconds:.1f} s after the shop was back")
+    bench.note(f"{undecided} disagreements when it was killed, none {seconds:.1f} s later")
 
 
 @check("a-late-process-confirms-nothing", task="recover", shop=False, load=True, seconds=40)
@@ -336,7 +338,7 @@ def _(bench: Bench) -> None:
 # ---- task 3
 
 
-@check("an-unsure-reservation-is-undone", task="unsure", shop=False, seconds=20)
+@check("an-unsure-reservation-is-undone", task="unsure", shop=False, load=True, seconds=20)
 def _(bench: Bench) -> None:
     """When nobody knows whether the pieces were reserved, nothing is bought and nothing stays reserved, also when the
     call arrives late."""
@@ -693,10 +695,10 @@ def _kind(call: Call) -> str:
     return "reserve" if last == "reservations" else last
 
 
-def _kill_in_the_middle(shop: Shop, crossings: list[Crossing]) -> int:
+def _kill_in_the_middle(shop: Shop, crossings: list[Crossing]) -> tuple[int, float]:
     """Buy in all carts, kill the monolith when each checkout stands at its boundary, and start it again.
 
-    Returns how many reservations are undecided then.
+    Returns how much did not agree then, and when that was, on the clock of time.monotonic().
     """
     gone = threading.Event()
     by_order: dict[str, Crossing] = {}
@@ -723,12 +725,13 @@ def _kill_in_the_middle(shop: Shop, crossings: list[Crossing]) -> int:
         for each in crossings:
             each.reached.wait(max(0.0, deadline - time.monotonic()))
         shop.kill(MONOLITH)
+        killed = time.monotonic()
         gone.set()
         for future in sent:
             future.result()
         undecided = len(_violations(shop))
     shop.revive()
-    return undecided
+    return undecided, killed
 
 
 @contextmanager
