@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.policy import default
 from functools import cache, partial
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -57,8 +58,10 @@ CHECKED = {"SHOP_FEED_SECONDS": "0.1"}
 MAX_CHECKOUT_SECONDS = 1.0
 """One that does not wait takes less than a tenth; one that waits for a mailer that hangs takes 2 s."""
 LOCKED_SECONDS = 0.5
-"""Until all deliveries wait for the lock; the mailer itself waits 4 s for it."""
-SLOW_SECONDS, HANG_SECONDS = 0.15, 20.0
+"""Until all deliveries wait for the lock. The mailer itself waits 4 s for it."""
+EFFECT_SECONDS = 0.5
+"""Until a sender has done what follows from an answer."""
+MEET_SECONDS, HANG_SECONDS = 1.0, 20.0
 POLL_SECONDS = 0.02
 TOTAL = re.compile(r"EUR ([\d,]+)\.(\d\d)")
 GAUGE = r"^{name} (\S+)$"
@@ -384,18 +387,20 @@ def _(bench: Bench) -> None:
     """While two processes of the monolith send from one outbox, as during a deploy, each order is one mail."""
     shop, post = _shop(bench)
     people = [_customer(bench, shop) for _ in range(4)]
-    post.behave(_slowly)
+    post.behave(lambda _: _refuse(503))
     try:
         with _second_monolith(bench, shop):
             for someone in people:
                 _buy(bench, someone)
+            post.behave(_one_is_faster(people[0].email))
             _expect_one_mail_each(
                 bench,
                 shop,
                 people,
-                did="started a second process of the monolith, and bought as "
-                + ", ".join(each.name for each in people),
-                look=f"{SERVICE}; {SENDER}",
+                did="started a second process of the monolith, bought as "
+                + ", ".join(each.name for each in people)
+                + ", and let one of the two wait for the mailer's first answer until the other was at the second event",
+                look=f"{SENDER}: which event is marked? {SERVICE}",
             )
     finally:
         post.behave()
@@ -545,10 +550,29 @@ class Post:
         return reply
 
 
-def _slowly(event: Delivery) -> Reply:
-    """Pass it on a little later, so that two senders meet."""
-    time.sleep(SLOW_SECONDS)
-    return event.pass_on()
+def _one_is_faster(email: str) -> Rule:
+    """Two senders bring the first event, to `email`, at once. One has its answer when the other is at the next event.
+
+    The next event is refused for that long, and a little longer. When there is only one sender, everything passes.
+    """
+    both, overtaken, answered = threading.Event(), threading.Event(), threading.Event()
+    firsts = count(1)
+
+    def answer(event: Delivery) -> Reply:
+        if event.email == email:
+            if next(firsts) == 1:
+                both.wait(MEET_SECONDS)
+            else:
+                both.set()
+                overtaken.wait(MEET_SECONDS)
+                threading.Timer(EFFECT_SECONDS, answered.set).start()
+            return event.pass_on()
+        overtaken.set()
+        if both.is_set() and not answered.is_set():
+            return _refuse(503)
+        return event.pass_on()
+
+    return answer
 
 
 def _refuse(status: int) -> Reply:
