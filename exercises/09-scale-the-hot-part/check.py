@@ -29,6 +29,7 @@ from microservices.topology import WorkspaceError, load
 
 HOT, REPLICAS, MORE_REPLICAS, SLOTS = "recommendations", 4, 5, 8
 CADDYFILE, TOPOLOGY = "Caddyfile", "topology.py"
+OF_A_SERVICE = re.compile(r"\{\$SHOP_([A-Z_]+)_(?:PORT|SLOTS)\}")
 REQUESTS, VISITORS = 240, 8
 FAIR_SHARE = 0.04
 """The least share of the requests for each of four replicas. An even share is a quarter; the least seen was 12 %."""
@@ -454,8 +455,8 @@ class Doors:
 @contextmanager
 def _gateway(bench: Bench) -> Iterator[Doors]:
     """Run the workspace's Caddyfile alone, with stand-ins in two of the eight slots and as the monolith."""
-    bench.text(CADDYFILE)
-    ports = Ports(3 + SLOTS)
+    others = sorted(set(OF_A_SERVICE.findall(bench.text(CADDYFILE))) - {"RECOMMENDATIONS", "MONOLITH"})
+    ports = Ports(3 + SLOTS + 2 * len(others))
     public, inside, monolith_inside, *empty = ports.numbers
     doors = Doors(public, inside, monolith_inside)
     hot = [doors.one.stand_in.port, doors.two.stand_in.port, *empty[: SLOTS - 2]]
@@ -467,6 +468,9 @@ def _gateway(bench: Bench) -> Iterator[Doors]:
         "SHOP_MONOLITH_SLOTS": f"127.0.0.1:{doors.monolith.stand_in.port}",
         "HOME": str(scratch()),
     }
+    for name in others:  # services of later exercises: nobody asks them here, but each needs addresses
+        env[f"SHOP_{name}_PORT"] = str(empty.pop())
+        env[f"SHOP_{name}_SLOTS"] = f"127.0.0.1:{empty.pop()}"
     file = ["--config", str(bench.workspace / CADDYFILE), "--adapter", "caddyfile"]
     adapted = subprocess.run(  # noqa: S603 -- the gateway's own program
         [str(caddy()), "adapt", *file], env={**os.environ, **env}, capture_output=True, check=False

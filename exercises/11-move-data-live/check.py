@@ -146,9 +146,9 @@ class Relay:
     def _respond(self, asked: Asked) -> Reply:
         with self._lock:
             mode, gate = self._mode, self._gate
-            if asked.method == "GET" and asked.route.startswith("/internal/"):
-                mode = "pass"  # to compare
-            if self._after > 0 and asked.method != "GET":
+            if asked.method == "GET":
+                mode = "pass"
+            elif self._after > 0:
                 self._after -= 1
                 mode = "pass"
             if mode == "hold":
