@@ -170,7 +170,7 @@ def _(bench: Bench) -> None:
     _expect_agreement(bench, shop, "let several customers buy the last piece")
 
 
-@check("no-transaction-waits", task="reserve", shop=False, seconds=20)
+@check("no-transaction-waits", task="reserve", shop=False, load=True, seconds=20)
 def _(bench: Bench) -> None:
     """While a checkout waits for the inventory, to reserve, commit or release, others can write."""
     shop = _shop(bench)
