@@ -83,6 +83,14 @@ def test_after_12_the_monolith_keeps_only_a_client_of_the_inventory(course):
     assert left == {"__init__.py", "client.py"}
 
 
+def test_13_leaves_the_services_that_were_taken_out_as_they_are(course):
+    before, after = (course.state(course.step(name), "solution") for name in ("12", "13"))
+    for service in SERVICES:
+        kept = {relpath: file for relpath, file in before.items() if relpath.startswith(service)}
+        assert kept
+        assert {relpath: file for relpath, file in after.items() if relpath.startswith(service)} == kept
+
+
 def test_the_seeding_of_exercise_07_is_the_monoliths_without_recommendations(course):
     tree = course.state(course.step("cut-over"), "solution")
     ours = (course.repository / "monolith/seed.py").read_text(encoding="utf-8").splitlines()
