@@ -1,0 +1,703 @@
+"""14: two sides of a contract are deployed one at a time, under traffic, and no deploy needs another one."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import requests
+
+from exercises.checks.checking import Answer, Bench, NotYet, Shop, Visitor, check
+from microservices.launcher import LauncherError
+
+CATALOG, MONOLITH, PRICE_LIST = "catalog", "monolith", "price-list"
+FILES = {
+    CATALOG: "microservices/catalog/internal.py",
+    MONOLITH: "monolith/catalog/internal.py",
+    PRICE_LIST: "price_list.py",
+}
+"""By side of the contract: the file that holds it."""
+START = Path(__file__).parent / "start"
+RELEASES, TODAY = "releases", "today"
+NAME = re.compile(r"([1-9]\d*)-(catalog|monolith|price-list)")
+INTERNAL, COUNTER = "/internal/products", "catalog_old_price_reads_total"
+SAMPLE = re.compile(rf'^{COUNTER}\{{caller="([^"]*)"\}} (\S+)$', re.MULTILINE)
+ASKS_OLD, ASKS_NEW = "check-old", "check-new"
+TIMES = 3
+"""Questions of each kind that the check itself asks after each deploy."""
+APPROVED = "4242424242424242"
+READERS, LINES, PAUSE_SECONDS = 3, 5, 0.03
+SETTLED_ANSWERS, SETTLED_SECONDS, MAX_SETTLED_SECONDS = 20, 0.7, 6.0
+FEW = 0.2
+"""A machine that is busy makes some answers late. It makes no share like this one wrong after the deploy is over."""
+SLOTS = 2
+
+
+# ---- task 1
+
+
+@check("one-side-at-a-time", task="expand", shop=False)
+def _(bench: Bench) -> None:
+    """Each release changes one side of the contract, and they are numbered in the order of their deploys."""
+    releases = _releases(bench)
+    bench.expect(
+        releases,
+        did=f"looked into {RELEASES}/",
+        expected="a release, such as 1-catalog",
+        got="none",
+        why="The checks deploy what is there, one release after the other.",
+        look="release.py",
+    )
+    for number, release in enumerate(releases, 1):
+        bench.expect(
+            release.number == number,
+            did=f"looked into {RELEASES}/",
+            expected=f"release {number} there",
+            got=", ".join(each.name for each in releases),
+            why="The numbers are the order of the deploys.",
+            look=f"{RELEASES}/",
+        )
+        bench.expect(
+            release.paths == (FILES[release.side],),
+            did=f"looked into {RELEASES}/{release.name}",
+            expected=f"one side of the contract, {FILES[release.side]}",
+            got=", ".join(release.paths) or "no file",
+            why="Two sides in one release have to change in the same moment, and no two programs ever do.",
+            look=f"{RELEASES}/{release.name}; release.py",
+        )
+
+
+@check("each-deploy-alone", task="expand", shop=False, load=True, seconds=90)
+def _(bench: Bench) -> None:
+    """Release after release is deployed under traffic, and no answer is wrong: no deploy waits for another one."""
+    journey = _journey(bench)
+    deploys = journey.deploys
+    broken = [stretch for stretch in deploys if stretch.is_broken]
+    bad = [stretch for stretch in deploys if stretch.failures]
+    if bad and not broken and journey.busy > 1.0:
+        raise bench.inconclusive(
+            f"{sum(len(stretch.failures) for stretch in bad)} answers were wrong, all while replicas were replaced and "
+            f"other programs used {journey.busy:.1f} cores"
+        )
+    answers = sum(len(stretch.during) + len(stretch.after) for stretch in deploys)
+    in_lockstep = f"{len(broken)} of {len(deploys)} deploys left something broken until another deploy"
+    bench.expect(
+        not bad,
+        did=f"deployed {_listed(deploys)} under traffic, with rolling restarts, and ran the price list after each",
+        expected="no wrong answer and a right price list at each deploy",
+        got="; ".join(stretch.report for stretch in deploys) + f". {in_lockstep}",
+        why="A deploy that needs another one in the same moment has errors between the two, and no way back.",
+        look=f"{RELEASES}/{bad[0].what if bad else ''}: {bad[0].failures[0] if bad else ''}",
+    )
+    bench.note(f"{len(deploys)} deploys, {answers:,} answers, none wrong; {in_lockstep}")
+
+
+@check("old-as-before-new-beside-it", task="expand", shop=False, load=True, seconds=90)
+def _(bench: Bench) -> None:
+    """After the first release of the catalog, old callers get `price` as before, and new ones get `price_cents`."""
+    journey = _journey(bench)
+    expanded = _first(bench, journey, CATALOG)
+    for sku, cents in journey.prices.items():
+        for name, expected, items in (
+            ("price", _euros(cents), expanded.seen_old),
+            ("price_cents", cents, expanded.seen_new),
+        ):
+            got = _value(items, sku, name)
+            bench.expect(
+                got == expected and type(got) is type(expected),
+                did=f"deployed {expanded.what} and asked GET {INTERNAL}?sku={sku}"
+                + ("&reads=price_cents" if name == "price_cents" else ""),
+                expected=f"{name} {expected!r}",
+                got=f"{name} {got!r}",
+                why="An expanded contract has all that was in it before, unchanged, and something new.",
+                look=f"{RELEASES}/{expanded.what}",
+            )
+
+
+@check("old-reads-are-counted", task="expand", shop=False, load=True, seconds=90)
+def _(bench: Bench) -> None:
+    """The catalog counts who still reads `price`; when `price` goes, nobody is counted any more."""
+    journey = _journey(bench)
+    expanded = _first(bench, journey, CATALOG)
+    counted = {name: expanded.counted.get(name, 0.0) for name in (ASKS_OLD, ASKS_NEW)}
+    bench.expect(
+        counted == {ASKS_OLD: TIMES, ASKS_NEW: 0.0},
+        did=f"deployed {expanded.what}, asked GET {INTERNAL} {TIMES} times as {ASKS_OLD}, and {TIMES} times as "
+        f"{ASKS_NEW} with reads=price_cents, and read /metrics before and after",
+        expected=f'{COUNTER}{{caller="{ASKS_OLD}"}} to grow by {TIMES}, and none for {ASKS_NEW}',
+        got=", ".join(f"{name} {number:+g}" for name, number in expanded.counted.items())
+        or "no such counter",
+        why="Nobody sees in an answer which of its fields are read. Callers have to say so, and the service to count.",
+        look=f"{RELEASES}/{expanded.what}",
+    )
+    contracted = next((stretch for stretch in journey.deploys if not stretch.has_old), None)
+    before = journey.before(contracted) if contracted else None
+    if before:
+        left = {name: number for name, number in before.counted.items() if number and name != ASKS_OLD}
+        bench.expect(
+            not left,
+            did=f"read the counter under traffic before {contracted.what if contracted else ''} was deployed",
+            expected="a counter that stands still: every caller says reads=price_cents",
+            got=", ".join(f"{name} {number:+g}" for name, number in left.items()),
+            why="As long as it grows, somebody may need what you are about to delete. The counter says who.",
+            look=f"{RELEASES}/: which release moves this caller?",
+        )
+    grew = "; ".join(f"{stretch.what}: {_readers(stretch)}" for stretch in journey.deploys if stretch.has_old)
+    bench.note(f"callers that read the old form: {grew}")
+
+
+# ---- task 2
+
+
+@check("four-pairs", task="migrate", shop=False, load=True, seconds=90)
+def _(bench: Bench) -> None:
+    """Old and new monolith work with old and new catalog, so each of the two can be rolled back alone."""
+    journey = _journey(bench)
+    _first(bench, journey, CATALOG)
+    _first(bench, journey, MONOLITH)
+    for caller, service in journey.four:
+        stretch = journey.pair(caller, service)
+        wrong = [text for text in stretch.after if text]
+        if wrong and len(wrong) < FEW * len(stretch.after) and journey.busy > 1.0:
+            raise bench.inconclusive(
+                f"{len(wrong)} answers were wrong while other programs used {journey.busy:.1f} cores"
+            )
+        bench.expect(
+            not wrong,
+            did=f"ran the monolith of {caller} with the catalog of {service}, as after a rollback of one of the two",
+            expected=f"no wrong answer of {len(stretch.after)}",
+            got=f"{len(wrong)}, such as {wrong[0] if wrong else ''}",
+            why="A side that cannot go back alone was not deployed alone: its way back needs the other team.",
+            look=f"{RELEASES}/{service if caller == TODAY else caller}",
+        )
+    bench.note(
+        ", ".join(
+            f"{caller} with {service}: 0 of {len(journey.pair(caller, service).after)} wrong"
+            for caller, service in journey.four
+        )
+    )
+
+
+# ---- task 3
+
+
+@check("the-old-form-is-gone", task="contract", shop=False, load=True, seconds=90)
+def _(bench: Bench) -> None:
+    """After the last release neither side has `price` any more, and the workspace is what was released."""
+    journey = _journey(bench)
+    last = journey.deploys[-1]
+    bench.expect(
+        not last.has_old and not any("price" in item for item in last.seen_new),
+        did=f"deployed {_listed(journey.deploys)} and asked GET {INTERNAL}",
+        expected="products without `price`",
+        got=_shown([item for item in [*last.seen_old, *last.seen_new] if "price" in item]),
+        why="A field that is never removed is one that nobody may ever change again.",
+        look="the last release of the catalog",
+    )
+    alone = journey.last_reader
+    bench.expect(
+        alone is not None and all(alone.after),
+        did=f"ran the monolith of {journey.now[MONOLITH]} with today's catalog, which has only `price`",
+        expected="a monolith that does not read `price` any more, so carts answer 503 here",
+        got=f"{sum(not text for text in alone.after) if alone else 0} right answers: it still reads `price`",
+        why="Code for a case that cannot occur any more is tested by nobody, until it runs by mistake.",
+        look="the last release of the monolith",
+    )
+    for side, path in FILES.items():
+        bench.expect(
+            bench.text(path) == journey.texts[side],
+            did=f"compared {path} with the last release of it",
+            expected="the same file",
+            got=f"another one than in {journey.now[side]}",
+            why="What runs is what was released.",
+            look=f"python release.py {side}, or copy the file back",
+        )
+
+
+@check("the-shop-in-cents", task="contract")
+def _(bench: Bench) -> None:
+    """In your shop the catalog's internal answer has the price in cents, and only that."""
+    shop = bench.shop()
+    prices = _prices(bench, shop, LINES)
+    items = _asked(shop, prices, {"User-Agent": ASKS_NEW}, {})
+    got = {item.get("sku"): (item.get("price_cents"), "price" in item) for item in items}
+    bench.expect(
+        got == {sku: (cents, False) for sku, cents in prices.items()},
+        did=f"asked the catalog of your shop: GET {INTERNAL}?sku={','.join(prices)}",
+        expected="price_cents as in the public API, and no `price`",
+        got=_shown(items),
+        why="The workspace is the shop after the last release.",
+        look=FILES[CATALOG],
+    )
+
+
+# ---- releases
+
+
+@dataclass(frozen=True)
+class Release:
+    """One folder of releases/."""
+
+    number: int
+    side: str
+    name: str
+    paths: tuple[str, ...]
+    text: str
+    """Of the side's file; empty without one."""
+
+
+def _releases(bench: Bench) -> list[Release]:
+    """The releases by number; NotYet for a folder with a name that says no number and side."""
+    found = []
+    for folder in (bench.workspace / RELEASES).glob("[!.]*"):
+        match = NAME.fullmatch(folder.name)
+        if match is None or not folder.is_dir():
+            raise bench.not_yet(
+                did=f"looked into {RELEASES}/",
+                expected=f"folders such as 1-catalog, with one of {', '.join(FILES)} in the name",
+                got=folder.name,
+                why="The number is the order of the deploys, and the rest says what is deployed.",
+                look=f"{RELEASES}/{folder.name}",
+            )
+        files = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.suffix != ".pyc"]
+        paths = tuple(file.relative_to(folder).as_posix() for file in files)
+        target = folder / FILES[match[2]]
+        text = target.read_text(encoding="utf-8", errors="replace") if target.is_file() else ""
+        found.append(Release(int(match[1]), match[2], folder.name, paths, text))
+    return sorted(found, key=lambda release: (release.number, release.name))
+
+
+# ---- the journey from today's release to the last one
+
+
+@dataclass
+class Stretch:
+    """One deploy, or one way back, with what was answered meanwhile. A wrong answer is a text, a right one is ""."""
+
+    what: str
+    """The release, or "today"."""
+    now: dict[str, str]
+    """By side: the release that runs after it."""
+    is_deploy: bool
+    during: list[str] = field(default_factory=list)
+    """Answers while replicas were replaced."""
+    after: list[str] = field(default_factory=list)
+    """Answers when it was over."""
+    price_list: str = ""
+    """What is wrong with the price list after it."""
+    seen_old: list[dict[str, Any]] = field(default_factory=list)
+    seen_new: list[dict[str, Any]] = field(default_factory=list)
+    """The catalog's products, for a caller that does not say what it reads and for one that reads price_cents."""
+    counted: dict[str, float] = field(default_factory=dict)
+    """By caller: how much the counter of old reads grew after the deploy."""
+
+    @property
+    def failures(self) -> list[str]:
+        """Everything that went wrong."""
+        return [text for text in [*self.during, *self.after, self.price_list] if text]
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it left something broken: a machine that is busy is no explanation for it."""
+        wrong = sum(map(bool, self.after))
+        return bool(self.price_list) or wrong > FEW * len(self.after)
+
+    @property
+    def has_old(self) -> bool:
+        """Whether callers that do not say what they read get `price`."""
+        return any("price" in item for item in self.seen_old)
+
+    @property
+    def report(self) -> str:
+        """The numbers, with the first failure."""
+        wrong_then, wrong_after = sum(map(bool, self.during)), sum(map(bool, self.after))
+        text = f"{self.what}: wrong were {wrong_then} of {len(self.during)} answers during the restart"
+        text += f" and {wrong_after} of {len(self.after)} after it"
+        first = next(filter(None, [*self.during, *self.after]), "")
+        text += f" ({first})" if first else ""
+        return text + (f", price list: {self.price_list}" if self.price_list else "")
+
+
+@dataclass
+class Journey:
+    """All deploys, and the ways back between them."""
+
+    prices: dict[str, int]
+    """In cents, by SKU."""
+    now: dict[str, str]
+    texts: dict[str, str]
+    """By side: its release, and the file's text."""
+    stretches: list[Stretch] = field(default_factory=list)
+    four: tuple[tuple[str, str], ...] = ()
+    """The four pairs of a monolith and a catalog."""
+    last_reader: Stretch | None = None
+    """The last monolith with today's catalog; None when the catalog still has `price`."""
+    busy: float = 0.0
+
+    @property
+    def deploys(self) -> list[Stretch]:
+        return [stretch for stretch in self.stretches if stretch.is_deploy]
+
+    def before(self, stretch: Stretch) -> Stretch | None:
+        """What ran before a deploy."""
+        earlier = self.stretches[: self.stretches.index(stretch)]
+        return earlier[-1] if earlier else None
+
+    def pair(self, caller: str, service: str) -> Stretch:
+        """The first stretch in which these two ran."""
+        wanted = (caller, service)
+        return next(each for each in self.stretches if (each.now[MONOLITH], each.now[CATALOG]) == wanted)
+
+
+_journeys: WeakKeyDictionary[Bench, Journey | NotYet] = WeakKeyDictionary()
+
+
+def _journey(bench: Bench) -> Journey:
+    """The journey of this run, made once. NotYet, each time, when a release does not start."""
+    if bench not in _journeys:
+        try:
+            _journeys[bench] = _make_journey(bench)
+        except NotYet as error:
+            _journeys[bench] = error
+    found = _journeys[bench]
+    if isinstance(found, NotYet):
+        raise found
+    return found
+
+
+def _make_journey(bench: Bench) -> Journey:
+    releases = _releases(bench)
+    bench.expect(
+        releases and all(release.text for release in releases),
+        did=f"looked into {RELEASES}/",
+        expected=f"releases, each with the file of its side: {', '.join(FILES.values())}",
+        got=", ".join(f"{each.name} with {', '.join(each.paths) or 'no file'}" for each in releases)
+        or "none",
+        why="The checks deploy what is there, one release after the other.",
+        look=f"{RELEASES}/; release.py",
+    )
+    texts = {side: (START / path).read_text(encoding="utf-8") for side, path in FILES.items()}
+    folder = bench.copy({FILES[side]: text for side, text in texts.items()})
+    with bench.boot(folder) as shop:
+        _expect_slots(bench, shop)
+        journey = Journey(_set_prices(bench, shop), dict.fromkeys(FILES, TODAY), texts)
+        rig = Rig(bench, shop, journey)
+        with rig.visitors.coming():
+            rig.observe(Stretch(TODAY, dict(journey.now), is_deploy=False))
+            for release in releases:
+                rig.deploy(release.side, release.name, release.text)
+                both = CATALOG in rig.released and MONOLITH in rig.released
+                if both and not journey.four:
+                    rig.visit_four_pairs()
+            if not journey.deploys[-1].has_old:
+                journey.last_reader = rig.last_reader_with_todays_catalog()
+    journey.busy = bench.busy()
+    return journey
+
+
+class Rig:
+    """Deploys into a copy of the workspace that runs under traffic."""
+
+    def __init__(self, bench: Bench, shop: Shop, journey: Journey) -> None:
+        self.bench, self.shop, self.journey = bench, shop, journey
+        self.visitors = Visitors(bench, shop, journey.prices)
+        self.released: dict[str, str] = {}
+        self.today = dict(journey.texts)
+
+    def deploy(self, side: str, name: str, text: str) -> None:
+        """Deploy a release, and look at what it does."""
+        self.released[side] = name
+        self.journey.texts[side] = text
+        self._run(side, name, text, is_deploy=True)
+
+    def visit_four_pairs(self) -> None:
+        """Roll back the side that was deployed first, and deploy it again: the pair that did not run before."""
+        caller, service = (self.journey.now[side] for side in (MONOLITH, CATALOG))
+        self.journey.four = ((TODAY, TODAY), (TODAY, service), (caller, TODAY), (caller, service))
+        ran = {(each.now[MONOLITH], each.now[CATALOG]) for each in self.journey.stretches}
+        for side, pair in ((CATALOG, (caller, TODAY)), (MONOLITH, (TODAY, service))):
+            if pair not in ran:
+                name, text = self.journey.now[side], self.journey.texts[side]
+                self._run(side, TODAY, self.today[side], is_deploy=False)
+                self._run(side, name, text, is_deploy=False)
+
+    def last_reader_with_todays_catalog(self) -> Stretch:
+        """What the last monolith makes of the catalog's first form."""
+        now = self.journey.now.copy()
+        found = self._run(CATALOG, TODAY, self.today[CATALOG], is_deploy=False)
+        self.journey.now = now
+        return found
+
+    def observe(self, stretch: Stretch) -> Stretch:
+        """Let visitors go on for a moment, and ask as two callers; then the stretch is complete."""
+        began, before = time.monotonic(), _counted(self.shop)
+        for _ in range(TIMES):
+            skus = self.journey.prices
+            stretch.seen_old = _asked(self.shop, skus, {"User-Agent": ASKS_OLD}, {})
+            stretch.seen_new = _asked(self.shop, skus, {"User-Agent": ASKS_NEW}, {"reads": "price_cents"})
+        stretch.price_list = self._price_list()
+        while True:
+            stretch.after = self.visitors.since(began)
+            waited = time.monotonic() - began
+            enough = waited > SETTLED_SECONDS and len(stretch.after) >= SETTLED_ANSWERS
+            if enough or waited > MAX_SETTLED_SECONDS:
+                break
+            time.sleep(0.02)
+        after = _counted(self.shop)
+        stretch.counted = {name: number - before.get(name, 0.0) for name, number in after.items()}
+        self.journey.stretches.append(stretch)
+        return stretch
+
+    def _run(self, side: str, name: str, text: str, *, is_deploy: bool) -> Stretch:
+        file = self.shop.folder / FILES[side]
+        file.write_text(text, encoding="utf-8")
+        self.journey.now[side] = name
+        began = time.monotonic()
+        if side != PRICE_LIST:
+            try:
+                self.shop.fleet.restart(side)
+            except LauncherError as error:
+                raise self.bench.not_yet(
+                    did=f"deployed {RELEASES}/{name}",
+                    expected="a process that starts",
+                    got=str(error).partition("\n")[0],
+                    why="The old replica still answers, but nothing can be said about the release.",
+                    look=f"{RELEASES}/{name}: " + " ".join(str(error).splitlines()[-1:]),
+                ) from error
+        stretch = Stretch(name, dict(self.journey.now), is_deploy)
+        stretch.during = self.visitors.since(began, time.monotonic())
+        return self.observe(stretch)
+
+    def _price_list(self) -> str:
+        """What is wrong with the price list that accounting would print now."""
+        prices = self.journey.prices
+        ran = self.bench.run(
+            FILES[PRICE_LIST],
+            *prices,
+            folder=self.shop.folder,
+            env={"SHOP_CATALOG_URL": _internal(self.shop)},
+        )
+        if ran.status:
+            return (ran.err.strip().splitlines() or [f"exit status {ran.status}"])[-1]
+        printed, expected = ran.out.split("\n"), [f"{sku},{_euros(cents)}" for sku, cents in prices.items()]
+        pairs = zip(expected, [*printed, *[""] * len(expected)], strict=False)
+        return next((f"printed {have!r} instead of {want!r}" for want, have in pairs if want != have), "")
+
+
+# ---- traffic
+
+
+class Visitors:
+    """Customers who look at their carts, change them and buy; each answer is noted with its time."""
+
+    def __init__(self, bench: Bench, shop: Shop, prices: dict[str, int]) -> None:
+        self.prices, self.skus, self.seed = prices, list(prices), bench.seed
+        self.answers: list[tuple[float, str]] = []
+        self.stopped = threading.Event()
+        self.buyer, self.readers = shop.customer(), [shop.customer() for _ in range(READERS)]
+        for reader in self.readers:
+            for sku in self.skus:
+                self._expect_today(bench, self._put(reader, sku), sku)
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """They come while the block runs."""
+        with ThreadPoolExecutor(READERS + 1) as pool:
+            for reader in self.readers:
+                pool.submit(self._read, reader)
+            pool.submit(self._buy)
+            try:
+                yield
+            finally:
+                self.stopped.set()
+
+    def since(self, began: float, ended: float = float("inf")) -> list[str]:
+        """What was wrong with each answer of this time; "" for a right one."""
+        return [wrong for at, wrong in list(self.answers) if began <= at < ended]
+
+    def _read(self, reader: Visitor) -> None:
+        turn = 0
+        while not self.stopped.wait(PAUSE_SECONDS):
+            turn += 1
+            self._note("GET /api/cart", reader.try_ask("GET", "/api/cart"), self.prices)
+            if turn % 4 == 0:
+                sku = self.skus[turn // 4 % len(self.skus)]
+                self._note(f"PUT /api/cart/items/{sku}", self._put(reader, sku), self.prices)
+
+    def _buy(self) -> None:
+        turn = 0
+        while not self.stopped.wait(4 * PAUSE_SECONDS):
+            turn += 1
+            sku = self.skus[turn % len(self.skus)]
+            wanted = {sku: self.prices[sku]}
+            put = self._put(self.buyer, sku)
+            self._note(f"PUT /api/cart/items/{sku}", put, wanted)
+            if put.status == requests.codes.ok:
+                key = {"Idempotency-Key": f"check-{self.seed}-{turn}"}
+                card = {"card_number": APPROVED}
+                order = self.buyer.try_ask("POST", "/api/orders", json=card, headers=key)
+                self._note("POST /api/orders", order, wanted)
+
+    def _put(self, someone: Visitor, sku: str) -> Answer:
+        return someone.try_ask("PUT", f"/api/cart/items/{sku}", json={"quantity": 1})
+
+    def _note(self, what: str, answer: Answer, wanted: dict[str, int]) -> None:
+        wrong = _wrong(answer, wanted)
+        self.answers.append((time.monotonic(), f"{what}: {wrong}" if wrong else ""))
+
+    def _expect_today(self, bench: Bench, answer: Answer, sku: str) -> None:
+        wrong = _wrong(answer, {sku: self.prices[sku]})
+        bench.expect(
+            not wrong,
+            did=f"began with the contract as it is today, in a copy of your workspace: {answer.curl}",
+            expected="200 and the cart",
+            got=wrong,
+            why="Before anything is deployed, today's two sides must work together.",
+            look="monolith/catalog/__init__.py and client.py: did you take over the .incoming files?",
+        )
+
+
+def _wrong(answer: Answer, wanted: dict[str, int]) -> str:
+    """What is wrong with a cart or an order that has these products at these prices; "" when it is right."""
+    body = answer.json()
+    body = body if isinstance(body, dict) else {}
+    if body.get("type") == "/problems/out-of-stock":
+        return ""
+    if answer.status not in {200, 201}:
+        return f"{answer.status} {body.get('type', '')}".strip() if answer.status else answer.text
+    items = body.get("items")
+    shown = {item.get("sku"): item for item in items} if isinstance(items, list) else {}
+    for sku, cents in wanted.items():
+        got = shown.get(sku, {}).get("unit_price_cents")
+        if got != cents:
+            return f"{answer.status}, and {sku} costs {got} cents instead of {cents}"
+    return ""
+
+
+# ---- the catalog
+
+
+def _expect_slots(bench: Bench, shop: Shop) -> None:
+    for side in (CATALOG, MONOLITH):
+        slots = shop.fleet.topology.service(side).slots
+        bench.expect(
+            slots >= SLOTS,
+            did=f"read the slots of {side} in topology.py",
+            expected=f"slots={SLOTS}: the new replica starts before the old one leaves",
+            got=f"slots={slots}",
+            why="With one slot, nobody answers while the replica is replaced.",
+            look="topology.py and Caddyfile: did you take over the .incoming files?",
+        )
+
+
+def _set_prices(bench: Bench, shop: Shop) -> dict[str, int]:
+    """New prices of some products: half of them are wrong by a cent after int(float(price) * 100), half end with 0."""
+    traps = [cents for cents in range(1001, 20_000) if int(float(_euros(cents)) * 100) != cents]
+    new = [bench.random.choice(traps), 10 * bench.random.randint(101, 2_000)]
+    prices = {}
+    admin = shop.admin()
+    for number, sku in enumerate(_prices(bench, shop, LINES)):
+        prices[sku] = new[number] if number < len(new) else bench.random.randint(1_001, 20_000)
+        answer = admin.ask("PUT", f"/api/products/{sku}/price", json={"price_cents": prices[sku]})
+        bench.expect(
+            answer.status == requests.codes.ok,
+            expected="200: the administrator may set prices",
+            got=answer,
+            why="The checks choose prices that show mistakes.",
+            look="topology.py: reads_jwks",
+        )
+    return prices
+
+
+def _prices(bench: Bench, shop: Shop, count: int) -> dict[str, int]:
+    """Prices in cents of some products, by SKU, from the public API."""
+    body: Any = shop.ask("GET", "/api/products?page_size=100").json()
+    items = body.get("items", []) if isinstance(body, dict) else []
+    found = {item["sku"]: item["price_cents"] for item in items if {"sku", "price_cents"} <= item.keys()}
+    bench.expect(
+        len(found) >= count,
+        expected=f"{count} products with their prices",
+        got=body,
+        why="The checks choose their products from this list.",
+        look="Caddyfile; topology.py: SEED",
+    )
+    return {sku: found[sku] for sku in bench.random.sample(sorted(found), count)}
+
+
+def _internal(shop: Shop) -> str:
+    return f"http://127.0.0.1:{shop.fleet.internal_ports[CATALOG]}"
+
+
+def _asked(
+    shop: Shop, skus: Sequence[str] | dict[str, int], headers: dict[str, str], params: dict[str, str]
+) -> list[dict[str, Any]]:
+    """The products of the internal API as they are; none when there is no proper answer."""
+    with requests.Session() as session, suppress(requests.RequestException, ValueError, AttributeError):
+        session.trust_env = False
+        query = {"sku": ",".join(skus), **params}
+        answer = session.get(_internal(shop) + INTERNAL, params=query, headers=headers, timeout=5)
+        return [item for item in answer.json().get("items", []) if isinstance(item, dict)]
+    return []
+
+
+def _counted(shop: Shop) -> dict[str, float]:
+    """The counter of old reads, by caller, over all replicas."""
+    found: dict[str, float] = {}
+    with requests.Session() as session:
+        session.trust_env = False
+        for replica in shop.fleet.replicas(CATALOG):
+            with suppress(requests.RequestException):
+                text = session.get(f"http://127.0.0.1:{replica.port}/metrics", timeout=10).text
+                for caller, number in SAMPLE.findall(text):
+                    found[caller] = found.get(caller, 0.0) + float(number)
+    return found
+
+
+# ---- words
+
+
+def _euros(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02}"
+
+
+def _value(items: list[dict[str, Any]], sku: str, name: str) -> Any:
+    return next((item.get(name) for item in items if item.get("sku") == sku), None)
+
+
+def _first(bench: Bench, journey: Journey, side: str) -> Stretch:
+    """The first deploy of a side; NotYet without one."""
+    found = next((stretch for stretch in journey.deploys if stretch.what.endswith(f"-{side}")), None)
+    if found is None:
+        raise bench.not_yet(
+            did=f"looked into {RELEASES}/",
+            expected=f"a release of {side}",
+            got=_listed(journey.deploys),
+            why="Both sides of the contract have to move.",
+            look=f"python release.py {side}",
+        )
+    return found
+
+
+def _shown(items: list[dict[str, Any]]) -> str:
+    """The first of the products, with what the contract is about."""
+    kept = ("sku", "price", "price_cents")
+    return str({name: items[0][name] for name in kept if name in items[0]}) if items else "no products"
+
+
+def _listed(deploys: list[Stretch]) -> str:
+    return ", ".join(stretch.what for stretch in deploys) or "none"
+
+
+def _readers(stretch: Stretch) -> str:
+    readers = [
+        f"{name} {number:+g}" for name, number in stretch.counted.items() if number and name != ASKS_OLD
+    ]
+    return ", ".join(readers) or "none"
