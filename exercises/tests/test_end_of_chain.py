@@ -71,6 +71,19 @@ def test_after_10_the_monolith_keeps_only_a_client_of_the_catalog(course):
     assert left == {"__init__.py", "client.py"}
 
 
+def test_after_14_the_catalog_differs_from_ours_only_by_the_internal_api(course):
+    """The exercise needs a contract that is not public; the file stays, and topology.py starts the service from it."""
+    tree = course.state(course.step("change-the-contract"), "solution")
+    catalog = {relpath: file for relpath, file in tree.items() if relpath.startswith("microservices/catalog/")}
+    odd = {
+        relpath
+        for relpath, file in catalog.items()
+        if not (course.repository / relpath).exists()
+        or file.read_bytes() != (course.repository / relpath).read_bytes()
+    }
+    assert odd == {"microservices/catalog/internal.py"}
+
+
 def test_the_seeding_of_exercise_07_is_the_monoliths_without_recommendations(course):
     tree = course.state(course.step("cut-over"), "solution")
     ours = (course.repository / "monolith/seed.py").read_text(encoding="utf-8").splitlines()
