@@ -44,7 +44,7 @@ READERS, LINES, PAUSE_SECONDS = 3, 5, 0.03
 SETTLED_ANSWERS, SETTLED_SECONDS, MAX_SETTLED_SECONDS = 20, 0.7, 6.0
 FEW = 0.2
 """A machine that is busy makes some answers late. It makes no share like this one wrong after the deploy is over."""
-SLOTS = 2
+SLOTS, KNOCKS = 2, 8
 INCOMING = "topology.py, Caddyfile, monolith/catalog: did you take over the .incoming files?"
 
 
@@ -418,7 +418,7 @@ def _make_journey(bench: Bench) -> Journey:
     texts = {side: (START / path).read_text(encoding="utf-8") for side, path in FILES.items()}
     folder = bench.copy({FILES[side]: text for side, text in texts.items()})
     with bench.boot(folder) as shop:
-        _expect_slots(bench, shop)
+        _expect_room(bench, shop)
         journey = Journey(_set_prices(bench, shop), dict.fromkeys(FILES, TODAY), texts)
         rig = Rig(bench, shop, journey)
         with rig.visitors.coming():
@@ -537,7 +537,7 @@ class Visitors:
         self.buyer, self.readers = shop.customer(), [shop.customer() for _ in range(READERS)]
         for reader in self.readers:
             for sku in self.skus:
-                self._expect_today(bench, self._put(reader, sku), sku)
+                self._expect_cart(bench, self._put(reader, sku), sku)
 
     @contextmanager
     def coming(self) -> Iterator[None]:
@@ -559,10 +559,14 @@ class Visitors:
         turn = 0
         while not self.stopped.wait(PAUSE_SECONDS):
             turn += 1
-            self._note("GET /api/cart", reader.try_ask("GET", "/api/cart"), self.prices)
+            sku = self.skus[turn // 4 % len(self.skus)]
             if turn % 4 == 0:
-                sku = self.skus[turn // 4 % len(self.skus)]
-                self._note(f"PUT /api/cart/items/{sku}", self._put(reader, sku), self.prices)
+                self._note(f"PUT /api/cart/items/{sku}", _wrong(self._put(reader, sku), self.prices))
+            elif turn % 8 == 1:
+                page = reader.try_ask("GET", f"/products/{sku}")
+                self._note(f"GET /products/{sku}", _wrong_page(page, self.prices[sku]))
+            else:
+                self._note("GET /api/cart", _wrong(reader.try_ask("GET", "/api/cart"), self.prices))
 
     def _buy(self) -> None:
         turn = 0
@@ -571,21 +575,23 @@ class Visitors:
             sku = self.skus[turn % len(self.skus)]
             wanted = {sku: self.prices[sku]}
             put = self._put(self.buyer, sku)
-            self._note(f"PUT /api/cart/items/{sku}", put, wanted)
+            self._note(f"PUT /api/cart/items/{sku}", _wrong(put, wanted))
             if put.status == requests.codes.ok:
                 key = {"Idempotency-Key": f"check-{self.seed}-{turn}"}
                 card = {"card_number": APPROVED}
                 order = self.buyer.try_ask("POST", "/api/orders", json=card, headers=key)
-                self._note("POST /api/orders", order, wanted)
+                self._note("POST /api/orders", _wrong(order, wanted))
+                if order.status == requests.codes.created:
+                    empty = self.buyer.try_ask("GET", "/api/cart")
+                    self._note("GET /api/cart, an empty one", _wrong(empty, {}))
 
     def _put(self, someone: Visitor, sku: str) -> Answer:
         return someone.try_ask("PUT", f"/api/cart/items/{sku}", json={"quantity": 1})
 
-    def _note(self, what: str, answer: Answer, wanted: dict[str, int]) -> None:
-        wrong = _wrong(answer, wanted)
+    def _note(self, what: str, wrong: str) -> None:
         self.answers.append((time.monotonic(), f"{what}: {wrong}" if wrong else ""))
 
-    def _expect_today(self, bench: Bench, answer: Answer, sku: str) -> None:
+    def _expect_cart(self, bench: Bench, answer: Answer, sku: str) -> None:
         wrong = _wrong(answer, {sku: self.prices[sku]})
         bench.expect(
             not wrong,
@@ -605,8 +611,9 @@ def _wrong(answer: Answer, wanted: dict[str, int]) -> str:
         return ""
     if answer.status not in {200, 201}:
         return f"{answer.status} {body.get('type', '')}".strip() if answer.status else answer.text
-    items = body.get("items")
-    shown = {item.get("sku"): item for item in items} if isinstance(items, list) else {}
+    listed = body.get("items")
+    items = listed if isinstance(listed, list) else []
+    shown = {item.get("sku"): item for item in items if isinstance(item, dict)}
     for sku, cents in wanted.items():
         got = shown.get(sku, {}).get("unit_price_cents")
         if got != cents:
@@ -614,10 +621,18 @@ def _wrong(answer: Answer, wanted: dict[str, int]) -> str:
     return ""
 
 
+def _wrong_page(page: Answer, cents: int) -> str:
+    """What is wrong with the page of a product with this price."""
+    if page.status != requests.codes.ok:
+        return UNAVAILABLE if page.status == requests.codes.unavailable else str(page)
+    return "" if f"€{_euros(cents)}" in page.text else f"a page without €{_euros(cents)}"
+
+
 # ---- the catalog
 
 
-def _expect_slots(bench: Bench, shop: Shop) -> None:
+def _expect_room(bench: Bench, shop: Shop) -> None:
+    """NotYet unless both services have a slot for a new replica, and the gateway sends nobody to the empty one."""
     for side in (CATALOG, MONOLITH):
         slots = shop.fleet.topology.service(side).slots
         bench.expect(
@@ -628,6 +643,27 @@ def _expect_slots(bench: Bench, shop: Shop) -> None:
             why="With one slot, nobody answers while the replica is replaced.",
             look=INCOMING,
         )
+    inside = shop.fleet.internal_ports
+    doors = [f"{shop.url}/api/categories", f"{shop.url}/no-such-page"]
+    doors += [f"http://127.0.0.1:{inside[side]}/healthz" for side in (CATALOG, MONOLITH)]
+    for url in doors:
+        statuses = {_status(url) for _ in range(KNOCKS)}
+        bench.expect(
+            not statuses & {0, requests.codes.bad_gateway},
+            did=f"asked {KNOCKS} times, with one replica in two slots: GET {url}",
+            expected="no 502: every proxy is a pool with health checks, and leaves the empty slot out",
+            got=", ".join(map(str, sorted(statuses))),
+            why="A deploy changes which slots are in use, and visitors must not notice.",
+            look=INCOMING,
+        )
+
+
+def _status(url: str) -> int:
+    """The status of a GET; 0 without an answer."""
+    with requests.Session() as session, suppress(requests.RequestException):
+        session.trust_env = False
+        return session.get(url, timeout=10).status_code
+    return 0
 
 
 def _expect_today(bench: Bench, journey: Journey) -> None:
