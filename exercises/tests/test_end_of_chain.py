@@ -74,7 +74,9 @@ def test_after_10_the_monolith_keeps_only_a_client_of_the_catalog(course):
 def test_after_14_the_catalog_differs_from_ours_only_by_the_internal_api(course):
     """The exercise needs a contract that is not public; the file stays, and topology.py starts the service from it."""
     tree = course.state(course.step("change-the-contract"), "solution")
-    catalog = {relpath: file for relpath, file in tree.items() if relpath.startswith("microservices/catalog/")}
+    catalog = {
+        relpath: file for relpath, file in tree.items() if relpath.startswith("microservices/catalog/")
+    }
     odd = {
         relpath
         for relpath, file in catalog.items()
