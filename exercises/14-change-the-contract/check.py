@@ -44,6 +44,8 @@ READERS, LINES, PAUSE_SECONDS = 3, 5, 0.03
 SETTLED_ANSWERS, SETTLED_SECONDS, MAX_SETTLED_SECONDS = 20, 0.7, 6.0
 FEW = 0.2
 """A machine that is busy makes some answers late. It makes no share like this one wrong after the deploy is over."""
+ODD_PRICE = ('"price": f"{euros}.{cents:02}"', '"price": "0.01", "price_cents": item["price_cents"]')
+"""A change of today's catalog: two prices that differ, so that one sees which of them is read."""
 SLOTS, KNOCKS = 2, 8
 INCOMING = "topology.py, Caddyfile, monolith/catalog: did you take over the .incoming files?"
 
@@ -189,6 +191,15 @@ def _(bench: Bench) -> None:
             why="A side that cannot go back alone was not deployed alone: its way back needs the other team.",
             look=f"{RELEASES}/{service if caller == TODAY else caller}",
         )
+    odd = [text for text in journey.odd.after if "costs 1 cents" in text] if journey.odd else []
+    bench.expect(
+        not odd,
+        did=f"ran the monolith of {journey.four[-1][0]} with a catalog of which only `price_cents` is right",
+        expected="the price from `price_cents`",
+        got=odd[0] if odd else "",
+        why="A reader that says reads=price_cents and takes `price` was not moved.",
+        look=f"{RELEASES}/{journey.four[-1][0]}",
+    )
     bench.note(
         ", ".join(
             f"{caller} with {service}: 0 of {journey.pair(caller, service).answers} wrong"
@@ -364,6 +375,8 @@ class Journey:
     stretches: list[Stretch] = field(default_factory=list)
     four: tuple[tuple[str, str], ...] = ()
     """The four pairs of a monolith and a catalog."""
+    odd: Stretch | None = None
+    """The first new monolith with a catalog whose `price` is another one than its `price_cents`."""
     last_reader: Stretch | None = None
     """The last monolith with today's catalog; None when the catalog still has `price`."""
     busy: float = 0.0
@@ -451,15 +464,19 @@ class Rig:
         self._run(side, name, text, is_deploy=True)
 
     def visit_four_pairs(self) -> None:
-        """Roll back the side that was deployed first, and deploy it again: the pair that did not run before."""
-        caller, service = (self.journey.now[side] for side in (MONOLITH, CATALOG))
+        """Roll one side back, for the pair that did not run before, and see which of two prices is read."""
+        now, texts = self.journey.now.copy(), self.journey.texts
+        caller, service = now[MONOLITH], now[CATALOG]
         self.journey.four = ((TODAY, TODAY), (TODAY, service), (caller, TODAY), (caller, service))
         ran = {(each.now[MONOLITH], each.now[CATALOG]) for each in self.journey.stretches}
-        for side, pair in ((CATALOG, (caller, TODAY)), (MONOLITH, (TODAY, service))):
-            if pair not in ran:
-                name, text = self.journey.now[side], self.journey.texts[side]
-                self._run(side, TODAY, self.today[side], is_deploy=False)
-                self._run(side, name, text, is_deploy=False)
+        if (TODAY, service) not in ran:
+            self._run(MONOLITH, TODAY, self.today[MONOLITH], is_deploy=False)
+            self._run(MONOLITH, caller, texts[MONOLITH], is_deploy=False)
+        if (caller, TODAY) not in ran:
+            self._run(CATALOG, TODAY, self.today[CATALOG], is_deploy=False)
+        odd = self.today[CATALOG].replace(*ODD_PRICE)
+        self.journey.odd = self._run(CATALOG, "odd", odd, is_deploy=False)
+        self._run(CATALOG, service, texts[CATALOG], is_deploy=False)
 
     def last_reader_with_todays_catalog(self) -> Stretch:
         """What the last monolith makes of the catalog's first form."""
