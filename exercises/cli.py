@@ -82,6 +82,7 @@ for command in (
     copies.save,
     copies.restore,
     shop.serve,
+    shop.run,
     doctor.doctor,
     paper.handouts_command,
     paper.slides_command,

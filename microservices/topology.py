@@ -53,7 +53,8 @@ class Service:
     cpu_request: int = 300
     """Millicores that a replica asks for in a cluster; an autoscaler's percentages are of this."""
     aliases: tuple[str, ...] = ()
-    """Names of services that are still part of this one. Calls to them come here, with a token for that name."""
+    """Names of services that are still part of this one. Calls to them come here, with a token for that name; and the
+    services that it calls trust its key under these names too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,11 @@ class Topology:
         """Names of the services whose service tokens `name` accepts."""
         own = {name, *self.service(name).aliases}
         return tuple(service.name for service in self.services if own & set(service.needs))
+
+    def names_of(self, caller: str) -> tuple[str, ...]:
+        """The names under which a caller's key is trusted: its own, and those of services that are still part of it."""
+        aliases = self.service(caller).aliases
+        return (caller, *(alias for alias in aliases if self.resolve(alias).name == caller))
 
 
 def _on_chassis(name: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import requests
 
 from exercises.checks.checking import Answer, Bench, CheckError, Shop, Visitor, check
+from exercises.checks.locking import longest_lock
 
 SERVICE, TABLES = "catalog", ("products", "categories")
 CLIENT, CART, CHECKOUT = (
@@ -29,7 +30,6 @@ LINES, MAX_CALLS = 30, 2
 CAME_BACK_SECONDS = 15.0
 ATTEMPTS, ON_ITS_WAY_SECONDS = 3, 0.25
 """After so many seconds a checkout has asked the catalog; the client waits four times as long for the answer."""
-POLL_SECONDS = 0.02
 MAX_LOCKED_SECONDS = 0.3
 """A transaction that does not wait for the catalog takes less, or less than half of the request on a busy machine."""
 ANSWERED = re.compile(
@@ -338,7 +338,7 @@ def _(bench: Bench) -> None:
                 someone.try_ask("PUT", f"/api/cart/items/{second['sku']}", json={"quantity": 2})
 
         with shop.paused(SERVICE):
-            locked, lasted = _longest_lock(shop, send)
+            locked, lasted = longest_lock(shop.database("monolith"), send)
         bench.expect(
             locked < max(MAX_LOCKED_SECONDS, lasted / 2),
             did=f"let the catalog hang, sent a {what}, and tried the lock of the monolith's database meanwhile",
@@ -579,29 +579,6 @@ def _wait_for_the_cart(bench: Bench, someone: Visitor) -> None:
         CAME_BACK_SECONDS,
         "a cart, after the catalog was started again,",
     )
-
-
-def _longest_lock(shop: Shop, send: Any) -> tuple[float, float]:
-    """Send a request and try the write lock until it is answered.
-
-    Returns the longest time in which it was never free, and the time of the request, both in seconds.
-    """
-    request = threading.Thread(target=send)
-    longest, held_since, started = 0.0, None, time.monotonic()
-    with closing(sqlite3.connect(shop.database("monolith"), timeout=0, isolation_level=None)) as db:
-        request.start()
-        while request.is_alive():
-            now = time.monotonic()
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                db.execute("ROLLBACK")
-                held_since = None
-            except sqlite3.OperationalError:
-                held_since = held_since or now
-                longest = max(longest, now - held_since)
-            time.sleep(POLL_SECONDS)
-        request.join()
-    return longest, time.monotonic() - started
 
 
 # ---- answers

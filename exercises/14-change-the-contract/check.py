@@ -668,7 +668,7 @@ def _expect_room(bench: Bench, shop: Shop) -> None:
         bench.expect(
             not statuses & {0, requests.codes.bad_gateway},
             did=f"asked {KNOCKS} times, with one replica in two slots: GET {url}",
-            expected="no 502: every proxy is a pool with health checks, and leaves the empty slot out",
+            expected="no 502: the proxies of both are pools with health checks, which leave the empty slot out",
             got=", ".join(map(str, sorted(statuses))),
             why="A deploy changes which slots are in use, and visitors must not notice.",
             look=INCOMING,
@@ -788,7 +788,7 @@ def _first(bench: Bench, journey: Journey, side: str) -> Stretch:
 def _cause(bad: list[Stretch]) -> str:
     first = bad[0].failures[0] if bad else ""
     if any(words in first for words in NO_WAY):
-        return "Caddyfile: every proxy is a pool with health checks; topology.py"
+        return "Caddyfile: the proxies of both services are pools with health checks; topology.py"
     return f"{RELEASES}/{bad[0].what}: {first}" if bad else ""
 
 

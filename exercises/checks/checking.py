@@ -208,6 +208,9 @@ class Shop(Visitor, Protocol):
     def log(self, name: str) -> Log:
         """The log of a service (its first replica) or of a replica."""
 
+    def environment(self, service: str) -> dict[str, str]:
+        """The environment of a service's processes, for `bench.run`: a program that works as this service."""
+
     def database(self, service: str) -> Path:
         """The SQLite file of a service; in 01 to 03 only "monolith" has one."""
 

@@ -179,6 +179,11 @@ class RunningShop:
         """All logs by label."""
         return {member.label: LogFile(member.log) for member in self._members()}
 
+    def environment(self, service: str) -> dict[str, str]:
+        """The environment of a service's processes, for a program that works beside them as the same service."""
+        self._named(service)
+        return self._fleet.environment(service)
+
     def database(self, service: str) -> Path:
         """The SQLite file of a service."""
         path = self._data / f"{service}.sqlite3"

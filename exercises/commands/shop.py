@@ -1,7 +1,8 @@
-"""The command serve, and running the learner's shop for a command."""
+"""The commands serve and run, and running the learner's shop for a command."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -13,9 +14,12 @@ from typing import Any
 import click
 
 from exercises.commands.options import open_workspace, workspace_option
+from exercises.errors import ExerciseError
 from exercises.workspaces.workspace import Workspace
 
 SERVE_PORT = 8000
+ENVIRONMENTS = "environments.json"
+"""In the folder of a served shop: the environment of each service, with its key, so only its owner may read it."""
 
 
 @click.command()
@@ -44,6 +48,44 @@ def serve(folder: Path | None, port: int, seed: int) -> None:
     click.echo("Your shop is closed.")
 
 
+@click.command(context_settings={"allow_interspersed_args": False})
+@workspace_option
+@click.argument("service")
+@click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(folder: Path | None, service: str, arguments: tuple[str, ...]) -> None:
+    """Run Python with ARGUMENTS beside the shop that `exercises serve` runs, with all that SERVICE is given there: its
+    database, its key, and the addresses of the services that it calls.
+
+    For example: exercises run monolith -m monolith.inventory.move --help
+    """
+    workspace = open_workspace(folder)
+    env = _environment(workspace, service)
+    os.chdir(workspace.root)
+    os.execve(sys.executable, [sys.executable, *arguments], env)  # noqa: S606 -- no shell, and the learner's own code
+
+
+def _environment(workspace: Workspace, service: str) -> dict[str, str]:
+    """The environment of a service of the shop that is served from this workspace; ExerciseError without one."""
+    written = sorted(
+        (workspace.data_dir / "serve" / "shops").glob(f"*/{ENVIRONMENTS}"),
+        key=lambda file: file.stat().st_mtime,
+    )
+    if not written:
+        raise ExerciseError("Your shop is not being served; start exercises serve in another terminal first.")
+    found: dict[str, dict[str, str]] = json.loads(written[-1].read_text(encoding="utf-8"))
+    if service not in found:
+        raise ExerciseError(f"Your shop has no service {service}; its services are {', '.join(found)}.")
+    return found[service]
+
+
+def write_environments(shop: Any, file: Path) -> None:
+    """Write what `run` needs. A monolith that runs alone has no other services, and no file."""
+    if shop.fleet:
+        services = [service.name for service in shop.fleet.topology.services]
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({name: shop.environment(name) for name in services}), encoding="utf-8")
+
+
 @contextmanager
 def served(workspace: Workspace, *, port: int | None, seed: int) -> Iterator[Any]:
     from exercises.checks.leftovers import sweep
@@ -57,6 +99,7 @@ def served(workspace: Workspace, *, port: int | None, seed: int) -> Iterator[Any
     shop = RunningShop(ShopSpec(workspace.root, home / "shops" / number, seeds, port=port, restart=True))
     try:
         shop.start()
+        write_environments(shop, home / "shops" / number / ENVIRONMENTS)
         yield shop
     finally:
         shop.stop()

@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from exercises.checks.checking import Check
 from exercises.checks.results import Outcome, Verdict
+from exercises.commands import shop
 from exercises.commands.check import LAST_CHECK
 from exercises.commands.output import Printer, echo_error, outcome_line
 from exercises.tests import made_up
@@ -562,6 +564,48 @@ def test_a_served_shop_is_closed_by_one_signal_and_leaves_nothing(started, works
     assert (process.returncode, err) == (0, "")
     assert "Your shop is closed." in out
     assert shops_of(workspace.root) == []
+
+
+class Served:
+    """A shop that is served, with one service."""
+
+    fleet = SimpleNamespace(topology=SimpleNamespace(services=[SimpleNamespace(name="monolith")]))
+
+    def environment(self, service: str) -> dict[str, str]:
+        return {"SHOP_DATABASE_URL": f"sqlite:///{service}", "PATH": os.environ["PATH"]}
+
+
+@pytest.fixture
+def environments(workspace):
+    file = workspace.data_dir / "serve/shops/1" / shop.ENVIRONMENTS
+    file.parent.mkdir(parents=True)
+    return file
+
+
+def test_a_program_runs_beside_the_served_shop_as_one_of_its_services(started, workspace, environments):
+    shop.write_environments(Served(), environments)
+    code = "import os; print(os.environ['SHOP_DATABASE_URL'], os.getcwd()); raise SystemExit(7)"
+    process = started("run", "monolith", "-c", code)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (7, f"sqlite:///monolith {workspace.root}\n", "")
+
+
+def test_only_its_owner_can_read_the_keys_of_a_served_shop(environments):
+    shop.write_environments(Served(), environments)
+    assert environments.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_served_shop_nothing_can_run_beside_it(begun):
+    ran = begun("run", "monolith", "-m", "monolith.cli", "routes")
+    assert ran.status == 2
+    assert ran.err == "Your shop is not being served; start exercises serve in another terminal first.\n"
+
+
+def test_a_program_can_only_run_as_a_service_that_the_shop_has(begun, environments):
+    shop.write_environments(Served(), environments)
+    ran = begun("run", "inventory", "-c", "")
+    assert ran.status == 2
+    assert ran.err == "Your shop has no service inventory; its services are monolith.\n"
 
 
 @pytest.mark.processes

@@ -15,6 +15,7 @@ COURSE = Path(__file__).resolve().parents[1]
 SERVICES = {
     "microservices/recommendations/": "scale-the-hot-part",
     "microservices/catalog/": "split-the-table",
+    "microservices/inventory/": "lost-transaction",
 }
 """The services that were taken out, each with the exercise after which it is complete."""
 COPIED = {
@@ -24,8 +25,13 @@ COPIED = {
     "monolith/cart/routes.py": "739ea68d1e7a",
     "monolith/cart/service.py": "7764f30d879a",
     "monolith/catalog/__init__.py": "6a78a02c8013",
+    "monolith/inventory/__init__.py": "e22af4ee830a",
+    "monolith/inventory/models.py": "781f2747338d",
+    "monolith/inventory/routes.py": "02d97f3d8bde",
+    "monolith/inventory/service.py": "4ff71221369a",
     "monolith/orders/__init__.py": "2998fe64e94e",
     "monolith/orders/checkout.py": "e43bb98c5a36",
+    "monolith/orders/models.py": "560b63c065bb",
     "monolith/recommendations/__init__.py": "2767f6e14262",
     "monolith/recommendations/learning.py": "5ed75a32029f",
     "monolith/recommendations/routes.py": "db13c3084ae3",
@@ -68,6 +74,12 @@ def test_in_the_end_the_monolith_keeps_only_the_seam_of_recommendations(course):
 def test_after_10_the_monolith_keeps_only_a_client_of_the_catalog(course):
     tree = course.state(course.step("split-the-table"), "solution")
     left = {relpath.rpartition("/")[2] for relpath in tree if relpath.startswith("monolith/catalog/")}
+    assert left == {"__init__.py", "client.py"}
+
+
+def test_after_12_the_monolith_keeps_only_a_client_of_the_inventory(course):
+    tree = course.state(course.step("lost-transaction"), "solution")
+    left = {relpath.rpartition("/")[2] for relpath in tree if relpath.startswith("monolith/inventory/")}
     assert left == {"__init__.py", "client.py"}
 
 

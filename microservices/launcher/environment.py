@@ -91,7 +91,11 @@ def service_environment(
         "SHOP_THREADS": str(service.threads),
         "SHOP_SERVICE_KEY": keys[service.name].private,
         "SHOP_TRUSTED_KEYS": json.dumps(
-            {caller: keys[caller].public for caller in topology.callers_of(service.name)}
+            {
+                name: keys[caller].public
+                for caller in topology.callers_of(service.name)
+                for name in topology.names_of(caller)
+            }
         ),
     }
     for name in topology.addresses_for(service):

@@ -118,6 +118,10 @@ class Fleet:
         names = [name] if name else [service.name for service in self.topology.services]
         return [replica for one in names for replica in self._supervisor.replicas_of(one)]
 
+    def environment(self, name: str) -> dict[str, str]:
+        """The environment of the service's replicas, for a program that works beside them as the same service."""
+        return self._plan.environment(name)
+
     def wanted(self, name: str) -> int:
         """How many replicas the service is to have; while `scale` runs, it has more or fewer."""
         return self._wanted[name]

@@ -92,6 +92,10 @@ class LaunchPlan:
         own = {"SHOP_PORT": str(member.port), "SHOP_DRAIN_FILE": str(member.drain_file)}
         return [service.program or sys.executable, *arguments], self._environments[member.name] | own
 
+    def environment(self, name: str) -> dict[str, str]:
+        """The environment of the service's replicas, without what differs between them."""
+        return dict(self._environments[name])
+
     def _gateway_command(self) -> Command:
         file = self._folder / "gateway.json"
         file.write_text(json.dumps(self._gateway_configuration(), indent=1), encoding="utf-8")

@@ -82,6 +82,12 @@ def test_a_service_gets_the_calls_to_its_aliases_and_trusts_the_callers():
     assert SPLITTING.callers_of("recommendations") == ("monolith",)
 
 
+def test_a_service_calls_in_the_names_that_are_its_aliases_and_in_no_other():
+    topology = replace(SPLITTING, services=(*SPLITTING.services, Service("orders", ())))
+    assert SPLITTING.names_of("monolith") == ("monolith", "accounts", "orders")
+    assert topology.names_of("monolith") == ("monolith", "accounts")
+
+
 def test_a_service_of_that_name_comes_before_an_alias():
     topology = replace(SPLITTING, services=(*SPLITTING.services, Service("orders", ())))
     assert topology.resolve("orders").name == "orders"
@@ -104,7 +110,7 @@ def test_the_address_of_an_alias_is_that_of_its_service():
         extra={},
     )
     assert env["SHOP_ORDERS_URL"] == env["SHOP_ACCOUNTS_URL"] == "http://127.0.0.1:2"
-    assert json.loads(env["SHOP_TRUSTED_KEYS"]).keys() == {"monolith"}
+    assert json.loads(env["SHOP_TRUSTED_KEYS"]).keys() == {"monolith", "accounts", "orders"}
 
 
 def test_a_caddyfile_must_serve_only_the_services_that_others_need():

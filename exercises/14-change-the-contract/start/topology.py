@@ -13,7 +13,7 @@ TOPOLOGY = Topology(
             "monolith",
             ("-m", "monolith.cli", "serve", "--host", "{host}", "--port", "{port}"),
             slots=2,
-            needs=("recommendations", "catalog"),
+            needs=("recommendations", "catalog", "inventory", "mailer"),
             # Both are still inside the monolith: customers' keys and the feed of orders come from it.
             aliases=("accounts", "orders"),
         ),
@@ -31,6 +31,18 @@ TOPOLOGY = Topology(
             reads_jwks=True,
             slots=2,
         ),
+        Service(
+            "inventory",
+            ("-m", "microservices.chassis.serve", "microservices.inventory.app"),
+            reads_jwks=True,
+            slots=1,
+        ),
+        # Nobody outside asks it anything: it has no public path, and takes events of the monolith.
+        Service(
+            "mailer",
+            ("-m", "microservices.chassis.serve", "microservices.mailer.app"),
+            slots=1,
+        ),
     ),
     caddyfile=Path("Caddyfile"),
 )
@@ -38,6 +50,7 @@ TOPOLOGY = Topology(
 SEED = {
     "monolith": ("-m", "monolith.cli", "seed"),
     "catalog": ("-m", "microservices.catalog.seed", "{dataset}"),
+    "inventory": ("-m", "microservices.inventory.seed", "{dataset}"),
     "recommendations": ("backfill.py", "{dataset}"),
 }
 """For each service, the command that fills its database; {dataset} is a folder with the data set as JSON lines."""

@@ -1,0 +1,1 @@
+"""Mailer: a confirmation for each order."""

@@ -1,0 +1,26 @@
+"""What the mailer does with an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from ..chassis.database import reading, upsert, writing
+from . import letters
+from .models import Mail, Taken
+
+
+def take(event_id: str, order: dict[str, Any]) -> None:
+    """Write the confirmation of an order, once for each event; raises Undeliverable when there can be none.
+
+    The event's id and the mail are in one transaction. When two requests bring the same event at the same time, the
+    primary key of the inbox makes the second one wait for the first.
+    """
+    letter = letters.confirmation(order)
+    with reading() as db:
+        known = db.execute(select(Taken.event_id).where(Taken.event_id == event_id)).first()
+    if known is None:
+        with writing() as db:
+            db.execute(upsert(db.dialect.name, Taken).on_conflict_do_nothing(), {"event_id": event_id})
+            db.execute(insert(Mail), letter)

@@ -1,0 +1,26 @@
+"""What the mailer does with an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import insert
+
+from ..chassis.database import writing
+from . import letters
+from .models import Mail
+
+taken: set[str] = set()
+
+
+def take(event_id: str, order: dict[str, Any]) -> None:
+    """Write the confirmation of an order, once for each event; raises Undeliverable when there can be none.
+
+    The event's id and the mail are in one transaction. When two requests bring the same event at the same time, the
+    primary key of the inbox makes the second one wait for the first.
+    """
+    letter = letters.confirmation(order)
+    with writing() as db:
+        if event_id not in taken:
+            db.execute(insert(Mail), letter)
+    taken.add(event_id)
