@@ -477,6 +477,7 @@ class Rig:
         odd = self.today[CATALOG].replace(*ODD_PRICE)
         self.journey.odd = self._run(CATALOG, "odd", odd, is_deploy=False)
         self._run(CATALOG, service, texts[CATALOG], is_deploy=False)
+        self._recover()
 
     def last_reader_with_todays_catalog(self) -> Stretch:
         """What the last monolith makes of the catalog's first form."""
@@ -484,6 +485,15 @@ class Rig:
         found = self._run(CATALOG, TODAY, self.today[CATALOG], is_deploy=False)
         self.journey.now = now
         return found
+
+    def _recover(self) -> None:
+        """Wait some seconds at most: a breaker that opened on a way back must not count against the next deploy."""
+        deadline = time.monotonic() + MAX_SETTLED_SECONDS
+        while (
+            any(wrong for _, wrong in self.visitors.answers[-SETTLED_ANSWERS:])
+            and time.monotonic() < deadline
+        ):
+            time.sleep(0.02)
 
     def observe(self, stretch: Stretch) -> Stretch:
         """Let visitors go on for a moment, and ask as two callers; then the stretch is complete."""
@@ -521,9 +531,10 @@ class Rig:
                     why="The old replica still answers, but nothing can be said about the release.",
                     look=f"{RELEASES}/{name}: " + " ".join(str(error).splitlines()[-1:]),
                 ) from error
-        stretch = Stretch(name, dict(self.journey.now), is_deploy)
-        stretch.during = self.visitors.since(began, time.monotonic())
-        return self.observe(stretch)
+        ended = time.monotonic()
+        stretch = self.observe(Stretch(name, dict(self.journey.now), is_deploy))
+        stretch.during = self.visitors.since(began, ended)
+        return stretch
 
     def _price_list(self) -> str:
         """What is wrong with the price list that accounting would print now."""
@@ -545,7 +556,7 @@ class Rig:
 
 
 class Visitors:
-    """Customers who look at their carts, change them and buy; each answer is noted with its time."""
+    """Customers who look at products and carts, change them and buy; each answer is noted by when it was asked for."""
 
     def __init__(self, bench: Bench, shop: Shop, prices: dict[str, int]) -> None:
         self.prices, self.skus, self.seed = prices, list(prices), bench.seed
@@ -569,7 +580,7 @@ class Visitors:
                 self.stopped.set()
 
     def since(self, began: float, ended: float = float("inf")) -> list[str]:
-        """What was wrong with each answer of this time; "" for a right one."""
+        """What was wrong with each answer that was asked for in this time; "" for a right one."""
         return [wrong for at, wrong in list(self.answers) if began <= at < ended]
 
     def _read(self, reader: Visitor) -> None:
@@ -578,12 +589,14 @@ class Visitors:
             turn += 1
             sku = self.skus[turn // 4 % len(self.skus)]
             if turn % 4 == 0:
-                self._note(f"PUT /api/cart/items/{sku}", _wrong(self._put(reader, sku), self.prices))
+                put = self._put(reader, sku)
+                self._note(f"PUT /api/cart/items/{sku}", put, _wrong(put, self.prices))
             elif turn % 8 == 1:
                 page = reader.try_ask("GET", f"/products/{sku}")
-                self._note(f"GET /products/{sku}", _wrong_page(page, self.prices[sku]))
+                self._note(f"GET /products/{sku}", page, _wrong_page(page, self.prices[sku]))
             else:
-                self._note("GET /api/cart", _wrong(reader.try_ask("GET", "/api/cart"), self.prices))
+                cart = reader.try_ask("GET", "/api/cart")
+                self._note("GET /api/cart", cart, _wrong(cart, self.prices))
 
     def _buy(self) -> None:
         turn = 0
@@ -592,21 +605,22 @@ class Visitors:
             sku = self.skus[turn % len(self.skus)]
             wanted = {sku: self.prices[sku]}
             put = self._put(self.buyer, sku)
-            self._note(f"PUT /api/cart/items/{sku}", _wrong(put, wanted))
+            self._note(f"PUT /api/cart/items/{sku}", put, _wrong(put, wanted))
             if put.status == requests.codes.ok:
                 key = {"Idempotency-Key": f"check-{self.seed}-{turn}"}
                 card = {"card_number": APPROVED}
                 order = self.buyer.try_ask("POST", "/api/orders", json=card, headers=key)
-                self._note("POST /api/orders", _wrong(order, wanted))
+                self._note("POST /api/orders", order, _wrong(order, wanted))
                 if order.status == requests.codes.created:
                     empty = self.buyer.try_ask("GET", "/api/cart")
-                    self._note("GET /api/cart, an empty one", _wrong(empty, {}))
+                    self._note("GET /api/cart, an empty one", empty, _wrong(empty, {}))
 
     def _put(self, someone: Visitor, sku: str) -> Answer:
         return someone.try_ask("PUT", f"/api/cart/items/{sku}", json={"quantity": 1})
 
-    def _note(self, what: str, wrong: str) -> None:
-        self.answers.append((time.monotonic(), f"{what}: {wrong}" if wrong else ""))
+    def _note(self, what: str, answer: Answer, wrong: str) -> None:
+        sent = time.monotonic() - answer.seconds
+        self.answers.append((sent, f"{what}: {wrong}" if wrong else ""))
 
     def _expect_cart(self, bench: Bench, answer: Answer, sku: str) -> None:
         wrong = _wrong(answer, {sku: self.prices[sku]})
