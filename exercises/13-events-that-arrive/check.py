@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.policy import default
 from functools import cache, partial
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -48,17 +49,19 @@ SOON_SECONDS = 3.0
 MAX_LATE_SECONDS = 5.0
 AT_ONCE = 16
 """More than a sender that sends one event for each look, every 0.5 s, can send in 5 s."""
-REST_SECONDS, MAX_BUSY_SHARE = 0.6, 0.3
-"""At rest the monolith takes 1 to 5 % of a core; one that looks all the time takes all that it gets."""
-FAILURES = 8
-"""So often one event is not taken: more than a usual number of attempts."""
+REST_SECONDS, MAX_BUSY_SHARE = 1.0, 0.1
+"""At rest the monolith takes 1 to 3 % of a core; one that looks all the time takes all that it gets."""
+FAILURES_AT_FIRST, FAILURES = 3, 8
+"""So often an event is not taken; the second number is more than a usual number of attempts."""
 CHECKED = {"SHOP_FEED_SECONDS": "0.1"}
 """Shorter pauses than usual, so that the checks are quick. How late a mail is, is measured with the usual ones."""
 MAX_CHECKOUT_SECONDS = 1.0
-"""One that does not wait takes a tenth; one that waits for a mailer that hangs takes at least 2 s."""
+"""One that does not wait takes less than a tenth; one that waits for a mailer that hangs takes 2 s."""
 LOCKED_SECONDS = 0.5
-"""Until all deliveries wait for the lock; the mailer itself waits 4 s for it."""
-SLOW_SECONDS, HANG_SECONDS = 0.15, 20.0
+"""Until all deliveries wait for the lock. The mailer itself waits 4 s for it."""
+EFFECT_SECONDS = 0.5
+"""Until a sender has done what follows from an answer."""
+MEET_SECONDS, HANG_SECONDS = 1.0, 20.0
 POLL_SECONDS = 0.02
 TOTAL = re.compile(r"EUR ([\d,]+)\.(\d\d)")
 GAUGE = r"^{name} (\S+)$"
@@ -72,22 +75,23 @@ def _(bench: Bench) -> None:
     """Everybody who buys gets one mail, also when the mailer was away or its answer got lost."""
     shop, post = _shop(bench)
     one, two, three = (_customer(bench, shop) for _ in range(3))
-    post.behave(
-        lambda event: (
-            event.lose_the_answer() if (event.email, event.nth) == (two.email, 1) else event.pass_on()
-        )
-    )
-    _buy(bench, one)
-    _buy(bench, two)
-    post.behave(lambda _: _refuse(503))
-    _buy(bench, three)
-    post.behave()
+
+    def answer(event: Delivery) -> Reply:
+        if event.email == two.email and event.nth == 1:
+            return event.lose_the_answer()
+        if event.email == three.email and event.nth <= FAILURES_AT_FIRST:
+            return _refuse(503)
+        return event.pass_on()
+
+    post.behave(answer)
+    for someone in (one, two, three):
+        _buy(bench, someone)
     _expect_one_mail_each(
         bench,
         shop,
         (one, two, three),
         did=f"bought as {one.name}; as {two.name}, when the mailer's first answer got lost; "
-        f"and as {three.name}, when the mailer answered 503 for a moment",
+        f"and as {three.name}, when the mailer answered 503 {FAILURES_AT_FIRST} times",
         look=f"{CHECKOUT}; {SENDER}; {SERVICE}",
     )
 
@@ -218,21 +222,22 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     """While the mailer hangs, a checkout takes as long as ever."""
     shop, post = _shop(bench)
-    people = [_customer(bench, shop) for _ in range(4)]
-    for someone in people:
+    first, *people = [_customer(bench, shop) for _ in range(4)]
+    _buy(bench, first)  # the first checkout of a process also loads code
+    for someone in (first, *people):
         _fill_cart(bench, someone)
-    usual = _timed(bench, people[0])
+    usual = _timed(bench, first)
     post.hang()
     try:
-        slowest = _timed(bench, people[1])
+        slowest = _timed(bench, people[0])
         with suppress(TimeoutError):
-            _until(lambda: post.count(people[1].email), SOON_SECONDS)
-        for someone in people[2:]:
+            _until(lambda: post.count(people[0].email), SOON_SECONDS)
+        for someone in people[1:]:
             slowest = max(slowest, _timed(bench, someone))
     finally:
         post.behave()
     bench.expect(
-        slowest < max(MAX_CHECKOUT_SECONDS, 3 * usual),
+        slowest < MAX_CHECKOUT_SECONDS,
         did=f"bought once, which took {usual:.2f} s, let the mailer hang, and bought three times",
         expected="checkouts as fast as before: nobody waits for the mailer",
         got=f"one that took {slowest:.1f} s",
@@ -240,7 +245,7 @@ def _(bench: Bench) -> None:
         look=f"{SENDER}; {CHECKOUT}",
     )
     _expect_one_mail_each(
-        bench, shop, people, did="let the mailer hang, bought, and let it go on", look=SENDER
+        bench, shop, [first, *people], did="let the mailer hang, bought, and let it go on", look=SENDER
     )
     bench.note(f"a checkout took {usual:.2f} s, with a mailer that hangs {slowest:.2f} s")
 
@@ -281,7 +286,7 @@ def _(bench: Bench) -> None:
     )
     bench.note(
         f"staleness of {len(late)} mails: median {statistics.median(late):.2f} s, worst {max(late):.2f} s; "
-        f"when {AT_ONCE} were ordered at once: worst {max(at_once):.2f} s"
+        f"when {AT_ONCE} were ordered at once: worst {max(at_once):.2f} s; at rest {share:.0%} of a core"
     )
 
 
@@ -382,18 +387,20 @@ def _(bench: Bench) -> None:
     """While two processes of the monolith send from one outbox, as during a deploy, each order is one mail."""
     shop, post = _shop(bench)
     people = [_customer(bench, shop) for _ in range(4)]
-    post.behave(_slowly)
+    post.behave(lambda _: _refuse(503))
     try:
         with _second_monolith(bench, shop):
             for someone in people:
                 _buy(bench, someone)
+            post.behave(_one_is_faster(people[0].email))
             _expect_one_mail_each(
                 bench,
                 shop,
                 people,
-                did="started a second process of the monolith, and bought as "
-                + ", ".join(each.name for each in people),
-                look=f"{SERVICE}; {SENDER}",
+                did="started a second process of the monolith, bought as "
+                + ", ".join(each.name for each in people)
+                + ", and let one of the two wait for the mailer's first answer until the other was at the second event",
+                look=f"{SENDER}: which event is marked? {SERVICE}",
             )
     finally:
         post.behave()
@@ -459,7 +466,7 @@ def _(bench: Bench) -> None:
         f"bought {len(people)} times, and answered in the mailer's place {', '.join(map(str, answers))}, "
         f"to the first event {FAILURES} times and to the others once"
     )
-    _expect_one_mail_each(bench, shop, people, did=did, look=f"{SENDER}: which answers are for ever?")
+    _wait_for_mails(shop, people)
     now = _gauge(bench, shop, "outbox_refused")
     bench.expect(
         now == refused,
@@ -469,6 +476,7 @@ def _(bench: Bench) -> None:
         why="A wrong key gives 401 for a minute. If that minute's events are put aside, their customers hear nothing.",
         look=f"{SENDER}: which answers are for ever?",
     )
+    _expect_one_mail_each(bench, shop, people, did=did, look=f"{SENDER}: which answers are for ever?")
     _expect_in_order(bench, post, people, did)
 
 
@@ -543,10 +551,29 @@ class Post:
         return reply
 
 
-def _slowly(event: Delivery) -> Reply:
-    """Pass it on a little later, so that two senders meet."""
-    time.sleep(SLOW_SECONDS)
-    return event.pass_on()
+def _one_is_faster(email: str) -> Rule:
+    """Two senders bring the first event, to `email`, at once. One has its answer when the other is at the next event.
+
+    The next event is refused for that long, and a little longer. When there is only one sender, everything passes.
+    """
+    both, overtaken, answered = threading.Event(), threading.Event(), threading.Event()
+    firsts = count(1)
+
+    def answer(event: Delivery) -> Reply:
+        if event.email == email:
+            if next(firsts) == 1:
+                both.wait(MEET_SECONDS)
+            else:
+                both.set()
+                overtaken.wait(MEET_SECONDS)
+                threading.Timer(EFFECT_SECONDS, answered.set).start()
+            return event.pass_on()
+        overtaken.set()
+        if both.is_set() and not answered.is_set():
+            return _refuse(503)
+        return event.pass_on()
+
+    return answer
 
 
 def _refuse(status: int) -> Reply:
@@ -896,18 +923,10 @@ def _until(happened: Callable[[], object], seconds: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _expect_one_mail_each(
-    bench: Bench,
-    shop: Shop,
-    people: Sequence[Customer],
-    *,
-    did: str,
-    look: str,
-    acknowledged: bool = True,
-) -> None:
-    """NotYet unless each order of these people has one mail, with its number, its total and the right customer.
+def _wait_for_mails(shop: Shop, people: Sequence[Customer], *, acknowledged: bool = True) -> None:
+    """Until each order of these people has a mail and no mail waits; not longer than the README promises.
 
-    `acknowledged`: wait until the relay has seen the mailer's 200 for each order, because an event may come again.
+    `acknowledged`: and until the mailer's 200 for each order has gone back, because an event may come again before.
     """
 
     def over() -> bool:
@@ -919,6 +938,19 @@ def _expect_one_mail_each(
 
     with suppress(TimeoutError):
         _until(over, ARRIVES_SECONDS)
+
+
+def _expect_one_mail_each(
+    bench: Bench,
+    shop: Shop,
+    people: Sequence[Customer],
+    *,
+    did: str,
+    look: str,
+    acknowledged: bool = True,
+) -> None:
+    """NotYet unless each order of these people has one mail, with its number, its total and the right customer."""
+    _wait_for_mails(shop, people, acknowledged=acknowledged)
     wrong = [sentence for someone in people for sentence in _wrong(shop, someone)]
     bench.expect(
         not wrong,

@@ -1,7 +1,7 @@
 """Stands between a service and its callers. A check says what becomes of each call: passed on, held, lost, repeated.
 
     relay = Relay()
-    shop = bench.shop(env={"SHOP_INVENTORY_URL": relay.url})
+    shop = bench.shop(env={name_of_the_setting: relay.url})
     relay.upstream = shop.fleet.internal_ports["inventory"]
     relay.rule = lambda call: LOSE if call.path.endswith("/commit") else call.send()
 

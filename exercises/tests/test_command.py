@@ -572,7 +572,7 @@ class Served:
     fleet = SimpleNamespace(topology=SimpleNamespace(services=[SimpleNamespace(name="monolith")]))
 
     def environment(self, service: str) -> dict[str, str]:
-        return {"SHOP_DATABASE_URL": f"sqlite:///{service}", "PATH": os.environ["PATH"]}
+        return {"SHOP_SERVICE": service, "PATH": os.environ["PATH"]}
 
 
 @pytest.fixture
@@ -584,10 +584,10 @@ def environments(workspace):
 
 def test_a_program_runs_beside_the_served_shop_as_one_of_its_services(started, workspace, environments):
     shop.write_environments(Served(), environments)
-    code = "import os; print(os.environ['SHOP_DATABASE_URL'], os.getcwd()); raise SystemExit(7)"
+    code = "import os; print(os.environ['SHOP_SERVICE'], os.getcwd()); raise SystemExit(7)"
     process = started("run", "monolith", "-c", code)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (7, f"sqlite:///monolith {workspace.root}\n", "")
+    assert (process.returncode, out, err) == (7, f"monolith {workspace.root}\n", "")
 
 
 def test_only_its_owner_can_read_the_keys_of_a_served_shop(environments):

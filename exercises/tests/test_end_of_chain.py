@@ -83,6 +83,14 @@ def test_after_12_the_monolith_keeps_only_a_client_of_the_inventory(course):
     assert left == {"__init__.py", "client.py"}
 
 
+def test_13_leaves_the_services_that_were_taken_out_as_they_are(course):
+    before, after = (course.state(course.step(name), "solution") for name in ("12", "13"))
+    for service in SERVICES:
+        kept = {relpath: file for relpath, file in before.items() if relpath.startswith(service)}
+        assert kept
+        assert {relpath: file for relpath, file in after.items() if relpath.startswith(service)} == kept
+
+
 def test_after_14_the_catalog_differs_from_ours_only_by_the_internal_api(course):
     """The exercise needs a contract that is not public; the file stays, and topology.py starts the service from it."""
     tree = course.state(course.step("change-the-contract"), "solution")
