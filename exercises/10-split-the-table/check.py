@@ -32,7 +32,9 @@ ATTEMPTS, ON_ITS_WAY_SECONDS = 3, 0.25
 """After so many seconds a checkout has asked the catalog; the client waits four times as long for the answer."""
 MAX_LOCKED_SECONDS = 0.3
 """A transaction that does not wait for the catalog takes less, or less than half of the request on a busy machine."""
-ANSWERED = re.compile(r'^http_requests_total\{[^}]*route="/api/[^"]*"[^}]*\} (\S+)$', re.MULTILINE)
+ANSWERED = re.compile(
+    r'^http_requests_total\{[^}]*route="/(?:api|internal)/[^"]*"[^}]*\} (\S+)$', re.MULTILINE
+)
 PRICE = re.compile(r"€[\d,.]+")
 IN_CART = re.compile(r">(\d+) in your cart<")
 MALFORMED = ("p00001", "P 1", "P00001,P00002", "../categories")

@@ -91,6 +91,21 @@ def test_13_leaves_the_services_that_were_taken_out_as_they_are(course):
         assert {relpath: file for relpath, file in after.items() if relpath.startswith(service)} == kept
 
 
+def test_after_14_the_catalog_differs_from_ours_only_by_the_internal_api(course):
+    """The exercise needs a contract that is not public; the file stays, and topology.py starts the service from it."""
+    tree = course.state(course.step("change-the-contract"), "solution")
+    catalog = {
+        relpath: file for relpath, file in tree.items() if relpath.startswith("microservices/catalog/")
+    }
+    odd = {
+        relpath
+        for relpath, file in catalog.items()
+        if not (course.repository / relpath).exists()
+        or file.read_bytes() != (course.repository / relpath).read_bytes()
+    }
+    assert odd == {"microservices/catalog/internal.py"}
+
+
 def test_the_seeding_of_exercise_07_is_the_monoliths_without_recommendations(course):
     tree = course.state(course.step("cut-over"), "solution")
     ours = (course.repository / "monolith/seed.py").read_text(encoding="utf-8").splitlines()
