@@ -1,0 +1,953 @@
+"""15: a request can be followed through threads, calls and logs, and its slow hop is found in its trace alone."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import random
+import re
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from exercises.checks.checking import Answer, Bench, Shop, check
+from exercises.checks.standin import scratch
+from microservices.launcher import sqlite_url
+from microservices.tracing.span import Span
+from microservices.tracing.trace import Segment, critical_path, trees
+
+CATALOG, RECOMMENDATIONS, MONOLITH = "catalog", "recommendations", "monolith"
+THREADS, REMOTE, LOGS, CLIENT, FINDER = (
+    "monolith/chassis/together.py",
+    "monolith/recommendations/remote.py",
+    "monolith/chassis/observability.py",
+    "monolith/catalog/client.py",
+    "slowest.py",
+)
+EXTRAS = "tracing needs OpenTelemetry, which is not installed: run `make extras`, then check again"
+SLOW_MS = 110
+"""A question for recommendations may take 250 ms in all."""
+ARRIVE_SECONDS, BUSY_ARRIVE_SECONDS = 4.0, 12.0
+"""A span is sent up to half a second after it ended, later on a busy machine."""
+BUSY = 0.5
+"""Cores that other programs use."""
+POLL_SECONDS = 0.05
+RECOVER_SECONDS = 8.0
+PAGES, FAILING_PAGES, AT_A_TIME = 5, 8, 4
+STRANGE_IDS = ("two words", "a" * 65, '{"id": 1}', "naïve")
+SERIES = re.compile(r"^upstream_(calls|attempts)_total\{([^}]*)\} (\S+)$", re.MULTILINE)
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+ANSWERED = re.compile(r'^http_requests_total\{[^}]*route="/api/[^"]*"[^}]*\} (\S+)$', re.MULTILINE)
+TRACE_ID = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+MILLI = 1_000_000
+CLEARLY = 1.4
+"""By so much the slowest span exceeds the next one; otherwise the trace is not used."""
+LOCK_SECONDS = 0.3
+ROWS = {CATALOG: 600_000, RECOMMENDATIONS: 450_000}
+"""So many rows are counted for each read of a table that is made slow."""
+SLOW_TABLES = {CATALOG: "products", RECOMMENDATIONS: "popularity"}
+
+
+# ---- task 1
+
+
+@check("the-page-is-one-trace", task="trace", shop=False, seconds=25)
+def _(bench: Bench) -> None:
+    """A product page is one trace, with the spans of the monolith, the catalog and recommendations."""
+    shop = _shop(bench)
+    for sku in _skus(bench, shop, 2):
+        seen, spans = _look(bench, shop, sku, _is_whole)
+        bench.expect(
+            _is_whole(spans),
+            did=f"made the way to recommendations {SLOW_MS} ms longer, then: {seen.curl}",
+            expected="one trace, with the spans of monolith, recommendations and catalog below the page's",
+            got=f"{seen.seconds * 1000:.0f} ms, and " + _halves(spans),
+            why="The page is slow, and its trace does not say where. The other trace does not say for whom.",
+            look=f"{THREADS}: what does the other thread know of the request?",
+        )
+
+
+@check("a-refused-call-is-in-the-trace", task="trace", shop=False, seconds=25)
+def _(bench: Bench) -> None:
+    """A question that the breaker refuses leaves a failed span with the name of the service, in the page's trace."""
+    shop = _shop(bench)
+    skus = _skus(bench, shop, FAILING_PAGES)
+    began = time.time_ns()
+    with _broken(shop, RECOMMENDATIONS):
+        pages = [shop.ask("GET", f"/products/{sku}") for sku in skus]
+    spans = _arrived(bench, began, lambda spans: not _unexplained(pages, spans))
+    refused = [page for page in pages if not any(map(_is_sent, _to_recommendations(page, spans)))]
+    if not refused:
+        raise bench.inconclusive(
+            f"in {len(pages)} pages without recommendations, the breaker refused nothing"
+        )
+    bad = _unexplained(pages, spans)
+    bench.expect(
+        not bad,
+        did=f"let every call to recommendations fail, looked at {len(pages)} pages, then: {(bad or pages)[0].curl}",
+        expected=f"a failed span with peer.service={RECOMMENDATIONS}: a call, or that the breaker refused it",
+        got=f"bestsellers after {(bad or pages)[0].seconds * 1000:.0f} ms, and nothing in the trace says why: "
+        + _halves(_of(_request_id((bad or pages)[0]), spans)),
+        why="A call that is not made leaves no span by itself. Then the fastest pages are the ones that nobody understands.",
+        look=f"{REMOTE}: microservices/chassis/spans.py has `refused`",
+    )
+    bench.note(f"the breaker refused {len(refused)} of {len(pages)} questions")
+
+
+def _look(
+    bench: Bench, shop: Shop, sku: str, enough: Callable[[list[Span]], bool]
+) -> tuple[Answer, list[Span]]:
+    """One product page with a slow way to recommendations; all spans that were begun meanwhile."""
+    _well(bench, shop)
+    began = time.time_ns()
+    with shop.toxic(RECOMMENDATIONS, "latency", stream="upstream", latency=SLOW_MS):
+        seen = shop.ask("GET", f"/products/{sku}")
+    ended = time.time_ns()
+    return seen, [span for span in _arrived(bench, began, enough) if span.start <= ended]
+
+
+def _is_whole(spans: Sequence[Span]) -> bool:
+    servers = {span.service for span in spans if span.kind == "server"}
+    whole = len({span.trace_id for span in spans}) == 1 and servers >= {MONOLITH, CATALOG, RECOMMENDATIONS}
+    known = {span.span_id for span in spans}
+    return whole and sum(span.parent_id not in known for span in spans) == 1
+
+
+def _halves(spans: Sequence[Span]) -> str:
+    """Each trace on a line, with the time that no span below its first one explains."""
+    lines = []
+    for trace in dict.fromkeys(span.trace_id for span in spans):
+        for root in trees(span for span in spans if span.trace_id == trace):
+            own = sum(each.end - each.start for each in critical_path(root) if each.span is root.span)
+            took = root.span.end - root.span.start
+            services = ", ".join(dict.fromkeys(_walk_services(root)))
+            lines.append(
+                f"trace {trace[:8]}…: {root.span.service} {root.span.name}, {took / MILLI:.0f} ms, "
+                f"of which {own / MILLI:.0f} ms in nothing below it; spans of {services}"
+            )
+    return (
+        f"{len(lines)} trace{'s' if len(lines) != 1 else ''}:\n" + "\n".join(lines) if lines else "no trace"
+    )
+
+
+def _walk_services(node: Any) -> Iterator[str]:
+    yield node.span.service
+    for child in node.children:
+        yield from _walk_services(child)
+
+
+def _unexplained(pages: Sequence[Answer], spans: Sequence[Span]) -> list[Answer]:
+    return [page for page in pages if not any(each.failed for each in _to_recommendations(page, spans))]
+
+
+def _to_recommendations(page: Answer, spans: Sequence[Span]) -> list[Span]:
+    return [
+        span
+        for span in _of(_request_id(page), spans)
+        if span.attributes.get("peer.service") == RECOMMENDATIONS
+    ]
+
+
+def _is_sent(span: Span) -> bool:
+    return any(name.startswith(("http.", "url.")) for name in span.attributes)
+
+
+# ---- task 2
+
+
+@check("one-id-in-all-logs", task="join", shop=False, seconds=25)
+def _(bench: Bench) -> None:
+    """The id of a request is in the log lines of every process that worked for it, and a stranger's text is no id."""
+    shop = _shop(bench)
+    _well(bench, shop)
+    skus = _skus(bench, shop, AT_A_TIME + 2)
+    label = _label(bench)
+    _expect_one_id(bench, shop, skus[0], label, label)
+    strange = bench.random.choice(STRANGE_IDS)
+    _expect_one_id(bench, shop, skus[1], strange, None)
+    _expect_not_mixed(bench, shop, skus[2:])
+
+
+def _expect_one_id(bench: Bench, shop: Shop, sku: str, sent: str, wanted: str | None) -> None:
+    """The page's answer and all lines about it have the id `wanted`; None: one that the shop made."""
+    with _lines(shop, MONOLITH, CATALOG, RECOMMENDATIONS) as lines:
+        page = shop.ask("GET", f"/products/{sku}", headers={"X-Request-Id": sent.encode().decode("latin-1")})
+    answered = page.headers.get("X-Request-Id", "")
+    bench.expect(
+        answered == wanted if wanted else answered and answered != sent,
+        expected=f"X-Request-Id: {wanted}" if wanted else "an X-Request-Id that the shop made itself",
+        got=f"X-Request-Id: {answered}",
+        why="A proper id is a label to search for. Any other text of a stranger has no business in logs and headers.",
+        look=f"{LOGS}: microservices/chassis/context.py has what every service does",
+    )
+    found = lines(lambda each: not _without(each, answered))
+    missing = _without(found, answered)
+    about = [each for each in found if "/internal/" not in str(each.get("message"))]
+    shown = "; ".join(
+        f"{each['process']}: {each.get('message')} with {each.get('request_id')}" for each in about
+    )
+    bench.expect(
+        not missing,
+        expected=f"a log line with request_id {answered} in each of {MONOLITH}, {RECOMMENDATIONS} and {CATALOG}",
+        got=f"none in {', '.join(missing)}; their lines: {shown}",
+        why="When each process gives a request a new id, its lines cannot be found together.",
+        look=f"{LOGS}: microservices.chassis.context; {REMOTE}",
+    )
+
+
+def _without(lines: Sequence[dict[str, Any]], request_id: str) -> list[str]:
+    """The processes that have no line with this id."""
+    having = {each["process"] for each in lines if each.get("request_id") == request_id}
+    return [name for name in (MONOLITH, RECOMMENDATIONS, CATALOG) if name not in having]
+
+
+def _expect_not_mixed(bench: Bench, shop: Shop, skus: Sequence[str]) -> None:
+    """Several pages at the same time, each with an id of its own."""
+    labels = {_label(bench): sku for sku in skus}
+    slow = shop.toxic(RECOMMENDATIONS, "latency", stream="upstream", latency=SLOW_MS)
+    with _lines(shop, MONOLITH, RECOMMENDATIONS) as lines, slow, ThreadPoolExecutor(len(skus)) as pool:
+        for label, sku in labels.items():
+            pool.submit(shop.visitor().try_ask, "GET", f"/products/{sku}", headers={"X-Request-Id": label})
+
+    def whose(each: dict[str, Any]) -> str | None:
+        return next((sku for sku in skus if f"/products/{sku}" in str(each.get("message"))), None)
+
+    found = lines(lambda each: sum(whose(line) is not None for line in each) >= 2 * len(skus))
+    wrong = [line for line in found if (sku := whose(line)) and labels.get(line.get("request_id", "")) != sku]
+    bench.expect(
+        not wrong,
+        did=f"looked at {len(skus)} product pages at the same time, each with an X-Request-Id of its own",
+        expected="each page's id in the lines about it, and no other",
+        got="; ".join(
+            f"{each['process']}: {each['message']} with {each.get('request_id')}" for each in wrong
+        ),
+        why="An id that is sometimes another visitor's leads to the wrong customer.",
+        look=f"{THREADS}; {LOGS}",
+    )
+
+
+@check("log-lines-name-their-trace", task="join", shop=False, seconds=25)
+def _(bench: Bench) -> None:
+    """Each log line of a request, also a warning, names the request and the trace, and the trace names the request."""
+    shop = _shop(bench)
+    _well(bench, shop)
+    sku = _skus(bench, shop, 1)[0]
+    someone = shop.customer()
+    someone.ask("PUT", f"/api/cart/items/{sku}", json={"quantity": 1})
+    for path, service in ((f"/products/{sku}", RECOMMENDATIONS), ("/api/cart", CATALOG)):
+        _expect_named(bench, shop, someone, path, service)
+    _well(bench, shop)
+    label, traces, began = _label(bench), list[str](), time.time_ns()
+    for _ in range(2):
+        with _lines(shop, MONOLITH) as lines:
+            page = someone.ask("GET", "/api/cart", headers={"X-Request-Id": label})
+        traces += [
+            _trace_of(line) for line in lines(bool) if line.get("request_id") == label and _trace_of(line)
+        ][:1]
+    spans = _arrived(bench, began, lambda spans: {span.trace_id for span in _of(label, spans)} >= set(traces))
+    bench.expect(
+        len(set(traces)) == 2 and {span.trace_id for span in _of(label, spans)} == set(traces),
+        did=f"sent twice: {page.curl}",
+        expected="two lines with this request_id and with two trace ids, both of which are in the traces received",
+        got=f"the lines have {_listed(traces)}, the traces {_listed(span.trace_id for span in _of(label, spans))}",
+        why="Anybody may send the same id twice. It is a label; only the trace's own id says which of the two it was.",
+        look=f"{LOGS}: `traceparent`",
+    )
+
+
+def _expect_named(bench: Bench, shop: Shop, someone: Any, path: str, service: str) -> None:
+    """While `service` breaks off every call, each line that the monolith writes for the request names it."""
+    label, began = _label(bench), time.time_ns()
+    with _lines(shop, MONOLITH) as lines, _broken(shop, service):
+        answer = someone.ask("GET", path, headers={"X-Request-Id": label})
+    found = [each for each in lines(lambda each: any(map(_warns, each))) if "/internal/" not in str(each)]
+    warnings = [each for each in found if _warns(each)]
+    bad = [each for each in found if each.get("request_id") != label]
+    did = f"broke off every call to {service}: {answer.curl}"
+    look = f"{LOGS}: JsonLines"
+    bench.expect(
+        warnings and not bad,
+        did=did,
+        expected=f"log lines with request_id {label}, a warning among them",
+        got=" ".join(map(_shown, bad or found)) or "no line",
+        why="A warning that does not say whose request failed can only be counted.",
+        look=look,
+    )
+    spans = _arrived(bench, began, lambda spans: bool(_of(label, spans)))
+    known = {span.trace_id for span in _of(label, spans)}
+    wrong = [each for each in found if _trace_of(each) not in known]
+    bench.expect(
+        not wrong,
+        did=did,
+        expected=f"lines whose traceparent has the trace's id, {_listed(known)}",
+        got=" ".join(map(_shown, wrong)),
+        why="From a line you want to get to the trace, and from there to the lines of all others.",
+        look=f"{look}; microservices/chassis/spans.py has `traceparent`",
+    )
+
+
+@check("metrics-name-the-callee", task="join", shop=False, seconds=25)
+def _(bench: Bench) -> None:
+    """The monolith's /metrics count the calls to each service, by outcome, and the requests sent for them."""
+    shop = _shop(bench)
+    _well(bench, shop)
+    skus = _skus(bench, shop, PAGES)
+    before, sent_before = _metrics(bench, shop), {name: _answered(shop, name) for name in SLOW_TABLES}
+    for sku in skus:
+        shop.ask("GET", f"/products/{sku}")
+    more = _metrics(bench, shop) - before
+    for name in SLOW_TABLES:
+        sent = round(_answered(shop, name) - sent_before[name])
+        ok, attempts = more[("calls", name, "ok")], more[("attempts", name, "")]
+        bench.expect(
+            sent and ok == sent and attempts == sent,
+            did=f"looked at {PAGES} product pages, which made {sent} calls to {name}, and read the monolith's /metrics",
+            expected=f'{sent} more of upstream_calls_total{{upstream="{name}",outcome="ok"}}, '
+            f'and of upstream_attempts_total{{upstream="{name}"}}',
+            got=f"{ok:.0f} and {attempts:.0f} more; " + _series(more),
+            why="Which service is slow or fails is the first question in an outage, and a counter is the first to answer.",
+            look=REMOTE if name == RECOMMENDATIONS else f"{CLIENT}: who reads the Metrics that it counts in?",
+        )
+    before = _metrics(bench, shop)
+    with _broken(shop, RECOMMENDATIONS):
+        for sku in _skus(bench, shop, FAILING_PAGES):
+            shop.ask("GET", f"/products/{sku}")
+    more = _metrics(bench, shop) - before
+    calls = {key: number for key, number in more.items() if key[:2] == ("calls", RECOMMENDATIONS) and number}
+    refused, attempts = (
+        calls.get(("calls", RECOMMENDATIONS, "refused-by-breaker"), 0),
+        more[("attempts", RECOMMENDATIONS, "")],
+    )
+    bench.expect(
+        sum(calls.values()) == FAILING_PAGES
+        and not calls.get(("calls", RECOMMENDATIONS, "ok"))
+        and refused >= 1
+        and FAILING_PAGES - refused <= attempts <= FAILING_PAGES * 2 - refused,
+        did=f"let every call to {RECOMMENDATIONS} fail, looked at {FAILING_PAGES} pages, and read the monolith's /metrics",
+        expected=f"{FAILING_PAGES} more calls, none of them ok and some refused-by-breaker, and an attempt or two for each other one",
+        got=f"{attempts:.0f} attempts; {_series(more)}",
+        why="Attempts without calls are retries, calls without attempts are refusals. A counter that mixes them shows neither.",
+        look=REMOTE,
+    )
+    bench.expect(
+        len(calls) <= 4,
+        did=f"counted the outcomes of {FAILING_PAGES} failed calls",
+        expected="a few outcomes that are the same for every product, such as unavailable",
+        got=_series(more),
+        why="Every value of a label is a series that is kept for ever. Texts, paths and ids do not belong there.",
+        look=REMOTE,
+    )
+
+
+@check("off-costs-nothing", task="join", shop=False)
+def _(bench: Bench) -> None:
+    """Without OTEL_EXPORTER_OTLP_ENDPOINT the monolith loads nothing of OpenTelemetry, also while it works."""
+    nowhere = dict.fromkeys((f"SHOP_{name.upper()}_URL" for name in SLOW_TABLES), "http://127.0.0.1:9")
+    database = sqlite_url(scratch() / f"off-{bench.random.getrandbits(48):x}.sqlite3")
+    own = {"SHOP_HOME": str(scratch()), "SHOP_DATABASE_URL": database, "SHOP_SWITCH_FILE": _all_to_the_service()}
+    ran = bench.python(OFF, env={**own, **nowhere, "OTEL_EXPORTER_OTLP_ENDPOINT": ""})
+    lines = ran.out.strip().splitlines()
+    did = "made the monolith's application without tracing, asked it for pages, and looked at the loaded modules"
+    bench.expect(
+        ran.status == 0 and lines,
+        did=did,
+        expected="an application that answers",
+        got=(ran.err.strip().splitlines() or ["it ended without a word"])[-1],
+        why="Tracing is optional: most who run this shop have not installed it.",
+        look=LOGS,
+    )
+    loaded = json.loads(lines[-1])
+    bench.expect(
+        not loaded,
+        did=did,
+        expected="nothing of OpenTelemetry",
+        got=", ".join(loaded[:3]),
+        why="What is off must cost nothing, and must work where it is not installed.",
+        look=f"{LOGS}; {REMOTE}: microservices/chassis/spans.py imports nothing before it knows that tracing is on",
+    )
+
+
+OFF = """
+import json, sys
+from monolith.app import create_app
+from monolith.chassis.observability import configure_logging
+configure_logging("info")
+client = create_app().test_client()
+for path in 8 * ("/products/P00001",) + ("/", "/healthz"):
+    client.get(path)
+print(json.dumps(sorted(name for name in sys.modules if name.partition(".")[0] == "opentelemetry")))
+"""
+"""Nothing answers there, so that the breaker opens too."""
+
+
+# ---- task 3
+
+
+@check("finds-it-in-any-trace", task="find", shop=False, seconds=20)
+def _(bench: Bench) -> None:
+    """`slowest.py` names the right span in traces that it has not seen: parallel calls, gaps, retries, clocks that differ."""
+    for says, make in CASES.items():
+        _expect_found(bench, make(Draft(bench.random)), f"gave {FINDER} a trace in which {says}")
+    for _ in range(3):
+        _expect_found(bench, _any_trace(bench.random), f"gave {FINDER} a trace drawn at random")
+
+
+@check("finds-the-hop-that-is-slow", task="find", shop=False, seconds=30)
+def _(bench: Bench) -> None:
+    """A hop of your shop is made slow at random, and `slowest.py` names it from the trace of one request."""
+    shop = _shop(bench)
+    hop = bench.random.choice((CATALOG, RECOMMENDATIONS))
+    statement = bench.random.choice((CATALOG, RECOMMENDATIONS))
+    faults: list[tuple[str, Any, Callable[[Span], bool]]] = [
+        (
+            f"the way from the monolith to {hop}",
+            lambda: shop.toxic(hop, "latency", stream="upstream", latency=SLOW_MS),
+            lambda span: span.service == MONOLITH and span.attributes.get("peer.service") == hop,
+        ),
+        (
+            f"a statement of {statement}",
+            lambda: _slow_table(shop, statement),
+            lambda span: span.service == statement and "db.query.text" in span.attributes,
+        ),
+        (
+            "a lock of the monolith's database",
+            lambda: _locked(shop),
+            lambda span: (
+                span.service == MONOLITH and span.attributes.get("db.query.text", "").startswith("BEGIN")
+            ),
+        ),
+    ]
+    bench.random.shuffle(faults)
+    _well(bench, shop)
+    someone = shop.customer()
+    skus = _skus(bench, shop, len(faults))
+    someone.ask("PUT", f"/api/cart/items/{skus[0]}", json={"quantity": 1})
+    seen, began = [], time.time_ns()
+    for sku, (what, fault, guilty) in zip(skus, faults, strict=True):
+        label = _label(bench)
+        method, path = ("DELETE", f"/api/cart/items/{sku}") if "lock" in what else ("GET", f"/products/{sku}")
+        with fault():
+            answer = someone.ask(method, path, headers={"X-Request-Id": label})
+        seen.append((what, answer, guilty))
+    labels = [_request_id(answer) for _, answer, _ in seen]
+    spans = _arrived(
+        began, lambda spans: all(_slowest_of(_of(label, spans)) for label in labels), settle=True
+    )
+    for what, answer, guilty in seen:
+        own = _of(_request_id(answer), spans)
+        slow = _slowest_of(own)
+        if slow is None or not guilty(slow.span):
+            bench.expect(
+                any(map(guilty, own)),
+                did=f"made {what} slow: {answer.curl}",
+                expected="a trace in which this hop is",
+                got=_halves(own),
+                why="Nobody can find in a trace what is not in it.",
+                look="task 1",
+            )
+            raise bench.inconclusive(f"{what} was made slow, but something else took longer: {_named(slow)}")
+        _expect_found(bench, own, f"made {what} slow: {answer.curl}", curl=answer.curl)
+    bench.note("found " + ", ".join(what for what, _, _ in seen))
+
+
+def _expect_found(bench: Bench, spans: Sequence[Span], did: str, *, curl: str = "") -> None:
+    """Give the trace to the learner's program, which has to name the span that the course's own tool names."""
+    slow = _slowest_of(spans)
+    assert slow is not None
+    file = scratch() / "trace.json"
+    shuffled = bench.random.sample(list(spans), len(spans))
+    file.write_text(json.dumps([_document(span) for span in shuffled]), encoding="utf-8")
+    ran = bench.run(FINDER, str(file))
+    answer = _answer(ran.out)
+    named = next((span for span in spans if span.span_id == answer.get("span_id")), None)
+    shown = did if curl else f"{did}:\n{_drawn(spans)}"
+    why = "Only work that the request waited for can make it faster, and each moment of it counts once."
+    bench.expect(
+        named is slow.span,
+        did=shown,
+        expected=f"the span {_named(slow)}",
+        got=_title(named) if named else _failure(ran),
+        why=why,
+        look=f"{FINDER}: slowest",
+    )
+    wanted = (slow.end - slow.start) / MILLI
+    took = answer.get("ms")
+    bench.expect(
+        isinstance(took, int | float) and abs(took - wanted) <= 0.01 * wanted + 0.01,
+        did=shown,
+        expected=f"{wanted:.1f} ms: what {_named(slow)} itself took of the critical path",
+        got=f"{took} ms",
+        why=why,
+        look=f"{FINDER}: slowest",
+    )
+
+
+def _answer(out: str) -> dict[str, Any]:
+    try:
+        found = json.loads((out.strip().splitlines() or [""])[-1])
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _failure(ran: Any) -> str:
+    last = (ran.err.strip().splitlines() or ["no span of this trace"])[-1]
+    return f"{last}, exit status {ran.status}; printed {ran.out.strip()[:200] or 'nothing'}"
+
+
+def _slowest_of(spans: Sequence[Span]) -> Segment | None:
+    """The span with the largest share of the critical path, as one stretch; None unless it is clearly the largest."""
+    roots = [root for root in trees(spans) if root.span.parent_id is None and not root.missing]
+    if len(roots) != 1:
+        return None
+    sums: Counter[str] = Counter()
+    by_id = {span.span_id: span for span in spans}
+    for segment in critical_path(roots[0]):
+        span = segment.span  # a gap is its caller's: nobody else was there to be waited for
+        known = (each for each in (span.span_id, span.parent_id) if each in by_id)
+        sums[next(known, roots[0].span.span_id)] += segment.end - segment.start
+    (first, most), (_, next_most) = [*sums.most_common(2), ("", 0)][:2]
+    if first not in by_id or most < CLEARLY * next_most:
+        return None
+    return Segment(by_id[first], 0, most)
+
+
+def _named(slow: Segment | None) -> str:
+    return (
+        f"{_title(slow.span)}, {(slow.end - slow.start) / MILLI:.0f} ms by itself"
+        if slow
+        else "no single span"
+    )
+
+
+def _title(span: Span) -> str:
+    callee = span.attributes.get("peer.service")
+    statement = str(span.attributes.get("db.query.text", ""))[:30]
+    return f"{span.span_id} ({span.service}: {statement or span.name}{f' → {callee}' if callee else ''})"
+
+
+def _document(span: Span) -> dict[str, Any]:
+    return {name: getattr(span, name) for name in Span.__dataclass_fields__}
+
+
+def _drawn(spans: Sequence[Span]) -> str:
+    """A line for each span: from and to in milliseconds, its id and that of its parent."""
+    zero = next(span.start for span in spans if span.parent_id is None)
+    return "\n".join(
+        f"{(span.start - zero) / MILLI:.0f} to {(span.end - zero) / MILLI:.0f} ms: {_title(span)}"
+        f"{f', for {span.parent_id}' if span.parent_id else ''}"
+        for span in sorted(spans, key=lambda span: span.start)
+    )
+
+
+class Draft:
+    """A trace to be written, in milliseconds since its begin."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance, self.spans = chance, list[Span]()
+        self._trace = f"{chance.getrandbits(128):032x}"
+        self._zero = chance.randrange(10**18, 2 * 10**18)
+
+    def new_id(self) -> str:
+        """An id of a span."""
+        return f"{self.chance.getrandbits(64):016x}"
+
+    def add(self, parent: str | None, service: str, name: str, start: float, end: float, **facts: Any) -> str:
+        """A span; returns its id."""
+        span_id = self.new_id()
+        attributes = {"peer.service": facts["calls"]} if "calls" in facts else {}
+        kind = "client" if attributes else "server"
+        at = [self._zero + round(ms * MILLI) for ms in (start, end)]
+        failed = bool(facts.get("failed"))
+        span = Span(self._trace, span_id, parent, service, name, kind, *at, failed, attributes)
+        self.spans.append(span)
+        return span_id
+
+    def call(self, parent: str, caller: str, callee: str, start: float, end: float, way: float = 2) -> str:
+        """A call and the callee's span; returns the id of the latter."""
+        sent = self.add(parent, caller, "GET", start, end, calls=callee)
+        return self.add(sent, callee, f"GET /{callee}", start + way, end - way)
+
+    def page(self, end: float) -> str:
+        """The first span."""
+        return self.add(None, "shop", "GET /page", 0, end)
+
+    def some(self, low: float, high: float) -> float:
+        """A number of milliseconds."""
+        return self.chance.uniform(low, high)
+
+
+def _nested(draft: Draft) -> list[Span]:
+    slow = draft.some(150, 300)
+    root = draft.page(slow + 70)
+    stock = draft.call(root, "shop", "stock", 10, slow + 50)
+    draft.add(stock, "stock", "SELECT", 30, 30 + slow)
+    return draft.spans
+
+
+def _own_work(draft: Draft) -> list[Span]:
+    """The span itself works between many short calls."""
+    step = draft.some(30, 50)
+    root = draft.page(6 * step)
+    for number in range(5):
+        draft.call(root, "shop", "stock", number * step + step * 0.6, (number + 1) * step)
+    return draft.spans
+
+
+def _beside_a_longer_one(draft: Draft) -> list[Span]:
+    """The longest single piece of work has a longer chain beside it, so nobody waits for it."""
+    step = draft.some(50, 70)
+    root = draft.page(5 * step)
+    draft.call(root, "shop", "stock", 5, 2.7 * step)
+    prices = draft.call(root, "shop", "prices", 5, 5 * step - 5)
+    for number, part in enumerate((1.0, 1.7, 1.0)):
+        began = 10 + step * sum((1.0, 1.7, 1.0)[:number])
+        draft.add(prices, "prices", f"SELECT {number}", began, began + step * part)
+    return draft.spans
+
+
+def _overlapping(draft: Draft) -> list[Span]:
+    """Two calls overlap a little; the first took longer, the second ended last."""
+    first = draft.some(200, 260)
+    root = draft.page(first + 150)
+    draft.call(root, "shop", "stock", 5, first + 20)
+    draft.call(root, "shop", "prices", first, first + 140)
+    return draft.spans
+
+
+def _repeated(draft: Draft) -> list[Span]:
+    lost, slow = draft.some(80, 110), draft.some(180, 260)
+    root = draft.page(lost + slow + 40)
+    draft.add(root, "shop", "GET", 5, lost, calls="stock", failed=True)
+    draft.call(root, "shop", "stock", lost + 20, lost + slow + 30)
+    return draft.spans
+
+
+def _unanswered(draft: Draft) -> list[Span]:
+    slow = draft.some(150, 250)
+    root = draft.page(slow + 100)
+    draft.call(root, "shop", "prices", 5, 60)
+    draft.add(root, "shop", "GET", 70, 70 + slow, calls="stock", failed=True)
+    return draft.spans
+
+
+def _missing_parent(draft: Draft) -> list[Span]:
+    slow = draft.some(180, 250)
+    root = draft.page(slow + 110)
+    draft.call(root, "shop", "prices", 5, 70)
+    draft.add(draft.new_id(), "stock", "GET /stock", 80, 80 + slow)
+    return draft.spans
+
+
+def _clock_ahead(draft: Draft) -> list[Span]:
+    """The called machine's clock is behind, so most of its span lies before the call."""
+    slow = draft.some(170, 230)
+    root = draft.page(slow + 180)
+    draft.call(root, "shop", "prices", 10, 10 + slow)
+    sent = draft.add(root, "shop", "GET", 30 + slow, 130 + slow, calls="stock")
+    draft.add(sent, "stock", "GET /stock", 80 - slow, 90 + slow)
+    return draft.spans
+
+
+def _goes_on(draft: Draft) -> list[Span]:
+    """The work that takes longest was begun by the request, and went on after its end."""
+    slow = draft.some(140, 200)
+    root = draft.page(slow + 80)
+    draft.call(root, "shop", "prices", 5, 5 + slow)
+    draft.add(root, "mailer", "send", 20 + slow, 900)
+    return draft.spans
+
+
+CASES: dict[str, Callable[[Draft], list[Span]]] = {
+    "one call has a slow statement": _nested,
+    "the page itself works between short calls": _own_work,
+    "the longest work has a longer chain beside it": _beside_a_longer_one,
+    "two calls overlap": _overlapping,
+    "a lost call is repeated": _repeated,
+    "the called service sent no span": _unanswered,
+    "the parent of a span is missing": _missing_parent,
+    "the called machine's clock is behind": _clock_ahead,
+    "work goes on after the answer": _goes_on,
+}
+
+
+def _any_trace(chance: random.Random) -> list[Span]:
+    """Calls in calls, some at the same time; drawn until one span is clearly the slowest, and it is not the first."""
+    while True:
+        draft = Draft(chance)
+        _grow(draft, draft.page(500), "shop", 0, 500, 3)
+        slow = _slowest_of(draft.spans)
+        if slow and slow.span.parent_id:
+            return draft.spans
+
+
+def _grow(draft: Draft, parent: str, caller: str, start: float, end: float, depth: int) -> None:
+    for number in range(draft.chance.randint(1, 3) if depth else 0):
+        began = draft.some(start, end)
+        ended = draft.some(began, end)
+        if ended - began > 10:
+            callee = f"{caller[:1]}{depth}{number}"
+            inner = draft.call(parent, caller, callee, began, ended)
+            _grow(draft, inner, callee, began + 2, ended - 2, depth - 1)
+
+
+# ---- what is slow or broken
+
+
+@contextmanager
+def _slow_table(shop: Shop, service: str) -> Iterator[None]:
+    """Each read of one of the service's tables takes a while, as without an index."""
+    table, file = SLOW_TABLES[service], shop.database(service)
+    counting = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS[service]})"
+    view = (
+        f'CREATE VIEW "{table}" AS SELECT * FROM "{table}_kept" WHERE ({counting} SELECT max(i) FROM n) > 0'  # noqa: S608
+    )
+    _execute(file, "PRAGMA legacy_alter_table = ON", f'ALTER TABLE "{table}" RENAME TO "{table}_kept"', view)
+    try:
+        yield
+    finally:
+        back = f'ALTER TABLE "{table}_kept" RENAME TO "{table}"'
+        _execute(file, "PRAGMA legacy_alter_table = ON", f'DROP VIEW "{table}"', back)
+
+
+def _execute(file: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
+
+
+@contextmanager
+def _locked(shop: Shop) -> Iterator[None]:
+    """Somebody else holds the write lock of the monolith's database for a while."""
+    held, file = threading.Event(), shop.database(MONOLITH)
+
+    def hold() -> None:
+        with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            held.set()
+            time.sleep(LOCK_SECONDS)
+            db.execute("ROLLBACK")
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(10)
+    try:
+        yield
+    finally:
+        holder.join()
+
+
+@contextmanager
+def _broken(shop: Shop, service: str) -> Iterator[None]:
+    """Every call to the service is broken off."""
+    with shop.toxic(service, "reset_peer", timeout=0):
+        yield
+
+
+def _well(bench: Bench, shop: Shop) -> None:
+    """Until pages have recommendations and the catalog answers; breakers may be open."""
+    sku = _skus(bench, shop, 1)[0]
+
+    def is_well() -> bool:
+        page = shop.try_ask("GET", f"/products/{sku}")
+        return page.status == 200 and ">Bestsellers<" not in page.text
+
+    bench.wait_until(is_well, RECOVER_SECONDS, "a product page with recommendations")
+
+
+# ---- the shop, its traces, logs and metrics
+
+
+def _shop(bench: Bench) -> Shop:
+    """The learner's shop with tracing and a line for each request. Inconclusive where tracing is not installed."""
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": _receiver(bench),
+        "SHOP_LOG_LEVEL": "info",
+        "SHOP_SWITCH_FILE": _all_to_the_service(),
+    }
+    return bench.shop(proxied=(CATALOG, RECOMMENDATIONS), env=env)
+
+
+def _receiver(bench: Bench) -> str:
+    """The address of a receiver of traces, which runs until this process ends."""
+    try:
+        return _running_receiver()
+    except ImportError:
+        raise bench.inconclusive(EXTRAS) from None
+
+
+@cache
+def _running_receiver() -> str:
+    import opentelemetry.exporter.otlp.proto.http
+    import opentelemetry.instrumentation.flask
+    import opentelemetry.instrumentation.requests  # noqa: F401 -- whether the shop could
+
+    from microservices.tracing.receiver import Receiver
+
+    receiver = Receiver(_traces())
+    receiver.__enter__()
+    atexit.register(receiver.__exit__, None, None, None)
+    return receiver.url
+
+
+@cache
+def _traces() -> Path:
+    return scratch() / f"traces-{os.getpid()}.sqlite3"
+
+
+def _all_to_the_service() -> str:
+    file = scratch() / "all-to-the-service.json"
+    file.write_text('{"remote_percent": 100}', encoding="utf-8")
+    return str(file)
+
+
+def _arrived(bench: Bench, began: int, enough: Callable[[list[Span]], bool], *, settle: bool = False) -> list[Span]:
+    """The spans begun since `began` (nanoseconds), when they are enough, or after some seconds.
+
+    With `settle`, not before a moment has passed in which none arrived.
+    """
+    from microservices.tracing.store import TraceStore
+
+    asked, store, before = time.monotonic(), TraceStore(_traces()), -1
+    pause = 0.6 if settle else POLL_SECONDS
+    try:
+        while True:
+            with closing(sqlite3.connect(_traces(), timeout=10)) as db:
+                found = db.execute(
+                    "SELECT DISTINCT trace_id FROM spans WHERE start >= ?", (began,)
+                ).fetchall()
+            spans = [span for span in store.spans(trace for (trace,) in found) if span.start >= began]
+            settled = not settle or len(spans) == before
+            patience = BUSY_ARRIVE_SECONDS if bench.busy() > BUSY else ARRIVE_SECONDS
+            if (settled and enough(spans)) or time.monotonic() > asked + patience:
+                return spans
+            before = len(spans)
+            time.sleep(pause)
+    finally:
+        store.close()
+
+
+def _of(request_id: str, spans: Sequence[Span]) -> list[Span]:
+    """The spans of the traces that begin with this request."""
+    own = {span.trace_id for span in spans if span.request_id == request_id and span.service == MONOLITH}
+    return [span for span in spans if span.trace_id in own]
+
+
+def _request_id(answer: Answer) -> str:
+    return answer.headers.get("X-Request-Id", "none")
+
+
+def _label(bench: Bench) -> str:
+    return f"check-{bench.random.getrandbits(48):012x}"
+
+
+Lines = Callable[[Callable[[list[dict[str, Any]]], object]], list[dict[str, Any]]]
+
+
+@contextmanager
+def _lines(shop: Shop, *processes: str) -> Iterator[Lines]:
+    """Reads what the processes log from here on: waits a moment until there is enough."""
+    files = {name: Path(shop.log(name).path) for name in processes}  # type: ignore[attr-defined]
+    sizes = {name: file.stat().st_size for name, file in files.items()}
+
+    def read() -> list[dict[str, Any]]:
+        found = []
+        for name, file in files.items():
+            for text in file.read_bytes()[sizes[name] :].decode("utf-8", "replace").splitlines():
+                with suppress(ValueError):
+                    line = json.loads(text)
+                    if isinstance(line, dict) and "/readyz" not in str(line.get("message")):
+                        found.append({**line, "process": name})
+        return found
+
+    def lines(enough: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + 2
+        while not enough(read()) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return read()
+
+    yield lines
+
+
+def _warns(line: dict[str, Any]) -> bool:
+    return line.get("level") == "warning"
+
+
+def _trace_of(line: dict[str, Any]) -> str:
+    found = TRACE_ID.fullmatch(str(line.get("traceparent")))
+    return found[1] if found else ""
+
+
+def _shown(line: dict[str, Any]) -> str:
+    wanted = ("level", "message", "request_id", "traceparent")
+    return json.dumps({name: line.get(name) for name in wanted})
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(dict.fromkeys(values)) or "none"
+
+
+def _metrics(bench: Bench, shop: Shop) -> Counter[tuple[str, str, str]]:
+    """The monolith's counters of calls and attempts, by upstream and outcome. NotYet for other labels."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for kind, labels, number in SERIES.findall(_text(shop, MONOLITH)):
+        named = dict(LABEL.findall(labels))
+        extra = named.keys() - {"upstream", "outcome"}
+        bench.expect(
+            not extra,
+            did="read the monolith's /metrics",
+            expected="the labels upstream and outcome",
+            got=f"upstream_{kind}_total{{{labels}}}",
+            why="Every value of a label is a series that is kept for ever. Texts, paths and ids do not belong there.",
+            look=f"{REMOTE}; {LOGS}",
+        )
+        found[(kind, named.get("upstream", ""), named.get("outcome", ""))] += float(number)  # type: ignore[assignment]
+    return found
+
+
+def _answered(shop: Shop, service: str) -> float:
+    """How many requests for the public API the service has answered."""
+    return sum(float(number) for number in ANSWERED.findall(_text(shop, service)))
+
+
+def _text(shop: Shop, service: str) -> str:
+    with requests.Session() as session, suppress(requests.RequestException):
+        session.trust_env = False
+        return session.get(
+            f"http://127.0.0.1:{shop.fleet.replicas(service)[0].port}/metrics", timeout=10
+        ).text
+    return ""
+
+
+def _series(more: Counter[tuple[str, str, str]]) -> str:
+    parts = [
+        f'upstream_{kind}_total{{upstream="{name}"{f",outcome={outcome!r}" if outcome else ""}}} {number:+.0f}'
+        for (kind, name, outcome), number in sorted(more.items())
+        if number
+    ]
+    return "; ".join(parts[:8]) or "no counter of a call has grown"
+
+
+def _skus(bench: Bench, shop: Shop, number: int) -> list[str]:
+    """SKUs of some products, drawn at random."""
+    body = shop.ask("GET", "/api/products?page_size=100").json()
+    items = body.get("items") if isinstance(body, dict) else None
+    skus = [item["sku"] for item in items or [] if isinstance(item, dict) and "sku" in item]
+    bench.expect(
+        len(skus) >= number,
+        expected="a hundred products",
+        got=f"{len(skus)} products",
+        why="The checks choose their products from this list.",
+        look="Caddyfile",
+    )
+    return bench.random.sample(skus, number)
