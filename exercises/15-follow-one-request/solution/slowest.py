@@ -76,7 +76,7 @@ def main() -> None:
         "name": span.name,
         "calls": span.attributes.get("peer.service"),
     }
-    print(json.dumps(found))
+    sys.stdout.write(f"{json.dumps(found)}\n")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -26,6 +27,22 @@ GONE = frozenset({502, 503, 504})
 """The gateway's answers when no replica answered it."""
 
 
+class Refused(RecommendationsUnavailable):
+    """The breaker is open: nothing was sent."""
+
+
+@dataclass(slots=True)
+class Question:
+    """One question, the same for every attempt."""
+
+    url: str
+    params: dict[str, str]
+    headers: dict[str, str]
+    deadline: float
+    """On the clock of time.monotonic()."""
+    sent: int = 0
+
+
 class RemoteRecommender:
     """Asks the recommendations service at `url`; `token` returns the token of the signed-in customer, or None."""
 
@@ -39,51 +56,56 @@ class RemoteRecommender:
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
         """What goes well with `sku`; raises RecommendationsUnavailable when there is no proper answer."""
-        question = self._question(sku, cart, customer_id, limit)
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        self._budget.earn()
-        outcome, sent = "unavailable", 0
-        try:
-            for attempt in range(1, ATTEMPTS + 1):
-                ticket = self._breaker.admit()
-                if ticket is None:
-                    outcome = "refused-by-breaker"
-                    spans.refused(SERVICE)
-                    raise _unavailable()
-                sent = attempt
-                try:
-                    answer = self._ask(question, deadline, ticket)
-                    outcome = "ok"
-                    return answer
-                except requests.ConnectionError as error:
-                    if attempt == ATTEMPTS or not self._budget.spend():
-                        raise _unavailable() from error
-                except (requests.RequestException, LookupError, TypeError, ValueError) as error:
-                    raise _unavailable() from error
-                time.sleep(random.uniform(0, PAUSE_SECONDS))
-            raise _unavailable()
-        finally:
-            called(SERVICE, outcome, sent)
-
-    def _question(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
-        """The request's address, query and headers."""
-        here = context.current()
         token = self._token() if customer_id else None
-        return {
-            "url": f"{self._url}/api/products/{sku}/recommendations",
-            "params": {"cart": ",".join(cart), "limit": str(limit)},
-            "headers": {
-                **(here.headers() if here else {}),
-                **({"Authorization": f"Bearer {token}"} if token else {}),
-            },
-        }
-
-    def _ask(self, question: dict[str, Any], deadline: float, ticket: int) -> dict[str, Any]:
-        """One attempt. Its outcome is reported to the breaker."""
-        report = self._breaker.failed
+        here = context.current()
+        passed_on = here.headers() if here else {}
+        question = Question(
+            f"{self._url}/api/products/{sku}/recommendations",
+            {"cart": ",".join(cart), "limit": str(limit)},
+            {**passed_on, "Authorization": f"Bearer {token}"} if token else passed_on,
+            time.monotonic() + TIMEOUT_SECONDS,
+        )
+        outcome = "unavailable"
         try:
-            left = deadline - time.monotonic()
-            answer = self._session.get(**question, timeout=left, allow_redirects=False)
+            answer = self._repeated(question)
+            outcome = "ok"
+        except Refused:
+            outcome = "refused-by-breaker"
+            raise
+        finally:
+            called(SERVICE, outcome, question.sent)
+        return answer
+
+    def _repeated(self, question: Question) -> dict[str, Any]:
+        """Ask, and once more after a lost call if the budget allows it."""
+        self._budget.earn()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._ask(question)
+            except requests.ConnectionError as error:
+                if attempt == ATTEMPTS or not self._budget.spend():
+                    raise _unavailable() from error
+            except (requests.RequestException, LookupError, TypeError, ValueError) as error:
+                raise _unavailable() from error
+            time.sleep(random.uniform(0, PAUSE_SECONDS))
+        raise _unavailable()
+
+    def _ask(self, question: Question) -> dict[str, Any]:
+        """One attempt, if the breaker admits it. Its outcome is reported to the breaker."""
+        ticket = self._breaker.admit()
+        if ticket is None:
+            spans.refused(SERVICE)
+            raise Refused("There are no recommendations just now.")
+        report = self._breaker.failed
+        question.sent += 1
+        try:
+            answer = self._session.get(
+                question.url,
+                params=question.params,
+                headers=question.headers,
+                timeout=question.deadline - time.monotonic(),
+                allow_redirects=False,
+            )
             if answer.status_code in GONE:
                 raise requests.ConnectionError
             if answer.status_code < 500:  # the service works, even when it refuses this request

@@ -1,4 +1,4 @@
-"""Traces, when OTEL_EXPORTER_OTLP_ENDPOINT is set: those of the services' chassis, because one process has one tracer."""
+"""Traces, when OTEL_EXPORTER_OTLP_ENDPOINT is set, as the services' chassis makes them: one process has one tracer."""
 
 from __future__ import annotations
 
