@@ -273,7 +273,11 @@ def _expect_named(bench: Bench, shop: Shop, someone: Any, path: str, service: st
     label, began = _label(bench), time.time_ns()
     with _lines(shop, MONOLITH) as lines, _broken(shop, service):
         answer = someone.ask("GET", path, headers={"X-Request-Id": label})
-    found = [each for each in lines(lambda each: any(map(_warns, each))) if "/internal/" not in str(each)]
+    found = [
+        each
+        for each in lines(lambda each: any(map(_warns, each)))
+        if service in str(each.get("message")) or path in str(each.get("message"))
+    ]
     warnings = [each for each in found if _warns(each)]
     bad = [each for each in found if each.get("request_id") != label]
     did = f"broke off every call to {service}: {answer.curl}"

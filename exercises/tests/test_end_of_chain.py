@@ -24,6 +24,8 @@ COPIED = {
     "monolith/cart/routes.py": "739ea68d1e7a",
     "monolith/cart/service.py": "7764f30d879a",
     "monolith/catalog/__init__.py": "6a78a02c8013",
+    "monolith/chassis/observability.py": "ec9f4d16d1e9",
+    "monolith/chassis/tracing.py": "222e534c2114",
     "monolith/orders/__init__.py": "2998fe64e94e",
     "monolith/orders/checkout.py": "e43bb98c5a36",
     "monolith/recommendations/__init__.py": "2767f6e14262",
