@@ -508,7 +508,7 @@ def _visit(bench: Bench, someone: Visitor, hop: Hop, sku: str) -> Answer:
 
 
 def _judge(bench: Bench, hop: Hop, answer: Answer, spans: list[Span]) -> str:
-    """NotYet unless the learner's program finds it. What else was slower, when that says nothing; else an empty text."""
+    """NotYet unless the learner's program finds it. Returns what else was slower, so that it says nothing; or ""."""
     did = f"made {hop.name} slow: {answer.curl}"
     bench.expect(
         any(map(hop.is_it, spans)),
