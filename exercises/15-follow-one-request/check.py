@@ -383,7 +383,8 @@ def _sent(spans: Sequence[Span]) -> int:
 @check("off-costs-nothing", task="join", shop=False)
 def _(bench: Bench) -> None:
     """Without OTEL_EXPORTER_OTLP_ENDPOINT the monolith loads nothing of OpenTelemetry, also while it works."""
-    nowhere = dict.fromkeys((f"SHOP_{name.upper()}_URL" for name in SLOW_TABLES), "http://127.0.0.1:9")
+    services = (CATALOG, RECOMMENDATIONS, "inventory")
+    nowhere = dict.fromkeys((f"SHOP_{name.upper()}_URL" for name in services), "http://127.0.0.1:9")
     database = sqlite_url(scratch() / f"off-{bench.random.getrandbits(48):x}.sqlite3")
     own = {
         "SHOP_HOME": str(scratch()),
@@ -401,7 +402,7 @@ def _(bench: Bench) -> None:
         why="Tracing is optional: most who run this shop have not installed it.",
         look=LOGS,
     )
-    loaded = json.loads(lines[-1])
+    loaded, counted = json.loads(lines[-1])
     bench.expect(
         not loaded,
         did=did,
@@ -410,17 +411,38 @@ def _(bench: Bench) -> None:
         why="What is off must cost nothing, and must work where it is not installed.",
         look=f"{LOGS}; {REMOTE}: microservices/chassis/spans.py imports nothing before it knows that tracing is on",
     )
+    logged = [line for line in map(_parsed, ran.err.splitlines()) if line]
+    warnings = [line for line in logged if _warns(line) and RECOMMENDATIONS in str(line.get("message"))]
+    bench.expect(
+        warnings and all(line.get("request_id") == LABEL_WHEN_OFF for line in warnings),
+        did="made the monolith's application without tracing, asked it for a page, and read its log",
+        expected=f"a warning about {RECOMMENDATIONS} with the request_id {LABEL_WHEN_OFF}, also without tracing",
+        got=" ".join(map(_shown, warnings or logged)) or "no line",
+        why="Tracing is not always on. What a log line says must not depend on it.",
+        look=f"{LOGS}: JsonLines",
+    )
+    named = {name for name in SLOW_TABLES if f'upstream="{name}"' in counted}
+    bench.expect(
+        named == SLOW_TABLES.keys(),
+        did="made the monolith's application without tracing, asked it for pages, and read its /metrics",
+        expected=f"calls to {_listed(SLOW_TABLES)}, also without tracing",
+        got=f"calls to {_listed(named)}",
+        why="Tracing is not always on. What is counted must not depend on it.",
+        look=f"{REMOTE}; {CLIENT}",
+    )
 
 
-OFF = """
+LABEL_WHEN_OFF = "not-traced"
+OFF = f"""
 import json, sys
 from monolith.app import create_app
 from monolith.chassis.observability import configure_logging
 configure_logging("info")
 client = create_app().test_client()
 for path in 8 * ("/products/P00001",) + ("/", "/healthz"):
-    client.get(path)
-print(json.dumps(sorted(name for name in sys.modules if name.partition(".")[0] == "opentelemetry")))
+    client.get(path, headers={{"X-Request-Id": "{LABEL_WHEN_OFF}"}})
+loaded = sorted(name for name in sys.modules if name.partition(".")[0] == "opentelemetry")
+print(json.dumps([loaded, client.get("/metrics").text]))
 """
 """Nothing answers there, so that the breaker opens too."""
 
@@ -931,10 +953,9 @@ def _lines(shop: Shop, *processes: str) -> Iterator[Lines]:
         found = []
         for name, file in files.items():
             for text in file.read_bytes()[sizes[name] :].decode("utf-8", "replace").splitlines():
-                with suppress(ValueError):
-                    line = json.loads(text)
-                    if isinstance(line, dict) and "/readyz" not in str(line.get("message")):
-                        found.append({**line, "process": name})
+                line = _parsed(text)
+                if line and "/readyz" not in str(line.get("message")):
+                    found.append({**line, "process": name})
         return found
 
     def lines(enough: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:
@@ -944,6 +965,15 @@ def _lines(shop: Shop, *processes: str) -> Iterator[Lines]:
         return read()
 
     yield lines
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """A log line; empty when it is no JSON object."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return {}
+    return line if isinstance(line, dict) else {}
 
 
 def _warns(line: dict[str, Any]) -> bool:
