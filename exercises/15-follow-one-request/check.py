@@ -44,7 +44,8 @@ BUSY = 0.5
 """Cores that other programs use."""
 POLL_SECONDS = 0.05
 RECOVER_SECONDS = 8.0
-PAGES, FAILING_PAGES, AT_A_TIME = 5, 8, 4
+PAGES, FAILING_PAGES, AT_A_TIME = 12, 8, 4
+"""Twelve pages earn the repeat of one call."""
 STRANGE_IDS = ("two words", "a" * 65, '{"id": 1}')
 SERIES = re.compile(r"^upstream_(calls|attempts)_total\{([^}]*)\} (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
