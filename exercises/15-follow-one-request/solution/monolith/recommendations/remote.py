@@ -32,15 +32,11 @@ class Refused(RecommendationsUnavailable):
 
 
 @dataclass(slots=True)
-class Question:
-    """One question, the same for every attempt."""
+class Tally:
+    """What is counted of one question."""
 
-    url: str
-    params: dict[str, str]
-    headers: dict[str, str]
-    deadline: float
-    """On the clock of time.monotonic()."""
-    sent: int = 0
+    outcome: str = "unavailable"
+    attempts: int = 0
 
 
 class RemoteRecommender:
@@ -56,32 +52,32 @@ class RemoteRecommender:
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
         """What goes well with `sku`; raises RecommendationsUnavailable when there is no proper answer."""
-        token = self._token() if customer_id else None
-        here = context.current()
-        passed_on = here.headers() if here else {}
-        question = Question(
-            f"{self._url}/api/products/{sku}/recommendations",
-            {"cart": ",".join(cart), "limit": str(limit)},
-            {**passed_on, "Authorization": f"Bearer {token}"} if token else passed_on,
-            time.monotonic() + TIMEOUT_SECONDS,
-        )
-        outcome = "unavailable"
+        tally = Tally()
         try:
-            answer = self._repeated(question)
-            outcome = "ok"
+            answer = self._suggest(sku, cart, customer_id, limit, tally)
+            tally.outcome = "ok"
         except Refused:
-            outcome = "refused-by-breaker"
+            tally.outcome = "refused-by-breaker"
             raise
         finally:
-            called(SERVICE, outcome, question.sent)
+            called(SERVICE, tally.outcome, tally.attempts)
         return answer
 
-    def _repeated(self, question: Question) -> dict[str, Any]:
-        """Ask, and once more after a lost call if the budget allows it."""
+    def _suggest(
+        self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int, tally: Tally
+    ) -> dict[str, Any]:
+        token = self._token() if customer_id else None
+        url = f"{self._url}/api/products/{sku}/recommendations"
+        params = {"cart": ",".join(cart), "limit": str(limit)}
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        here = context.current()
+        if here is not None:
+            headers |= here.headers()
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         self._budget.earn()
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._ask(question)
+                return self._ask(url, params, headers, deadline, tally)
             except requests.ConnectionError as error:
                 if attempt == ATTEMPTS or not self._budget.spend():
                     raise _unavailable() from error
@@ -90,21 +86,20 @@ class RemoteRecommender:
             time.sleep(random.uniform(0, PAUSE_SECONDS))
         raise _unavailable()
 
-    def _ask(self, question: Question) -> dict[str, Any]:
+    def _ask(
+        self, url: str, params: dict[str, str], headers: dict[str, str], deadline: float, tally: Tally
+    ) -> dict[str, Any]:
         """One attempt, if the breaker admits it. Its outcome is reported to the breaker."""
         ticket = self._breaker.admit()
         if ticket is None:
             spans.refused(SERVICE)
             raise Refused("There are no recommendations just now.")
+        tally.attempts += 1
         report = self._breaker.failed
-        question.sent += 1
         try:
+            left = deadline - time.monotonic()
             answer = self._session.get(
-                question.url,
-                params=question.params,
-                headers=question.headers,
-                timeout=question.deadline - time.monotonic(),
-                allow_redirects=False,
+                url, params=params, headers=headers, timeout=left, allow_redirects=False
             )
             if answer.status_code in GONE:
                 raise requests.ConnectionError
