@@ -69,9 +69,9 @@ def _(bench: Bench) -> None:
     """A product page is one trace, with the spans of the monolith, the catalog and recommendations."""
     shop = _shop(bench)
     for sku in _skus(bench, shop, 2):
-        seen, spans = _look(bench, shop, sku, _is_whole)
+        seen, spans = _look(bench, shop, sku)
         bench.expect(
-            _is_whole(spans),
+            _is_whole(seen, spans),
             did=f"made the way to recommendations {SLOW_MS} ms longer, then: {seen.curl}",
             expected="one trace, with the spans of monolith, recommendations and catalog below the page's",
             got=f"{seen.seconds * 1000:.0f} ms, and " + _halves(spans),
@@ -110,23 +110,23 @@ def _(bench: Bench) -> None:
     bench.note(f"the breaker refused {len(refused)} of {len(pages)} questions")
 
 
-def _look(
-    bench: Bench, shop: Shop, sku: str, enough: Callable[[list[Span]], bool]
-) -> tuple[Answer, list[Span]]:
+def _look(bench: Bench, shop: Shop, sku: str) -> tuple[Answer, list[Span]]:
     """One product page with a slow way to recommendations; all spans that were begun meanwhile."""
     _well(bench, shop)
     began = time.time_ns()
     with shop.toxic(RECOMMENDATIONS, "latency", stream="upstream", latency=SLOW_MS):
         seen = shop.ask("GET", f"/products/{sku}")
     ended = time.time_ns()
-    return seen, [span for span in _arrived(bench, began, enough) if span.start <= ended]
+    spans = _arrived(bench, began, lambda spans: _is_whole(seen, spans))
+    return seen, [span for span in spans if span.start <= ended]
 
 
-def _is_whole(spans: Sequence[Span]) -> bool:
-    servers = {span.service for span in spans if span.kind == "server"}
-    whole = len({span.trace_id for span in spans}) == 1 and servers >= {MONOLITH, CATALOG, RECOMMENDATIONS}
-    known = {span.span_id for span in spans}
-    return whole and sum(span.parent_id not in known for span in spans) == 1
+def _is_whole(page: Answer, spans: Sequence[Span]) -> bool:
+    """Whether the page's trace has the spans of all three, and every parent of a span."""
+    own = _of(_request_id(page), spans)
+    servers = {span.service for span in own if span.kind == "server"}
+    parents = {span.parent_id for span in own} - {span.span_id for span in own}
+    return servers >= {MONOLITH, CATALOG, RECOMMENDATIONS} and parents == {None}
 
 
 def _halves(spans: Sequence[Span]) -> str:
