@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
-import random
 import re
 import sqlite3
 import threading
@@ -15,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from exercises.checks import traces
 from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
+from exercises.checks.drawn_traces import CASES, Draft, any_trace, slowest_of
 from exercises.checks.standin import scratch
 from microservices.launcher import sqlite_url
 from microservices.tracing.span import Span
@@ -38,8 +36,6 @@ THREADS, REMOTE, LOGS, CLIENT, FINDER = (
 EXTRAS = "tracing needs OpenTelemetry, which is not installed: run `make extras`, then check again"
 SLOW_MS = 110
 """A question for recommendations may take 250 ms in all."""
-ARRIVE_SECONDS, BUSY_ARRIVE_SECONDS = 4.0, 12.0
-"""A span is sent up to half a second after it ended, later on a busy machine."""
 BUSY = 0.5
 """Cores that other programs use."""
 POLL_SECONDS = 0.05
@@ -52,8 +48,6 @@ LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 ANSWERED = re.compile(r'^http_requests_total\{[^}]*route="/api/[^"]*"[^}]*\} (\S+)$', re.MULTILINE)
 TRACE_ID = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 MILLI = 1_000_000
-CLEARLY = 1.4
-"""By so much the slowest span exceeds the next one; otherwise the trace is not used."""
 TRIES = 3
 LOCK_SECONDS = 0.3
 ROWS = {CATALOG: 600_000, RECOMMENDATIONS: 450_000}
@@ -262,19 +256,19 @@ def _(bench: Bench) -> None:
     for path, service in ((f"/products/{sku}", RECOMMENDATIONS), ("/api/cart", CATALOG)):
         _expect_named(bench, shop, someone, path, service)
     _well(bench, shop)
-    label, traces, began = _label(bench), list[str](), time.time_ns()
+    label, named, began = _label(bench), list[str](), time.time_ns()
     for _ in range(2):
         with _lines(shop, MONOLITH) as lines:
             page = someone.ask("GET", "/api/cart", headers={"X-Request-Id": label})
-        traces += [
+        named += [
             _trace_of(line) for line in lines(bool) if line.get("request_id") == label and _trace_of(line)
         ][:1]
-    spans = _arrived(bench, began, lambda spans: {span.trace_id for span in _of(label, spans)} >= set(traces))
+    spans = _arrived(bench, began, lambda spans: {span.trace_id for span in _of(label, spans)} >= set(named))
     bench.expect(
-        len(set(traces)) == 2 and {span.trace_id for span in _of(label, spans)} == set(traces),
+        len(set(named)) == 2 and {span.trace_id for span in _of(label, spans)} == set(named),
         did=f"sent twice: {page.curl}",
         expected="two lines with this request_id and with two trace ids, both of which are in the traces received",
-        got=f"the lines have {_listed(traces)}, the traces {_listed(span.trace_id for span in _of(label, spans))}",
+        got=f"the lines have {_listed(named)}, the traces {_listed(span.trace_id for span in _of(label, spans))}",
         why="Anybody may send the same id twice. It is a label; only the trace's own id says which of the two it was.",
         look=f"{LOGS}: `traceparent`",
     )
@@ -457,7 +451,7 @@ def _(bench: Bench) -> None:
     for says, make in CASES.items():
         _expect_found(bench, make(Draft(bench.random)), f"gave {FINDER} a trace in which {says}")
     for _ in range(3):
-        _expect_found(bench, _any_trace(bench.random), f"gave {FINDER} a trace drawn at random")
+        _expect_found(bench, any_trace(bench.random), f"gave {FINDER} a trace drawn at random")
 
 
 @check("finds-the-hop-that-is-slow", task="find", shop=False, seconds=30)
@@ -541,7 +535,7 @@ def _judge(bench: Bench, hop: Hop, answer: Answer, spans: list[Span]) -> str:
         why="Nobody can find in a trace what is not in it.",
         look="task 1",
     )
-    slow = _slowest_of(spans)
+    slow = slowest_of(spans)
     if slow is None or not hop.is_it(slow.span):
         return _named(slow)
     _expect_found(bench, spans, did, drawn=False)
@@ -550,7 +544,7 @@ def _judge(bench: Bench, hop: Hop, answer: Answer, spans: list[Span]) -> str:
 
 def _expect_found(bench: Bench, spans: Sequence[Span], did: str, *, drawn: bool = True) -> None:
     """Give the trace to the learner's program, which has to name the span that the course's own tool names."""
-    slow = _slowest_of(spans)
+    slow = slowest_of(spans)
     assert slow is not None
     file = scratch() / "trace.json"
     shuffled = bench.random.sample(list(spans), len(spans))
@@ -593,23 +587,6 @@ def _failure(ran: Any) -> str:
     return f"{last}, exit status {ran.status}; printed {ran.out.strip()[:200] or 'nothing'}"
 
 
-def _slowest_of(spans: Sequence[Span]) -> Segment | None:
-    """The span with the largest share of the critical path, as one stretch; None unless it is clearly the largest."""
-    roots = [root for root in trees(spans) if root.span.parent_id is None and not root.missing]
-    if len(roots) != 1:
-        return None
-    sums: Counter[str] = Counter()
-    by_id = {span.span_id: span for span in spans}
-    for segment in critical_path(roots[0]):
-        span = segment.span  # a gap is its caller's: nobody else was there to be waited for
-        known = (each for each in (span.span_id, span.parent_id) if each in by_id)
-        sums[next(known, roots[0].span.span_id)] += segment.end - segment.start
-    (first, most), (_, next_most) = [*sums.most_common(2), ("", 0)][:2]
-    if first not in by_id or most < CLEARLY * next_most:
-        return None
-    return Segment(by_id[first], 0, most)
-
-
 def _named(slow: Segment | None) -> str:
     return (
         f"{_title(slow.span)}, {(slow.end - slow.start) / MILLI:.0f} ms by itself"
@@ -636,157 +613,6 @@ def _drawn(spans: Sequence[Span]) -> str:
         f"{f', for {span.parent_id}' if span.parent_id else ''}"
         for span in sorted(spans, key=lambda span: span.start)
     )
-
-
-class Draft:
-    """A trace to be written, in milliseconds since its begin."""
-
-    def __init__(self, chance: random.Random) -> None:
-        self.chance, self.spans = chance, list[Span]()
-        self._trace = f"{chance.getrandbits(128):032x}"
-        self._zero = chance.randrange(10**18, 2 * 10**18)
-
-    def new_id(self) -> str:
-        """An id of a span."""
-        return f"{self.chance.getrandbits(64):016x}"
-
-    def add(self, parent: str | None, service: str, name: str, start: float, end: float, **facts: Any) -> str:
-        """A span; returns its id."""
-        span_id = self.new_id()
-        attributes = {"peer.service": facts["calls"]} if "calls" in facts else {}
-        kind = "client" if attributes else "server"
-        at = [self._zero + round(ms * MILLI) for ms in (start, end)]
-        failed = bool(facts.get("failed"))
-        span = Span(self._trace, span_id, parent, service, name, kind, *at, failed, attributes)
-        self.spans.append(span)
-        return span_id
-
-    def call(self, parent: str, caller: str, callee: str, start: float, end: float, way: float = 2) -> str:
-        """A call and the callee's span; returns the id of the latter."""
-        sent = self.add(parent, caller, "GET", start, end, calls=callee)
-        return self.add(sent, callee, f"GET /{callee}", start + way, end - way)
-
-    def page(self, end: float) -> str:
-        """The first span."""
-        return self.add(None, "shop", "GET /page", 0, end)
-
-    def some(self, low: float, high: float) -> float:
-        """A number of milliseconds."""
-        return self.chance.uniform(low, high)
-
-
-def _nested(draft: Draft) -> list[Span]:
-    slow = draft.some(150, 300)
-    root = draft.page(slow + 70)
-    stock = draft.call(root, "shop", "stock", 10, slow + 50)
-    draft.add(stock, "stock", "SELECT", 30, 30 + slow)
-    return draft.spans
-
-
-def _own_work(draft: Draft) -> list[Span]:
-    """The span itself works between many short calls."""
-    step = draft.some(30, 50)
-    root = draft.page(6 * step)
-    for number in range(5):
-        draft.call(root, "shop", "stock", number * step + step * 0.6, (number + 1) * step)
-    return draft.spans
-
-
-def _beside_a_longer_one(draft: Draft) -> list[Span]:
-    """The longest single piece of work has a longer chain beside it, so nobody waits for it."""
-    step = draft.some(50, 70)
-    root = draft.page(5 * step)
-    draft.call(root, "shop", "stock", 5, 2.7 * step)
-    prices = draft.call(root, "shop", "prices", 5, 5 * step - 5)
-    for number, part in enumerate((1.0, 1.7, 1.0)):
-        began = 10 + step * sum((1.0, 1.7, 1.0)[:number])
-        draft.add(prices, "prices", f"SELECT {number}", began, began + step * part)
-    return draft.spans
-
-
-def _overlapping(draft: Draft) -> list[Span]:
-    """Two calls overlap a little; the first took longer, the second ended last."""
-    first = draft.some(200, 260)
-    root = draft.page(first + 150)
-    draft.call(root, "shop", "stock", 5, first + 20)
-    draft.call(root, "shop", "prices", first, first + 140)
-    return draft.spans
-
-
-def _repeated(draft: Draft) -> list[Span]:
-    lost, slow = draft.some(80, 110), draft.some(180, 260)
-    root = draft.page(lost + slow + 40)
-    draft.add(root, "shop", "GET", 5, lost, calls="stock", failed=True)
-    draft.call(root, "shop", "stock", lost + 20, lost + slow + 30)
-    return draft.spans
-
-
-def _unanswered(draft: Draft) -> list[Span]:
-    slow = draft.some(150, 250)
-    root = draft.page(slow + 100)
-    draft.call(root, "shop", "prices", 5, 60)
-    draft.add(root, "shop", "GET", 70, 70 + slow, calls="stock", failed=True)
-    return draft.spans
-
-
-def _missing_parent(draft: Draft) -> list[Span]:
-    slow = draft.some(180, 250)
-    root = draft.page(slow + 110)
-    draft.call(root, "shop", "prices", 5, 70)
-    draft.add(draft.new_id(), "stock", "GET /stock", 80, 80 + slow)
-    return draft.spans
-
-
-def _clock_ahead(draft: Draft) -> list[Span]:
-    """The called machine's clock is behind, so most of its span lies before the call."""
-    slow = draft.some(170, 230)
-    root = draft.page(slow + 180)
-    draft.call(root, "shop", "prices", 10, 10 + slow)
-    sent = draft.add(root, "shop", "GET", 30 + slow, 130 + slow, calls="stock")
-    draft.add(sent, "stock", "GET /stock", 80 - slow, 90 + slow)
-    return draft.spans
-
-
-def _goes_on(draft: Draft) -> list[Span]:
-    """The work that takes longest was begun by the request, and went on after its end."""
-    slow = draft.some(140, 200)
-    root = draft.page(slow + 80)
-    draft.call(root, "shop", "prices", 5, 5 + slow)
-    draft.add(root, "mailer", "send", 20 + slow, 900)
-    return draft.spans
-
-
-CASES: dict[str, Callable[[Draft], list[Span]]] = {
-    "one call has a slow statement": _nested,
-    "the longest work has a longer chain beside it": _beside_a_longer_one,
-    "two calls overlap": _overlapping,
-    "the page itself works between short calls": _own_work,
-    "a lost call is repeated": _repeated,
-    "the called service sent no span": _unanswered,
-    "the parent of a span is missing": _missing_parent,
-    "the called machine's clock is behind": _clock_ahead,
-    "work goes on after the answer": _goes_on,
-}
-
-
-def _any_trace(chance: random.Random) -> list[Span]:
-    """Calls in calls, some at the same time; drawn until one span is clearly the slowest, and it is not the first."""
-    while True:
-        draft = Draft(chance)
-        _grow(draft, draft.page(500), "shop", 0, 500, 3)
-        slow = _slowest_of(draft.spans)
-        if slow and slow.span.parent_id:
-            return draft.spans
-
-
-def _grow(draft: Draft, parent: str, caller: str, start: float, end: float, depth: int) -> None:
-    for number in range(draft.chance.randint(1, 3) if depth else 0):
-        began = draft.some(start, end)
-        ended = draft.some(began, end)
-        if ended - began > 10:
-            callee = f"{caller[:1]}{depth}{number}"
-            inner = draft.call(parent, caller, callee, began, ended)
-            _grow(draft, inner, callee, began + 2, ended - 2, depth - 1)
 
 
 # ---- what is slow or broken
@@ -858,39 +684,16 @@ def _well(bench: Bench, shop: Shop) -> None:
 
 def _shop(bench: Bench) -> Shop:
     """The learner's shop with tracing and a line for each request. Inconclusive where tracing is not installed."""
+    try:
+        url = traces.receiver_url()
+    except ImportError:
+        raise bench.inconclusive(EXTRAS) from None
     env = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": _receiver(bench),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": url,
         "SHOP_LOG_LEVEL": "info",
         "SHOP_SWITCH_FILE": _all_to_the_service(),
     }
     return bench.shop(proxied=(CATALOG, RECOMMENDATIONS), env=env)
-
-
-def _receiver(bench: Bench) -> str:
-    """The address of a receiver of traces, which runs until this process ends."""
-    try:
-        return _running_receiver()
-    except ImportError:
-        raise bench.inconclusive(EXTRAS) from None
-
-
-@cache
-def _running_receiver() -> str:
-    import opentelemetry.exporter.otlp.proto.http
-    import opentelemetry.instrumentation.flask
-    import opentelemetry.instrumentation.requests  # noqa: F401 -- whether the shop could
-
-    from microservices.tracing.receiver import Receiver
-
-    receiver = Receiver(_traces())
-    receiver.__enter__()
-    atexit.register(receiver.__exit__, None, None, None)
-    return receiver.url
-
-
-@cache
-def _traces() -> Path:
-    return scratch() / f"traces-{os.getpid()}.sqlite3"
 
 
 def _all_to_the_service() -> str:
@@ -902,29 +705,8 @@ def _all_to_the_service() -> str:
 def _arrived(
     bench: Bench, began: int, enough: Callable[[list[Span]], bool], *, settle: bool = False
 ) -> list[Span]:
-    """The spans begun since `began` (nanoseconds), when they are enough, or after some seconds.
-
-    With `settle`, not before a moment has passed in which none arrived.
-    """
-    from microservices.tracing.store import TraceStore
-
-    asked, store, before = time.monotonic(), TraceStore(_traces()), -1
-    pause = 0.6 if settle else POLL_SECONDS
-    try:
-        while True:
-            with closing(sqlite3.connect(_traces(), timeout=10)) as db:
-                found = db.execute(
-                    "SELECT DISTINCT trace_id FROM spans WHERE start >= ?", (began,)
-                ).fetchall()
-            spans = [span for span in store.spans(trace for (trace,) in found) if span.start >= began]
-            settled = not settle or len(spans) == before
-            patience = BUSY_ARRIVE_SECONDS if bench.busy() > BUSY else ARRIVE_SECONDS
-            if (settled and enough(spans)) or time.monotonic() > asked + patience:
-                return spans
-            before = len(spans)
-            time.sleep(pause)
-    finally:
-        store.close()
+    """The spans begun since `began` (nanoseconds), when they are enough, or after some seconds."""
+    return traces.arrived(began, enough, lambda: bench.busy() > BUSY, settle=settle)
 
 
 def _of(request_id: str, spans: Sequence[Span]) -> list[Span]:
