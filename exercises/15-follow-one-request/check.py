@@ -260,9 +260,17 @@ def _(bench: Bench) -> None:
     for _ in range(2):
         with _lines(shop, MONOLITH) as lines:
             page = someone.ask("GET", "/api/cart", headers={"X-Request-Id": label})
-        named += [
-            _trace_of(line) for line in lines(bool) if line.get("request_id") == label and _trace_of(line)
-        ][:1]
+        own = [line for line in lines(bool) if line.get("request_id") == label]
+        named += [_trace_of(line) for line in own if _trace_of(line)][:1]
+        bench.expect(
+            any(
+                line.get("status") == page.status and isinstance(line.get("ms"), int | float) for line in own
+            ),
+            expected=f"a line with request_id {label}, status {page.status} and ms",
+            got=" ".join(map(json.dumps, own)) or "no such line",
+            why="Status and time are what the line at the end is for.",
+            look=f"{LOGS}: Observed",
+        )
     spans = _arrived(bench, began, lambda spans: {span.trace_id for span in _of(label, spans)} >= set(named))
     bench.expect(
         len(set(named)) == 2 and {span.trace_id for span in _of(label, spans)} == set(named),

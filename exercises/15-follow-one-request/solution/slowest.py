@@ -38,7 +38,7 @@ def slowest(spans: Sequence[Span]) -> tuple[Span, int]:
     children = defaultdict(list)
     for span in spans:
         if span is not root:
-            parent = by_id.get(span.parent_id or "", root)
+            parent = by_id.get(str(span.parent_id), root)
             children[parent.span_id].append(span)
     own: dict[str, int] = defaultdict(int)
     for span_id, nanoseconds in critical_path(root, children, root.start, root.end):

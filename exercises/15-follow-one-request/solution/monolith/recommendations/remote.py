@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -31,12 +30,11 @@ class Refused(RecommendationsUnavailable):
     """The breaker is open: nothing was sent."""
 
 
-@dataclass(slots=True)
 class Tally:
     """What is counted of one question."""
 
-    outcome: str = "unavailable"
-    attempts: int = 0
+    def __init__(self) -> None:
+        self.outcome, self.attempts = "unavailable", 0
 
 
 class RemoteRecommender:
