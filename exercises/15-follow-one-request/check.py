@@ -424,6 +424,15 @@ def _(bench: Bench) -> None:
         why="Tracing is not always on. What a log line says must not depend on it.",
         look=f"{LOGS}: JsonLines",
     )
+    between = [line for line in logged if line.get("message") == BETWEEN]
+    bench.expect(
+        between and not between[0].get("request_id"),
+        did="asked the application for pages, and logged a line when no request was there any more",
+        expected="no request_id in it",
+        got=" ".join(map(_shown, between)) or "no such line",
+        why="What is logged between two requests, or in the background, is nobody's.",
+        look=f"{LOGS}: what `enter` returns is given to `leave` when the request has ended",
+    )
     named = {name for name in SLOW_TABLES if f'upstream="{name}"' in counted}
     bench.expect(
         named == SLOW_TABLES.keys(),
@@ -435,15 +444,16 @@ def _(bench: Bench) -> None:
     )
 
 
-LABEL_WHEN_OFF = "not-traced"
+LABEL_WHEN_OFF, BETWEEN = "not-traced", "between two requests"
 OFF = f"""
-import json, sys
+import json, logging, sys
 from monolith.app import create_app
 from monolith.chassis.observability import configure_logging
 configure_logging("info")
 client = create_app().test_client()
 for path in 8 * ("/products/P00001",) + ("/", "/healthz"):
     client.get(path, headers={{"X-Request-Id": "{LABEL_WHEN_OFF}"}})
+logging.getLogger("check").warning("{BETWEEN}")
 loaded = sorted(name for name in sys.modules if name.partition(".")[0] == "opentelemetry")
 print(json.dumps([loaded, client.get("/metrics").text]))
 """
