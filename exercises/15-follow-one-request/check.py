@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 
-from exercises.checks import traces
+from exercises.checks import tracing
 from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
 from exercises.checks.drawn_traces import CASES, Draft, any_trace, slowest_of
 from exercises.checks.standin import scratch
@@ -703,7 +703,7 @@ def _well(bench: Bench, shop: Shop) -> None:
 def _shop(bench: Bench) -> Shop:
     """The learner's shop with tracing and a line for each request. Inconclusive where tracing is not installed."""
     try:
-        url = traces.receiver_url()
+        url = tracing.receiver_url()
     except ImportError:
         raise bench.inconclusive(EXTRAS) from None
     env = {
@@ -724,7 +724,7 @@ def _arrived(
     bench: Bench, began: int, enough: Callable[[list[Span]], bool], *, settle: bool = False
 ) -> list[Span]:
     """The spans begun since `began` (nanoseconds), when they are enough, or after some seconds."""
-    return traces.arrived(began, enough, lambda: bench.busy() > BUSY, settle=settle)
+    return tracing.arrived(began, enough, lambda: bench.busy() > BUSY, settle=settle)
 
 
 def _of(request_id: str, spans: Sequence[Span]) -> list[Span]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from flask import current_app, request
 
-from microservices.chassis import context, tracing
+from microservices.chassis import context
+
+from .tracing import continued, current_span
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,10 +22,10 @@ def begin(function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> 
     """Call `function` in another thread, which knows the request too; `result()` waits for what it returns."""
     # A copy, because Flask empties the environ of a request that has ended.
     here = current_app.request_context(request.environ.copy())
-    known, span = context.current(), _current_span()
+    known, span = context.current(), current_span()
 
     def work() -> T:
-        with here, _continued(span):
+        with here, continued(span):
             entered = context.enter(known) if known else None
             try:
                 return function(*arguments, **options)
@@ -33,22 +34,3 @@ def begin(function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> 
                     context.leave(entered)
 
     return _POOL.submit(work)
-
-
-def _current_span() -> Any:
-    if tracing.tracer() is None:
-        return None
-    from opentelemetry.trace import get_current_span
-
-    return get_current_span()
-
-
-@contextmanager
-def _continued(span: Any) -> Iterator[None]:
-    if span is None:
-        yield
-        return
-    from opentelemetry.trace import use_span
-
-    with use_span(span):
-        yield
