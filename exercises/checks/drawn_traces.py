@@ -49,9 +49,9 @@ class Draft:
         span_id = self.new_id()
         attributes = {"peer.service": facts["calls"]} if "calls" in facts else {}
         kind = "client" if attributes else "server"
-        at = [self._zero + round(ms * MILLI) for ms in (start, end)]
+        began, ended = (self._zero + round(ms * MILLI) for ms in (start, end))
         failed = bool(facts.get("failed"))
-        span = Span(self._trace, span_id, parent, service, name, kind, *at, failed, attributes)
+        span = Span(self._trace, span_id, parent, service, name, kind, began, ended, failed, attributes)
         self.spans.append(span)
         return span_id
 
