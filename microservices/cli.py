@@ -229,14 +229,22 @@ def down() -> None:
 @click.option(
     "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page that opens offline."
 )
-def trace(request_ids: tuple[str, ...], page: Path | None) -> None:
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the spans of one request as a JSON list, for programs."
+)
+def trace(request_ids: tuple[str, ...], page: Path | None, as_json: bool) -> None:
     """Follow a request through all services; with two ids, side by side; without one, list the newest.
 
     A response names its id in X-Request-Id. The shop has to run with `up --traces`.
     """
-    from microservices.tracing.command import show_traces
+    from microservices.tracing.command import print_spans, show_traces
 
-    show_traces(default_home(), request_ids, page)
+    if as_json and len(request_ids) != 1:
+        raise click.UsageError("--json prints the spans of one request; give its id.")
+    if as_json:
+        print_spans(default_home(), request_ids[0])
+    else:
+        show_traces(default_home(), request_ids, page)
 
 
 @cli.command()

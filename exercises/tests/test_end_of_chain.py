@@ -25,6 +25,8 @@ COPIED = {
     "monolith/cart/routes.py": "739ea68d1e7a",
     "monolith/cart/service.py": "7764f30d879a",
     "monolith/catalog/__init__.py": "6a78a02c8013",
+    "monolith/chassis/observability.py": "ec9f4d16d1e9",
+    "monolith/chassis/tracing.py": "222e534c2114",
     "monolith/inventory/__init__.py": "e22af4ee830a",
     "monolith/inventory/models.py": "781f2747338d",
     "monolith/inventory/routes.py": "02d97f3d8bde",
