@@ -19,12 +19,12 @@ import pytest
 
 from exercises.checks.checking import Check
 from exercises.checks.results import Outcome, Verdict
-from exercises.commands.check import LAST_CHECK
 from exercises.commands.output import Printer, echo_error, outcome_line
 from exercises.tests import made_up
 from exercises.tests.learner import in_this_process
 from exercises.tests.test_manifests import change
 from exercises.tests.test_workspace import MINE
+from exercises.workspaces.last_check import FILE as LAST_CHECK
 from exercises.workspaces.workspace import Workspace
 from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.sealing import UNSEALED
