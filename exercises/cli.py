@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import click
 
-from exercises.commands import check, copies, dev, doctor, learn, move, shop, text
+from exercises.commands import check, copies, dev, doctor, learn, move, shop, text, ui
 from exercises.commands.interrupt import said, stop_at_the_first_signal
 from exercises.commands.output import echo_error
 from exercises.errors import ExerciseError, Exit
@@ -69,6 +69,7 @@ for command in (
     learn.status,
     learn.list_command,
     text.text,
+    ui.ui,
     check.check,
     check.watch,
     learn.hint,

@@ -1,0 +1,30 @@
+"""The command ui: the workshop's page in a browser."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import click
+
+from exercises.commands.options import open_workspace, workspace_option
+
+
+@click.command()
+@workspace_option
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the page (default: a free one).")
+@click.option("--no-browser", is_flag=True, help="Print the address only.")
+def ui(folder: Path | None, port: int | None, no_browser: bool) -> None:
+    """Show the exercise as a page: text, tasks, differences, hints, results. It runs until Ctrl-C."""
+    from exercises.page.serving import serve
+
+    workspace = open_workspace(folder)
+
+    def ready(url: str) -> None:
+        click.echo(f"The page is open at {url}")
+        click.echo("It starts commands on this machine, so give its address to nobody. Ctrl-C closes it.")
+        if not no_browser:
+            webbrowser.open(url)
+
+    serve(workspace.root, workspace.course.folder, port, ready)
+    click.echo("The page is closed.")

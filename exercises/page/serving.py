@@ -1,0 +1,109 @@
+"""Serves the page with Granian: a parent that supervises and prints the address, and one worker that answers."""
+
+from __future__ import annotations
+
+import multiprocessing.util
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from http.client import HTTPConnection
+from pathlib import Path
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from exercises.errors import ExerciseError
+from exercises.page.guard import Guard, Wsgi, new_token
+from microservices.launcher import LauncherError
+from microservices.launcher.ports import Ports, require_free
+
+HOST = "127.0.0.1"
+THREADS = 8
+"""One browser window asks for a few things at a time."""
+HEAD_SECONDS = 10
+STOP_SECONDS = 4
+"""Longer than a command needs to end after Ctrl-C."""
+READY_SECONDS = 20.0
+END_FIRST = 100
+"""The priority among what the worker does at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What to show, and where."""
+
+    root: Path
+    """The workspace."""
+    course: Path
+    """The folder of the course."""
+    port: int
+    token: str = field(default_factory=new_token)
+
+    @property
+    def url(self) -> str:
+        """The page's address, with its token."""
+        return f"http://{HOST}:{self.port}/{self.token}/"
+
+
+def serve(root: Path, course: Path, port: int | None, say: Callable[[str], None]) -> None:
+    """Serve the page until Ctrl-C; `say` gets its address once it answers. ExerciseError when the port is taken."""
+    try:
+        ports = Ports(1)
+        if port is not None:
+            require_free(port)
+    except LauncherError as error:
+        raise ExerciseError(str(error)) from None
+    place = Place(root, course, port or ports.numbers[0])
+    server = MPServer(
+        "exercises.page",
+        address=HOST,
+        port=place.port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS * 1000),
+        workers=1,
+        blocking_threads=THREADS,
+        websockets=False,
+        log_level=LogLevels.critical,
+        workers_kill_timeout=STOP_SECONDS,
+    )
+    # Granian's own answer to SIGHUP, which a closing terminal sends, is to restart the worker.
+    server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
+    threading.Thread(target=_say_when_ready, args=(place, say), name="ready", daemon=True).start()
+    try:
+        server.serve(target_loader=partial(_load, place))
+    finally:
+        ports.release()
+
+
+def _load(place: Place, _target: str) -> Wsgi:
+    """Runs in the worker: the application behind its guard."""
+    from exercises.page.app import create_app
+    from exercises.page.desk import Desk
+
+    # The terminal sends Ctrl-C and the closing of its window to this process too. The parent ends it, in order.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    desk = Desk(place.root, place.course)
+    multiprocessing.util.Finalize(None, desk.close, exitpriority=END_FIRST)
+    return Guard(create_app(desk).wsgi_app, place.port, place.token)
+
+
+def _say_when_ready(place: Place, say: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        connection = HTTPConnection(HOST, place.port, timeout=READY_SECONDS)
+        try:
+            connection.request("GET", f"/{place.token}/state")
+            connection.getresponse().read()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            say(place.url)
+            return
+        finally:
+            connection.close()
