@@ -6,7 +6,18 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, jsonify, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from werkzeug.wrappers import Response as Answer
 
 from exercises.errors import ExerciseError
 from exercises.page import diffs, runs, texts, views
@@ -15,6 +26,9 @@ from exercises.page.guard import MAX_BODY_BYTES
 from exercises.workspaces import differences
 from exercises.workspaces.differences import Comparison
 
+DESK = "desk"
+ASSET_SECONDS = 3600
+Shown = dict[str, Any]
 PANELS = ("text", "tasks", "differences", "hints", "results")
 COMPARISONS: dict[str, Callable[[views.Board], Comparison]] = {
     "mine": lambda found: differences.mine(found.workspace),
@@ -22,118 +36,162 @@ COMPARISONS: dict[str, Callable[[views.Board], Comparison]] = {
     "next": lambda found: differences.coming(found.workspace.course, found.step),
     "solution": lambda found: differences.to_solution(found.workspace),
 }
-REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+REPORT_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+)
 """A report is a page of its own, with its style and its pictures inside. It runs no script and loads nothing."""
+
+
+routes = Blueprint("page", __name__)
 
 
 def create_app(desk: Desk) -> Flask:
     """The application for one workspace."""
     app = Flask(__name__)
-    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, SEND_FILE_MAX_AGE_DEFAULT=3600)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, SEND_FILE_MAX_AGE_DEFAULT=ASSET_SECONDS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["markdown"] = texts.render
     app.jinja_env.globals["code_block"] = texts.code_block
-
-    @app.after_request
-    def nothing_is_kept(response: Response) -> Response:
-        if request.endpoint != "static":
-            response.headers["Cache-Control"] = "no-store"
-        return response
-
-    @app.errorhandler(ExerciseError)
-    def one_sentence(error: ExerciseError) -> tuple[str, HTTPStatus]:
-        return render_template("sorry.html", sentence=str(error)), HTTPStatus.CONFLICT
-
-    @app.get("/")
-    def page() -> str:
-        shown = {**_shared(desk), "version": desk.version()}
-        return render_template("page.html", panels=PANELS, **_text(shown["board"]), **shown)
-
-    @app.get("/state")
-    def state() -> Response:
-        return jsonify(version=desk.version())
-
-    @app.get("/panel/<name>")
-    def panel(name: str) -> tuple[str, HTTPStatus] | str:
-        if name not in {"head", "notice", *PANELS}:
-            raise ExerciseError(f"There is no panel {name}.")
-        shown = _shared(desk)
-        if name == "text":
-            shown |= _text(shown["board"])
-        if name == "hints":
-            shown["ladders"] = list(views.ladders(shown["board"]))
-        if name == "differences":
-            shown |= _differences(shown["board"])
-        if name == "results":
-            shown["runs"] = runs.runs(shown["board"].workspace.root)
-        return render_template(f"{name}.html", **shown)
-
-    @app.get("/runs/<name>/report")
-    def report(name: str) -> Response:
-        page = runs.report(desk.workspace().root, name)
-        return Response(page, headers={"Content-Security-Policy": REPORT_POLICY}, mimetype="text/html")
-
-    @app.post("/check")
-    def check() -> Any:
-        words = [name for name in ("--quick",) if request.form.get("quick")]
-        if task := request.form.get("task"):
-            words += ["--only", _one_of(task, [each.id for each in views.board(desk).tasks])]
-        desk.check(*words)
-        return _back()
-
-    @app.post("/stop")
-    def stop() -> Any:
-        desk.programs.stop_check()
-        return _back()
-
-    @app.post("/hint")
-    def hint() -> Any:
-        task = _one_of(request.form.get("task", ""), [each.id for each in views.board(desk).tasks])
-        done = desk.programs.run("hint", task)
-        if done.status:
-            desk.show(done)
-        else:
-            desk.dismiss()
-        return _back("hints")
-
-    @app.post("/next")
-    def go_on() -> Any:
-        desk.do("next")
-        return _back("text")
-
-    @app.post("/save")
-    def save() -> Any:
-        desk.do("save", "saved on the page")
-        return _back()
-
-    @app.post("/dismiss")
-    def dismiss() -> Any:
-        desk.dismiss()
-        return _back()
-
-    def _back(panel: str = "tasks") -> Any:
-        """Without a script the browser loads the page again; with it, the panels."""
-        if request.headers.get("X-Requested-With") == "page":
-            return "", HTTPStatus.NO_CONTENT
-        return redirect(url_for("page", _anchor=panel), HTTPStatus.SEE_OTHER)
-
+    app.extensions[DESK] = desk
+    app.register_blueprint(routes)
+    app.register_error_handler(ExerciseError, _one_sentence)
+    app.after_request(_not_kept)
     return app
 
 
-def _shared(desk: Desk) -> dict[str, Any]:
-    return {"board": views.board(desk), "notice": desk.notice, "runs_now": views.RUNS}
+# ---- what is shown
 
 
-def _text(found: views.Board) -> dict[str, Any]:
-    return {"text": found.step.file("README.md").read_text(encoding="utf-8")}
+@routes.get("/")
+def page() -> str:
+    """The whole page, with the text and the tasks."""
+    shown = _shared()
+    return render_template(
+        "page.html", panels=PANELS, version=_desk().now()["version"], **shown, **_text(shown)
+    )
 
 
-def _differences(found: views.Board) -> dict[str, Any]:
+@routes.get("/state")
+def state() -> Response:
+    """Whether there is something new."""
+    return jsonify(_desk().now())
+
+
+@routes.get("/panel/<name>")
+def panel(name: str) -> str:
+    """One panel, as a piece of the page."""
+    shown, more = _shared(), MORE.get(name)
+    if more is None:
+        raise ExerciseError(f"There is no panel {name[:40]}.")
+    return render_template(f"{name}.html", **shown, **more(shown))
+
+
+@routes.get("/runs/<name>/report")
+def report(name: str) -> Response:
+    """The lab's report of a run."""
+    page = runs.report(_desk().workspace().root, name)
+    return Response(page, headers={"Content-Security-Policy": REPORT_POLICY}, mimetype="text/html")
+
+
+# ---- what is done
+
+
+@routes.post("/check")
+def check() -> Answer:
+    """Run `exercises check`, with --quick or --only."""
+    words = ["--quick"] if request.form.get("quick") else []
+    if task := request.form.get("task"):
+        words += ["--only", _task(task)]
+    _desk().check(*words)
+    return _back("tasks")
+
+
+@routes.post("/stop")
+def stop() -> Answer:
+    """Do what Ctrl-C does to the check that was started here."""
+    _desk().programs.stop_check()
+    return _back("tasks")
+
+
+@routes.post("/hint")
+def hint() -> Answer:
+    """Run `exercises hint`; the panel shows the hint, so only a failure is a message."""
+    done = _desk().programs.run("hint", _task(request.form.get("task", "")))
+    if done.status:
+        _desk().show(done)
+    else:
+        _desk().dismiss()
+    return _back("hints")
+
+
+@routes.post("/next")
+def go_on() -> Answer:
+    """Run `exercises next`."""
+    _desk().do("next")
+    return _back("text")
+
+
+@routes.post("/dismiss")
+def dismiss() -> Answer:
+    """Close the message."""
+    _desk().dismiss()
+    return _back("tasks")
+
+
+def _desk() -> Desk:
+    desk: Desk = current_app.extensions[DESK]
+    return desk
+
+
+def _back(panel: str) -> Answer:
+    """With the script the panels are asked for again; without it the browser loads the whole page."""
+    if request.headers.get("X-Requested-With") == "page":
+        return Response(status=HTTPStatus.NO_CONTENT)
+    return redirect(url_for("page.page", _anchor=panel), HTTPStatus.SEE_OTHER)
+
+
+def _one_sentence(error: ExerciseError) -> tuple[str, HTTPStatus]:
+    return render_template("sorry.html", sentence=str(error)), HTTPStatus.CONFLICT
+
+
+def _not_kept(response: Response) -> Response:
+    """Only the page's own files may be kept by the browser, nothing of the learner's."""
+    if request.endpoint != "static":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _shared() -> Shown:
+    return {"board": views.board(_desk()), "notice": _desk().notice, "runs_now": views.RUNS}
+
+
+def _text(shown: Shown) -> Shown:
+    return {"text": shown["board"].step.file("README.md").read_text(encoding="utf-8")}
+
+
+def _differences(shown: Shown) -> Shown:
+    found: views.Board = shown["board"]
     what = _one_of(request.args.get("what", "mine"), list(COMPARISONS))
     asked = what == "solution" and not request.args.get("yes")
     last = what == "next" and found.following is None
     files = [] if asked or last else list(diffs.file_diffs(COMPARISONS[what](found)))
     return {"what": what, "asked": asked, "last": last, "files": files}
+
+
+MORE: dict[str, Callable[[Shown], Shown]] = {
+    "head": lambda _: {},
+    "notice": lambda _: {},
+    "text": _text,
+    "tasks": lambda _: {},
+    "differences": _differences,
+    "hints": lambda shown: {"ladders": list(views.ladders(shown["board"]))},
+    "results": lambda shown: {"runs": runs.runs(shown["board"].workspace.root)},
+}
+"""For each piece of the page, what it shows besides what all show."""
+
+
+def _task(name: str) -> str:
+    return _one_of(name, [task.id for task in _desk().workspace().step.manifest.tasks])
 
 
 def _one_of(word: str, known: list[str]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from exercises.course.course import Course
 from exercises.errors import Exit
 from exercises.page.programs import Done, Programs
 from exercises.workspaces import last_check, progress, watch
-from exercises.workspaces.progress import Progress
+from exercises.workspaces.progress import FILE, Progress
 from exercises.workspaces.state import DATA_FOLDER
 from exercises.workspaces.workspace import Workspace
 
@@ -35,17 +36,22 @@ class Desk:
         """The check that runs now or ran last, whoever started it."""
         return progress.read(self._root / DATA_FOLDER)
 
-    def version(self) -> str:
-        """A short text that changes when there is something new to show. It costs a few milliseconds."""
-        data_dir, now = self._root / DATA_FOLDER, self.progress()
+    def now(self) -> dict[str, Any]:
+        """What the page asks for every second; it costs a few milliseconds.
+
+        `version` changes when there is something new to show, `running` says that more will follow soon.
+        """
+        progress, data_dir = self.progress(), self._root / DATA_FOLDER
+        running = bool(progress and progress.running)
         parts = (
-            [_stamp(data_dir / name) for name in ("state.json", last_check.FILE, progress.FILE)],
-            bool(now and now.running),
+            [_stamp(data_dir / name) for name in ("state.json", last_check.FILE, FILE)],
+            running,
             self.programs.checking,
             self._notices,
             sorted(watch.times(self._root).items()),
         )
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        version = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        return {"version": version, "running": running or self.programs.checking}
 
     def do(self, *words: str) -> Done:
         """Run a command and show its message."""
@@ -78,3 +84,12 @@ class Desk:
     def show(self, done: Done) -> None:
         self.notice = done
         self._notices += 1
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """When the file was changed, in nanoseconds, and its size; zeros when it is not there."""
+    try:
+        about = path.stat()
+    except OSError:
+        return 0, 0
+    return about.st_mtime_ns, about.st_size

@@ -74,9 +74,13 @@ class Guard:
             return HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and POST are answered here."
         if environ.get("HTTP_ORIGIN") != f"http://{host}":
             return HTTPStatus.FORBIDDEN, "A button of this page was pressed from somewhere else."
-        length = environ.get("CONTENT_LENGTH") or ("" if environ.get("HTTP_TRANSFER_ENCODING") else "0")
-        if not length.isascii() or not length.isdigit():
-            return HTTPStatus.LENGTH_REQUIRED, "A request needs a Content-Length here."
-        if int(length) > MAX_BODY_BYTES:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request has at most {MAX_BODY_BYTES} bytes here."
-        return None
+        return _refused_body(environ)
+
+
+def _refused_body(environ: dict[str, Any]) -> tuple[HTTPStatus, str] | None:
+    length = environ.get("CONTENT_LENGTH") or ("" if environ.get("HTTP_TRANSFER_ENCODING") else "0")
+    if not length.isascii() or not length.isdigit():
+        return HTTPStatus.LENGTH_REQUIRED, "A request needs a Content-Length here."
+    if int(length) > MAX_BODY_BYTES:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request has at most {MAX_BODY_BYTES} bytes here."
+    return None

@@ -19,7 +19,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import TextLexer, get_lexer_by_name, get_lexer_for_filename
 from pygments.util import ClassNotFound
 
-from exercises.course.diagrams import as_text
+from exercises.page.drawing import draw
 
 COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 COPY = Markup('<button type="button" class="copy" data-copy>Copy</button>')
@@ -75,7 +75,7 @@ def _fence(
 ) -> str:
     token = tokens[index]
     language = token.info.split(" ")[0] if token.info else ""
-    return str(_diagram(token.content) if language == "mermaid" else code_block(token.content, language))
+    return str(draw(token.content) if language == "mermaid" else code_block(token.content, language))
 
 
 def _heading(
@@ -112,8 +112,3 @@ def _link(
         token.attrs.pop("href")
         token.attrSet("title", address)
     return renderer.renderToken(tokens, index, options, env)
-
-
-def _diagram(source: str) -> Markup:
-    lines = Markup("").join(Markup("<li>{}</li>").format(line) for line in as_text(source))
-    return Markup('<figure class="diagram"><ul>{}</ul></figure>').format(lines)
