@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,12 +20,12 @@ def ui(folder: Path | None, port: int | None, no_browser: bool) -> None:
     from exercises.page.serving import serve
 
     workspace = open_workspace(folder)
-
-    def ready(url: str) -> None:
-        click.echo(f"The page is open at {url}")
-        click.echo("It starts commands on this machine, so give its address to nobody. Ctrl-C closes it.")
-        if not no_browser:
-            webbrowser.open(url)
-
-    serve(workspace.root, workspace.course.folder, port, ready)
+    serve(workspace.root, workspace.course.folder, port, partial(_ready, no_browser))
     click.echo("The page is closed.")
+
+
+def _ready(no_browser: bool, url: str) -> None:
+    click.echo(f"The page is open at {url}")
+    click.echo("It starts commands on this machine, so give its address to nobody. Ctrl-C closes it.")
+    if not no_browser:
+        webbrowser.open(url)

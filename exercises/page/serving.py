@@ -51,7 +51,11 @@ class Place:
 
 
 def serve(root: Path, course: Path, port: int | None, say: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C; `say` gets its address once it answers. ExerciseError when the port is taken."""
+    """Serve the page until Ctrl-C. ExerciseError when the port is taken.
+
+    `say` gets the page's address once it answers. It is called in the worker, so it must be a function of a module: the
+    parent has no thread of its own, because a process that is forked from one with threads may wait forever for a lock.
+    """
     try:
         ports = Ports(1)
         if port is not None:
@@ -74,14 +78,13 @@ def serve(root: Path, course: Path, port: int | None, say: Callable[[str], None]
     )
     # Granian's own answer to SIGHUP, which a closing terminal sends, is to restart the worker.
     server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
-    threading.Thread(target=_say_when_ready, args=(place, say), name="ready", daemon=True).start()
     try:
-        server.serve(target_loader=partial(_load, place))
+        server.serve(target_loader=partial(_load, place, say))
     finally:
         ports.release()
 
 
-def _load(place: Place, _target: str) -> Wsgi:
+def _load(place: Place, say: Callable[[str], None], _target: str) -> Wsgi:
     """Runs in the worker: the application behind its guard."""
     from exercises.page.app import create_app
     from exercises.page.desk import Desk
@@ -90,6 +93,7 @@ def _load(place: Place, _target: str) -> Wsgi:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     desk = Desk(place.root, place.course)
     multiprocessing.util.Finalize(None, desk.close, exitpriority=END_FIRST)
+    threading.Thread(target=_say_when_ready, args=(place, say), name="ready", daemon=True).start()
     return Guard(create_app(desk).wsgi_app, place.port, place.token)
 
 

@@ -81,6 +81,10 @@ def _fence(
 def _heading(
     renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Mapping[str, Any]
 ) -> str:
+    """With an anchor. The page's own heading is the first one, so a text's title is one of the second level."""
+    if tokens[index].tag == "h1":
+        tokens[index].tag = tokens[index + 2].tag = "h2"
+        tokens[index].attrSet("class", "title")
     words = re.findall(r"[a-z0-9]+", tokens[index + 1].content.lower())
     tokens[index].attrSet("id", f"read-{'-'.join(words)}")
     tokens[index].attrSet("tabindex", "-1")
