@@ -6,7 +6,7 @@ Raw HTML in a text is shown as text, so a text can bring no script into the page
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -71,7 +71,11 @@ def _markdown() -> MarkdownIt:
 
 
 def _fence(
-    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Mapping[str, Any]
+    _renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    _options: Any,
+    _env: MutableMapping[str, Any],
 ) -> str:
     token = tokens[index]
     language = token.info.split(" ")[0] if token.info else ""
@@ -79,7 +83,7 @@ def _fence(
 
 
 def _heading(
-    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Mapping[str, Any]
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]
 ) -> str:
     """With an anchor. The page's own heading is the first one, so a text's title is one of the second level."""
     if tokens[index].tag == "h1":
@@ -92,19 +96,19 @@ def _heading(
 
 
 def _table(
-    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Mapping[str, Any]
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]
 ) -> str:
     return f'<div class="table" tabindex="0">{renderer.renderToken(tokens, index, options, env)}'
 
 
 def _table_end(
-    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Mapping[str, Any]
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]
 ) -> str:
     return f"{renderer.renderToken(tokens, index, options, env)}</div>"
 
 
 def _link(
-    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Mapping[str, Any]
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]
 ) -> str:
     """A link to another site opens beside the page. A link to a file of the repository has nothing to open here."""
     token = tokens[index]
