@@ -83,6 +83,8 @@ for command in (
     copies.save,
     copies.restore,
     shop.serve,
+    shop.shop,
+    shop.load,
     doctor.doctor,
     dev.dev,
 ):

@@ -141,9 +141,8 @@ def failure(printer: Printer, outcome: Outcome) -> None:
     printer.say()
     printer.say(f"Not yet: {outcome.check.says}", style="bold")
     for name, label in LABELS:
-        text, request = " ".join(str(getattr(failed, name)).split()), []
-        if name == "did":
-            text, request = split_request(text)
+        text = " ".join(str(getattr(failed, name)).split())
+        text, request = split_request(text) if name == "did" else (text, [])
         printer.item(f"{label}:", text, indent=INDENT, width=11)
         printer.lines(request, indent=2 * INDENT)
     for name, lines in outcome.logs:

@@ -20,16 +20,22 @@ from flask import (
 from werkzeug.wrappers import Response as Answer
 
 from exercises.errors import ExerciseError
-from exercises.page import diffs, runs, texts, views
-from exercises.page.desk import Desk
+from exercises.page import diffs, runs, shop_map, texts, views
+from exercises.page.desk import CHECK, LOAD, SERVE, Desk
 from exercises.page.guard import MAX_BODY_BYTES
 from exercises.workspaces import differences
 from exercises.workspaces.differences import Comparison
+from microservices.launcher.logs import LogTail
 
 DESK = "desk"
 ASSET_SECONDS = 3600
+LOADS = {"rate": 8.0, "spike": 6.0, "seconds": 60.0}
+"""The options of `exercises load` that the page offers."""
 Shown = dict[str, Any]
-PANELS = ("text", "tasks", "differences", "hints", "results")
+PANELS = ("text", "tasks", "differences", "hints", "shop", "load", "results")
+LOG_LINES = 60
+MAX_LINE = 400
+"""Letters of a line of a log that are shown."""
 COMPARISONS: dict[str, Callable[[views.Board], Comparison]] = {
     "mine": lambda found: differences.mine(found.workspace),
     "step": lambda found: differences.brought(found.workspace.course, found.step),
@@ -86,6 +92,12 @@ def panel(name: str) -> str:
     return render_template(f"{name}.html", **shown, **more(shown))
 
 
+@routes.get("/load")
+def load_points() -> Response:
+    """What the charts of the load show."""
+    return jsonify(_desk().load_points())
+
+
 @routes.get("/runs/<name>/report")
 def report(name: str) -> Response:
     """The lab's report of a run."""
@@ -102,14 +114,14 @@ def check() -> Answer:
     words = ["--quick"] if request.form.get("quick") else []
     if task := request.form.get("task"):
         words += ["--only", _task(task)]
-    _desk().check(*words)
+    _desk().start(CHECK, "check", *words)
     return _back("tasks")
 
 
 @routes.post("/stop")
 def stop() -> Answer:
     """Do what Ctrl-C does to the check that was started here."""
-    _desk().programs.stop_check()
+    _desk().programs.stop(CHECK)
     return _back("tasks")
 
 
@@ -129,6 +141,46 @@ def go_on() -> Answer:
     """Run `exercises next`."""
     _desk().do("next")
     return _back("text")
+
+
+@routes.post("/shop/open")
+def open_shop() -> Answer:
+    """Run `exercises serve` until it is closed."""
+    _desk().start(SERVE, "serve")
+    return _back("shop")
+
+
+@routes.post("/shop/<what>")
+def steer(what: str) -> Answer:
+    """Run `exercises shop` with one of its commands."""
+    _one_of(what, ["scale", "restart", "kill", "pause", "resume", "close"])
+    words = [what]
+    if what != "close":
+        shop = _desk().shop()
+        name = _one_of(
+            request.form.get("name", ""), [part for m in shop.members for part in (m.label, m.name)]
+        )
+        count = request.form.get("count", 0, int)
+        words.append(f"{name}={count}" if what == "scale" else name)
+    _desk().do("shop", *words)
+    return _back("shop")
+
+
+@routes.post("/load")
+def load() -> Answer:
+    """Run `exercises load`."""
+    fields = {name: request.form.get(name, default, float) for name, default in LOADS.items()}
+    _desk().start(
+        LOAD, "load", *(word for name, value in fields.items() for word in (f"--{name}", f"{value:g}"))
+    )
+    return _back("load")
+
+
+@routes.post("/load/stop")
+def stop_load() -> Answer:
+    """Do what Ctrl-C does to the load that was started here."""
+    _desk().programs.stop(LOAD)
+    return _back("load")
 
 
 @routes.post("/dismiss")
@@ -178,6 +230,24 @@ def _differences(shown: Shown) -> Shown:
     return {"what": what, "asked": asked, "last": last, "files": files}
 
 
+def _shop(_: Shown) -> Shown:
+    desk = _desk()
+    shop = desk.open_shop()
+    if shop is None:
+        return {"shop": None, "opening": desk.programs.is_running(SERVE)}
+    reading = desk.meter.read(shop)
+    log_of = request.args.get("log", "")
+    tail = LogTail(shop.folder / "logs", (log_of,) if log_of else ())
+    tail.skip_to_last(LOG_LINES if log_of else LOG_LINES // 4)
+    return {
+        "shop": shop,
+        "map": shop_map.draw(shop, reading),
+        "services": shop_map.services(shop, reading),
+        "log_of": log_of if log_of in {member.label for member in shop.members} else "",
+        "lines": [(label, line[:MAX_LINE]) for label, line in tail.lines()][-LOG_LINES:],
+    }
+
+
 MORE: dict[str, Callable[[Shown], Shown]] = {
     "head": lambda _: {},
     "notice": lambda _: {},
@@ -185,6 +255,12 @@ MORE: dict[str, Callable[[Shown], Shown]] = {
     "tasks": lambda _: {},
     "differences": _differences,
     "hints": lambda shown: {"ladders": list(views.ladders(shown["board"]))},
+    "shop": _shop,
+    "load": lambda _: {
+        "shop": _desk().open_shop(),
+        "loading": _desk().programs.is_running(LOAD),
+        "loads": LOADS,
+    },
     "results": lambda shown: {"runs": runs.runs(shown["board"].workspace.root)},
 }
 """For each piece of the page, what it shows besides what all show."""

@@ -6,13 +6,18 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from exercises.checks import load_run, open_shop
+from exercises.checks.open_shop import OpenShop
 from exercises.course.course import Course
 from exercises.errors import Exit
+from exercises.page.measuring import Meter
 from exercises.page.programs import Done, Programs
 from exercises.workspaces import last_check, progress, watch
 from exercises.workspaces.progress import FILE, Progress
 from exercises.workspaces.state import DATA_FOLDER
 from exercises.workspaces.workspace import Workspace
+
+CHECK, SERVE, LOAD = "check", "serve", "load"
 
 
 class Desk:
@@ -21,10 +26,11 @@ class Desk:
     def __init__(self, root: Path, course: Path) -> None:
         self._root = root
         self._course = course
-        self.programs = Programs(root, course)
+        self.programs = Programs({"EXERCISES_WORKSPACE": str(root), "EXERCISES_COURSE": str(course)})
         self.notice: Done | None = None
         """The command whose message is shown."""
         self._notices = 0
+        self.meter = Meter()
 
     def workspace(self) -> Workspace:
         """The workspace as it is now; the course is read again, because it may have been updated."""
@@ -46,12 +52,31 @@ class Desk:
         parts = (
             [_stamp(data_dir / name) for name in ("state.json", last_check.FILE, FILE)],
             running,
-            self.programs.checking,
+            self.programs.is_running(CHECK),
+            self.programs.is_running(SERVE),
+            self.programs.is_running(LOAD),
             self._notices,
             sorted(watch.times(self._root).items()),
         )
         version = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-        return {"version": version, "running": running or self.programs.checking}
+        return {"version": version, "running": running or self.programs.is_running(CHECK)}
+
+    def open_shop(self) -> OpenShop | None:
+        """The shop that `exercises serve` keeps open, whoever started it."""
+        return open_shop.find(self._root / DATA_FOLDER / SERVE)
+
+    def shop(self) -> OpenShop:
+        """The same; ExerciseError when none is open."""
+        return open_shop.require(self._root / DATA_FOLDER / SERVE)
+
+    def load_points(self) -> dict[str, Any]:
+        """Each second of the run of visitors that goes on or was the last, and of the one before it."""
+        folder = self._root / DATA_FOLDER / LOAD
+        return {
+            "points": load_run.points(folder / load_run.POINTS),
+            "earlier": load_run.points(folder / load_run.EARLIER),
+            "running": self.programs.is_running(LOAD),
+        }
 
     def do(self, *words: str) -> Done:
         """Run a command and show its message."""
@@ -59,12 +84,15 @@ class Desk:
         assert self.notice is not None
         return self.notice
 
-    def check(self, *words: str) -> None:
-        """Start a check; its results are in the workspace. When it could not begin, its sentence is shown."""
+    def start(self, kind: str, *words: str) -> None:
+        """Start a command that takes long, such as a check; its results are in files.
+
+        What it could not do is shown: it says so on standard error.
+        """
         self.dismiss()
-        if not self.programs.start_check(("check", *words), self._check_ended):
-            sentence = "A check of this page still runs; wait for its end or stop it.\n"
-            self.show(Done(("check", *words), Exit.TOOL_ERROR, "", sentence))
+        if not self.programs.start(kind, words, self._ended):
+            sentence = f"exercises {kind} of this page still runs; wait for its end or stop it.\n"
+            self.show(Done(words, Exit.TOOL_ERROR, "", sentence))
 
     def dismiss(self) -> None:
         """Show no message any more."""
@@ -75,13 +103,13 @@ class Desk:
         """End what was started here."""
         self.programs.close()
 
-    def _check_ended(self, done: Done) -> None:
-        """A check that could not begin or was stopped says so on standard error."""
+    def _ended(self, done: Done) -> None:
         if done.err.strip():
             self.show(Done(done.words, done.status, "", done.err))
         self._notices += 1
 
     def show(self, done: Done) -> None:
+        """Show what a command said."""
         self.notice = done
         self._notices += 1
 

@@ -8,9 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 MAX_TEXT = 20_000
 """Characters of a command's output that are kept."""
@@ -34,73 +34,72 @@ class Done:
 
 
 class Programs:
-    """Runs commands for one workspace: quick ones at once, and one check at a time in the background."""
+    """Runs commands for one workspace: quick ones at once, and in the background at most one of each kind."""
 
-    def __init__(self, root: Path, course: Path) -> None:
-        self._env = {
-            **os.environ,
-            "EXERCISES_WORKSPACE": str(root),
-            "EXERCISES_COURSE": str(course),
-            "COLUMNS": "100",
-            "NO_COLOR": "1",
-        }
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self._env = {**os.environ, **settings, "COLUMNS": "100", "NO_COLOR": "1"}
         self._lock = threading.Lock()
-        self._check: subprocess.Popen[str] | None = None
-        self._waiter: threading.Thread | None = None
+        self._running: dict[str, subprocess.Popen[str]] = {}
+        self._waiters: list[threading.Thread] = []
 
-    @property
-    def checking(self) -> bool:
-        """Whether a check that was started here still runs."""
-        return self._check is not None
+    def is_running(self, kind: str) -> bool:
+        """Whether a command of this kind that was started here still runs."""
+        return kind in self._running
 
     def run(self, *words: str) -> Done:
         """Run a command that ends soon."""
-        process = self._start(words)
+        process = self._start(words, subprocess.PIPE)
         out, err = process.communicate()
         return Done(words, process.returncode, out[-MAX_TEXT:], err[-MAX_TEXT:])
 
-    def start_check(self, words: tuple[str, ...], then: Callable[[Done], None]) -> bool:
-        """Start a check, and call `then` from a thread at its end; False when one that was started here runs."""
+    def start(self, kind: str, words: tuple[str, ...], then: Callable[[Done], None]) -> bool:
+        """Start a command, and call `then` from a thread at its end; False when one of this kind runs already.
+
+        What it writes to standard output is dropped: results are in files.
+        """
         with self._lock:
-            if self._check is not None:
+            if kind in self._running:
                 return False
-            self._check = self._start(words)
-            self._waiter = threading.Thread(
-                target=self._wait, args=(self._check, words, then), name="check", daemon=True
+            process = self._running[kind] = self._start(words, subprocess.DEVNULL)
+            waiter = threading.Thread(
+                target=self._wait, args=(kind, process, words, then), name=kind, daemon=True
             )
-            self._waiter.start()
+            self._waiters = [*(each for each in self._waiters if each.is_alive()), waiter]
+            waiter.start()
         return True
 
-    def stop_check(self) -> None:
-        """Do what Ctrl-C does, to the check that was started here."""
+    def stop(self, kind: str) -> None:
+        """Do what Ctrl-C does, to the command of this kind that was started here."""
         with self._lock:
-            if self._check is not None:
-                self._check.send_signal(signal.SIGINT)
+            if kind in self._running:
+                self._running[kind].send_signal(signal.SIGINT)
 
     def close(self) -> None:
-        """End the check that was started here."""
-        self.stop_check()
-        if self._waiter is not None:
-            self._waiter.join(STOP_SECONDS)
+        """End what was started here."""
+        for kind in list(self._running):
+            self.stop(kind)
+        deadline = time.monotonic() + STOP_SECONDS
+        for waiter in self._waiters:
+            waiter.join(max(0.0, deadline - time.monotonic()))
         with self._lock:
-            if self._check is not None:
-                self._check.kill()
+            for process in self._running.values():
+                process.kill()
 
-    def _start(self, words: tuple[str, ...]) -> subprocess.Popen[str]:
-        return subprocess.Popen(  # noqa: S603 -- the words are checked: ids of tasks, and our own
+    def _start(self, words: tuple[str, ...], out: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(  # noqa: S603 -- the words are checked: ids, names of services, and our own
             [sys.executable, "-m", "exercises", *words],
             env=self._env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=out,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
         )
 
     def _wait(
-        self, process: subprocess.Popen[str], words: tuple[str, ...], then: Callable[[Done], None]
+        self, kind: str, process: subprocess.Popen[str], words: tuple[str, ...], then: Callable[[Done], None]
     ) -> None:
-        out, err = process.communicate()
+        _, err = process.communicate()
         with self._lock:
-            self._check = None
-        then(Done(words, process.returncode, out[-MAX_TEXT:], err[-MAX_TEXT:]))
+            del self._running[kind]
+        then(Done(words, process.returncode, "", err[-MAX_TEXT:]))

@@ -11,7 +11,7 @@ from exercises.course.course import Step
 from exercises.course.failures import LABELS, split_request
 from exercises.course.hints import LEVELS, seen_hints
 from exercises.course.sentences import sentences
-from exercises.page.desk import Desk
+from exercises.page.desk import CHECK, Desk
 from exercises.workspaces import last_check, watch
 from exercises.workspaces.last_check import task_result
 from exercises.workspaces.progress import Progress
@@ -220,17 +220,16 @@ def _parts(failure: dict[str, Any]) -> Iterator[Part]:
     for name, label in LABELS:
         if name not in failure:
             continue
-        text, request = " ".join(str(failure[name]).split()), []
-        if name == "did":
-            text, request = split_request(text)
+        text = " ".join(str(failure[name]).split())
+        text, request = split_request(text) if name == "did" else (text, [])
         yield Part(label, text, "\n".join(request))
 
 
 def _run(desk: Desk, now: Progress | None) -> RunView | None:
     if now is None:
-        return RunView(0, 0, 0.0, "", here=True) if desk.programs.checking else None
+        return RunView(0, 0, 0.0, "", here=True) if desk.programs.is_running(CHECK) else None
     return RunView(
-        len(now.checks), now.total, time.time() - now.began, now.current, here=desk.programs.checking
+        len(now.checks), now.total, time.time() - now.began, now.current, here=desk.programs.is_running(CHECK)
     )
 
 

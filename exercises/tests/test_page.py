@@ -224,7 +224,7 @@ class TestButtons:
     def test_a_task_that_is_not_there_is_refused_and_nothing_runs(self, page):
         answer = page.post("/check", task="--everything")
         assert answer.status_code == 409
-        assert not page.desk.programs.checking
+        assert not page.desk.programs.is_running("check")
 
 
 class TestWhoIsLetIn:
@@ -247,7 +247,7 @@ class TestWhoIsLetIn:
             answer = page.client.post(f"/{TOKEN}{path}", data={"task": "greet"}, headers=headers)
             assert answer.status_code == 403
         assert workspace.state.hints == {}
-        assert not page.desk.programs.checking
+        assert not page.desk.programs.is_running("check")
 
     def test_every_answer_forbids_foreign_scripts_frames_and_readers(self, page):
         wrong = page.client.get("/", headers={"Host": HOST})

@@ -116,11 +116,8 @@ class TestProgress:
         assert found.result == "pass"
 
     def test_a_run_whose_process_is_gone_does_not_run(self, tmp_path: Path, monkeypatch):
-        class Gone(psutil.Process):
-            def create_time(self) -> float:
-                return super().create_time() - 100
-
-        monkeypatch.setattr(progress.psutil, "Process", Gone)
+        created = psutil.Process.create_time
+        monkeypatch.setattr(psutil.Process, "create_time", lambda process: created(process) - 100)
         Recorder(tmp_path, "hello", (), 1)
         monkeypatch.undo()
         found = progress.read(tmp_path)

@@ -13,7 +13,7 @@ class Spec:
     """The load to generate.
 
     `users` is the most visits in flight per persona, `seed` fixes times and choices, and `out` is the file of the
-    log. With `controlled` the generator waits for commands on standard input (see `loadtests.load.generate`).
+    log. `accounts` is how many customers of the data set buy, if they are few. With `controlled` the generator waits for commands on standard input (see `loadtests.load.generate`).
     """
 
     seed: str
@@ -24,6 +24,7 @@ class Spec:
     timeout_seconds: float = 10.0
     drain_seconds: float = 10.0
     controlled: bool = False
+    accounts: int | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Spec":

@@ -1,6 +1,8 @@
 // The page's behaviour: panels as tabs, buttons without a reload, and one question a second whether anything is new.
 // The server makes all HTML and escapes what learners wrote. Nothing is asked of any other host.
 
+import { drawLoad } from "./load.js";
+
 const POLL_MS = 1000;
 const RUNNING_MS = 400;
 const GONE_MS = 2000;
@@ -14,7 +16,9 @@ const $$ = (selector, within = document) => [...within.querySelectorAll(selector
 
 const panels = Object.fromEntries($$("[data-panel]").map((element) => [element.dataset.panel, element]));
 const tabs = $$("[role=tab]");
-const query = { differences: "" };
+const LIVE = ["shop"];
+const CHARTED = "load";
+const query = { differences: "", shop: "" };
 const shown = { text: body.dataset.version, tasks: body.dataset.version };
 
 const named = (hash) => hash.replace("#", "");
@@ -61,20 +65,35 @@ tabs.forEach((tab) => {
 WIDE.addEventListener("change", showTabs);
 window.addEventListener("hashchange", showTabs);
 
-// A panel is replaced as a whole. Focus, opened details and scrolled places stay as they are.
+// A panel takes over new HTML piece by piece. What is the same stays: the focus, an opened place, a motion under way.
+const touched = (element) => element.dataset?.touched || element.hasAttribute?.("data-keep");
+
+function morph(old, fresh) {
+  const before = [...old.childNodes];
+  const after = [...fresh.childNodes];
+  after.forEach((node, index) => {
+    const there = before[index];
+    if (!there) old.append(node);
+    else if (there.nodeName !== node.nodeName || there.id !== node.id) there.replaceWith(node);
+    else if (node.nodeType !== Node.ELEMENT_NODE) {
+      if (there.nodeValue !== node.nodeValue) there.nodeValue = node.nodeValue;
+    } else {
+      for (const { name, value } of [...node.attributes])
+        if (there.getAttribute(name) !== value && !(name === "open" && touched(there))) there.setAttribute(name, value);
+      for (const { name } of [...there.attributes])
+        if (!node.hasAttribute(name) && !touched(there)) there.removeAttribute(name);
+      if (!there.dataset?.chart) morph(there, node);
+    }
+  });
+  before.slice(after.length).forEach((node) => node.remove());
+}
+
 function swap(panel, html) {
-  const parsed = new DOMParser().parseFromString(html, "text/html");
-  const focus = panel.contains(document.activeElement) ? document.activeElement.id : "";
-  const touched = $$("details[data-touched]", panel).map((each) => [each.id, each.open]);
-  const scrolled = panel.scrollTop;
-  panel.replaceChildren(...parsed.body.childNodes);
-  for (const [id, open] of touched) {
-    const each = document.getElementById(id);
-    if (each) Object.assign(each, { open }).dataset.touched = "1";
-  }
-  panel.scrollTop = scrolled;
-  if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
-  if (focus && document.activeElement === body) panel.focus({ preventScroll: true });
+  const focus = panel.contains(document.activeElement) ? document.activeElement : null;
+  morph(panel, new DOMParser().parseFromString(html, "text/html").body);
+  if (!focus || focus === document.activeElement) return;
+  const again = focus.id && document.getElementById(focus.id);
+  (again || panel).focus({ preventScroll: true });
 }
 
 document.addEventListener("click", (event) => {
@@ -94,17 +113,18 @@ async function fetched(path) {
   return answer;
 }
 
-async function refresh(names) {
-  const stale = names.filter((name) => shown[name] !== version + (query[name] ?? ""));
+async function refresh(names, always = false) {
+  const stale = names.filter((name) => always || shown[name] !== version + (query[name] ?? ""));
   await Promise.all(
     stale.map(async (name) => {
       const wanted = version + (query[name] ?? "");
       const html = await (await fetched(`panel/${name}${query[name] ?? ""}`)).text();
-      if (shown[name] === wanted) return;
+      if (shown[name] === wanted && !always) return;
       shown[name] = wanted;
       swap(panels[name], html);
     }),
   );
+  if (stale.includes(CHARTED)) await drawLoad();
   if (stale.includes("head")) {
     if ($("[data-say]").dataset.exercise !== body.dataset.exercise) location.reload();
     announce();
@@ -125,6 +145,8 @@ async function ask() {
       const always = WIDE.matches && name !== "text" ? ["head", "notice", "text"] : ["head", "notice"];
       await refresh([...new Set([...always, name])]);
     }
+    if (selected() === CHARTED) await drawLoad();
+    if (LIVE.includes(selected())) await refresh([selected()], true);
     $("#gone").hidden = true;
     if (now.running) wait = RUNNING_MS;
   } catch {
@@ -179,6 +201,18 @@ document.addEventListener("click", async (event) => {
     query.differences = `?what=${what.dataset.what}${what.dataset.yes ? "&yes=1" : ""}`;
     if (selected() === "differences") await refresh(["differences"]);
     else choose("differences");
+  }
+  const log = event.target.closest("[data-log]");
+  if (log) {
+    event.preventDefault();
+    query.shop = log.dataset.log ? `?log=${encodeURIComponent(log.dataset.log)}` : "";
+    await refresh(["shop"], true);
+  }
+  const motion = event.target.closest("[data-motion]");
+  if (motion) {
+    const still = document.documentElement.classList.toggle("still");
+    localStorage.setItem("still", still ? "1" : "");
+    motion.setAttribute("aria-pressed", String(!still));
   }
   const opens = event.target.closest("[data-open]");
   if (opens) {
