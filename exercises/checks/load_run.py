@@ -26,8 +26,6 @@ SHARES = {"window-shopper": 0.2, "searcher": 0.1, "buyer": 0.4, "recommendation-
 HOT = "recommendation-widget"
 MIN_USERS, USERS_PER_RATE = 4, 4
 """As many visits of a persona may be under way as arrive in four seconds; more count as not started."""
-RESERVED = 5
-"""Customers of the data set that the demo accounts and others take."""
 LOOK_SECONDS = 0.2
 LEAD_SECONDS = 0.3
 Point = dict[str, Any]
@@ -76,7 +74,7 @@ def run(shop: OpenShop, served: Path, folder: Path, mix: Mix, show: Callable[[Po
                 "users": mix.users(),
                 "out": str(folder / "requests.csv.gz"),
                 "controlled": True,
-                "accounts": int(DATA_SIZES["SHOP_CUSTOMERS"]) - RESERVED,
+                "customers": int(DATA_SIZES["SHOP_CUSTOMERS"]),
             }
         ),
         encoding="utf-8",

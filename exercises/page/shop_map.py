@@ -12,7 +12,7 @@ from exercises.page.layout import Box, Layout, Way, place
 from exercises.page.measuring import Numbers, Reading
 
 VISITORS = "visitors"
-WIDTH, HEIGHT = 134.0, 66.0
+WIDTH, HEIGHT = 142.0, 66.0
 BEHIND = 5.0
 """How far a replica's box looks out behind the one before."""
 SHOWN_BEHIND = 4

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from exercises import cli
 from exercises.course.course import Course, Step
+from exercises.workspaces.workspace import Workspace
 
 TIMEOUT_SECONDS = 600
 
@@ -118,6 +119,16 @@ class Learner:
 
     def _settings(self) -> dict[str, str]:
         return {"EXERCISES_WORKSPACE": str(self.workspace), "EXERCISES_COURSE": str(self.course.folder)}
+
+
+def write_answer(workspace: Workspace, which: str) -> None:
+    """Write an answer of the current exercise, such as "wrong/patient", into the workspace, as an editor does."""
+    step, course = workspace.step, workspace.course
+    for relpath, source in course.state(step, which).items():
+        if source != course.state(step, "start").get(relpath):
+            target = workspace.root / relpath
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
 
 
 class _Main:

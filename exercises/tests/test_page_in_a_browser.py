@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from exercises.course.course import Course
 from exercises.tests import browsing
 from exercises.tests.browsing import DESKTOP, NO_BROWSER, PHONE, opened, served_page
+from exercises.tests.learner import write_answer
 from exercises.tests.test_sealing import REAL
 from exercises.workspaces.workspace import Workspace
 
@@ -55,16 +56,6 @@ def learner_command(workspace: Workspace, course_folder: Path) -> Callable[..., 
     return run
 
 
-def answer(workspace: Workspace, which: str) -> None:
-    """Write an answer of the course into the workspace, as an editor does."""
-    step, course = workspace.step, workspace.course
-    for relpath, source in course.state(step, which).items():
-        if source != course.state(step, "start").get(relpath):
-            target = workspace.root / relpath
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source.read_bytes())
-
-
 def tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
@@ -76,7 +67,7 @@ def walk(page: Page, workspace: Workspace, wrong: str, words: str, task: str) ->
     assert following is not None
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
-    answer(workspace, f"wrong/{wrong}")
+    write_answer(workspace, f"wrong/{wrong}")
     tab(page, "Tasks")
     summary = page.locator(f"#summary-task-{task}")
     if not page.locator(f"#task-{task}").evaluate("each => each.open"):
@@ -98,7 +89,7 @@ def walk(page: Page, workspace: Workspace, wrong: str, words: str, task: str) ->
     page.get_by_role("button", name="Show it").click()
     expect(page.locator(".file").first).to_be_visible()
 
-    answer(workspace, "solution")
+    write_answer(workspace, "solution")
     tab(page, "Tasks")
     page.get_by_role("button", name="Check all").click()
     go_on = page.get_by_role("button", name=f"Go on to {following.number}")
@@ -127,7 +118,7 @@ def test_a_learner_goes_through_the_first_two_real_exercises(browser, tmp_path):
 
 
 def test_the_keyboard_alone_is_enough(browser, url, workspace):
-    answer(workspace, "solution")
+    write_answer(workspace, "solution")
     with opened(browser, url) as page:
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to the text")).to_be_focused()
@@ -152,7 +143,7 @@ def test_the_keyboard_alone_is_enough(browser, url, workspace):
 
 
 def test_a_request_is_copied_as_it_is(browser, url, workspace):
-    answer(workspace, "wrong/always-ada")
+    write_answer(workspace, "wrong/always-ada")
     with opened(browser, url) as page:
         page.locator("#check-greet").click()
         request = page.locator(".failure .code")
@@ -166,7 +157,7 @@ def test_a_request_is_copied_as_it_is(browser, url, workspace):
 
 
 def test_a_check_in_a_terminal_appears_by_itself(browser, url, workspace, learner_command):
-    answer(workspace, "solution")
+    write_answer(workspace, "solution")
     with opened(browser, url) as page:
         assert learner_command("check") == 0
         expect(page.get_by_role("button", name="Go on to 02")).to_be_visible()
@@ -210,7 +201,7 @@ def test_nothing_is_wider_than_the_window(browser, url, learner_command, size):
 
 
 def test_without_motion_nothing_turns(browser, url, workspace):
-    answer(workspace, "solution")
+    write_answer(workspace, "solution")
     with opened(browser, url, reduced_motion="reduce") as page:
         page.locator("#check-all").click()
         turning = page.locator(".turn").first

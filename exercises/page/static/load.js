@@ -20,7 +20,7 @@ function series(kind) {
 function make(kind, box) {
   const axis = { stroke: css("--soft"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: "11px sans-serif" };
   const options = {
-    width: box.clientWidth, height: HEIGHTS[kind], legend: { show: false }, cursor: { sync: { key: "load" }, drag: { x: false, y: false } },
+    width: box.clientWidth, height: HEIGHTS[kind], legend: { show: false }, padding: [10, 8, 0, 0], cursor: { sync: { key: "load" }, drag: { x: false, y: false } },
     scales: { x: { time: false }, y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] } },
     axes: [{ ...axis, size: 24 }, { ...axis, size: 44 }], series: series(kind),
   };
