@@ -157,7 +157,7 @@ def _box(row: ServiceView, box: Box) -> Markup:
     says = f"{numbers.rate:.1f}/s" if row.name != GATEWAY else ""
     if numbers.p95_ms is not None:
         says += f" · {numbers.p95_ms:.0f} ms"
-    state = row.phase if row.phase != READY else f"{count} replicas" if count > 1 else "1 process"
+    state = _state(row)
     errors = (
         Markup(
             '<path class="alarm" d="m{} {} 8 14h-16z"/><text class="wrong" x="{}" y="{}">{}</text>'
@@ -175,6 +175,14 @@ def _box(row: ServiceView, box: Box) -> Markup:
         round(x + 12), round(y + 39), says,
         round(x + 12), round(y + 57), "" if errors else state, errors,
     )  # fmt: skip
+
+
+def _state(row: ServiceView) -> str:
+    count = len(row.members)
+    if row.phase == READY:
+        return f"{count} replicas" if count > 1 else "1 process"
+    odd = sum(phase == row.phase for _, phase, _ in row.members)
+    return f"{odd} of {count} {row.phase}" if count > 1 else row.phase
 
 
 def _way(way: Way, line: _Line, rows: dict[str, ServiceView]) -> Markup:

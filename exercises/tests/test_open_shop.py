@@ -137,7 +137,9 @@ class TestMap:
 
     def test_a_paused_process_is_named_on_its_box(self):
         phases = {member.label: "ready" for member in self.members} | {"stock-2": "paused"}
-        assert 'data-phase="paused"' in self.draw(phases=phases)
+        drawn = self.draw(phases=phases)
+        assert 'data-phase="paused"' in drawn
+        assert "1 of 2 paused" in drawn
 
 
 class TestLoad:
@@ -153,7 +155,7 @@ class TestLoad:
         for phase in Mix(100, 50, 600).phases():
             assert Phase(**phase)
             assert sum(phase["rates"].values()) < MAX_RATE
-        assert set(Mix(1, 1, 6).users()) == set(experiment.load("spike").load.users)
+        assert set(Mix(1, 1, 6).users()) == set(experiment.load("spike").limits.users)
 
     def test_points_are_read_while_they_are_written(self, tmp_path):
         file = tmp_path / load_run.POINTS
@@ -177,7 +179,7 @@ def test_a_served_shop_is_looked_at_scaled_and_broken_from_another_terminal(
     assert status == 2
     assert "No shop of this workspace is open" in err
     with subprocess.Popen(
-        [sys.executable, "-m", "exercises", "serve", "--port", "8765"],
+        [sys.executable, "-m", "exercises", "serve", "--port", str(free_port)],
         env={**os.environ, **settings},
         stdout=subprocess.PIPE,
         text=True,

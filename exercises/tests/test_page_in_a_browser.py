@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(browsing.chromium() is None, reason=NO_BROWSER),
 ]
-PANELS = ("tasks", "differences", "hints", "results")
+PANELS = ("tasks", "differences", "hints", "shop", "load", "results")
 CHECK_MS = 120_000
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 expect.set_options(timeout=15_000)
@@ -170,6 +171,48 @@ def test_the_page_says_when_its_program_has_ended(browser, workspace, course_fol
             expect(page.locator("#gone")).to_be_hidden()
         expect(page.locator("#gone")).to_be_visible()
         expect(page.locator("#gone")).to_contain_text("exercises ui")
+
+
+@pytest.fixture
+def served_shop(workspace: Workspace, course_folder: Path, free_port: int) -> Iterator[str]:
+    """The shop of the second exercise, opened in a terminal; its address."""
+    workspace.jump(workspace.course.steps[1], "solution")
+    settings = {"EXERCISES_WORKSPACE": str(workspace.root), "EXERCISES_COURSE": str(course_folder)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "exercises", "serve", "--port", str(free_port)],
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        url = next(line.split()[5].rstrip(";") for line in process.stdout if "is open at" in line)
+        yield url
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+
+
+def test_an_open_shop_is_watched_paused_and_killed(browser, served_shop, url):
+    with opened(browser, f"{url}#shop") as page:
+        replica = page.locator(".member", has_text="monolith-1")
+        expect(replica.locator(".phase")).to_have_text("ready")
+        expect(page.locator(".map")).to_contain_text("gateway")
+        page.get_by_role("button", name="Pause monolith-1").click()
+        expect(replica.locator(".phase")).to_have_text("paused")
+        expect(page.locator("#notice")).to_contain_text("exercises shop pause monolith-1")
+        page.get_by_role("button", name="Resume monolith-1").click()
+        expect(replica.locator(".phase")).to_have_text("ready")
+        pid = replica.inner_text().split("pid ")[1].split()[0]
+        page.get_by_role("button", name="Kill monolith-1").click()
+        expect(page.locator("#notice")).to_contain_text("the launcher starts it again")
+        expect(replica).not_to_contain_text(f"pid {pid}")
+        expect(replica.locator(".phase")).to_have_text("ready")
+        page.get_by_role("link", name="monolith-1, show its log").click()
+        expect(page.locator("#log-title")).to_contain_text("monolith-1")
+        assert Axe().run(page, options=RULES).violations_count == 0
+        tab(page, "Load")
+        expect(page.get_by_role("button", name="Send visitors")).to_be_visible()
+        expect(page.locator("[data-chart=rate] canvas")).to_be_visible()
+        assert Axe().run(page, options=RULES).violations_count == 0
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
