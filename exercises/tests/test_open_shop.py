@@ -20,7 +20,7 @@ from exercises.checks.open_shop import GATEWAY, Drawn, Member, OpenShop
 from exercises.errors import ExerciseError
 from exercises.page import shop_map
 from exercises.page.measuring import Numbers, Reading, quantile
-from exercises.tests.learner import in_this_process, write_answer
+from exercises.tests.learner import in_this_process, served_shop
 from exercises.workspaces.workspace import Workspace
 from loadtests.experiments import experiment
 from loadtests.experiments.curves import MAX_RATE
@@ -166,10 +166,9 @@ class TestLoad:
 
 @pytest.mark.processes
 def test_a_served_shop_is_looked_at_scaled_and_broken_from_another_terminal(
-    workspace: Workspace, course_folder
-):
-    workspace.jump(workspace.course.steps[1])
-    write_answer(workspace, "solution")
+    workspace: Workspace, course_folder: Path, free_port: int
+) -> None:
+    workspace.jump(workspace.course.steps[1], "solution")
     settings = {"EXERCISES_WORKSPACE": str(workspace.root), "EXERCISES_COURSE": str(course_folder)}
 
     def run(*words: str) -> tuple[int, str, str]:
@@ -178,27 +177,16 @@ def test_a_served_shop_is_looked_at_scaled_and_broken_from_another_terminal(
     status, _, err = run("shop")
     assert status == 2
     assert "No shop of this workspace is open" in err
-    with subprocess.Popen(
-        [sys.executable, "-m", "exercises", "serve", "--port", str(free_port)],
-        env={**os.environ, **settings},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as serving:
-        assert serving.stdout is not None
-        for line in serving.stdout:
-            if "is open at" in line:
-                break
-        status, out, err = run("shop")
-        assert status == 0, err
+    with served_shop(workspace, free_port) as found:
+        _, out, _ = run("shop")
         assert "ready" in out
-        found = open_shop.require(workspace.data_dir / "serve")
-        name = found.services[0].name
-        pid = found.named(name)[0].pid
-        assert "Another exercises" not in run("status")[2]
-        status, out, err = run("shop", "kill", name)
-        assert "the launcher starts it again" in out, err
-        wait_for(lambda: open_shop.require(workspace.data_dir / "serve").named(name)[0].pid != pid)
-        assert run("shop", "scale", f"{name}=99")[0] == 2
-        assert "is closing" in run("shop", "close")[1]
-        serving.communicate(timeout=SECONDS)
+        assert f"127.0.0.1:{free_port}" in out
+        pid = found.named("monolith")[0].pid
+        assert "the launcher starts it again" in run("shop", "kill", "monolith")[1]
+        wait_for(lambda: open_shop.require(workspace.data_dir / "serve").named("monolith")[0].pid != pid)
+        status, _, err = run("shop", "scale", "monolith=99")
+        assert status == 2
+        assert "monolith" in err
+        status, _, err = run("shop", "scale", "monolith")
+        assert "is not NAME=N" in err
     assert open_shop.find(workspace.data_dir / "serve") is None

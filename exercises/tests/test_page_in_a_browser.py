@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from exercises.course.course import Course
 from exercises.tests import browsing
 from exercises.tests.browsing import DESKTOP, NO_BROWSER, PHONE, opened, served_page
-from exercises.tests.learner import write_answer
+from exercises.tests.learner import served_shop, write_answer
 from exercises.tests.test_sealing import REAL
 from exercises.workspaces.workspace import Workspace
 
@@ -174,24 +173,13 @@ def test_the_page_says_when_its_program_has_ended(browser, workspace, course_fol
 
 
 @pytest.fixture
-def served_shop(workspace: Workspace, course_folder: Path, free_port: int) -> Iterator[str]:
-    """The shop of the second exercise, opened in a terminal; its address."""
+def shop_in_a_terminal(workspace: Workspace, free_port: int) -> Iterator[None]:
     workspace.jump(workspace.course.steps[1], "solution")
-    settings = {"EXERCISES_WORKSPACE": str(workspace.root), "EXERCISES_COURSE": str(course_folder)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "exercises", "serve", "--port", str(free_port)],
-        env={**os.environ, **settings},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        url = next(line.split()[5].rstrip(";") for line in process.stdout if "is open at" in line)
-        yield url
-        process.send_signal(signal.SIGINT)
-        process.communicate()
+    with served_shop(workspace, free_port):
+        yield
 
 
-def test_an_open_shop_is_watched_paused_and_killed(browser, served_shop, url):
+def test_an_open_shop_is_watched_paused_and_killed(browser, shop_in_a_terminal, url):
     with opened(browser, f"{url}#shop") as page:
         replica = page.locator(".member", has_text="monolith-1")
         expect(replica.locator(".phase")).to_have_text("ready")
