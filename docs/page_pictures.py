@@ -63,21 +63,29 @@ def live(page: Page) -> None:
     for count in (2, 3):
         page.get_by_role("button", name="One replica of recommendations more").click()
         expect(page.locator(".services")).to_contain_text(f"recommendations-{count}", timeout=SLOW_MS)
+        close_message(page, f"now has {count} replicas")
     page.get_by_role("tab", name="Load").click()
     page.get_by_label("Seconds").fill("45")
     page.get_by_role("button", name="Send visitors").click()
     expect(page.locator("#chart-rate output")).to_contain_text("/s", timeout=SLOW_MS)
     page.get_by_role("tab", name="Shop").click()
-    page.wait_for_timeout(5 * SETTLED_MS)  # the spike is in the middle
+    page.wait_for_timeout(4 * SETTLED_MS)  # the spike is in the middle
     page.get_by_role("button", name="Pause recommendations-2").click()
-    page.locator("#notice button").click()
+    close_message(page, "Paused")
     page.wait_for_timeout(SETTLED_MS)
     take(page, "page-shop")
     page.get_by_role("button", name="Resume recommendations-2").click()
-    page.locator("#notice button").click()
+    close_message(page, "goes on")
     page.get_by_role("tab", name="Load").click()
     expect(page.get_by_role("button", name="Send visitors")).to_be_visible(timeout=SLOW_MS)
     take(page, "page-load")
+
+
+def close_message(page: Page, words: str) -> None:
+    """Wait for what a command said, and close it."""
+    expect(page.locator("#notice")).to_contain_text(words, timeout=SLOW_MS)
+    page.get_by_role("button", name="Close this message").click()
+    expect(page.locator("#notice")).to_be_empty()
 
 
 def take(page: Page, name: str) -> None:

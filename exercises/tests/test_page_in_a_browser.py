@@ -194,7 +194,7 @@ def test_an_open_shop_is_watched_paused_and_killed(browser, shop_in_a_terminal, 
         expect(page.locator("#notice")).to_contain_text("the launcher starts it again")
         expect(replica).not_to_contain_text(f"pid {pid}")
         expect(replica.locator(".phase")).to_have_text("ready")
-        page.get_by_role("link", name="monolith-1, show its log").click()
+        page.locator("#log-of-monolith-1").click()
         expect(page.locator("#log-title")).to_contain_text("monolith-1")
         assert Axe().run(page, options=RULES).violations_count == 0
         tab(page, "Load")
