@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import click
 
-from exercises.commands import check, copies, dev, doctor, learn, move, shop, text, ui
+from exercises.commands import check, copies, dev, doctor, learn, move, paper, shop, text, ui
 from exercises.commands.interrupt import said, stop_at_the_first_signal
 from exercises.commands.output import echo_error
 from exercises.errors import ExerciseError, Exit
@@ -86,6 +86,8 @@ for command in (
     shop.shop,
     shop.load,
     doctor.doctor,
+    paper.handouts_command,
+    paper.slides_command,
     dev.dev,
 ):
     cli.add_command(command)
