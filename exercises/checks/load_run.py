@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exercises.checks.open_shop import GATEWAY, OpenShop, find
+from exercises.checks.open_shop import GATEWAY, OpenShop
 from exercises.checks.seeding import DATA_SIZES
 from exercises.errors import ExerciseError, NotStarted
 from loadtests.load.moments import MOMENTS
@@ -56,11 +56,14 @@ class Mix:
         return {persona: max(MIN_USERS, round(rate * USERS_PER_RATE)) for persona, rate in most.items()}
 
 
-def run(shop: OpenShop, served: Path, folder: Path, mix: Mix, show: Callable[[Point], None]) -> None:
+def run(look: Callable[[], OpenShop | None], folder: Path, mix: Mix, show: Callable[[Point], None]) -> None:
     """Send the load to the shop, and `show` each second; NotStarted when the shop does not answer.
 
-    `served` is where `exercises serve` keeps its shops, `folder` where the points are written.
+    `look` gives the shop as it is now, `folder` is where the points are written.
     """
+    shop = look()
+    if shop is None:
+        raise NotStarted("No shop is open; exercises serve opens yours.")
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / POINTS).exists():
         (folder / POINTS).replace(folder / EARLIER)
@@ -90,7 +93,7 @@ def run(shop: OpenShop, served: Path, folder: Path, mix: Mix, show: Callable[[Po
         _begin(process, shop.url)
         with (folder / POINTS).open("w", encoding="utf-8") as points:
             for moment in _moments(process, folder / MOMENTS):
-                point = {**moment, "replicas": _replicas(served)}
+                point = {**moment, "replicas": _replicas(look())}
                 points.write(json.dumps(point) + "\n")
                 points.flush()
                 show(point)
@@ -137,6 +140,5 @@ def _moments(process: subprocess.Popen[str], file: Path) -> Iterator[Point]:
         time.sleep(LOOK_SECONDS)
 
 
-def _replicas(served: Path) -> int:
-    shop = find(served)
+def _replicas(shop: OpenShop | None) -> int:
     return sum(member.name != GATEWAY for member in shop.members) if shop else 0

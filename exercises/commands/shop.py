@@ -7,15 +7,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from exercises.commands.options import open_workspace, workspace_option
+from exercises.commands.options import F, open_workspace, workspace_option
 from exercises.commands.output import Printer
 from exercises.errors import ExerciseError
 from exercises.workspaces.workspace import Workspace
+
+if TYPE_CHECKING:
+    from exercises.checks.open_shop import OpenShop
 
 SERVE_PORT = 8000
 LOAD = "load"
@@ -49,19 +53,28 @@ def serve(folder: Path | None, port: int, seed: int) -> None:
     click.echo("Your shop is closed.")
 
 
+def of_option(command: F) -> F:
+    """Add the option to mean one of the reference shops."""
+    return click.option(
+        "--of",
+        "kind",
+        type=click.Choice(["monolith", "microservices"]),
+        help="The reference shop that `exercises show` has opened, instead of yours.",
+    )(command)
+
+
 @click.group(invoke_without_command=True)
 @workspace_option
+@of_option
 @click.pass_context
-def shop(context: click.Context, folder: Path | None) -> None:
+def shop(context: click.Context, folder: Path | None, kind: str | None) -> None:
     """Look at the shop that `exercises serve` runs: its processes; or scale it and break it with a command below."""
-    from exercises.checks.open_shop import require
-
-    found = context.obj = require(open_workspace(folder).data_dir / SERVED)
+    found = context.obj = _look(folder, kind)[0]()
     if context.invoked_subcommand is None:
         printer = Printer()
         for member in found.members:
             printer.item(member.phase(), f"{member.label} (pid {member.pid}, port {member.port})", width=10)
-        printer.say(f"Your shop is open at {found.url}")
+        printer.say(f"{'The' if kind else 'Your'} shop is open at {found.url}")
 
 
 @shop.command()
@@ -122,6 +135,7 @@ def close(found: Any) -> None:
 
 @click.command()
 @workspace_option
+@of_option
 @click.option(
     "--rate", type=click.FloatRange(0.5, 100), default=8.0, show_default=True, help="Visits a second."
 )
@@ -135,14 +149,12 @@ def close(found: Any) -> None:
 @click.option(
     "--seconds", type=click.FloatRange(6, 600), default=60.0, show_default=True, help="The length of the run."
 )
-def load(folder: Path | None, rate: float, spike: float, seconds: float) -> None:
+def load(folder: Path | None, kind: str | None, rate: float, spike: float, seconds: float) -> None:
     """Send visitors to the shop that `exercises serve` runs, and show each second what they notice."""
     from exercises.checks import load_run
-    from exercises.checks.open_shop import require
     from loadtests.load.moments import Moment
 
-    data_dir = open_workspace(folder).data_dir
-    found = require(data_dir / SERVED)
+    look, place = _look(folder, kind)
 
     def show(point: load_run.Point) -> None:
         count = point["replicas"]
@@ -150,8 +162,18 @@ def load(folder: Path | None, rate: float, spike: float, seconds: float) -> None
         click.echo(f"{moment}, {count} replica{'' if count == 1 else 's'}")
 
     mix = load_run.Mix(rate, spike, seconds)
-    click.echo(f"Visitors come to {found.url} for {seconds:.0f} s; Ctrl-C ends it.")
-    load_run.run(found, data_dir / SERVED, data_dir / LOAD, mix, show)
+    click.echo(f"Visitors come to {look().url} for {seconds:.0f} s; Ctrl-C ends it.")
+    load_run.run(look, place, mix, show)
+
+
+def _look(folder: Path | None, kind: str | None) -> tuple[Callable[[], OpenShop], Path]:
+    """What gives the shop as it is now, and the folder for its load."""
+    from exercises.checks import open_shop, reference
+
+    if kind is not None:
+        return partial(reference.require, kind), reference.load_folder(kind)
+    data_dir = open_workspace(folder).data_dir
+    return partial(open_shop.require, data_dir / SERVED), data_dir / LOAD
 
 
 @contextmanager

@@ -17,14 +17,16 @@ from exercises.commands.options import open_workspace, workspace_option
 @click.option("--no-browser", is_flag=True, help="Print the address only.")
 def ui(folder: Path | None, port: int | None, no_browser: bool) -> None:
     """Show the exercise as a page: text, tasks, differences, hints, results. It runs until Ctrl-C."""
+    from exercises.page.app import of_workspace
     from exercises.page.serving import serve
 
     workspace = open_workspace(folder)
-    serve(workspace.root, workspace.course.folder, port, partial(_ready, no_browser))
+    serve(partial(of_workspace, workspace.root, workspace.course.folder), port, partial(ready, no_browser))
     click.echo("The page is closed.")
 
 
-def _ready(no_browser: bool, url: str) -> None:
+def ready(no_browser: bool, url: str) -> None:
+    """Say where a page is, and open it."""
     click.echo(f"The page is open at {url}")
     click.echo("It starts commands on this machine, so give its address to nobody. Ctrl-C closes it.")
     if not no_browser:

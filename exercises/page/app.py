@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from flask import (
@@ -20,22 +21,17 @@ from flask import (
 from werkzeug.wrappers import Response as Answer
 
 from exercises.errors import ExerciseError
-from exercises.page import diffs, runs, shop_map, texts, views
-from exercises.page.desk import CHECK, LOAD, SERVE, Desk
+from exercises.page import diffs, live, runs, texts, views
+from exercises.page.desk import CHECK, LOAD, SERVE, Commands, Desk
 from exercises.page.guard import MAX_BODY_BYTES
+from exercises.page.serving import Made
 from exercises.workspaces import differences
 from exercises.workspaces.differences import Comparison
-from microservices.launcher.logs import LogTail
 
 DESK = "desk"
 ASSET_SECONDS = 3600
-LOADS = {"rate": 8.0, "spike": 6.0, "seconds": 60.0}
-"""The options of `exercises load` that the page offers."""
 Shown = dict[str, Any]
 PANELS = ("text", "tasks", "differences", "hints", "shop", "load", "results")
-LOG_LINES = 60
-MAX_LINE = 400
-"""Letters of a line of a log that are shown."""
 COMPARISONS: dict[str, Callable[[views.Board], Comparison]] = {
     "mine": lambda found: differences.mine(found.workspace),
     "step": lambda found: differences.brought(found.workspace.course, found.step),
@@ -51,15 +47,27 @@ REPORT_POLICY = (
 routes = Blueprint("page", __name__)
 
 
+def of_workspace(root: Path, course: Path) -> Made:
+    """The page of a workspace, to be served."""
+    desk = Desk(root, course)
+    return create_app(desk).wsgi_app, desk.close
+
+
 def create_app(desk: Desk) -> Flask:
     """The application for one workspace."""
+    app = bare(desk)
+    app.jinja_env.filters["markdown"] = texts.render
+    app.jinja_env.globals["code_block"] = texts.code_block
+    app.register_blueprint(routes)
+    return app
+
+
+def bare(desk: Commands) -> Flask:
+    """What every page has: its limits, and one sentence for each error."""
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, SEND_FILE_MAX_AGE_DEFAULT=ASSET_SECONDS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters["markdown"] = texts.render
-    app.jinja_env.globals["code_block"] = texts.code_block
     app.extensions[DESK] = desk
-    app.register_blueprint(routes)
     app.register_error_handler(ExerciseError, _one_sentence)
     app.after_request(_not_kept)
     return app
@@ -115,14 +123,14 @@ def check() -> Answer:
     if task := request.form.get("task"):
         words += ["--only", _task(task)]
     _desk().start(CHECK, "check", *words)
-    return _back("tasks")
+    return back("tasks")
 
 
 @routes.post("/stop")
 def stop() -> Answer:
     """Do what Ctrl-C does to the check that was started here."""
     _desk().programs.stop(CHECK)
-    return _back("tasks")
+    return back("tasks")
 
 
 @routes.post("/hint")
@@ -133,61 +141,49 @@ def hint() -> Answer:
         _desk().show(done)
     else:
         _desk().dismiss()
-    return _back("hints")
+    return back("hints")
 
 
 @routes.post("/next")
 def go_on() -> Answer:
     """Run `exercises next`."""
     _desk().do("next")
-    return _back("text")
+    return back("text")
 
 
 @routes.post("/shop/open")
 def open_shop() -> Answer:
     """Run `exercises serve` until it is closed."""
     _desk().start(SERVE, "serve")
-    return _back("shop")
+    return back("shop")
 
 
 @routes.post("/shop/<what>")
 def steer(what: str) -> Answer:
     """Run `exercises shop` with one of its commands."""
-    _one_of(what, ["scale", "restart", "kill", "pause", "resume", "close"])
-    words = [what]
-    if what != "close":
-        shop = _desk().shop()
-        name = _one_of(
-            request.form.get("name", ""), [part for m in shop.members for part in (m.label, m.name)]
-        )
-        count = request.form.get("count", 0, int)
-        words.append(f"{name}={count}" if what == "scale" else name)
-    _desk().do("shop", *words)
-    return _back("shop")
+    _desk().do("shop", *live.steering(_desk().shop(), what, request.form))
+    return back("shop")
 
 
 @routes.post("/load")
 def load() -> Answer:
     """Run `exercises load`."""
-    fields = {name: request.form.get(name, default, float) for name, default in LOADS.items()}
-    _desk().start(
-        LOAD, "load", *(word for name, value in fields.items() for word in (f"--{name}", f"{value:g}"))
-    )
-    return _back("load")
+    _desk().start(LOAD, "load", *live.loading(request.form))
+    return back("load")
 
 
 @routes.post("/load/stop")
 def stop_load() -> Answer:
     """Do what Ctrl-C does to the load that was started here."""
     _desk().programs.stop(LOAD)
-    return _back("load")
+    return back("load")
 
 
 @routes.post("/dismiss")
 def dismiss() -> Answer:
     """Close the message."""
     _desk().dismiss()
-    return _back("tasks")
+    return back("tasks")
 
 
 def _desk() -> Desk:
@@ -195,11 +191,11 @@ def _desk() -> Desk:
     return desk
 
 
-def _back(panel: str) -> Answer:
+def back(panel: str) -> Answer:
     """With the script the panels are asked for again; without it the browser loads the whole page."""
     if request.headers.get("X-Requested-With") == "page":
         return Response(status=HTTPStatus.NO_CONTENT)
-    return redirect(url_for("page.page", _anchor=panel), HTTPStatus.SEE_OTHER)
+    return redirect(url_for("page.page", _anchor=f"panel-{panel}"), HTTPStatus.SEE_OTHER)
 
 
 def _one_sentence(error: ExerciseError) -> tuple[str, HTTPStatus]:
@@ -223,7 +219,7 @@ def _text(shown: Shown) -> Shown:
 
 def _differences(shown: Shown) -> Shown:
     found: views.Board = shown["board"]
-    what = _one_of(request.args.get("what", "mine"), list(COMPARISONS))
+    what = live.one_of(request.args.get("what", "mine"), list(COMPARISONS))
     asked = what == "solution" and not request.args.get("yes")
     last = what == "next" and found.following is None
     files = [] if asked or last else list(diffs.file_diffs(COMPARISONS[what](found)))
@@ -235,17 +231,7 @@ def _shop(_: Shown) -> Shown:
     shop = desk.open_shop()
     if shop is None:
         return {"shop": None, "opening": desk.programs.is_running(SERVE)}
-    reading = desk.meter.read(shop)
-    log_of = request.args.get("log", "")
-    tail = LogTail(shop.folder / "logs", (log_of,) if log_of else ())
-    tail.skip_to_last(LOG_LINES if log_of else LOG_LINES // 4)
-    return {
-        "shop": shop,
-        "map": shop_map.draw(shop, reading),
-        "services": shop_map.services(shop, reading),
-        "log_of": log_of if log_of in {member.label for member in shop.members} else "",
-        "lines": [(label, line[:MAX_LINE]) for label, line in tail.lines()][-LOG_LINES:],
-    }
+    return live.shown(shop, desk.meter, request.args.get("log", ""))
 
 
 MORE: dict[str, Callable[[Shown], Shown]] = {
@@ -259,7 +245,7 @@ MORE: dict[str, Callable[[Shown], Shown]] = {
     "load": lambda _: {
         "shop": _desk().open_shop(),
         "loading": _desk().programs.is_running(LOAD),
-        "loads": LOADS,
+        "loads": live.LOADS,
     },
     "results": lambda shown: {"runs": runs.runs(shown["board"].workspace.root)},
 }
@@ -267,10 +253,4 @@ MORE: dict[str, Callable[[Shown], Shown]] = {
 
 
 def _task(name: str) -> str:
-    return _one_of(name, [task.id for task in _desk().workspace().step.manifest.tasks])
-
-
-def _one_of(word: str, known: list[str]) -> str:
-    if word not in known:
-        raise ExerciseError(f"There is no {word[:40]!r} here; there are {', '.join(known)}.")
-    return word
+    return live.one_of(name, [task.id for task in _desk().workspace().step.manifest.tasks])

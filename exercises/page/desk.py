@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,57 @@ from exercises.workspaces.workspace import Workspace
 CHECK, SERVE, LOAD = "check", "serve", "load"
 
 
-class Desk:
+class Commands:
+    """The commands that a page started, and what the last one said."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self.programs = Programs(settings)
+        self.notice: Done | None = None
+        """The command whose message is shown."""
+        self.notices = 0
+        """Grows with each message, and with each end of a command."""
+
+    def do(self, *words: str) -> None:
+        """Run a command that ends soon, and show its message."""
+        self.show(self.programs.run(*words))
+
+    def start(self, kind: str, *words: str) -> None:
+        """Start a command that takes long, such as a check; its results are in files.
+
+        What it could not do is shown: it says so on standard error.
+        """
+        self.dismiss()
+        if not self.programs.start(kind, words, self._ended):
+            sentence = f"exercises {kind} of this page still runs; wait for its end or stop it.\n"
+            self.show(Done(words, Exit.TOOL_ERROR, "", sentence))
+
+    def show(self, done: Done) -> None:
+        """Show what a command said."""
+        self.notice = done
+        self.notices += 1
+
+    def dismiss(self) -> None:
+        """Show no message any more."""
+        self.notices += 1
+        self.notice = None
+
+    def close(self) -> None:
+        """End what was started here."""
+        self.programs.close()
+
+    def _ended(self, done: Done) -> None:
+        if done.err.strip():
+            self.show(Done(done.words, done.status, "", done.err))
+        self.notices += 1
+
+
+class Desk(Commands):
     """One workspace as the page sees it. Nothing of the learner's is kept here: the files say it."""
 
     def __init__(self, root: Path, course: Path) -> None:
+        super().__init__({"EXERCISES_WORKSPACE": str(root), "EXERCISES_COURSE": str(course)})
         self._root = root
         self._course = course
-        self.programs = Programs({"EXERCISES_WORKSPACE": str(root), "EXERCISES_COURSE": str(course)})
-        self.notice: Done | None = None
-        """The command whose message is shown."""
-        self._notices = 0
         self.meter = Meter()
 
     def workspace(self) -> Workspace:
@@ -47,15 +89,13 @@ class Desk:
 
         `version` changes when there is something new to show, `running` says that more will follow soon.
         """
-        progress, data_dir = self.progress(), self._root / DATA_FOLDER
-        running = bool(progress and progress.running)
+        found, data_dir = self.progress(), self._root / DATA_FOLDER
+        running = bool(found and found.running)
         parts = (
             [_stamp(data_dir / name) for name in ("state.json", last_check.FILE, FILE)],
             running,
-            self.programs.is_running(CHECK),
-            self.programs.is_running(SERVE),
-            self.programs.is_running(LOAD),
-            self._notices,
+            [self.programs.is_running(kind) for kind in (CHECK, SERVE, LOAD)],
+            self.notices,
             sorted(watch.times(self._root).items()),
         )
         version = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
@@ -75,43 +115,7 @@ class Desk:
         return {
             "points": load_run.points(folder / load_run.POINTS),
             "earlier": load_run.points(folder / load_run.EARLIER),
-            "running": self.programs.is_running(LOAD),
         }
-
-    def do(self, *words: str) -> Done:
-        """Run a command and show its message."""
-        self.show(self.programs.run(*words))
-        assert self.notice is not None
-        return self.notice
-
-    def start(self, kind: str, *words: str) -> None:
-        """Start a command that takes long, such as a check; its results are in files.
-
-        What it could not do is shown: it says so on standard error.
-        """
-        self.dismiss()
-        if not self.programs.start(kind, words, self._ended):
-            sentence = f"exercises {kind} of this page still runs; wait for its end or stop it.\n"
-            self.show(Done(words, Exit.TOOL_ERROR, "", sentence))
-
-    def dismiss(self) -> None:
-        """Show no message any more."""
-        self._notices += 1
-        self.notice = None
-
-    def close(self) -> None:
-        """End what was started here."""
-        self.programs.close()
-
-    def _ended(self, done: Done) -> None:
-        if done.err.strip():
-            self.show(Done(done.words, done.status, "", done.err))
-        self._notices += 1
-
-    def show(self, done: Done) -> None:
-        """Show what a command said."""
-        self.notice = done
-        self._notices += 1
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPConnection
-from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -33,14 +32,14 @@ END_FIRST = 100
 """The priority among what the worker does at its end."""
 
 
+Made = tuple[Wsgi, Callable[[], None]]
+"""An application, and what ends everything that it started."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What to show, and where."""
+    """Where a page is."""
 
-    root: Path
-    """The workspace."""
-    course: Path
-    """The folder of the course."""
     port: int
     token: str = field(default_factory=new_token)
 
@@ -50,11 +49,11 @@ class Place:
         return f"http://{HOST}:{self.port}/{self.token}/"
 
 
-def serve(root: Path, course: Path, port: int | None, say: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C. ExerciseError when the port is taken.
+def serve(make: Callable[[], Made], port: int | None, say: Callable[[str], None]) -> None:
+    """Serve what `make` returns until Ctrl-C. ExerciseError when the port is taken.
 
-    `say` gets the page's address once it answers. It is called in the worker, so it must be a function of a module: the
-    parent has no thread of its own, because a process that is forked from one with threads may wait forever for a lock.
+    `say` gets the page's address once it answers. Both are called in the worker, so they must be functions of modules:
+    the parent has no thread of its own, because a process that is forked from one with threads may wait forever.
     """
     try:
         ports = Ports(1)
@@ -62,7 +61,7 @@ def serve(root: Path, course: Path, port: int | None, say: Callable[[str], None]
             require_free(port)
     except LauncherError as error:
         raise ExerciseError(str(error)) from None
-    place = Place(root, course, port or ports.numbers[0])
+    place = Place(port or ports.numbers[0])
     server = MPServer(
         "exercises.page",
         address=HOST,
@@ -79,22 +78,19 @@ def serve(root: Path, course: Path, port: int | None, say: Callable[[str], None]
     # Granian's own answer to SIGHUP, which a closing terminal sends, is to restart the worker.
     server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
     try:
-        server.serve(target_loader=partial(_load, place, say))
+        server.serve(target_loader=partial(_load, make, place, say))
     finally:
         ports.release()
 
 
-def _load(place: Place, say: Callable[[str], None], _target: str) -> Wsgi:
+def _load(make: Callable[[], Made], place: Place, say: Callable[[str], None], _target: str) -> Wsgi:
     """Runs in the worker: the application behind its guard."""
-    from exercises.page.app import create_app
-    from exercises.page.desk import Desk
-
-    # The terminal sends Ctrl-C and the closing of its window to this process too. The parent ends it, in order.
+    # The terminal sends the closing of its window to this process too. The parent ends it, in order.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    desk = Desk(place.root, place.course)
-    multiprocessing.util.Finalize(None, desk.close, exitpriority=END_FIRST)
+    application, close = make()
+    multiprocessing.util.Finalize(None, close, exitpriority=END_FIRST)
     threading.Thread(target=_say_when_ready, args=(place, say), name="ready", daemon=True).start()
-    return Guard(create_app(desk).wsgi_app, place.port, place.token)
+    return Guard(application, place.port, place.token)
 
 
 def _say_when_ready(place: Place, say: Callable[[str], None]) -> None:

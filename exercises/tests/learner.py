@@ -156,7 +156,7 @@ def _when_ready(process: subprocess.Popen[bytes], folder: Path) -> OpenShop:
     while time.monotonic() < deadline:
         assert process.poll() is None, "exercises serve has ended"
         found = open_shop.find(folder)
-        if found and found.services and all(member.phase() == "ready" for member in found.members):
+        if found and found.steered and all(member.phase() == "ready" for member in found.members):
             return found
         time.sleep(0.05)
     raise AssertionError("the shop is not ready")

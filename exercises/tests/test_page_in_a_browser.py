@@ -195,7 +195,7 @@ def test_an_open_shop_is_watched_paused_and_killed(browser, shop_in_a_terminal, 
         expect(replica).not_to_contain_text(f"pid {pid}")
         expect(replica.locator(".phase")).to_have_text("ready")
         page.locator("#log-of-monolith-1").click()
-        expect(page.locator("#log-title")).to_contain_text("monolith-1")
+        expect(page.locator(".log-title")).to_contain_text("monolith-1")
         assert Axe().run(page, options=RULES).violations_count == 0
         tab(page, "Load")
         expect(page.get_by_role("button", name="Send visitors")).to_be_visible()

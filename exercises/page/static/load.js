@@ -9,11 +9,14 @@ const CHARTS = {
 };
 const HEIGHTS = { rate: 130, time: 150, wrong: 120 };
 const charts = {};
+const second = () => document.getElementById("charts").dataset.second;
+const first = () => document.getElementById("charts").dataset.first;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function series(kind) {
   const lines = CHARTS[kind].map(([label, key]) => ({ label, stroke: css(COLOURS[key]), width: 2, dash: DASHES[key] ?? [], points: { show: false } }));
-  const faint = CHARTS[kind].map(([label]) => ({ label: `${label}, earlier`, stroke: css("--soft"), width: 1, alpha: 0.5, points: { show: false } }));
+  const style = second() ? { width: 2, dash: [2, 3] } : { width: 1, alpha: 0.5 };
+  const faint = CHARTS[kind].map(([label]) => ({ label: `${label}, ${second() || "earlier"}`, stroke: css("--soft"), points: { show: false }, ...style }));
   return [{ label: "s" }, ...lines, ...faint];
 }
 
@@ -41,17 +44,27 @@ const SAYS = {
   wrong: (point) => `${point.failed} failed, ${point.not_started} not started, ${point.replicas} replicas`,
 };
 
+function says(kind, points, earlier) {
+  const last = points.at(-1) && SAYS[kind](points.at(-1));
+  if (!second()) return last ?? "no run yet";
+  const other = earlier.at(-1) && SAYS[kind](earlier.at(-1));
+  return last || other ? `${first()} (solid): ${last ?? "–"} · ${second()} (dotted): ${other ?? "–"}` : "no run yet";
+}
+
 // Ask for the points and draw them; nothing is asked while the panel is not shown.
 export async function drawLoad() {
   const found = await (await fetch("load", { cache: "no-store" })).json();
+  draw(found.points, found.earlier);
+}
+
+function draw(points, earlier) {
   for (const box of document.querySelectorAll("[data-chart]")) {
     const kind = box.dataset.chart;
     if (charts[kind]?.root.parentElement !== box) charts[kind] = make(kind, box);
     const chart = charts[kind];
     if (chart.width !== box.clientWidth) chart.setSize({ width: box.clientWidth, height: HEIGHTS[kind] });
-    chart.setData(data(kind, found.points, found.earlier));
-    const last = found.points.at(-1);
-    box.parentElement.querySelector("output").textContent = last ? SAYS[kind](last) : "no run yet";
+    chart.setData(data(kind, points, earlier));
+    box.parentElement.querySelector("output").textContent = says(kind, points, earlier);
   }
   for (const input of document.querySelectorAll("[data-series]")) {
     const number = CHARTS.time.findIndex(([label]) => label === input.dataset.series) + 1;

@@ -2,15 +2,13 @@
 // The server makes all HTML and escapes what learners wrote. Nothing is asked of any other host.
 
 import { drawLoad } from "./load.js";
+import { $, $$, fetched, listen, swap } from "./parts.js";
 
 const POLL_MS = 1000;
 const RUNNING_MS = 400;
 const GONE_MS = 2000;
-const COPIED_MS = 1500;
 const WIDE = window.matchMedia("(min-width: 60rem)");
 const body = document.body;
-const $ = (selector, within = document) => within.querySelector(selector);
-const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
 
 // ---- panels
 
@@ -21,7 +19,7 @@ const CHARTED = "load";
 const query = { differences: "", shop: "" };
 const shown = { text: body.dataset.version, tasks: body.dataset.version };
 
-const named = (hash) => hash.replace("#", "");
+const named = (hash) => hash.replace("#", "").replace("panel-", "");
 const isTab = (name) => tabs.some((tab) => tab.id === `tab-${name}`);
 
 function selected() {
@@ -36,7 +34,7 @@ function showTabs() {
     const mine = tab.id === `tab-${name}`;
     tab.setAttribute("aria-selected", mine);
     tab.tabIndex = mine ? 0 : -1;
-    panels[tab.hash.slice(1)].classList.toggle("chosen", mine);
+    panels[tab.dataset.tab].classList.toggle("chosen", mine);
   }
   refresh([name]);
 }
@@ -49,7 +47,7 @@ function choose(name) {
 tabs.forEach((tab) => {
   tab.addEventListener("click", (event) => {
     event.preventDefault();
-    choose(tab.hash.slice(1));
+    choose(tab.dataset.tab);
   });
   tab.addEventListener("keydown", (event) => {
     const visible = tabs.filter((each) => each.offsetParent);
@@ -59,59 +57,17 @@ tabs.forEach((tab) => {
     event.preventDefault();
     const next = at ?? (visible.indexOf(tab) + step + visible.length) % visible.length;
     visible[next].focus();
-    choose(visible[next].hash.slice(1));
+    choose(visible[next].dataset.tab);
   });
 });
 WIDE.addEventListener("change", showTabs);
 window.addEventListener("hashchange", showTabs);
-
-// A panel takes over new HTML piece by piece. What is the same stays: the focus, an opened place, a motion under way.
-const touched = (element) => element.dataset?.touched || element.hasAttribute?.("data-keep");
-
-function morph(old, fresh) {
-  const before = [...old.childNodes];
-  const after = [...fresh.childNodes];
-  after.forEach((node, index) => {
-    const there = before[index];
-    if (!there) old.append(node);
-    else if (there.nodeName !== node.nodeName || there.id !== node.id) there.replaceWith(node);
-    else if (node.nodeType !== Node.ELEMENT_NODE) {
-      if (there.nodeValue !== node.nodeValue) there.nodeValue = node.nodeValue;
-    } else {
-      for (const { name, value } of [...node.attributes])
-        if (there.getAttribute(name) !== value && !(name === "open" && touched(there))) there.setAttribute(name, value);
-      for (const { name } of [...there.attributes])
-        if (!node.hasAttribute(name) && !touched(there)) there.removeAttribute(name);
-      if (!there.dataset?.chart) morph(there, node);
-    }
-  });
-  before.slice(after.length).forEach((node) => node.remove());
-}
-
-function swap(panel, html) {
-  const focus = panel.contains(document.activeElement) ? document.activeElement : null;
-  morph(panel, new DOMParser().parseFromString(html, "text/html").body);
-  if (!focus || focus === document.activeElement) return;
-  const again = focus.id && document.getElementById(focus.id);
-  (again || panel).focus({ preventScroll: true });
-}
-
-document.addEventListener("click", (event) => {
-  const summary = event.target.closest("summary");
-  if (summary?.parentElement.id) summary.parentElement.dataset.touched = "1";
-});
 
 // ---- what is new
 
 let version = body.dataset.version;
 let timer = 0;
 let asking = false;
-
-async function fetched(path) {
-  const answer = await fetch(path, { cache: "no-store" });
-  if (!answer.ok && answer.status !== 409) throw new Error(answer.status);
-  return answer;
-}
 
 async function refresh(names, always = false) {
   const stale = names.filter((name) => always || shown[name] !== version + (query[name] ?? ""));
@@ -169,32 +125,7 @@ function announce() {
 
 // ---- buttons
 
-document.addEventListener("submit", async (event) => {
-  const form = event.target;
-  event.preventDefault();
-  const button = event.submitter ?? $("button", form);
-  button.setAttribute("aria-disabled", "true");
-  try {
-    await fetch(form.action, {
-      method: "POST",
-      body: new URLSearchParams(new FormData(form)),
-      headers: { "X-Requested-With": "page" },
-    });
-  } catch {
-    $("#gone").hidden = false;
-  }
-  button.removeAttribute("aria-disabled");
-  await ask();
-});
-
 document.addEventListener("click", async (event) => {
-  const copy = event.target.closest("[data-copy]");
-  if (copy) {
-    await navigator.clipboard.writeText(copy.parentElement.querySelector("code").textContent);
-    copy.textContent = "Copied";
-    $("#announce").textContent = "Copied.";
-    setTimeout(() => Object.assign(copy, { textContent: "Copy" }), COPIED_MS);
-  }
   const what = event.target.closest("[data-what]");
   if (what) {
     event.preventDefault();
@@ -207,12 +138,6 @@ document.addEventListener("click", async (event) => {
     event.preventDefault();
     query.shop = log.dataset.log ? `?log=${encodeURIComponent(log.dataset.log)}` : "";
     await refresh(["shop"], true);
-  }
-  const motion = event.target.closest("[data-motion]");
-  if (motion) {
-    const still = document.documentElement.classList.toggle("still");
-    localStorage.setItem("still", still ? "1" : "");
-    motion.setAttribute("aria-pressed", String(!still));
   }
   const opens = event.target.closest("[data-open]");
   if (opens) {
@@ -271,6 +196,7 @@ function offerPlace() {
   });
 }
 
+listen(ask);
 offerPlace();
 showTabs();
 tick();
