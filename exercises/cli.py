@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import click
 
-from exercises.commands import check, copies, dev, doctor, learn, move, paper, shop, show, text, ui
+from exercises.commands import check, copies, dev, doctor, learn, move, paper, shop, show, teach, text, ui
 from exercises.commands.interrupt import said, stop_at_the_first_signal
 from exercises.commands.output import echo_error
 from exercises.errors import ExerciseError, Exit
@@ -70,6 +70,7 @@ for command in (
     learn.list_command,
     text.text,
     ui.ui,
+    teach.teach,
     show.show,
     check.check,
     check.watch,

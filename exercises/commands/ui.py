@@ -15,13 +15,25 @@ from exercises.commands.options import open_workspace, workspace_option
 @workspace_option
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the page (default: a free one).")
 @click.option("--no-browser", is_flag=True, help="Print the address only.")
-def ui(folder: Path | None, port: int | None, no_browser: bool) -> None:
+@click.option(
+    "--join", "room", metavar="ADDRESS", help="Join your teacher's room, which sees your step and results."
+)
+@click.option("--code", default="", help="The room's code.")
+@click.option("--name", default="", help="How the room calls you.")
+def ui(
+    folder: Path | None, port: int | None, no_browser: bool, room: str | None, code: str, name: str
+) -> None:
     """Show the exercise as a page: text, tasks, differences, hints, results. It runs until Ctrl-C."""
     from exercises.page.app import of_workspace
+    from exercises.page.room.membership import join
     from exercises.page.serving import serve
 
     workspace = open_workspace(folder)
-    serve(partial(of_workspace, workspace.root, workspace.course.folder), port, partial(ready, no_browser))
+    membership = join(room, code, name) if room else None
+    if membership:
+        click.echo(f"You are {membership.nick} in the room at {membership.address}.")
+    page = partial(of_workspace, workspace.root, workspace.course.folder, membership)
+    serve(page, port, partial(ready, no_browser))
     click.echo("The page is closed.")
 
 

@@ -24,6 +24,7 @@ from exercises.errors import ExerciseError
 from exercises.page import diffs, live, runs, texts, views
 from exercises.page.desk import CHECK, LOAD, SERVE, Commands, Desk
 from exercises.page.guard import MAX_BODY_BYTES
+from exercises.page.room.membership import Membership
 from exercises.page.serving import Made
 from exercises.workspaces import differences
 from exercises.workspaces.differences import Comparison
@@ -31,6 +32,7 @@ from exercises.workspaces.differences import Comparison
 DESK = "desk"
 ASSET_SECONDS = 3600
 Shown = dict[str, Any]
+FEELINGS = ("stuck", "done")
 PANELS = ("text", "tasks", "differences", "hints", "shop", "load", "results")
 COMPARISONS: dict[str, Callable[[views.Board], Comparison]] = {
     "mine": lambda found: differences.mine(found.workspace),
@@ -47,9 +49,10 @@ REPORT_POLICY = (
 routes = Blueprint("page", __name__)
 
 
-def of_workspace(root: Path, course: Path) -> Made:
-    """The page of a workspace, to be served."""
-    desk = Desk(root, course)
+def of_workspace(root: Path, course: Path, membership: Membership | None = None) -> Made:
+    """The page of a workspace, to be served; with a membership, the teacher's room hears where the learner is."""
+    desk = Desk(root, course, membership)
+    desk.enter_room()
     return create_app(desk).wsgi_app, desk.close
 
 
@@ -179,6 +182,21 @@ def stop_load() -> Answer:
     return back("load")
 
 
+@routes.post("/room/leave")
+def leave_room() -> Answer:
+    """Leave the teacher's room and be forgotten there."""
+    _desk().leave_room()
+    return back("tasks")
+
+
+@routes.post("/room/<feeling>")
+def feel(feeling: str) -> Answer:
+    """Tell the teacher's room how it goes; the same again takes it back."""
+    if teller := _desk().teller:
+        teller.feel("stuck" if live.one_of(feeling, FEELINGS) == "stuck" else "done")
+    return back("tasks")
+
+
 @routes.post("/dismiss")
 def dismiss() -> Answer:
     """Close the message."""
@@ -210,7 +228,12 @@ def _not_kept(response: Response) -> Response:
 
 
 def _shared() -> Shown:
-    return {"board": views.board(_desk()), "notice": _desk().notice, "runs_now": views.RUNS}
+    return {
+        "board": views.board(_desk()),
+        "notice": _desk().notice,
+        "room": _desk().teller,
+        "runs_now": views.RUNS,
+    }
 
 
 def _text(shown: Shown) -> Shown:

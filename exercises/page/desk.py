@@ -13,6 +13,7 @@ from exercises.course.course import Course
 from exercises.errors import Exit
 from exercises.page.measuring import Meter
 from exercises.page.programs import Done, Programs
+from exercises.page.room.membership import Membership, Teller, where
 from exercises.workspaces import last_check, progress, watch
 from exercises.workspaces.progress import FILE, Progress
 from exercises.workspaces.state import DATA_FOLDER
@@ -68,11 +69,31 @@ class Commands:
 class Desk(Commands):
     """One workspace as the page sees it. Nothing of the learner's is kept here: the files say it."""
 
-    def __init__(self, root: Path, course: Path) -> None:
+    def __init__(self, root: Path, course: Path, membership: Membership | None = None) -> None:
         super().__init__({"EXERCISES_WORKSPACE": str(root), "EXERCISES_COURSE": str(course)})
         self._root = root
         self._course = course
         self.meter = Meter()
+        self.teller = Teller(membership, lambda: where(self.workspace())) if membership else None
+        """Tells the teacher's room; None for a learner who is in none."""
+
+    def enter_room(self) -> None:
+        """Begin to tell the room, if the learner is in one."""
+        if self.teller:
+            self.teller.start()
+
+    def leave_room(self) -> None:
+        """Leave the room and be forgotten there."""
+        if self.teller:
+            teller, self.teller = self.teller, None
+            self.notices += 1
+            teller.leave()
+
+    def close(self) -> None:
+        """End what was started here."""
+        if self.teller:
+            self.teller.close()
+        super().close()
 
     def workspace(self) -> Workspace:
         """The workspace as it is now; the course is read again, because it may have been updated."""
@@ -96,6 +117,7 @@ class Desk(Commands):
             running,
             [self.programs.is_running(kind) for kind in (CHECK, SERVE, LOAD)],
             self.notices,
+            self.teller and (self.teller.feeling, self.teller.trouble),
             sorted(watch.times(self._root).items()),
         )
         version = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

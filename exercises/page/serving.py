@@ -49,11 +49,19 @@ class Place:
         return f"http://{HOST}:{self.port}/{self.token}/"
 
 
-def serve(make: Callable[[], Made], port: int | None, say: Callable[[str], None]) -> None:
-    """Serve what `make` returns until Ctrl-C. ExerciseError when the port is taken.
+def serve(
+    make: Callable[[], Made],
+    port: int | None,
+    say: Callable[[str], None],
+    *,
+    host: str = HOST,
+    guard: Callable[[Wsgi, int, str], Wsgi] = Guard,
+) -> None:
+    """Serve what `make` returns, behind its guard, until Ctrl-C. ExerciseError when the port is taken.
 
-    `say` gets the page's address once it answers. Both are called in the worker, so they must be functions of modules:
-    the parent has no thread of its own, because a process that is forked from one with threads may wait forever.
+    `say` gets the page's address once it answers. All of them are called in the worker, so they must be functions of
+    modules: the parent has no thread of its own, because a process that is forked from one with threads may wait
+    forever.
     """
     try:
         ports = Ports(1)
@@ -64,7 +72,7 @@ def serve(make: Callable[[], Made], port: int | None, say: Callable[[str], None]
     place = Place(port or ports.numbers[0])
     server = MPServer(
         "exercises.page",
-        address=HOST,
+        address=host,
         port=place.port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
@@ -78,19 +86,25 @@ def serve(make: Callable[[], Made], port: int | None, say: Callable[[str], None]
     # Granian's own answer to SIGHUP, which a closing terminal sends, is to restart the worker.
     server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
     try:
-        server.serve(target_loader=partial(_load, make, place, say))
+        server.serve(target_loader=partial(_load, make, place, say, guard))
     finally:
         ports.release()
 
 
-def _load(make: Callable[[], Made], place: Place, say: Callable[[str], None], _target: str) -> Wsgi:
+def _load(
+    make: Callable[[], Made],
+    place: Place,
+    say: Callable[[str], None],
+    guard: Callable[[Wsgi, int, str], Wsgi],
+    _target: str,
+) -> Wsgi:
     """Runs in the worker: the application behind its guard."""
     # The terminal sends the closing of its window to this process too. The parent ends it, in order.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     application, close = make()
     multiprocessing.util.Finalize(None, close, exitpriority=END_FIRST)
     threading.Thread(target=_say_when_ready, args=(place, say), name="ready", daemon=True).start()
-    return Guard(application, place.port, place.token)
+    return guard(application, place.port, place.token)
 
 
 def _say_when_ready(place: Place, say: Callable[[str], None]) -> None:
