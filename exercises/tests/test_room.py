@@ -301,7 +301,7 @@ def test_news_have_no_room_for_anything_else(extra: dict[str, Any]) -> None:
 
 
 def test_a_room_that_does_not_answer_is_said_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([requests.ConnectionError(), True, False])
+    answers: Iterator[bool | Exception] = iter([requests.ConnectionError(), True, False])
     heard: list[News] = []
 
     def tell(_self: Membership, news: News) -> bool:

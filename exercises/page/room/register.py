@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from exercises.errors import ExerciseError
@@ -60,9 +60,9 @@ class Person:
     passed: int
     result: str
     feeling: str
-    at_task: float
+    at_task: float = field(kw_only=True)
     """For how long they have been at this task."""
-    away: bool
+    away: bool = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,8 @@ class Register:
                 "SELECT nick, step, task, tasks, passed, result, feeling, since, heard FROM people"
             ).fetchall()
         found = [
-            Person(*row[:7], at_task=max(0.0, now - row[7]), away=now - row[8] > AWAY_SECONDS) for row in rows
+            Person(*row, at_task=max(0.0, now - since), away=now - heard > AWAY_SECONDS)
+            for *row, since, heard in rows
         ]
         return sorted(found, key=lambda each: (each.away, each.feeling != "stuck", -each.at_task, each.nick))
 
