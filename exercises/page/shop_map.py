@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from exercises.checks.open_shop import GATEWAY, READY, Drawn, Member, OpenShop
-from exercises.page.layout import Box, Layout, Way, place
+from exercises.course.layout import Box, Layout, Way, place
 from exercises.page.measuring import Numbers, Reading
 
 VISITORS = "visitors"

@@ -19,7 +19,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import TextLexer, get_lexer_by_name, get_lexer_for_filename
 from pygments.util import ClassNotFound
 
-from exercises.page.drawing import draw
+from exercises.course.drawing import draw
 
 COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 COPY = Markup('<button type="button" class="copy" data-copy>Copy</button>')

@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from exercises.course.diagrams import Link, Message, as_text, read
-from exercises.page.drawing import draw
-from exercises.page.layout import Box, place
+from exercises.course.drawing import draw
+from exercises.course.layout import Box, place
 from exercises.tests.test_diagrams import DIAGRAMS
 
 SIZE = (100.0, 40.0)

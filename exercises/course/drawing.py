@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from exercises.course.diagrams import Group, Link, Message, Node, Remark, Statement, as_text, read
-from exercises.page.layout import Box, Layout, Way, place
+from exercises.course.layout import Box, Layout, Way, place
 
 LETTER, LINE = 7.3, 17.0
 """The width of an average letter, and the height of a line, at the size of the drawings' text."""
