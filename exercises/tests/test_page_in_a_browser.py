@@ -80,7 +80,7 @@ def walk(page: Page, workspace: Workspace, wrong: str, words: str, task: str) ->
     expect(failure).to_contain_text(words, ignore_case=True)
     expect(failure.locator("dt")).to_have_text(["I did", "Expected", "Got", "Why", "Look at"])
 
-    tab(page, "Hints")
+    page.locator(f"#task-{task}").get_by_role("link", name="Hints").click()
     page.locator(f"#hint-{task}").click()
     expect(page.locator(f"#hints-{task}")).to_contain_text("1 of 3 seen")
 
