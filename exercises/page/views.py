@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,7 +68,6 @@ class RunView:
 
     done: int
     total: int
-    seconds: float
     current: str
     here: bool
     """Whether this page started it, so that it can stop it."""
@@ -227,10 +225,8 @@ def _parts(failure: dict[str, Any]) -> Iterator[Part]:
 
 def _run(desk: Desk, now: Progress | None) -> RunView | None:
     if now is None:
-        return RunView(0, 0, 0.0, "", here=True) if desk.programs.is_running(CHECK) else None
-    return RunView(
-        len(now.checks), now.total, time.time() - now.began, now.current, here=desk.programs.is_running(CHECK)
-    )
+        return RunView(0, 0, "", here=True) if desk.programs.is_running(CHECK) else None
+    return RunView(len(now.checks), now.total, now.current, here=desk.programs.is_running(CHECK))
 
 
 def _since_last_check(workspace: Workspace) -> tuple[float | None, list[str]]:

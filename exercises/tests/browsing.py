@@ -7,9 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -76,9 +78,9 @@ def served_page(workspace: Path, course: Path) -> Iterator[str]:
 
 
 @contextmanager
-def opened(browser: Browser, url: str, size: tuple[int, int] = DESKTOP, **how: str) -> Iterator[Page]:
+def opened(browser: Browser, url: str, size: tuple[int, int] = DESKTOP, **how: Any) -> Iterator[Page]:
     """A window with the page. It asks only this server, and reports no error."""
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **how)  # type: ignore[arg-type]
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **how)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
     asked: list[str] = []
@@ -97,10 +99,18 @@ def opened(browser: Browser, url: str, size: tuple[int, int] = DESKTOP, **how: s
 
 
 @contextmanager
-def browser_window(browser: Browser) -> Iterator[Page]:
+def browser_window(browser: Browser, **how: Any) -> Iterator[Page]:
     """An empty window whose errors are not looked at."""
-    context = browser.new_context()
+    context = browser.new_context(**how)
     try:
         yield context.new_page()
     finally:
         context.close()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Poll until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -14,9 +14,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from exercises.course.course import Course
 from exercises.tests import browsing
-from exercises.tests.browsing import DESKTOP, NO_BROWSER, PHONE, opened, served_page
+from exercises.tests.browsing import DESKTOP, NO_BROWSER, PHONE, opened, served_page, wait_until
 from exercises.tests.learner import served_shop, write_answer
 from exercises.tests.test_sealing import REAL
+from exercises.workspaces import last_check, progress
 from exercises.workspaces.workspace import Workspace
 
 pytestmark = [
@@ -79,7 +80,7 @@ def walk(page: Page, workspace: Workspace, wrong: str, words: str, task: str) ->
     expect(failure).to_contain_text(words, ignore_case=True)
     expect(failure.locator("dt")).to_have_text(["I did", "Expected", "Got", "Why", "Look at"])
 
-    tab(page, "Hints")
+    page.locator(f"#task-{task}").get_by_role("link", name="Hints").click()
     page.locator(f"#hint-{task}").click()
     expect(page.locator(f"#hints-{task}")).to_contain_text("1 of 3 seen")
 
@@ -161,6 +162,29 @@ def test_a_check_in_a_terminal_appears_by_itself(browser, url, workspace, learne
     with opened(browser, url) as page:
         assert learner_command("check") == 0
         expect(page.get_by_role("button", name="Go on to 02")).to_be_visible()
+
+
+def test_without_its_script_the_buttons_work(browser, url, workspace):
+    with browsing.browser_window(browser, java_script_enabled=False) as page:
+        page.goto(url)
+        expect(page.get_by_role("tab", name="Hints")).to_be_hidden()
+        page.locator("#check-greet").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Say hello")
+    wait_until(lambda: last_check.last_check(workspace, workspace.step) == {"greets": "not yet"})
+
+
+def test_ctrl_c_ends_the_check_that_the_page_started(browser, workspace, course_folder):
+    (workspace.root / "monolith/greeting.py").write_text(
+        "import time\n\n\ndef hello(name):\n    time.sleep(600)\n"
+    )
+    with browsing.browser_window(browser) as page, served_page(workspace.root, course_folder) as url:
+        page.goto(url)
+        page.locator("#check-greet").click()
+        wait_until(lambda: bool((found := progress.read(workspace.data_dir)) and found.running))
+    found = progress.read(workspace.data_dir)
+    assert found is not None
+    wait_until(lambda: not found.running)
+    assert last_check.results(workspace) == []
 
 
 def test_the_page_says_when_its_program_has_ended(browser, workspace, course_folder):

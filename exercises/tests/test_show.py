@@ -98,9 +98,11 @@ def test_the_charts_have_the_visitors_of_both(client):
 
 @pytest.mark.course
 @pytest.mark.processes
-def test_both_shops_open_and_close(tmp_path, monkeypatch):
-    monkeypatch.setenv("SHOP_HOME", str(tmp_path))
-    with subprocess.Popen([sys.executable, "-m", "exercises", "show", "--shops-only"]) as process:
+def test_both_shops_open_and_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOP_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)  # the command takes no SHOP_* setting from outside
+    process = subprocess.Popen([sys.executable, "-m", "exercises", "show", "--shops-only"])
+    try:
         deadline = time.monotonic() + SECONDS
         while not all((shop := reference.find(kind)) and shop.steered for kind in KINDS):
             assert time.monotonic() < deadline
@@ -108,6 +110,7 @@ def test_both_shops_open_and_close(tmp_path, monkeypatch):
             time.sleep(0.1)
         shops = [reference.require(kind) for kind in KINDS]
         assert [len(shop.services) for shop in shops] == [1, 8]
+    finally:
         process.terminate()
         process.wait()
     assert [reference.find(kind) for kind in KINDS] == [None, None]
