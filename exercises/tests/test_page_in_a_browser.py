@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(browsing.chromium() is None, reason=NO_BROWSER),
 ]
 PANELS = ("tasks", "differences", "hints", "shop", "load", "results")
-CHECK_MS = 120_000
+CHECK_MS = 300_000
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 expect.set_options(timeout=15_000)
 
@@ -107,15 +107,12 @@ def test_a_learner_goes_from_the_first_exercise_to_the_second(browser, url, work
 
 
 @pytest.mark.course
-def test_a_learner_goes_through_the_first_two_real_exercises(browser, tmp_path):
+def test_a_learner_goes_from_the_first_real_exercise_to_the_second(browser, tmp_path):
     workspace = Workspace(tmp_path / "workspace", Course(REAL.folder))
     workspace.create()
+    mistake = next(each for each in workspace.step.manifest.wrong if each.name == "round-prices")
     with served_page(workspace.root, REAL.folder) as url, opened(browser, url) as page:
-        for wrong, task in (("round-prices", "money"), ("mix-is-flat", "mix")):
-            found = {each.name: each for each in workspace.step.manifest.wrong}
-            mistake = found.get(wrong) or next(iter(found.values()))
-            by_check = {check: each.id for each in workspace.step.manifest.tasks for check in each.checks}
-            walk(page, workspace, mistake.name, mistake.words, by_check.get(mistake.check, task))
+        walk(page, workspace, mistake.name, mistake.words, "money")
 
 
 def test_the_keyboard_alone_is_enough(browser, url, workspace):
