@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help install dev extras demo test compare acceptance chaos exercises selftest lint types imports format check mutants bench lock clean
+.PHONY: help install dev extras demo show test compare acceptance chaos exercises selftest lint types imports format check mutants bench lock clean
 
 bin := .venv/bin
 # What promises seconds or cores wants the machine to itself; what is only right or wrong can share it.
@@ -24,6 +24,9 @@ extras: install  ## the same, and what optional parts need: OpenTelemetry and No
 
 demo: install  ## seed and boot both shops, compare them, write the report (≤ 5 minutes)
 	@$(bin)/loadtests demo
+
+show: install  ## open both shops and show them live, as a page, until Ctrl-C
+	@$(bin)/exercises show
 
 test: dev  ## pass the tests
 	@$(bin)/python -m pytest -m "$(quick) and not timed" $(shared)

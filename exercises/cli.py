@@ -17,7 +17,21 @@ from typing import NoReturn
 
 import click
 
-from exercises.commands import check, copies, dev, doctor, learn, move, paper, shop, text
+from exercises.commands import (
+    check,
+    copies,
+    dev,
+    doctor,
+    learn,
+    move,
+    paper,
+    run,
+    shop,
+    show,
+    teach,
+    text,
+    ui,
+)
 from exercises.commands.interrupt import said, stop_at_the_first_signal
 from exercises.commands.output import echo_error
 from exercises.errors import ExerciseError, Exit
@@ -69,6 +83,9 @@ for command in (
     learn.status,
     learn.list_command,
     text.text,
+    ui.ui,
+    teach.teach,
+    show.show,
     check.check,
     check.watch,
     learn.hint,
@@ -82,7 +99,9 @@ for command in (
     copies.save,
     copies.restore,
     shop.serve,
-    shop.run,
+    run.run,
+    shop.shop,
+    shop.load,
     doctor.doctor,
     paper.handouts_command,
     paper.slides_command,

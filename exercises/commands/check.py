@@ -1,8 +1,7 @@
-"""The commands check and watch, and what is stored about the last run."""
+"""The commands check and watch. What a run finds is stored while it runs and at its end."""
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from pathlib import Path
@@ -19,12 +18,12 @@ from exercises.commands.options import (
 from exercises.commands.output import Printer, title
 from exercises.course.course import Step
 from exercises.errors import ExerciseError
+from exercises.workspaces import last_check
+from exercises.workspaces.progress import Recorder
 from exercises.workspaces.workspace import Workspace
 
 if TYPE_CHECKING:
     from exercises.checks.results import Report
-
-LAST_CHECK = "last-check.json"
 
 
 @click.command()
@@ -122,16 +121,19 @@ def run_and_report(
     everything: bool,
 ) -> Report:
     from exercises.checks.results import Outcome, Verdict
-    from exercises.checks.runner import QUICK_BEGIN_SECONDS, Choice, run_checks
+    from exercises.checks.runner import QUICK_BEGIN_SECONDS, Choice, run_checks, select
     from exercises.commands.output import outcome_line, summary
 
     def show(outcome: Outcome) -> None:
+        recorder.outcome(outcome.json())
         if outcome.exercise == step.id or outcome.verdict not in {Verdict.PASS, Verdict.SKIPPED}:
             outcome_line(printer, outcome)
 
     title(printer, step)
     begin_seconds = QUICK_BEGIN_SECONDS if quick else math.inf
     choice = Choice(quick=quick, earlier=not alone, only=only, begin_seconds=begin_seconds)
+    own, earlier, _ = select(workspace.course, step, choice)
+    recorder = Recorder(workspace.data_dir, step.id, only, len(own) + len(earlier))
     digest = workspace.digest()
     report = run_checks(
         workspace.course,
@@ -141,34 +143,17 @@ def run_and_report(
         choice=choice,
         seed=seed,
         show=show,
+        starting=lambda _, check: recorder.starting(check.says),
     )
     summary(printer, report, step.id, everything=everything)
-    _store(workspace, report, keep=bool(only))
+    last_check.store(workspace, report.json(), keep=bool(only))
     if report.passed and not only and not alone and step.id == workspace.state.exercise:
         if digest == workspace.digest():
             workspace.note_pass()
         else:
             printer.say("Files changed during the check, so this pass does not count; check again.")
+    recorder.end(report.json()["result"])
     return report
-
-
-def _store(workspace: Workspace, report: Report, *, keep: bool) -> None:
-    """Store the results for `status`; with `keep`, beside those of the last run's other checks."""
-    document = report.json()
-    if keep:
-        checked = {(each["exercise"], each["check"]) for each in document["checks"]}
-        before = _stored(workspace)
-        document["checks"] += [each for each in before if (each["exercise"], each["check"]) not in checked]
-    (workspace.data_dir / LAST_CHECK).write_text(json.dumps(document), encoding="utf-8")
-
-
-def _stored(workspace: Workspace) -> list[dict[str, str]]:
-    """The results of the last run; empty when they cannot be read."""
-    try:
-        report = json.loads((workspace.data_dir / LAST_CHECK).read_text(encoding="utf-8"))
-        return [each for each in report["checks"] if {"exercise", "check", "result"} <= set(each)]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def _chosen(step: Step, only: tuple[str, ...]) -> str:
@@ -192,22 +177,3 @@ def _require_names(step: Step, only: tuple[str, ...]) -> None:
         raise ExerciseError(
             f"{step.label} has no task or check {unknown[0]!r}; the tasks are {', '.join(sorted(tasks))}."
         )
-
-
-def last_check(workspace: Workspace, step: Step) -> dict[str, str]:
-    """Check id to result, from the last run of this exercise's checks; empty when it cannot be read."""
-    return {each["check"]: each["result"] for each in _stored(workspace) if each["exercise"] == step.id}
-
-
-def task_result(checks: tuple[str, ...], last: dict[str, str]) -> str:
-    results = [last.get(check_id, "not checked") for check_id in checks]
-    for result in ("tool error", "not yet", "inconclusive", "not run", "not checked"):
-        if result in results:
-            return result
-    return "pass"
-
-
-def open_task(workspace: Workspace, step: Step) -> str:
-    last = last_check(workspace, step)
-    undone = [task.id for task in step.manifest.tasks if task_result(task.checks, last) != "pass"]
-    return (undone or [step.manifest.tasks[0].id])[0]

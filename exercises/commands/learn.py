@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from exercises.commands.check import last_check, open_task, task_result
 from exercises.commands.options import (
     find_workspace,
     json_option,
@@ -22,6 +20,7 @@ from exercises.commands.output import Printer, title
 from exercises.commands.shop import SERVE_PORT, served, stay_open
 from exercises.commands.text import show
 from exercises.errors import ExerciseError
+from exercises.workspaces.last_check import last_check, open_task, task_result
 
 
 @click.command()
@@ -161,40 +160,32 @@ def hint(task: str | None, folder: Path | None, as_json: bool, again: bool) -> N
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["mine", "step"]), default="mine")
+@click.argument("what", type=click.Choice(["mine", "step", "next", "solution"]), default="mine")
 @workspace_option
 @json_option
-def diff(what: str, folder: Path | None, as_json: bool) -> None:
-    """Show what you changed since the exercise began (mine), or what the exercise added at its start (step)."""
-    from exercises import files
+@yes_option
+def diff(what: str, folder: Path | None, as_json: bool, yes: bool) -> None:
+    """Show what you changed since the exercise began (mine), what the exercise added at its start (step), what the
+    next one will add (next), or from your code to our solution (solution), after one question.
+    """
     from exercises.workspaces import differences
 
     printer, workspace = Printer(as_json=as_json), open_workspace(folder)
     step = workspace.step
-    old: differences.Reader
-    new: differences.Reader
-    if what == "mine":
-        began = workspace.store.get(workspace.state.entered)
-        relpaths = {*began.files, *files.list_files(workspace.root)}
-
-        def old(relpath: str) -> bytes | None:
-            name = began.files.get(relpath)
-            return None if name is None else workspace.store.content(name)
-
-        def new(relpath: str) -> bytes | None:
-            return files.read(workspace.root / relpath)
-    else:
-        before, course = workspace.course.before(step), workspace.course
-        below = course.state(before, "solution") if before else course.base
-        old, new = _reader(below), _reader(course.state(step, "start"))
-        relpaths = {*below, *course.state(step, "start")}
-    lines = list(differences.unified(relpaths, old, new))
-    _page(
-        printer,
-        lines,
-        f"Nothing differs: {'you changed' if what == 'mine' else 'the exercise brought'} no file.",
-    )
-    printer.data({"changed": differences.changed(relpaths, old, new), "diff": lines})
+    if what == "solution" and not yes:
+        click.confirm(f"Show the solution of {step.label}?", abort=True)
+    match what:
+        case "mine":
+            found, nothing = differences.mine(workspace), "you changed no file"
+        case "step":
+            found, nothing = differences.brought(workspace.course, step), "the exercise brought no file"
+        case "next":
+            found, nothing = differences.coming(workspace.course, step), "the next exercise brings no file"
+        case _:
+            found, nothing = differences.to_solution(workspace), "your code is our solution"
+    lines = found.lines()
+    _page(printer, lines, f"Nothing differs: {nothing}.")
+    printer.data({"changed": found.changed(), "diff": lines})
 
 
 @click.command()
@@ -217,18 +208,13 @@ def solution(file: str | None, folder: Path | None, yes: bool, take: bool) -> No
         with workspace.locked("solution", printer.note):
             report_change(printer, workspace.jump(step, "solution"), f"This is the solution of {step.label}.")
         return
-    begin, end = course.state(step, "start"), course.state(step, "solution")
     if file:
-        relpath = workspace.relpath(file)
+        relpath, end = workspace.relpath(file), course.state(step, "solution")
         if relpath not in end:
             raise ExerciseError(f"The solution has no file {relpath}.")
         printer.lines(end[relpath].read_text(encoding="utf-8").splitlines())
         return
-    _page(
-        printer,
-        list(differences.unified({*begin, *end}, _reader(begin), _reader(end))),
-        "It changes no file.",
-    )
+    _page(printer, differences.solved(course, step).lines(), "It changes no file.")
 
 
 def _page(printer: Printer, lines: list[str], nothing: str) -> None:
@@ -236,7 +222,3 @@ def _page(printer: Printer, lines: list[str], nothing: str) -> None:
         printer.lines(lines)
     else:
         printer.say(nothing)
-
-
-def _reader(tree: dict[str, Path]) -> Callable[[str], bytes | None]:
-    return lambda relpath: tree[relpath].read_bytes() if relpath in tree else None

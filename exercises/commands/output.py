@@ -15,6 +15,7 @@ from rich.text import Text
 
 from exercises.checks.results import Outcome, Report, Verdict
 from exercises.course.course import Step
+from exercises.course.failures import LABELS, split_request
 
 STYLES = {
     Verdict.PASS: "green",
@@ -28,13 +29,6 @@ INDENT = 2
 BELOW = 4
 """How far the text is moved in when it stands below its label."""
 LOG_LINES = 15
-SIGN_IN = (
-    "TOKEN=$(curl -s http://127.0.0.1:8000/api/sessions -H 'Content-Type: application/json' "
-    """-d '{"email": "ada@example.com", "password": "correct-horse-battery"}' """
-    """| python -c 'import json, sys; print(json.load(sys.stdin)["token"])')"""
-)
-"""Signs a customer of the data set in; the customer of a check is gone after the run."""
-LABELS = (("did", "I did"), ("expected", "Expected"), ("got", "Got"), ("why", "Why"), ("look", "Look at"))
 
 
 class Printer:
@@ -148,14 +142,9 @@ def failure(printer: Printer, outcome: Outcome) -> None:
     printer.say(f"Not yet: {outcome.check.says}", style="bold")
     for name, label in LABELS:
         text = " ".join(str(getattr(failed, name)).split())
-        sentence, curl, request = text.partition("curl -i ")
-        if name == "did" and curl:
-            printer.item(f"{label}:", sentence.rstrip(": "), indent=INDENT, width=11)
-            if "$TOKEN" in request:
-                printer.line(SIGN_IN, indent=2 * INDENT)
-            printer.line(curl + request, indent=2 * INDENT)
-        else:
-            printer.item(f"{label}:", text, indent=INDENT, width=11)
+        text, request = split_request(text) if name == "did" else (text, [])
+        printer.item(f"{label}:", text, indent=INDENT, width=11)
+        printer.lines(request, indent=2 * INDENT)
     for name, lines in outcome.logs:
         printer.line(f"The last lines of {f'the log of {name}' if name else 'the log'}:", indent=INDENT)
         printer.lines(_shortened(lines, printer.width - 2 * INDENT), indent=2 * INDENT)

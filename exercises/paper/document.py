@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from exercises.course.diagrams import as_text
+from exercises.course.drawing import draw
 
 FOLDER = Path(__file__).parent
 
@@ -29,7 +29,7 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
     )
     templates.globals["included"] = _included
-    templates.filters["picture"] = as_text
+    templates.filters["picture"] = draw
     return templates
 
 

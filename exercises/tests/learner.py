@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +20,10 @@ from unittest import mock
 from click.testing import CliRunner
 
 from exercises import cli
+from exercises.checks import open_shop
+from exercises.checks.open_shop import OpenShop
 from exercises.course.course import Course, Step
+from exercises.workspaces.workspace import Workspace
 
 TIMEOUT_SECONDS = 600
 
@@ -118,6 +123,43 @@ class Learner:
 
     def _settings(self) -> dict[str, str]:
         return {"EXERCISES_WORKSPACE": str(self.workspace), "EXERCISES_COURSE": str(self.course.folder)}
+
+
+def write_answer(workspace: Workspace, which: str) -> None:
+    """Write an answer of the current exercise, such as "wrong/patient", into the workspace, as an editor does."""
+    step, course = workspace.step, workspace.course
+    for relpath, source in course.state(step, which).items():
+        if source != course.state(step, "start").get(relpath):
+            target = workspace.root / relpath
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+
+
+@contextmanager
+def served_shop(workspace: Workspace, port: int) -> Iterator[OpenShop]:
+    """The shop of a workspace, opened as in a terminal, and ready."""
+    settings = {"EXERCISES_WORKSPACE": str(workspace.root), "EXERCISES_COURSE": str(workspace.course.folder)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "exercises", "serve", "--port", str(port)],
+        env={**os.environ, **settings},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield _when_ready(process, workspace.data_dir / "serve")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
+def _when_ready(process: subprocess.Popen[bytes], folder: Path) -> OpenShop:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "exercises serve has ended"
+        found = open_shop.find(folder)
+        if found and found.steered and all(member.phase() == "ready" for member in found.members):
+            return found
+        time.sleep(0.05)
+    raise AssertionError("the shop is not ready")
 
 
 class _Main:

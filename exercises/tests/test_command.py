@@ -20,13 +20,13 @@ import pytest
 
 from exercises.checks.checking import Check
 from exercises.checks.results import Outcome, Verdict
-from exercises.commands import shop
-from exercises.commands.check import LAST_CHECK
+from exercises.commands import run
 from exercises.commands.output import Printer, echo_error, outcome_line
 from exercises.tests import made_up
 from exercises.tests.learner import in_this_process
 from exercises.tests.test_manifests import change
 from exercises.tests.test_workspace import MINE
+from exercises.workspaces.last_check import FILE as LAST_CHECK
 from exercises.workspaces.workspace import Workspace
 from microservices.launcher.environment import FLEET_ID_VARIABLE
 from microservices.sealing import UNSEALED
@@ -577,13 +577,13 @@ class Served:
 
 @pytest.fixture
 def environments(workspace):
-    file = workspace.data_dir / "serve/shops/1" / shop.ENVIRONMENTS
+    file = workspace.data_dir / "serve/shops/1" / run.ENVIRONMENTS
     file.parent.mkdir(parents=True)
     return file
 
 
 def test_a_program_runs_beside_the_served_shop_as_one_of_its_services(started, workspace, environments):
-    shop.write_environments(Served(), environments)
+    run.write_environments(Served(), environments)
     code = "import os; print(os.environ['SHOP_SERVICE'], os.getcwd()); raise SystemExit(7)"
     process = started("run", "monolith", "-c", code)
     out, err = process.communicate(timeout=60)
@@ -591,7 +591,7 @@ def test_a_program_runs_beside_the_served_shop_as_one_of_its_services(started, w
 
 
 def test_only_its_owner_can_read_the_keys_of_a_served_shop(environments):
-    shop.write_environments(Served(), environments)
+    run.write_environments(Served(), environments)
     assert environments.stat().st_mode & 0o777 == 0o600
 
 
@@ -602,7 +602,7 @@ def test_without_a_served_shop_nothing_can_run_beside_it(begun):
 
 
 def test_a_program_can_only_run_as_a_service_that_the_shop_has(begun, environments):
-    shop.write_environments(Served(), environments)
+    run.write_environments(Served(), environments)
     ran = begun("run", "inventory", "-c", "")
     assert ran.status == 2
     assert ran.err == "Your shop has no service inventory; its services are monolith.\n"

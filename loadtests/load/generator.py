@@ -25,7 +25,7 @@ from loadtests.load.arrivals import Arrival, schedule
 from loadtests.load.personas import PERSONAS
 from loadtests.load.shelf import ShopNotThereError
 from loadtests.load.spec import Spec
-from loadtests.load.visitor import Persona
+from loadtests.load.visitor import Customer, Persona
 
 SIGN_INS_AT_ONCE = 4
 
@@ -66,6 +66,7 @@ class Generator:
         environment = Environment(host=self.spec.host)
         entering = Pool(SIGN_INS_AT_ONCE)
         Persona.learn_shelf(self.spec.host)  # before any user, so that a missing shop is reported once
+        Customer.customers = self.spec.customers
         for name, count in self.spec.users.items():
             persona = PERSONAS[name]
             persona.host = self.spec.host

@@ -7,7 +7,7 @@ are computed afterwards from the whole log.
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ class Moment:
     failed: int
     not_started: int
     under_way: int
+    p50_ms: float | None = field(default=None, compare=False)
+    p99_ms: float | None = field(default=None, compare=False)
+    """For charts; the line on the terminal has only the p95."""
 
     def __str__(self) -> str:
         p95 = "no answer" if self.p95_ms is None else f"p95 {self.p95_ms:.0f} ms"
@@ -56,6 +59,8 @@ def moment(rows: Sequence[Row], at: float, phase: str, under_way: int, began: fl
         failed=len(started) - len(waits),
         not_started=sum(row[1] == "" and row[0] >= since for row in newest),
         under_way=under_way,
+        p50_ms=round(percentile(waits, 0.5), 1) if waits else None,
+        p99_ms=round(percentile(waits, 0.99), 1) if waits else None,
     )
 
 

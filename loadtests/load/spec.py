@@ -7,13 +7,17 @@ from pathlib import Path
 
 from loadtests.load.arrivals import Phase
 
+CUSTOMERS = 5000
+"""Of the default data set."""
+
 
 @dataclass(frozen=True)
 class Spec:
     """The load to generate.
 
     `users` is the most visits in flight per persona, `seed` fixes times and choices, and `out` is the file of the
-    log. With `controlled` the generator waits for commands on standard input (see `loadtests.load.generate`).
+    log. `customers` is how many customers the data set has. With `controlled` the generator waits for commands on
+    standard input (see `loadtests.load.generate`).
     """
 
     seed: str
@@ -24,6 +28,7 @@ class Spec:
     timeout_seconds: float = 10.0
     drain_seconds: float = 10.0
     controlled: bool = False
+    customers: int = CUSTOMERS
 
     @classmethod
     def read(cls, path: Path) -> "Spec":

@@ -10,12 +10,14 @@ from locust import FastHttpUser, between
 from locust.exception import StopUser
 
 from loadtests.load.shelf import Shelf, ShopNotThereError, learn
+from loadtests.load.spec import CUSTOMERS
 
 DEMO_PASSWORD = "correct-horse-battery"  # noqa: S105 - of every seeded account, and in the docs
 SEED = os.environ.get("LOADTESTS_SEED", "1")
 APPROVED_CARD = "4242 4242 4242 4242"
 UNAUTHORIZED = 401
-CUSTOMERS = 2000  # account numbers wrap here; the default data set has 5,000
+ACCOUNTS = 2000  # account numbers of a persona wrap here
+DEMO_ACCOUNTS = 3  # the first accounts of every data set have names of their own
 
 
 def first_request(route: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -114,14 +116,18 @@ class Customer(Persona):
     """A user with an account. Tokens expire after half an hour: after a 401 it signs in again, once."""
 
     abstract = True
-    first_account: ClassVar[int] = 3
-    accounts: ClassVar[int] = CUSTOMERS
+    first_account: ClassVar[int] = DEMO_ACCOUNTS
+    accounts: ClassVar[int] = ACCOUNTS
+    customers: ClassVar[int] = CUSTOMERS
+    """How many the data set has; a smaller one is shared by all personas."""
     _tokens: ClassVar[dict[tuple[str, str], str]] = {}
 
     @property
     def email(self) -> str:
         """The account of this user. Users of a persona with few accounts share them."""
-        return f"customer{self.first_account + self.number % self.accounts:05}@example.com"
+        account = self.first_account + self.number % self.accounts
+        account = DEMO_ACCOUNTS + (account - DEMO_ACCOUNTS) % (self.customers - DEMO_ACCOUNTS)
+        return f"customer{account:05}@example.com"
 
     def headers(self) -> dict[str, str]:
         token = self._tokens.get((str(self.host), self.email))

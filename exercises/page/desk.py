@@ -1,0 +1,149 @@
+"""What one page is about: a workspace, the commands that it started, and the message of the last one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from exercises.checks import load_run, open_shop
+from exercises.checks.open_shop import OpenShop
+from exercises.course.course import Course
+from exercises.errors import Exit
+from exercises.page.measuring import Meter
+from exercises.page.programs import Done, Programs
+from exercises.page.room.membership import Membership, Teller, where
+from exercises.workspaces import last_check, progress, watch
+from exercises.workspaces.progress import FILE, Progress
+from exercises.workspaces.state import DATA_FOLDER
+from exercises.workspaces.workspace import Workspace
+
+CHECK, SERVE, LOAD = "check", "serve", "load"
+
+
+class Commands:
+    """The commands that a page started, and what the last one said."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self.programs = Programs(settings)
+        self.notice: Done | None = None
+        """The command whose message is shown."""
+        self.notices = 0
+        """Grows with each message, and with each end of a command."""
+
+    def do(self, *words: str) -> None:
+        """Run a command that ends soon, and show its message."""
+        self.show(self.programs.run(*words))
+
+    def start(self, kind: str, *words: str) -> None:
+        """Start a command that takes long, such as a check; its results are in files.
+
+        What it could not do is shown: it says so on standard error.
+        """
+        self.dismiss()
+        if not self.programs.start(kind, words, self._ended):
+            sentence = f"exercises {kind} of this page still runs; wait for its end or stop it.\n"
+            self.show(Done(words, Exit.TOOL_ERROR, "", sentence))
+
+    def show(self, done: Done) -> None:
+        """Show what a command said."""
+        self.notice = done
+        self.notices += 1
+
+    def dismiss(self) -> None:
+        """Show no message any more."""
+        self.notices += 1
+        self.notice = None
+
+    def close(self) -> None:
+        """End what was started here."""
+        self.programs.close()
+
+    def _ended(self, done: Done) -> None:
+        if done.err.strip():
+            self.show(Done(done.words, done.status, "", done.err))
+        self.notices += 1
+
+
+class Desk(Commands):
+    """One workspace as the page sees it. Nothing of the learner's is kept here: the files say it."""
+
+    def __init__(self, root: Path, course: Path, membership: Membership | None = None) -> None:
+        super().__init__({"EXERCISES_WORKSPACE": str(root), "EXERCISES_COURSE": str(course)})
+        self._root = root
+        self._course = course
+        self.meter = Meter()
+        self.teller = Teller(membership, lambda: where(self.workspace())) if membership else None
+        """Tells the teacher's room; None for a learner who is in none."""
+
+    def enter_room(self) -> None:
+        """Begin to tell the room, if the learner is in one."""
+        if self.teller:
+            self.teller.start()
+
+    def leave_room(self) -> None:
+        """Leave the room and be forgotten there."""
+        if self.teller:
+            teller, self.teller = self.teller, None
+            self.notices += 1
+            teller.leave()
+
+    def close(self) -> None:
+        """End what was started here."""
+        if self.teller:
+            self.teller.close()
+        super().close()
+
+    def workspace(self) -> Workspace:
+        """The workspace as it is now; the course is read again, because it may have been updated."""
+        workspace = Workspace(self._root, Course(self._course))
+        workspace.require()
+        return workspace
+
+    def progress(self) -> Progress | None:
+        """The check that runs now or ran last, whoever started it."""
+        return progress.read(self._root / DATA_FOLDER)
+
+    def now(self) -> dict[str, Any]:
+        """What the page asks for every second; it costs a few milliseconds.
+
+        `version` changes when there is something new to show, `running` says that more will follow soon.
+        """
+        found, data_dir = self.progress(), self._root / DATA_FOLDER
+        running = bool(found and found.running)
+        parts = (
+            [_stamp(data_dir / name) for name in ("state.json", last_check.FILE, FILE)],
+            running,
+            [self.programs.is_running(kind) for kind in (CHECK, SERVE, LOAD)],
+            self.notices,
+            self.teller and (self.teller.feeling, self.teller.trouble),
+            sorted(watch.times(self._root).items()),
+        )
+        version = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        return {"version": version, "running": running or self.programs.is_running(CHECK)}
+
+    def open_shop(self) -> OpenShop | None:
+        """The shop that `exercises serve` keeps open, whoever started it."""
+        return open_shop.find(self._root / DATA_FOLDER / SERVE)
+
+    def shop(self) -> OpenShop:
+        """The same; ExerciseError when none is open."""
+        return open_shop.require(self._root / DATA_FOLDER / SERVE)
+
+    def load_points(self) -> dict[str, Any]:
+        """Each second of the run of visitors that goes on or was the last, and of the one before it."""
+        folder = self._root / DATA_FOLDER / LOAD
+        return {
+            "points": load_run.points(folder / load_run.POINTS),
+            "earlier": load_run.points(folder / load_run.EARLIER),
+        }
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """When the file was changed, in nanoseconds, and its size; zeros when it is not there."""
+    try:
+        about = path.stat()
+    except OSError:
+        return 0, 0
+    return about.st_mtime_ns, about.st_size

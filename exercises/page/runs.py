@@ -1,0 +1,64 @@
+"""The runs of the lab in the folders where the learner works: what was asked, when, and the report."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from exercises.errors import ExerciseError
+
+FOLDER = "runs"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+MAX_RUNS = 50
+MAX_REPORT_BYTES = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the lab."""
+
+    name: str
+    experiments: tuple[str, ...]
+    started: str
+    """UTC, as in run.json; empty when that cannot be read."""
+    minutes: float
+    has_report: bool
+
+
+def runs(root: Path) -> list[Run]:
+    """The newest runs first. The lab writes them to `runs/` where it is started: in the workspace or beside it."""
+    found = {folder.name: folder for place in _places(root) if place.is_dir() for folder in place.iterdir()}
+    folders = [folder for folder in found.values() if (folder / "run.json").is_file()]
+    return sorted(map(_run, folders), key=lambda run: (run.started, run.name), reverse=True)[:MAX_RUNS]
+
+
+def report(root: Path, name: str) -> bytes:
+    """The report of a run, a page that loads nothing; ExerciseError when there is none."""
+    files = [place / name / "report.html" for place in _places(root)] if NAME.fullmatch(name) else []
+    file = next((file for file in files if file.is_file()), None)
+    if file is None or file.stat().st_size > MAX_REPORT_BYTES:
+        raise ExerciseError(f"The run {name} has no report; loadtests report writes it.")
+    return file.read_bytes()
+
+
+def _places(root: Path) -> tuple[Path, Path]:
+    return root / FOLDER, root.parent / FOLDER
+
+
+def _run(folder: Path) -> Run:
+    try:
+        notes = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        notes = {}
+    notes = notes if isinstance(notes, dict) else {}
+    experiments = notes.get("experiments")
+    seconds = notes.get("seconds")
+    return Run(
+        folder.name,
+        tuple(map(str, experiments)) if isinstance(experiments, list) else (),
+        str(notes.get("started", "")),
+        seconds / 60 if isinstance(seconds, int | float) else 0.0,
+        (folder / "report.html").is_file(),
+    )

@@ -1,0 +1,262 @@
+"""The page in a real browser: a learner's way through it, by mouse and by keyboard, and what axe-core finds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from exercises.course.course import Course
+from exercises.tests import browsing
+from exercises.tests.browsing import DESKTOP, NO_BROWSER, PHONE, opened, served_page, wait_until
+from exercises.tests.learner import served_shop, write_answer
+from exercises.tests.test_sealing import REAL
+from exercises.workspaces import last_check, progress
+from exercises.workspaces.workspace import Workspace
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.browser,
+    pytest.mark.skipif(browsing.chromium() is None, reason=NO_BROWSER),
+]
+PANELS = ("tasks", "differences", "hints", "shop", "load", "results")
+CHECK_MS = 300_000
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing.browser() as found:
+        yield found
+
+
+@pytest.fixture
+def url(workspace: Workspace, course_folder: Path) -> Iterator[str]:
+    with served_page(workspace.root, course_folder) as url:
+        yield url
+
+
+@pytest.fixture
+def learner_command(workspace: Workspace, course_folder: Path) -> Callable[..., int]:
+    """Runs a command in a terminal of its own; returns its exit status."""
+    settings = {"EXERCISES_WORKSPACE": str(workspace.root), "EXERCISES_COURSE": str(course_folder)}
+
+    def run(*words: str) -> int:
+        command = [sys.executable, "-m", "exercises", *words]
+        return subprocess.run(
+            command, env={**os.environ, **settings}, capture_output=True, check=False
+        ).returncode
+
+    return run
+
+
+def tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def walk(page: Page, workspace: Workspace, wrong: str, words: str, task: str) -> None:
+    """A wrong answer, its words, a hint, a difference, the right answer, and the next exercise."""
+    step = workspace.step
+    following = workspace.course.after(step)
+    assert following is not None
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    write_answer(workspace, f"wrong/{wrong}")
+    tab(page, "Tasks")
+    summary = page.locator(f"#summary-task-{task}")
+    if not page.locator(f"#task-{task}").evaluate("each => each.open"):
+        summary.click()
+    page.locator(f"#check-{task}").click()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(summary).to_contain_text("not yet", timeout=CHECK_MS)
+    failure = page.locator(".failure").first
+    expect(failure).to_contain_text(words, ignore_case=True)
+    expect(failure.locator("dt")).to_have_text(["I did", "Expected", "Got", "Why", "Look at"])
+
+    page.locator(f"#task-{task}").get_by_role("link", name="Hints").click()
+    page.locator(f"#hint-{task}").click()
+    expect(page.locator(f"#hints-{task}")).to_contain_text("1 of 3 seen")
+
+    tab(page, "Differences")
+    expect(page.locator(".file").first).to_be_visible()
+    page.get_by_role("button", name="To the solution").click()
+    page.get_by_role("button", name="Show it").click()
+    expect(page.locator(".file").first).to_be_visible()
+
+    write_answer(workspace, "solution")
+    tab(page, "Tasks")
+    page.get_by_role("button", name="Check all").click()
+    go_on = page.get_by_role("button", name=f"Go on to {following.number}")
+    expect(go_on).to_be_visible(timeout=CHECK_MS)
+    go_on.click()
+    expect(page.locator("[aria-current=step]")).to_contain_text(following.manifest.title)
+    expect(page.locator("#notice")).to_contain_text("exercises next")
+    assert workspace.step == following
+
+
+def test_a_learner_goes_from_the_first_exercise_to_the_second(browser, url, workspace):
+    with opened(browser, url) as page:
+        walk(page, workspace, "always-ada", "hello ada", "greet")
+
+
+@pytest.mark.course
+def test_a_learner_goes_from_the_first_real_exercise_to_the_second(browser, tmp_path):
+    workspace = Workspace(tmp_path / "workspace", Course(REAL.folder))
+    workspace.create()
+    mistake = next(each for each in workspace.step.manifest.wrong if each.name == "round-prices")
+    with served_page(workspace.root, REAL.folder) as url, opened(browser, url) as page:
+        walk(page, workspace, mistake.name, mistake.words, "money")
+
+
+def test_the_keyboard_alone_is_enough(browser, url, workspace):
+    write_answer(workspace, "solution")
+    with opened(browser, url) as page:
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the text")).to_be_focused()
+        while page.evaluate("document.activeElement.id") != "tab-tasks":
+            page.keyboard.press("Tab")
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("tab", name="Differences")).to_have_attribute("aria-selected", "true")
+        page.keyboard.press("End")
+        expect(page.get_by_role("tab", name="Results")).to_be_focused()
+        page.keyboard.press("Home")
+        expect(page.get_by_role("tab", name="Tasks")).to_be_focused()
+        while page.evaluate("document.activeElement.id") != "check-all":
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator("#announce")).to_have_text("A check runs.")
+        expect(page.locator("#announce")).to_have_text("Say hello has passed.", timeout=CHECK_MS)
+        expect(page.locator("#check-all")).to_be_focused()
+        while page.evaluate("document.activeElement.id") != "go-on":
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator("[aria-current=step]")).to_contain_text("Say goodbye")
+
+
+def test_a_request_is_copied_as_it_is(browser, url, workspace):
+    write_answer(workspace, "wrong/always-ada")
+    with opened(browser, url) as page:
+        page.locator("#check-greet").click()
+        request = page.locator(".failure .code")
+        expect(request).to_be_visible(timeout=CHECK_MS)
+        request.hover()
+        request.get_by_role("button", name="Copy").click()
+        expect(page.locator("#announce")).to_have_text("Copied.")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == request.locator("code").text_content()
+        assert copied.startswith("curl -i http://127.0.0.1:8000/hello/")
+
+
+def test_a_check_in_a_terminal_appears_by_itself(browser, url, workspace, learner_command):
+    write_answer(workspace, "solution")
+    with opened(browser, url) as page:
+        assert learner_command("check") == 0
+        expect(page.get_by_role("button", name="Go on to 02")).to_be_visible()
+
+
+def test_without_its_script_the_buttons_work(browser, url, workspace):
+    with browsing.browser_window(browser, java_script_enabled=False) as page:
+        page.goto(url)
+        expect(page.get_by_role("tab", name="Hints")).to_be_hidden()
+        page.locator("#check-greet").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Say hello")
+    wait_until(lambda: last_check.last_check(workspace, workspace.step) == {"greets": "not yet"})
+
+
+def test_ctrl_c_ends_the_check_that_the_page_started(browser, workspace, course_folder):
+    (workspace.root / "monolith/greeting.py").write_text(
+        "import time\n\n\ndef hello(name):\n    time.sleep(600)\n"
+    )
+    with browsing.browser_window(browser) as page, served_page(workspace.root, course_folder) as url:
+        page.goto(url)
+        page.locator("#check-greet").click()
+        wait_until(lambda: bool((found := progress.read(workspace.data_dir)) and found.running))
+    found = progress.read(workspace.data_dir)
+    assert found is not None
+    wait_until(lambda: not found.running)
+    assert last_check.results(workspace) == []
+
+
+def test_the_page_says_when_its_program_has_ended(browser, workspace, course_folder):
+    with browsing.browser_window(browser) as page:
+        with served_page(workspace.root, course_folder) as url:
+            page.goto(url)
+            expect(page.locator("#gone")).to_be_hidden()
+        expect(page.locator("#gone")).to_be_visible()
+        expect(page.locator("#gone")).to_contain_text("exercises ui")
+
+
+@pytest.fixture
+def shop_in_a_terminal(workspace: Workspace, free_port: int) -> Iterator[None]:
+    workspace.jump(workspace.course.steps[1], "solution")
+    with served_shop(workspace, free_port):
+        yield
+
+
+def test_an_open_shop_is_watched_paused_and_killed(browser, shop_in_a_terminal, url):
+    with opened(browser, f"{url}#shop") as page:
+        replica = page.locator(".member", has_text="monolith-1")
+        expect(replica.locator(".phase")).to_have_text("ready")
+        expect(page.locator(".map")).to_contain_text("gateway")
+        page.get_by_role("button", name="Pause monolith-1").click()
+        expect(replica.locator(".phase")).to_have_text("paused")
+        expect(page.locator("#notice")).to_contain_text("exercises shop pause monolith-1")
+        page.get_by_role("button", name="Resume monolith-1").click()
+        expect(replica.locator(".phase")).to_have_text("ready")
+        pid = replica.inner_text().split("pid ")[1].split()[0]
+        page.get_by_role("button", name="Kill monolith-1").click()
+        expect(page.locator("#notice")).to_contain_text("the launcher starts it again")
+        expect(replica).not_to_contain_text(f"pid {pid}")
+        expect(replica.locator(".phase")).to_have_text("ready")
+        page.locator("#log-of-monolith-1").click()
+        expect(page.locator(".log-title")).to_contain_text("monolith-1")
+        assert Axe().run(page, options=RULES).violations_count == 0
+        tab(page, "Load")
+        expect(page.get_by_role("button", name="Send visitors")).to_be_visible()
+        expect(page.locator("[data-chart=rate] canvas")).to_be_visible()
+        assert Axe().run(page, options=RULES).violations_count == 0
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    "how",
+    [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"forced_colors": "active"}],
+    ids=["light", "dark", "forced"],
+)
+def test_axe_finds_nothing(browser, url, workspace, learner_command, size, how):
+    learner_command("check", "--quick")
+    learner_command("hint", "greet")
+    (workspace.root / "monolith/greeting.py").write_text("changed = 1\n")
+    with opened(browser, url, size, **how) as page:
+        for panel in PANELS if size == DESKTOP else ("text", *PANELS):
+            tab(page, panel.capitalize())
+            expect(page.locator(f"#panel-{panel} h2").first).to_be_attached()
+            found = Axe().run(page, options=RULES)
+            assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_is_wider_than_the_window(browser, url, learner_command, size):
+    learner_command("check", "--quick")
+    with opened(browser, url, size) as page:
+        for panel in PANELS if size == DESKTOP else ("text", *PANELS):
+            tab(page, panel.capitalize())
+            expect(page.locator(f"#panel-{panel} h2").first).to_be_attached()
+            assert page.evaluate("document.documentElement.scrollWidth") <= size[0], panel
+
+
+def test_without_motion_nothing_turns(browser, url, workspace):
+    write_answer(workspace, "solution")
+    with opened(browser, url, reduced_motion="reduce") as page:
+        page.locator("#check-all").click()
+        turning = page.locator(".turn").first
+        turning.wait_for(state="attached")
+        assert turning.evaluate("each => getComputedStyle(each).animationName") == "none"
+        expect(page.get_by_role("button", name="Go on to 02")).to_be_visible(timeout=CHECK_MS)
