@@ -1,4 +1,4 @@
-"""The catalog in another process: its public API, asked over HTTP.
+"""The catalog in another process: its public API, asked over HTTP, and the client for its internal API.
 
 The chassis' client does what exercise 08 was about: a deadline, a repeat, a breaker. Every failure becomes
 CatalogUnavailable, which the API and the pages answer with 503.
@@ -7,7 +7,7 @@ CatalogUnavailable, which the API and the pages answer with 503.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypedDict
 
@@ -60,25 +60,20 @@ class CatalogUnavailable(Unavailable):
 def products(category: str, q: str, page: int, page_size: int) -> dict[str, Any]:
     """One page of products, bestsellers first; `category` and `q` narrow it when they are not empty."""
     wanted = {"category": category, "q": q, "page": page, "page_size": page_size}
-    return _get("/api/products", wanted, require_keys(Products))
+    return get("/api/products", wanted, require_keys(Products))
 
 
 def categories() -> dict[str, Any]:
     """Every category with its number of products, by name."""
-    return _get("/api/categories", {}, require_keys(Categories))
+    return get("/api/categories", {}, require_keys(Categories))
 
 
-def batch(skus: Sequence[str]) -> dict[str, Any]:
-    """The products with these SKUs, in the order asked; unknown ones are left out."""
-    if not skus:
-        return {"items": []}
-    return _get("/api/products", {"sku": ",".join(skus)}, require_keys(Products))
-
-
-def _get(path: str, params: Mapping[str, Any], read: Read[Any]) -> dict[str, Any]:
-    """The answer to a GET; raises CatalogUnavailable when there is no proper one."""
+def get(
+    path: str, params: Mapping[str, Any], read: Read[Any], headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The answer to a GET; raises CatalogUnavailable when there is no proper one, which is when `read` raises too."""
     try:
-        answer: dict[str, Any] = _upstream().get(path, params, read=read)
+        answer: dict[str, Any] = _upstream().get(path, params, read=read, headers=headers)
     except chassis_errors.UpstreamError as error:
         raise CatalogUnavailable("The catalog does not answer just now; try again in a moment.") from error
     return answer

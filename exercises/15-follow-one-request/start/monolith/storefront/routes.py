@@ -14,7 +14,6 @@ from werkzeug.wrappers import Response
 
 from .. import cart, catalog, inventory, recommendations
 from ..chassis import together
-from ..chassis.database import reading
 from ..chassis.errors import NotAuthenticated, NotFoundProblem, Problem, may_pass, problem_response
 from ..chassis.observability import request_id
 from . import forms, session
@@ -85,8 +84,7 @@ def product(sku: str) -> str:
     customer_id = session.visitor_id()
     in_cart = cart.quantities(customer_id) if customer_id else {}
     asked = together.begin(_suggested, sku, list(in_cart), customer_id)
-    with reading() as db:
-        available = inventory.availability(db, sku)["available"]
+    available = _available(sku)
     suggested = asked.result()
     found = catalog.batch([sku, *(suggested or ())])["items"]
     if not found or found[0]["sku"] != sku:
@@ -100,6 +98,15 @@ def product(sku: str) -> str:
         available=available,
         in_cart=in_cart.get(sku, 0),
     )
+
+
+def _available(sku: str) -> int | None:
+    """How many can be bought now; None when the inventory does not say, and the page leaves it out."""
+    try:
+        available: int = inventory.availability(sku)["available"]
+    except inventory.InventoryUnavailable:
+        return None
+    return available
 
 
 def _suggested(sku: str, in_cart: list[str], customer_id: str | None) -> list[str] | None:
