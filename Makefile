@@ -68,6 +68,8 @@ selftest: install  ## the lab proves itself: simulated trials, then real shops a
 
 lock:  ## pin what pyproject.toml asks for, with hashes; UPGRADE=1 takes the newest versions (needs uv)
 	@$(pin) pyproject.toml --group build -o requirements.lock
+	@$(pin) --group runtime --constraints requirements.lock -o requirements-runtime.lock
+	@$(pin) --group gateway --constraints requirements.lock -o requirements-gateway.lock
 	@$(pin) pyproject.toml --all-extras --constraints requirements.lock -o requirements-extras.lock
 	@$(pin) pyproject.toml --all-extras --group dev --constraints requirements-extras.lock -o requirements-dev.lock
 

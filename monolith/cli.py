@@ -42,19 +42,35 @@ def serve(host: str, port: int | None) -> None:
     _require_a_shop(config)
     server.require_free_port(host, config.port, "choose another with --port")
     print(f"The monolith starts on http://{host}:{config.port} (Ctrl-C ends it).", flush=True)
-    server.serve("monolith.app", load, host, config.port, config.threads)
+    server.serve(
+        "monolith.app",
+        load,
+        host,
+        config.port,
+        config.threads,
+        drain_file=config.drain_file,
+        drain_seconds=config.drain_seconds,
+    )
 
 
 @cli.command()
-def seed() -> None:
+@click.option("--if-empty", is_flag=True, help="Leave a database that has data as it is.")
+def seed(if_empty: bool) -> None:
     """Fill the database with the shop's data (made once, then copied)."""
+    from sqlalchemy import make_url
+
     from .dataset import Sizes
+    from .seed import has_customers
     from .seed import seed as fill
 
     config = Config.from_env(os.environ)
+    if if_empty and has_customers(config):
+        print("The shop has data; it stays as it is.")
+        return
     started = time.perf_counter()
     fill(config, Sizes.from_env(os.environ))
-    print(f"Seeded {config.database_url} in {time.perf_counter() - started:.1f} s.")
+    where = make_url(config.database_url).render_as_string(hide_password=True)
+    print(f"Seeded {where} in {time.perf_counter() - started:.1f} s.")
 
 
 @cli.command()
