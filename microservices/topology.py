@@ -124,6 +124,7 @@ SPLIT = Topology(
             "accounts",
             _on_chassis("accounts"),
             paths=("/api/customers", "/api/sessions", "/.well-known/jwks.json"),
+            memory=384,  # each password that is being hashed takes 19 MiB
         ),
         Service(
             "catalog",
@@ -206,6 +207,7 @@ MONOLITH = Topology(
             ("-m", "monolith.cli", "serve", "--host", "{host}", "--port", "{port}"),
             paths=("/",),
             keyed_posts=("/api/orders",),
+            memory=448,
         ),
     ),
 )

@@ -22,7 +22,7 @@ DATABASE_HOST = "postgresql"
 DATABASE_PORT = 5432
 MAX_CONNECTIONS = 400
 """Of the database server. A replica holds up to two for each of its threads, and two more."""
-DATABASE_MEMORY, GATEWAY_MEMORY = 512, 128
+DATABASE_MEMORY, GATEWAY_MEMORY = 512, 192
 """MiB that these containers may use; docs/containers.md has the measurement."""
 DATASET = "/shop/dataset"
 """Where a one-off container finds the data set that the monolith wrote."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from microservices.deployment import compose, databases, gateway_files
+from microservices.deployment import cluster, compose, databases, facts, gateway_files
 from microservices.topology import MONOLITH, SPLIT
 
 Files = Mapping[str, str]
@@ -20,6 +20,15 @@ def for_containers() -> Files:
         "containers/gateway-microservices.json": gateway_files.for_compose(SPLIT),
         "containers/gateway-monolith.json": gateway_files.for_compose(MONOLITH),
     }
+
+
+def for_clusters(root: Path = facts.ROOT) -> Files:
+    """What `kubectl apply -k` needs for both shops; the autoscalers' policies are read below `root`."""
+    made: dict[str, str] = {}
+    for topology in (SPLIT, MONOLITH):
+        policy = root / topology.name / "kubernetes" / cluster.policy_file(topology)
+        made |= cluster.kubernetes_files(topology, policy.read_text(encoding="utf-8"))
+    return made
 
 
 def stale(root: Path, files: Files) -> list[str]:
