@@ -72,7 +72,9 @@ def _drain(file: Path, seconds: float, stop: Callable[[], None], *_signal: objec
     """Let /readyz say that no more requests should come, and stop when whoever sends them has seen it."""
     signal.signal(signal.SIGTERM, lambda *_: stop())  # somebody who asks twice is in a hurry
     file.touch()
-    Timer(seconds, stop).start()
+    timer = Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
 
 
 def _load_in_worker(
