@@ -14,7 +14,7 @@ from microservices.topology import MONOLITH, SPLIT, Service, Topology
 def compose_file() -> str:
     """The text of compose.yaml."""
     templates = Environment(  # noqa: S701 -- it makes YAML, not HTML
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

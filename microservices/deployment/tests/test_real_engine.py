@@ -196,6 +196,7 @@ def test_only_the_gateways_ports_are_published_and_only_on_loopback(shops: Compo
     }
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("service", SCALE)
 def test_a_replica_that_is_stopped_under_load_loses_no_request(shops: Composed, service: str) -> None:
     port, container = PORTS["microservices"], f"shop-{service}-2"
