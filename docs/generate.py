@@ -17,11 +17,13 @@ import click
 
 from docs.courses import tables
 from docs.made import filled
+from docs.results import readme_ledger, runs
 from docs.rooms import APART, PARTS, repository_map
+from docs.scale import tables as scale_tables
 from microservices.topology import MONOLITH, SPLIT, Service, Topology
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -38,10 +40,11 @@ def main() -> int:
         "settings.md": settings_page(),
         "topology.md": topology_page(),
         "commands.md": commands_page(),
-        "teaching.md": filled((DOCS / "teaching.md").read_text(encoding="utf-8"), tables()),
-        "architecture.md": filled(
-            (DOCS / "architecture.md").read_text(encoding="utf-8"), {"map": repository_map}
-        ),
+        "teaching.md": filled_page("teaching.md", tables()),
+        "architecture.md": filled_page("architecture.md", {"map": repository_map}),
+        "scale.md": filled_page("scale.md", scale_tables()),
+        "results/README.md": filled_page("results/README.md", {"runs": runs}),
+        "../README.md": filled_page("../README.md", {"ledger": readme_ledger}),
     }
     stale = [name for name, text in pages.items() if not holds(DOCS / name, text)]
     if check and stale:
@@ -50,6 +53,11 @@ def main() -> int:
     for name in stale:
         (DOCS / name).write_text(pages[name], encoding="utf-8")
     return 0
+
+
+def filled_page(name: str, makers: Mapping[str, Callable[[], str]]) -> str:
+    """A page that is written by hand, with its generated parts made again."""
+    return filled((DOCS / name).read_text(encoding="utf-8"), makers)
 
 
 def holds(path: Path, text: str) -> bool:

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import click
 
-from exercises.commands import check, copies, dev, doctor, learn, move, shop, text
+from exercises.commands import check, copies, dev, doctor, learn, move, paper, shop, text
 from exercises.commands.interrupt import said, stop_at_the_first_signal
 from exercises.commands.output import echo_error
 from exercises.errors import ExerciseError, Exit
@@ -83,6 +83,8 @@ for command in (
     copies.restore,
     shop.serve,
     doctor.doctor,
+    paper.handouts_command,
+    paper.slides_command,
     dev.dev,
 ):
     cli.add_command(command)

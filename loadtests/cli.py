@@ -178,6 +178,17 @@ def report(folder: Path) -> None:
     console.show_report(folder, Console())
 
 
+@cli.command("publish")
+@click.argument("run_folder", metavar="RUN", type=RUN)
+@click.argument("folder", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path))
+def publish_command(run_folder: Path, folder: Path) -> None:
+    """Copy the report, the numbers and the texts of RUN to FOLDER, without its raw files."""
+    from loadtests.report.publish import publish
+
+    publish(run_folder, folder)
+    click.echo(f"{folder} holds the run now. Write it into the pages with: python -m docs.generate")
+
+
 @cli.command("compare")
 @click.argument("before", metavar="RUN", type=RUN)
 @click.argument("after", metavar="RUN", type=RUN)

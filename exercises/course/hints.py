@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
+from exercises.course.sections import sections
 from exercises.errors import CourseError, ExerciseError
 
 LEVELS = ("Where to look", "The idea", "Nearly the code")
@@ -17,8 +17,8 @@ def read_hints(file: Path) -> dict[str, tuple[str, ...]]:
     except OSError:
         raise CourseError(f"{file} is missing.") from None
     found: dict[str, tuple[str, ...]] = {}
-    for task, body in _sections(text, "##"):
-        levels = _sections(body, "###")
+    for task, body in sections(text, "##"):
+        levels = sections(body, "###")
         names = tuple(name for name, _ in levels)
         if names != LEVELS or not all(hint for _, hint in levels):
             raise CourseError(f"{file}: {task} needs the headings {', '.join(LEVELS)}, each with a text.")
@@ -43,17 +43,3 @@ def _hints_for(file: Path, task: str) -> tuple[str, ...]:
     if task not in known:
         raise ExerciseError(f"There is no task {task!r} here; the tasks are {', '.join(known)}.")
     return known[task]
-
-
-def _sections(text: str, mark: str) -> list[tuple[str, str]]:
-    """Heading and body of each section of one level; a heading inside fenced code is text."""
-    found: list[tuple[str, list[str]]] = []
-    fenced = False
-    for line in text.splitlines():
-        fenced ^= line.lstrip().startswith("```")
-        heading = None if fenced else re.fullmatch(rf"{mark} +(.+?) *", line)
-        if heading:
-            found.append((heading[1], []))
-        elif found:
-            found[-1][1].append(line)
-    return [(name, "\n".join(body).strip()) for name, body in found]

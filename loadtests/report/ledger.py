@@ -206,6 +206,35 @@ def _statement(row: Row) -> Padding:
     return indented(text)
 
 
+def plain(rows: Sequence[Row]) -> str:
+    """The rows as lines of text, for a page that shows a ledger as the terminal does."""
+    cells = {
+        side: [
+            (heading, *HEADS, ""),
+            *(_plain_cells(row) for row in rows if row.side == side),
+        ]
+        for side, heading in SIDES.items()
+    }
+    widths = [
+        max(map(len, column))
+        for column in zip(*(each for part in cells.values() for each in part), strict=True)
+    ]
+    return "\n\n".join(
+        "\n".join(_plain_line(row, widths) for row in part) for part in cells.values() if len(part) > 1
+    )
+
+
+def _plain_cells(row: Row) -> tuple[str, str, str, str, str]:
+    verdict = f"{SIGNS[row.verdict]} {row.verdict.value}"
+    return (row.title, row.ratio, row.interval, verdict, f"promised {row.bar}" if row.bar else "")
+
+
+def _plain_line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    title, ratio, interval, verdict, bar = cells
+    numbers = f"{ratio.rjust(widths[1])}  {interval.rjust(widths[2])}"
+    return f"{title.ljust(widths[0])}  {numbers}  {verdict.ljust(widths[3])}  {bar}".rstrip()
+
+
 def markdown(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]

@@ -18,13 +18,15 @@ from loadtests.experiments.experiment import Experiment, load, names
 from loadtests.planning.plan import plan
 from loadtests.planning.trials import Trial
 from loadtests.report.doubts import doubts
+from loadtests.report.ledger import ledger
+from loadtests.report.publish import publish
 from loadtests.rig import slices
 from loadtests.rig.generator import TrialError
 from loadtests.rig.managed import ManagedTarget
 from loadtests.rig.trial import Rig
 from loadtests.running import runner
 from loadtests.running.calm import WaitBudget
-from loadtests.running.folder import RunError, read_run
+from loadtests.running.folder import RunError, read_run, read_texts
 from loadtests.running.gate import GateError
 from loadtests.running.options import Options, Step
 from loadtests.running.runner import ActiveRun
@@ -361,6 +363,50 @@ def test_the_report_command_makes_the_report_again(lab: Callable[..., Any]) -> N
     first = (folder / "report.html").read_text()
     CliRunner().invoke(cli.cli, ["report", str(folder)])
     assert (folder / "report.html").read_text() == first
+
+
+def test_a_published_run_has_the_same_ledger_without_its_raw_files(
+    lab: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder, _ = lab(lambda _trial: [])
+    published = tmp_path / "published"
+    for _again in range(2):  # the second time it replaces the first
+        answer = CliRunner().invoke(cli.cli, ["publish", str(folder), str(published)])
+        assert answer.exit_code == 0, answer.output
+    assert {each.name for each in published.iterdir()} == {
+        "experiments",
+        "report.html",
+        "results.json",
+        "run.json",
+        "summary.md",
+    }
+    _, texts = read_texts(published)
+    results = json.loads((published / "results.json").read_text())
+    assert ledger(results, texts) == ledger(read_run(folder).results, texts)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"stopped_early": True}, "stopped early"), ({"shops": {"monolith": "/home/ada/shop"}}, "other shops")],
+)
+def test_what_nobody_can_repeat_is_not_published(
+    change: dict[str, Any], why: str, lab: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder, _ = lab(lambda _trial: [])
+    notes = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**notes, **change}))
+    with pytest.raises(RunError, match=why):
+        publish(folder, tmp_path / "published")
+    assert not (tmp_path / "published").exists()
+
+
+def test_publishing_replaces_a_published_run_only(lab: Callable[..., Any], tmp_path: Path) -> None:
+    folder, _ = lab(lambda _trial: [])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunError, match="holds something else"):
+        publish(folder, tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
 def test_a_folder_that_is_no_run_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What a teacher prints and projects: handouts and slides, made from the exercises' own files."""
