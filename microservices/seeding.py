@@ -59,14 +59,13 @@ def seed(
 
 def has_rows(url: str, base: type[DeclarativeBase], models: Iterable[type[DeclarativeBase]]) -> bool:
     """Whether there are rows of one of the models; of any table where the data set has nothing for the service."""
-    tables = [model.__table__ for model in models] or base.metadata.sorted_tables
+    names = [model.__tablename__ for model in models] or list(base.metadata.tables)
     database = Database(url, base)
     try:
         with database.reading() as db:
-            there = set(inspect(db).get_table_names())
+            there = [base.metadata.tables[name] for name in inspect(db).get_table_names() if name in names]
             return any(
-                table.name in there and db.execute(select(1).select_from(table).limit(1)).first() is not None
-                for table in tables
+                db.execute(select(1).select_from(table).limit(1)).first() is not None for table in there
             )
     finally:
         database.dispose()

@@ -25,7 +25,7 @@ def deployment(topology: Topology, service: Service) -> Object:
     """The replicas of a service. It names no number of them: that is left to `kubectl scale` or an autoscaler."""
     env = {"SHOP_THREADS": str(service.threads)}
     env |= callees(topology, service, lambda name: f"http://{name}:{facts.PORT}")
-    container = {
+    container: Object = {
         "name": service.name,
         "image": facts.image(service.name),
         "imagePullPolicy": "IfNotPresent",

@@ -62,4 +62,5 @@ def _rule_allows(rule: Object, peers: str, peer: Labels | None, port: int) -> bo
 
 def _selects(selector: Object, labels: Labels) -> bool:
     assert set(selector) <= {"matchLabels"}
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    wanted: Labels = selector.get("matchLabels", {})
+    return wanted.items() <= labels.items()

@@ -65,7 +65,8 @@ def replica(port: int) -> Iterator[None]:
 def places(tmp_path: Path) -> Iterator[ByName]:
     """A running gateway, and the port at which a replica may listen."""
     ports = Ports(2)
-    places = ByName(*ports.numbers)
+    public, port = ports.numbers
+    places = ByName(public, port)
     file = tmp_path / "gateway.json"
     file.write_text(json.dumps(configuration(SHOP, places)))
     gateway = subprocess.Popen(
