@@ -7,7 +7,7 @@
 # Python as the base, and a PostgreSQL that stands in for the official image.
 set -eu
 cd "$(dirname "$0")/.."
-[ $# = 2 ] || { sed -n '2,8p' "$0" | cut -c3-; exit 2; }
+[ $# = 2 ] || { sed -n '2,7p' "$0" | cut -c3-; exit 2; }
 command=$1
 mkdir -p "$2"
 folder=$(cd "$2" && pwd)
@@ -112,6 +112,7 @@ wheels() {
   done
 }
 
+unset PIP_NO_INDEX  # what it prints may be exported already
 export DOCKER_HOST="unix://$folder/engine/socket" DOCKER_CONFIG="$folder/config"
 packages
 plugins
