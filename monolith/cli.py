@@ -60,11 +60,10 @@ def seed(if_empty: bool) -> None:
     from sqlalchemy import make_url
 
     from .dataset import Sizes
-    from .seed import has_customers
     from .seed import seed as fill
 
     config = Config.from_env(os.environ)
-    if if_empty and has_customers(config):
+    if if_empty and _has_customers(config):
         print("The shop has data; it stays as it is.")
         return
     started = time.perf_counter()
@@ -104,6 +103,21 @@ def routes() -> None:
         module = rule.endpoint.partition(".")[0] if "." in rule.endpoint else "-"
         table.add_row(methods, rule.rule, module, what)
     Console().print(table)
+
+
+def _has_customers(config: Config) -> bool:
+    """Whether the database holds a shop; in one that a replica only created nobody is registered."""
+    from sqlalchemy import text
+
+    from .chassis.database import Database
+
+    database = Database(config.database_url)
+    try:
+        database.create_tables()
+        with database.reading() as db:
+            return db.execute(text("SELECT 1 FROM customers LIMIT 1")).first() is not None
+    finally:
+        database.dispose()
 
 
 def _require_a_shop(config: Config) -> None:

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, inspect, make_url, select
+from sqlalchemy import Connection, Table, insert, make_url
 
 from . import accounts, recommendations
 from .accounts.models import Customer
@@ -49,20 +49,6 @@ def _seed(config: Config, sizes: Sizes) -> None:
         _prune(template.parent)
     assert url.database is not None
     _replace(Path(url.database), template)
-
-
-def has_customers(config: Config) -> bool:
-    """Whether the database holds a shop; one that replicas only created has no customers."""
-    url = make_url(config.database_url)
-    if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).exists()):
-        return False
-    database = Database(config.database_url)
-    try:
-        with database.reading() as db:
-            there = inspect(db).has_table(Customer.__tablename__)
-            return there and db.execute(select(1).select_from(Customer).limit(1)).first() is not None
-    finally:
-        database.dispose()
 
 
 def fingerprint(sizes: Sizes) -> str:

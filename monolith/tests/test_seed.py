@@ -17,7 +17,7 @@ from monolith.chassis import serving_lock
 from monolith.chassis.config import Config, ConfigError, sqlite_url
 from monolith.chassis.database import Database
 from monolith.dataset import Sizes
-from monolith.seed import KEEP, has_customers, seed
+from monolith.seed import KEEP, seed
 
 TINY = Sizes(seed=1, products=40, customers=8, orders=10)
 SIZES = {"SHOP_PRODUCTS": "40", "SHOP_CUSTOMERS": "8", "SHOP_ORDERS": "10"}
@@ -123,16 +123,13 @@ def test_the_cache_keeps_the_newest_templates_only(tmp_path):
     )
 
 
-def test_a_database_without_customers_is_empty(tmp_path):
+@pytest.mark.processes
+def test_with_if_empty_a_database_that_a_replica_only_created_is_filled(tmp_path):
     config = Config.from_env({"SHOP_HOME": str(tmp_path)})
-    assert not has_customers(config)
-    assert not (tmp_path / "data").exists()
     database = Database(config.database_url)
-    database.create_tables()  # as a replica does that starts before its data
+    database.create_tables()
     database.dispose()
-    assert not has_customers(config)
-    seed(config, TINY)
-    assert has_customers(config)
+    assert "Seeded" in run_seed(tmp_path, "--if-empty").stdout
 
 
 @pytest.mark.processes
