@@ -69,7 +69,9 @@ def worst(replicas: int) -> float:
 
     Amdahl's law: N / (1 + a (N - 1)); a from the low end of "Scale one part alone" at four replicas.
     """
-    low: float = next(each["low"] for each in _scale_hot()["verdicts"] if each["claim"] == "Scale one part alone")
+    low: float = next(
+        each["low"] for each in _scale_hot()["verdicts"] if each["claim"] == "Scale one part alone"
+    )
     contention = max(0.0, MEASURED_AT / low - 1) / (MEASURED_AT - 1)
     return replicas / (1 + contention * (replicas - 1))
 
