@@ -1,17 +1,17 @@
 # `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help install dev extras demo show test compare acceptance chaos exercises selftest lint types imports format check mutants bench lock clean
+.PHONY: help install dev extras demo show test compare acceptance containers chaos exercises selftest lint types imports format check mutants bench lock clean
 
 bin := .venv/bin
 # What promises seconds or cores wants the machine to itself; what is only right or wrong can share it.
-quick := not full and not acceptance and not course
+quick := not full and not acceptance and not course and not containers
 shared := --numprocesses auto --maxprocesses 4 --dist worksteal
 # No index is named, so that the locks serve wherever the packages come from.
 pin = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --quiet \
   --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install:  ## make .venv with all that shops, lab and course need to run (done by the others when needed)
 	@PYTHON="$(PYTHON)" .ci/install
@@ -39,6 +39,9 @@ chaos: dev  ## break a shop in every way under load, then the fault gates in ful
 
 acceptance: dev  ## pass the acceptance suite: each shop on each database (about 3 minutes)
 	@$(bin)/python -m pytest -m "acceptance and not full"
+
+containers: dev  ## both shops in real containers, where a Docker engine runs (docs/containers.md; minutes)
+	@$(bin)/python -m pytest -m containers -rs
 
 lint: dev  ## lint and formatting
 	@$(bin)/ruff check . && $(bin)/ruff format --check .
@@ -71,6 +74,8 @@ selftest: install  ## the lab proves itself: simulated trials, then real shops a
 
 lock:  ## pin what pyproject.toml asks for, with hashes; UPGRADE=1 takes the newest versions (needs uv)
 	@$(pin) pyproject.toml --group build -o requirements.lock
+	@$(pin) --group runtime --constraints requirements.lock -o requirements-runtime.lock
+	@$(pin) --group gateway --constraints requirements.lock -o requirements-gateway.lock
 	@$(pin) pyproject.toml --all-extras --constraints requirements.lock -o requirements-extras.lock
 	@$(pin) pyproject.toml --all-extras --group dev --constraints requirements-extras.lock -o requirements-dev.lock
 

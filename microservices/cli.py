@@ -1,4 +1,5 @@
-"""The `microservices` command: up, status, scale, restart, logs, down, trace, routes, seed, databases, chaos.
+"""The `microservices` command: up, status, scale, restart, logs, down, trace, routes, seed, databases, chaos,
+containers, kubernetes.
 
 `up` is the launcher and stays in the foreground; status, scale, restart and down talk to it over its socket. Imports
 are inside the commands, so that `--help` and quick commands do not wait for what only `up` needs.
@@ -20,7 +21,7 @@ import click
 
 from microservices.launcher.errors import LauncherError, NotRunning, WrongScale
 from microservices.launcher.folder import RunFolder, default_home
-from microservices.topology import SPLIT, Topology, on_node
+from microservices.topology import MONOLITH, SPLIT, Topology, on_node
 
 FAILURE, USAGE = 1, 2
 FOLLOW_SECONDS = 0.1
@@ -359,6 +360,99 @@ def chaos(seed: int | None, minutes: float, pattern: str | None, only: str | Non
 
     _interrupt_on_first_signal()
     sys.exit(run_chaos(seed, minutes, pattern, as_json=as_json, only=only))
+
+
+@cli.group()
+def containers() -> None:
+    """Make what `docker compose` runs both shops with: see docs/containers.md."""
+
+
+@containers.command("make")
+def make_containers() -> None:
+    """Write compose.yaml and the files in containers/, from the topology."""
+    from microservices.deployment import facts, files
+
+    files.write(facts.ROOT, files.for_containers(), click.echo)
+
+
+@containers.command("check")
+def check_containers() -> None:
+    """Say which of these files are stale; the exit status is 1 if one is."""
+    from microservices.deployment import facts, files
+
+    _require_fresh(files.stale(facts.ROOT, files.for_containers()), "containers")
+
+
+@containers.command("secrets")
+def write_container_secrets() -> None:
+    """Write new keys and passwords into .shop/containers/, a file for each container."""
+    from microservices.deployment import facts, secret_values
+
+    written = secret_values.write_env_files(facts.ROOT / ".shop" / "containers")
+    click.echo(f"Wrote {len(written)} files in {written[0].parent}")
+
+
+@cli.group()
+def kubernetes() -> None:
+    """Make what a Kubernetes cluster runs both shops with: see docs/kubernetes.md."""
+
+
+_shop = click.option(
+    "--shop",
+    "name",
+    type=click.Choice(["microservices", "monolith"]),
+    default="microservices",
+    show_default=True,
+    help="The shop, which is also the namespace.",
+)
+
+
+@kubernetes.command("make")
+def make_kubernetes() -> None:
+    """Write the folders that `kubectl apply -k` reads, from the topology."""
+    from microservices.deployment import facts, files
+
+    files.write(facts.ROOT, files.for_clusters(), click.echo)
+
+
+@kubernetes.command("check")
+def check_kubernetes() -> None:
+    """Say which of these files are stale; the exit status is 1 if one is."""
+    from microservices.deployment import facts, files
+
+    _require_fresh(files.stale(facts.ROOT, files.for_clusters()), "kubernetes")
+
+
+@kubernetes.command("explain")
+@_shop
+def explain_kubernetes(name: str) -> None:
+    """Show what each part asks the cluster for, and who may open a connection to whom."""
+    from rich.console import Console
+
+    from microservices.deployment.explain import table
+
+    Console().print(table(_shop_named(name)))
+
+
+@kubernetes.command("secrets")
+@_shop
+def print_kubernetes_secrets(name: str) -> None:
+    """Print new keys and passwords as Secrets, for `kubectl apply -f -`. Run it once for each namespace."""
+    import yaml
+
+    from microservices.deployment import secret_values
+
+    click.echo(yaml.safe_dump_all(secret_values.as_objects(_shop_named(name)), sort_keys=False), nl=False)
+
+
+def _shop_named(name: str) -> Topology:
+    return {shop.name: shop for shop in (SPLIT, MONOLITH)}[name]
+
+
+def _require_fresh(stale: list[str], command: str) -> None:
+    if stale:
+        raise LauncherError(f"Stale: {', '.join(stale)}. Run: microservices {command} make")
+    click.echo("All files are as the topology says.")
 
 
 def _default_data() -> Path:

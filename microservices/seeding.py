@@ -1,6 +1,7 @@
 """Fills a service's own database from its part of a data set: JSON lines, one file for each table.
 
-`python -m microservices.<name>.seed FOLDER` replaces whatever the service had; no replica may run meanwhile.
+`python -m microservices.<name>.seed FOLDER` replaces whatever the service had; no replica may run meanwhile. With
+`--if-empty` it leaves a database that has rows as it is.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, inspect, select
 from sqlalchemy.orm import DeclarativeBase
 
 from .chassis.config import Config, ConfigError
 from .chassis.database import Database
 
 ROWS_AT_A_TIME = 5_000
+IF_EMPTY = "--if-empty"
 
 Tables = Iterable[tuple[type[DeclarativeBase], Iterable[dict[str, Any]]]]
 """What to fill, parents first: a model and its rows."""
@@ -36,11 +38,16 @@ def seed(
     name: str, base: type[DeclarativeBase], tables: Callable[[Path], Tables], arguments: list[str]
 ) -> int:
     """Replace the data of the service `name` as the command line says; returns the exit status."""
-    if len(arguments) != 1:
+    folders = [argument for argument in arguments if argument != IF_EMPTY]
+    if len(folders) != 1:
         print(f"Say where the data set is: python -m microservices.{name}.seed FOLDER", file=sys.stderr)  # noqa: T201
         return 2
     try:
-        fill(Config.from_env(name, os.environ).database_url, base, tables(Path(arguments[0])))
+        url, content = Config.from_env(name, os.environ).database_url, list(tables(Path(folders[0])))
+        if IF_EMPTY in arguments and has_rows(url, base, [model for model, _ in content]):
+            print(f"{name} has data; it stays as it is.")  # noqa: T201
+            return 0
+        fill(url, base, content)
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         return 2
@@ -48,6 +55,20 @@ def seed(
         print(f"There is no {error.filename}; make a data set with: monolith dataset FOLDER", file=sys.stderr)  # noqa: T201
         return 1
     return 0
+
+
+def has_rows(url: str, base: type[DeclarativeBase], models: Iterable[type[DeclarativeBase]]) -> bool:
+    """Whether there are rows of one of the models; of any table where the data set has nothing for the service."""
+    names = [model.__tablename__ for model in models] or list(base.metadata.tables)
+    database = Database(url, base)
+    try:
+        with database.reading() as db:
+            there = [base.metadata.tables[name] for name in inspect(db).get_table_names() if name in names]
+            return any(
+                db.execute(select(1).select_from(table).limit(1)).first() is not None for table in there
+            )
+    finally:
+        database.dispose()
 
 
 def fill(url: str, base: type[DeclarativeBase], tables: Tables) -> None:

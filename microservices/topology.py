@@ -52,6 +52,8 @@ class Service:
     """The path of the program that is started; None: this Python interpreter."""
     cpu_request: int = 300
     """Millicores that a replica asks for in a cluster; an autoscaler's percentages are of this."""
+    memory: int = 192
+    """MiB that the container of a replica may use, see docs/containers.md for the measurement."""
     aliases: tuple[str, ...] = ()
     """Names of services that are still part of this one. Calls to them come here, with a token for that name; and the
     services that it calls trust its key under these names too."""
@@ -128,6 +130,7 @@ SPLIT = Topology(
             "accounts",
             _on_chassis("accounts"),
             paths=("/api/customers", "/api/sessions", "/.well-known/jwks.json"),
+            memory=384,  # each password that is being hashed takes 19 MiB
         ),
         Service(
             "catalog",
@@ -210,6 +213,7 @@ MONOLITH = Topology(
             ("-m", "monolith.cli", "serve", "--host", "{host}", "--port", "{port}"),
             paths=("/",),
             keyed_posts=("/api/orders",),
+            memory=448,
         ),
     ),
 )

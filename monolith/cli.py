@@ -42,19 +42,34 @@ def serve(host: str, port: int | None) -> None:
     _require_a_shop(config)
     server.require_free_port(host, config.port, "choose another with --port")
     print(f"The monolith starts on http://{host}:{config.port} (Ctrl-C ends it).", flush=True)
-    server.serve("monolith.app", load, host, config.port, config.threads)
+    server.serve(
+        "monolith.app",
+        load,
+        host,
+        config.port,
+        config.threads,
+        drain_file=config.drain_file,
+        drain_seconds=config.drain_seconds,
+    )
 
 
 @cli.command()
-def seed() -> None:
+@click.option("--if-empty", is_flag=True, help="Leave a database that has data as it is.")
+def seed(if_empty: bool) -> None:
     """Fill the database with the shop's data (made once, then copied)."""
+    from sqlalchemy import make_url
+
     from .dataset import Sizes
     from .seed import seed as fill
 
     config = Config.from_env(os.environ)
+    if if_empty and _has_customers(config):
+        print("The shop has data; it stays as it is.")
+        return
     started = time.perf_counter()
     fill(config, Sizes.from_env(os.environ))
-    print(f"Seeded {config.database_url} in {time.perf_counter() - started:.1f} s.")
+    where = make_url(config.database_url).render_as_string(hide_password=True)
+    print(f"Seeded {where} in {time.perf_counter() - started:.1f} s.")
 
 
 @cli.command()
@@ -88,6 +103,21 @@ def routes() -> None:
         module = rule.endpoint.partition(".")[0] if "." in rule.endpoint else "-"
         table.add_row(methods, rule.rule, module, what)
     Console().print(table)
+
+
+def _has_customers(config: Config) -> bool:
+    """Whether the database holds a shop; in one that a replica only created nobody is registered."""
+    from sqlalchemy import text
+
+    from .chassis.database import Database
+
+    database = Database(config.database_url)
+    try:
+        database.create_tables()
+        with database.reading() as db:
+            return db.execute(text("SELECT 1 FROM customers LIMIT 1")).first() is not None
+    finally:
+        database.dispose()
 
 
 def _require_a_shop(config: Config) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from microservices.topology import SPLIT
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("monolith", "microservices", "loadtests", "exercises")
 DEVELOPMENT = {"tests", "acceptance", "fuzz", "conftest.py", "docs"}
@@ -119,7 +121,37 @@ def test_both_locks_have_the_same_version_of_a_shared_package() -> None:
             assert version in {pinned for (other, _), pinned in run.items() if other == name}, (name, where)
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-extras.lock", "requirements-dev.lock"])
+IN_IMAGES = ("monolith", "microservices/seeding.py", "microservices/chassis")
+NOT_IN_IMAGES = {"rich"}
+"""`monolith routes` prints a table, which nobody does in a container."""
+
+
+def in_images() -> list[Path]:
+    """The code that the images have: see the Dockerfile."""
+    services = [f"microservices/{service.name}" for service in SPLIT.services]
+    roots = [ROOT / part for part in (*IN_IMAGES, *services)]
+    found = [path for root in roots for path in (root.rglob("*.py") if root.is_dir() else [root])]
+    return [path for path in found if not is_development(path) and not is_tracing(path)]
+
+
+def test_the_images_have_what_their_code_imports_in_the_versions_of_the_demo() -> None:
+    demo, runtime, gateway = (
+        {(name, version) for (name, _), version in pins(f"requirements{kind}.lock").items()}
+        for kind in ("", "-runtime", "-gateway")
+    )
+    assert runtime | gateway <= demo
+    assert undeclared(in_images(), {name for name, _ in runtime} | NOT_IN_IMAGES) == set()
+
+
+def test_the_images_have_nothing_that_only_the_lab_and_the_course_need() -> None:
+    runtime = {name for name, _ in pins("requirements-runtime.lock")}
+    assert not {"locust", "numpy", "matplotlib", "scipy", "pytest", "psutil"} & runtime
+
+
+LOCKS = sorted(path.name for path in ROOT.glob("requirements*.lock"))
+
+
+@pytest.mark.parametrize("lock", LOCKS)
 def test_every_pin_has_a_hash_and_no_index_is_named(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert "://" not in text

@@ -44,6 +44,8 @@ class Config:
     """SHOP_THREADS: requests that one replica works on at a time (default 8)."""
     drain_file: Path | None
     """SHOP_DRAIN_FILE: once this file exists, /readyz answers 503 so that no new request is sent here."""
+    drain_seconds: float | None
+    """SHOP_DRAIN_SECONDS: on SIGTERM, how long to wait behind a new SHOP_DRAIN_FILE before stopping (default: none)."""
     log_level: str
     """SHOP_LOG_LEVEL: debug, info, warning or error (default warning; info logs each request)."""
     timeout: float
@@ -71,6 +73,7 @@ class Config:
             trusted_keys=_trusted_keys(env.get("SHOP_TRUSTED_KEYS", "{}")),
             threads=whole_number(env, "SHOP_THREADS", 8, 1, 64),
             drain_file=Path(drain_file) if drain_file else None,
+            drain_seconds=seconds(env, "SHOP_DRAIN_SECONDS", 1.0) if env.get("SHOP_DRAIN_SECONDS") else None,
             log_level=one_of(env, "SHOP_LOG_LEVEL", "warning", ("debug", "info", "warning", "error")),
             timeout=seconds(env, "SHOP_TIMEOUT_SECONDS", 2.0),
             feed_interval=seconds(env, "SHOP_FEED_SECONDS", 0.5),

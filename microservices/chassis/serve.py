@@ -26,7 +26,15 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         return 2
-    serve(target, load, config.host, config.port, config.threads)
+    serve(
+        target,
+        load,
+        config.host,
+        config.port,
+        config.threads,
+        drain_file=config.drain_file,
+        drain_seconds=config.drain_seconds,
+    )
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +70,24 @@ def inherited(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def identity(topology: Topology, service: Service, keys: Mapping[str, KeyPair]) -> dict[str, str]:
+    """The key with which the service signs its calls, and the public keys of those that may call it."""
+    trusted = {
+        name: keys[caller].public
+        for caller in topology.callers_of(service.name)
+        for name in topology.names_of(caller)
+    }
+    return {"SHOP_SERVICE_KEY": keys[service.name].private, "SHOP_TRUSTED_KEYS": json.dumps(trusted)}
+
+
+def callees(topology: Topology, service: Service, url: Callable[[str], str]) -> dict[str, str]:
+    """Where the service finds those that it calls; `url` gives the address of a service by its name."""
+    return {
+        f"SHOP_{name.upper()}_URL": url(topology.resolve(name).name)
+        for name in topology.addresses_for(service)
+    }
+
+
 def service_environment(
     topology: Topology,
     service: Service,
@@ -89,18 +107,9 @@ def service_environment(
         "SHOP_HOST": HOST,
         "SHOP_BEHIND_GATEWAY": "1",
         "SHOP_THREADS": str(service.threads),
-        "SHOP_SERVICE_KEY": keys[service.name].private,
-        "SHOP_TRUSTED_KEYS": json.dumps(
-            {
-                name: keys[caller].public
-                for caller in topology.callers_of(service.name)
-                for name in topology.names_of(caller)
-            }
-        ),
     }
-    for name in topology.addresses_for(service):
-        port = addresses.internal[topology.resolve(name).name]
-        env[f"SHOP_{name.upper()}_URL"] = f"http://{HOST}:{port}"
+    env |= identity(topology, service, keys)
+    env |= callees(topology, service, lambda name: f"http://{HOST}:{addresses.internal[name]}")
     env |= settings
     if service.has_database:
         env["SHOP_DATABASE_URL"] = database_url(topology, service, data_dir, pattern)

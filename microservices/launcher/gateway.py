@@ -1,4 +1,4 @@
-"""Caddy's configuration, made from a topology: one public listener, and one loopback listener per service.
+"""Caddy's configuration, made from a topology: one public listener, and one internal listener per service.
 
 The configuration is complete before Caddy starts and never changes while it runs, because a reload drops idle client
 connections. So every slot that a replica may use is declared, and health checks tell which slots are live.
@@ -6,6 +6,9 @@ connections. So every slot that a replica may use is declared, and health checks
 Each service has one `reverse_proxy` handler in a named route, and both its public and its internal routes invoke it.
 Caddy keeps health per handler, so a second handler would double the probes: 8 services of 8 slots, probed every
 500 ms, took 1.6 % of a core with shared handlers and 3.1 % without.
+
+In a cluster there are no internal listeners and no slots: services call each other directly, and the cluster's DNS
+says which replicas are ready.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from microservices.launcher import gateway_tracing
-from microservices.launcher.addresses import HOST, Addresses
+from microservices.launcher.addresses import HOST, Addresses, Lookup, Places
 from microservices.launcher.gateway_requests import Json, path_matcher, request_id_route, request_routes
 from microservices.launcher.gateway_responses import (
     NOT_FOUND,
@@ -68,20 +71,20 @@ def variables(addresses: Addresses) -> dict[str, str]:
 
 
 def configuration(
-    topology: Topology, addresses: Addresses, settings: Settings | None = None, *, traced: bool = False
+    topology: Topology, addresses: Places, settings: Settings | None = None, *, traced: bool = False
 ) -> Json:
     """The whole configuration, ready for JSON; if `traced`, with a span for each request."""
     settings = settings or Settings()
     public, errors = _public_routes(topology, addresses, settings), error_routes(addresses.public)
     named = {
-        service.name: {"handle": [_proxy(service, addresses.slots[service.name], settings)]}
+        service.name: {"handle": [_proxy(service, addresses.replicas(service.name), settings)]}
         for service in topology.services
     }
     if traced:
         named[gateway_tracing.PUBLIC] = gateway_tracing.named_route(public, errors)
         public = gateway_tracing.traced_routes(NOT_ROUTED)
     server = {
-        "listen": [f"{HOST}:{port}" for port in (addresses.public, *addresses.internal.values())],
+        "listen": [f"{addresses.host}:{port}" for port in (addresses.public, *addresses.internal.values())],
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
         "named_routes": named,
@@ -98,7 +101,7 @@ def configuration(
     }
 
 
-def _public_routes(topology: Topology, addresses: Addresses, settings: Settings) -> list[Json]:
+def _public_routes(topology: Topology, addresses: Places, settings: Settings) -> list[Json]:
     """The routes of an accepted request on the public port, in the order of matching."""
     hide: Json = {"handler": "rewrite", "uri": UNKNOWN}
     return [
@@ -136,8 +139,8 @@ def public_paths(topology: Topology) -> list[tuple[tuple[str, ...], str | None]]
     return routes
 
 
-def _proxy(service: Service, slots: tuple[int, ...], settings: Settings) -> Json:
-    """Balance the load over the live slots of one service.
+def _proxy(service: Service, replicas: tuple[str, ...] | Lookup, settings: Settings) -> Json:
+    """Balance the load over the live replicas of one service.
 
     The policy is "fewest requests in flight". A replica that has used up its slice of CPU is stopped for most of a
     period, and requests differ in cost by a factor of a hundred: round robin would queue behind the stopped replica.
@@ -151,7 +154,7 @@ def _proxy(service: Service, slots: tuple[int, ...], settings: Settings) -> Json
         repeatable.append({**path_matcher(service.keyed_posts), **keyed})
     return {
         "handler": "reverse_proxy",
-        "upstreams": [{"dial": f"{HOST}:{port}", "max_requests": settings.max_in_flight} for port in slots],
+        **_upstreams(replicas, settings),
         "load_balancing": {
             "selection_policy": {"policy": "least_conn"},
             "retries": settings.retries,
@@ -159,15 +162,6 @@ def _proxy(service: Service, slots: tuple[int, ...], settings: Settings) -> Json
             # After a header timeout there is time for one retry, not for four.
             "try_duration": _seconds(settings.header_timeout + 0.25),
             "retry_match": repeatable,
-        },
-        "health_checks": {
-            "active": {
-                "uri": "/readyz",
-                "interval": _seconds(settings.probe_interval),
-                "timeout": _seconds(settings.probe_timeout),
-                "expect_status": 200,
-            },
-            "passive": {"fail_duration": _seconds(settings.fail_seconds), "max_fails": settings.fails},
         },
         # Without a buffer a retry would send an empty body. Caddy takes a body that fills the buffer for incomplete.
         "request_buffers": settings.max_body_bytes + 1,
@@ -180,6 +174,33 @@ def _proxy(service: Service, slots: tuple[int, ...], settings: Settings) -> Json
             # Replicas close an idle connection after 30 s; the gateway must be first.
             "keep_alive": {"idle_timeout": _seconds(20), "max_idle_conns_per_host": settings.max_in_flight},
         },
+    }
+
+
+def _upstreams(replicas: tuple[str, ...] | Lookup, settings: Settings) -> Json:
+    """The replicas, and how it is found out which of them are live."""
+    passive: Json = {"fail_duration": _seconds(settings.fail_seconds), "max_fails": settings.fails}
+    if isinstance(replicas, Lookup):
+        # Caddy probes only upstreams that it has from the start. Here the name stands for the ready replicas.
+        lookup = {
+            "source": "a",
+            "name": replicas.name,
+            "port": str(replicas.port),
+            "refresh": _seconds(1),
+            "dial_timeout": _seconds(1),
+            "versions": {"ipv4": True, "ipv6": False},
+        }
+        passive["unhealthy_request_count"] = settings.max_in_flight
+        return {"dynamic_upstreams": lookup, "health_checks": {"passive": passive}}
+    active = {
+        "uri": "/readyz",
+        "interval": _seconds(settings.probe_interval),
+        "timeout": _seconds(settings.probe_timeout),
+        "expect_status": 200,
+    }
+    return {
+        "upstreams": [{"dial": replica, "max_requests": settings.max_in_flight} for replica in replicas],
+        "health_checks": {"active": active, "passive": passive},
     }
 
 

@@ -62,6 +62,33 @@ def test_a_seed_replaces_what_was_there(tmp_path: Path, words: Database) -> None
     assert all_of(words) == {"new", "both", "ünï"}
 
 
+def test_with_if_empty_a_seed_fills_an_empty_database_and_leaves_data_alone(
+    tmp_path: Path, words: Database
+) -> None:
+    write(tmp_path, "old")
+    assert seed("words", Base, tables, ["--if-empty", str(tmp_path)]) == 0
+    assert all_of(words) == {"old"}
+    write(tmp_path, "new")
+    assert seed("words", Base, tables, ["--if-empty", str(tmp_path)]) == 0
+    assert all_of(words) == {"old"}
+
+
+def test_with_if_empty_tables_without_rows_are_filled(tmp_path: Path, words: Database) -> None:
+    words.create_tables()
+    write(tmp_path, "new")
+    assert seed("words", Base, tables, ["--if-empty", str(tmp_path)]) == 0
+    assert all_of(words) == {"new"}
+
+
+def test_with_if_empty_a_service_whose_data_set_is_empty_keeps_its_rows(
+    tmp_path: Path, words: Database
+) -> None:
+    write(tmp_path, "old")
+    seed("words", Base, tables, [str(tmp_path)])
+    assert seed("words", Base, lambda _folder: [], ["--if-empty", str(tmp_path)]) == 0
+    assert all_of(words) == {"old"}
+
+
 def test_a_seed_that_fails_halfway_changes_nothing(tmp_path: Path, words: Database) -> None:
     write(tmp_path, "old")
     seed("words", Base, tables, [str(tmp_path)])

@@ -31,6 +31,8 @@ class Config:
     """SHOP_THREADS: requests that one process works on at a time (default 4)."""
     drain_file: Path | None
     """SHOP_DRAIN_FILE: once this file exists, /readyz answers 503 so that no new request is sent here."""
+    drain_seconds: float | None
+    """SHOP_DRAIN_SECONDS: on SIGTERM, how long to wait behind a new SHOP_DRAIN_FILE before stopping (default: none)."""
     log_level: str
     """SHOP_LOG_LEVEL: debug, info, warning or error (default warning; info logs each request)."""
     payment_timeout: float
@@ -55,6 +57,7 @@ class Config:
             port=whole_number(env, "SHOP_PORT", 8000, 1, 65535),
             threads=whole_number(env, "SHOP_THREADS", 4, 1, 64),
             drain_file=Path(drain_file) if drain_file else None,
+            drain_seconds=seconds(env, "SHOP_DRAIN_SECONDS", 1.0) if env.get("SHOP_DRAIN_SECONDS") else None,
             log_level=one_of(env, "SHOP_LOG_LEVEL", "warning", ("debug", "info", "warning", "error")),
             payment_timeout=seconds(env, "SHOP_PAYMENT_TIMEOUT_SECONDS", 1.0),
             feed_interval=seconds(env, "SHOP_FEED_SECONDS", 0.5),

@@ -9,7 +9,8 @@ import signal
 import socket
 from collections.abc import Callable
 from functools import partial
-from threading import Thread
+from pathlib import Path
+from threading import Thread, Timer
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
@@ -26,11 +27,20 @@ STOP_SECONDS = 10
 """Time for the requests in progress, once the server was told to stop."""
 
 
-def serve(target: str, load: Callable[[str], Callable[..., Any]], host: str, port: int, threads: int) -> None:
+def serve(
+    target: str,
+    load: Callable[[str], Callable[..., Any]],
+    host: str,
+    port: int,
+    threads: int,
+    *,
+    drain_file: Path | None = None,
+    drain_seconds: float | None = None,
+) -> None:
     """Serve what `load(target)` returns in the worker, a WSGI application, until told to stop.
 
     SIGINT, SIGTERM and SIGHUP stop it. SIGHUP, which a closing terminal sends, does not when it was ignored at the
-    start, as `nohup` does.
+    start, as `nohup` does. With `drain_seconds`, SIGTERM creates the `drain_file` first and stops only after them.
     """
     server = MPServer(
         target,
@@ -51,7 +61,20 @@ def serve(target: str, load: Callable[[str], Callable[..., Any]], host: str, por
     if on_hangup is not signal.SIG_IGN:
         on_hangup = server.signal_handler_interrupt
     server.on_startup(lambda: signal.signal(signal.SIGHUP, on_hangup))
+    if drain_file is not None and drain_seconds is not None:
+        drain_file.unlink(missing_ok=True)  # of an earlier replica in this place
+        on_term = partial(_drain, drain_file, drain_seconds, server.signal_handler_interrupt)
+        server.on_startup(lambda: signal.signal(signal.SIGTERM, on_term))
     server.serve(target_loader=partial(_load_in_worker, load, port, threads))
+
+
+def _drain(file: Path, seconds: float, stop: Callable[[], None], *_signal: object) -> None:
+    """Let /readyz say that no more requests should come, and stop when whoever sends them has seen it."""
+    signal.signal(signal.SIGTERM, lambda *_: stop())  # somebody who asks twice is in a hurry
+    file.touch()
+    timer = Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
 
 
 def _load_in_worker(

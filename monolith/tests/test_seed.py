@@ -15,6 +15,7 @@ import pytest
 
 from monolith.chassis import serving_lock
 from monolith.chassis.config import Config, ConfigError, sqlite_url
+from monolith.chassis.database import Database
 from monolith.dataset import Sizes
 from monolith.seed import KEEP, seed
 
@@ -23,8 +24,8 @@ SIZES = {"SHOP_PRODUCTS": "40", "SHOP_CUSTOMERS": "8", "SHOP_ORDERS": "10"}
 POSTGRESQL = os.environ.get("SHOP_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
-def run_seed(home: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "monolith.cli", "seed"]
+def run_seed(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "monolith.cli", "seed", *options]
     env = {**os.environ, **SIZES, "SHOP_HOME": str(home)}
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
 
@@ -120,6 +121,24 @@ def test_the_cache_keeps_the_newest_templates_only(tmp_path):
     assert sorted((tmp_path / "cache").iterdir()) == sorted(templates), (
         "the newest is still there to be copied"
     )
+
+
+@pytest.mark.processes
+def test_with_if_empty_a_database_that_a_replica_only_created_is_filled(tmp_path):
+    config = Config.from_env({"SHOP_HOME": str(tmp_path)})
+    database = Database(config.database_url)
+    database.create_tables()
+    database.dispose()
+    assert "Seeded" in run_seed(tmp_path, "--if-empty").stdout
+
+
+@pytest.mark.processes
+def test_with_if_empty_a_shop_that_has_customers_stays_as_it_is(tmp_path):
+    assert "Seeded" in run_seed(tmp_path, "--if-empty").stdout
+    file = tmp_path / "data" / "monolith.sqlite3"
+    before = file.stat().st_mtime_ns
+    assert run_seed(tmp_path, "--if-empty").stdout == "The shop has data; it stays as it is.\n"
+    assert file.stat().st_mtime_ns == before
 
 
 def test_seeding_replaces_what_was_there(tmp_path):

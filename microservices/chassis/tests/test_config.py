@@ -18,6 +18,7 @@ def test_without_settings_everything_has_a_default(tmp_path: Path) -> None:
     assert (config.host, config.port, config.threads, config.log_level) == ("127.0.0.1", 8000, 8, "warning")
     assert (config.timeout, config.feed_interval) == (2.0, 0.5)
     assert (config.service_key, config.trusted_keys, config.drain_file) == (None, {}, None)
+    assert config.drain_seconds is None
 
 
 def test_every_address_is_found_by_the_name_of_its_service() -> None:
@@ -48,6 +49,7 @@ def test_keys_are_read_from_base64() -> None:
         ("SHOP_TIMEOUT_SECONDS", "0"),
         ("SHOP_TIMEOUT_SECONDS", "nan"),
         ("SHOP_FEED_SECONDS", "soon"),
+        ("SHOP_DRAIN_SECONDS", "0"),
         ("SHOP_STOCK_URL", "127.0.0.1:80"),
         ("SHOP_STOCK_URL", "https://127.0.0.1:80"),
         ("SHOP_SERVICE_KEY", "short"),

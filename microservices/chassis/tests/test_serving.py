@@ -159,6 +159,50 @@ def test_a_replica_that_is_told_to_stop_leaves_nothing_behind_and_says_nothing(
         get(port, "/healthz")
 
 
+@contextmanager
+def draining(folder: Path, port: int, seconds: str) -> Iterator[subprocess.Popen[str]]:
+    """A replica that drains by itself, after SIGTERM."""
+    drain_file = folder / "drain"
+    drain_file.touch()  # of an earlier replica in this place
+    process = start(
+        folder, environment(folder, port, SHOP_DRAIN_FILE=str(drain_file), SHOP_DRAIN_SECONDS=seconds)
+    )
+    try:
+        wait_until_ready(port)
+        process.terminate()
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=10)
+
+
+def test_a_replica_that_drains_by_itself_takes_requests_and_says_that_it_goes(
+    folder: Path, port: int
+) -> None:
+    with draining(folder, port, "3600") as replica:
+        wait_until_not_ready(port)
+        assert get(port, "/pid")[0] == 200
+        replica.terminate()
+        assert replica.communicate(timeout=15) == ("", "")
+        assert replica.returncode == 0
+
+
+def test_a_replica_that_drains_by_itself_stops_after_its_time(folder: Path, port: int) -> None:
+    with draining(folder, port, "0.1") as replica:
+        assert replica.communicate(timeout=15) == ("", "")
+        assert replica.returncode == 0
+
+
+def wait_until_not_ready(port: int, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if get(port, "/readyz")[0] == 503:
+            return
+        time.sleep(0.02)
+    pytest.fail(f"still ready after {seconds} s")
+
+
 STALLED = 200
 HEAD = b"POST /name HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nContent-Length: 50\r\n"
 
