@@ -133,10 +133,12 @@ def try_mutants(
 ) -> None:
     """Try the mutants and store their results. First the solution itself, which must pass.
 
+    For each mutant the check runs first that caught the last one in the same function, or else in the same file.
     `bound` is the longest time for one mutant in seconds, by default six times that of the solution. `estimate` is
     called with the seconds that the solution took. No process is left afterwards, also after an error or Ctrl-C.
     """
     waiting, lock, stopped = iter(mutants), threading.Lock(), threading.Event()
+    nearby: dict[str, str] = {}
     workers = [Worker(course, step) for _ in range(jobs)]
 
     def work(worker: Worker, seconds: float) -> None:
@@ -145,8 +147,11 @@ def try_mutants(
                 mutant = next(waiting, None)
             if mutant is None or stopped.is_set():
                 return
-            result = worker.ask(Job(mutant.file, mutant.content), seconds)
+            first = nearby.get(f"{mutant.file} {mutant.within}", nearby.get(mutant.file, ""))
+            result = worker.ask(Job(mutant.file, mutant.content, first), seconds)
             with lock:
+                if result.end is End.CAUGHT:
+                    nearby[mutant.file] = nearby[f"{mutant.file} {mutant.within}"] = result.check
                 if not stopped.is_set():
                     store.add(mutant, result)
                     show(mutant, result)

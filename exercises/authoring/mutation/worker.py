@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
@@ -31,6 +31,8 @@ class Job:
 
     file: str = ""
     content: str = ""
+    first: str = ""
+    """Id of the check that will probably catch it: it has caught a mutant nearby."""
 
 
 def main() -> None:
@@ -41,23 +43,47 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a check prints is no answer
     folder, name, home = sys.argv[1:]
     course = Course(Path(folder))
-    step = course.step(name)
+    trial = Trial(course, course.step(name), Path(home))
     for line in sys.stdin:
-        result = try_one(course, step, Job(**json.loads(line)), Path(home))
+        result = trial.run(Job(**json.loads(line)))
         answers.write(f"{json.dumps(asdict(result))}\n")
         answers.flush()
 
 
-def try_one(course: Course, step: Step, job: Job, home: Path) -> Result:
-    """Check the solution with one change."""
-    workspace = home / "workspace"
-    shutil.rmtree(workspace, ignore_errors=True)
-    tree = {relpath: path for relpath, path in course.state(step, "solution").items() if relpath != job.file}
-    course.write(tree, workspace)
-    if job.file:
-        (workspace / job.file).parent.mkdir(parents=True, exist_ok=True)
-        (workspace / job.file).write_text(job.content, encoding="utf-8")
-    return judge(run_checks(course, step, workspace, home, choice=CHOICE, seed=SEED))
+@dataclass(slots=True)
+class Trial:
+    """Checks the solution, with changes."""
+
+    course: Course
+    step: Step
+    home: Path
+    usual: dict[str, float] = field(default_factory=dict)
+    """Seconds that each check took with the solution itself, as one of all checks."""
+    alone: dict[str, bool] = field(default_factory=dict)
+    """Whether the solution passes a check that runs first, by the check's id."""
+
+    def run(self, job: Job) -> Result:
+        """Check the solution with one change."""
+        if job.first and job.first not in self.alone:
+            report = self._check(Job(), replace(CHOICE, only=(job.first,)))
+            self.alone[job.first] = judge(report).end is End.SURVIVED
+        first = job.first if self.alone.get(job.first) else ""
+        report = self._check(job, replace(CHOICE, first=first, usual=self.usual))
+        if not job.file:
+            self.usual = {each.check.id: each.seconds for each in report.outcomes if each.tries == 1}
+        return judge(report)
+
+    def _check(self, job: Job, choice: Choice) -> Report:
+        workspace = self.home / "workspace"
+        shutil.rmtree(workspace, ignore_errors=True)
+        solution = self.course.state(self.step, "solution")
+        self.course.write(
+            {relpath: path for relpath, path in solution.items() if relpath != job.file}, workspace
+        )
+        if job.file:
+            (workspace / job.file).parent.mkdir(parents=True, exist_ok=True)
+            (workspace / job.file).write_text(job.content, encoding="utf-8")
+        return run_checks(self.course, self.step, workspace, self.home, choice=choice, seed=SEED)
 
 
 def judge(report: Report) -> Result:
