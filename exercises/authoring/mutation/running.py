@@ -141,14 +141,14 @@ def try_mutants(
     nearby: dict[str, str] = {}
     workers = [Worker(course, step) for _ in range(jobs)]
 
-    def work(worker: Worker, seconds: float) -> None:
+    def work(worker: Worker, usual: dict[str, float], seconds: float) -> None:
         while True:
             with lock:
                 mutant = next(waiting, None)
             if mutant is None or stopped.is_set():
                 return
             first = nearby.get(f"{mutant.file} {mutant.within}", nearby.get(mutant.file, ""))
-            result = worker.ask(Job(mutant.file, mutant.content, first), seconds)
+            result = worker.ask(Job(mutant.file, mutant.content, first, usual), seconds)
             with lock:
                 if result.end is End.CAUGHT:
                     nearby[mutant.file] = nearby[f"{mutant.file} {mutant.within}"] = result.check
@@ -158,10 +158,10 @@ def try_mutants(
 
     pool = ThreadPoolExecutor(jobs)
     try:
-        taken = _require_passing(step, workers[0].ask(Job(), SOLUTION_SECONDS))
-        estimate(taken)
-        seconds = bound or max(MIN_SECONDS, TIME_FACTOR * taken)
-        for done in [pool.submit(work, worker, seconds) for worker in workers]:
+        solution = _require_passing(step, workers[0].ask(Job(), SOLUTION_SECONDS))
+        estimate(solution.seconds)
+        seconds = bound or max(MIN_SECONDS, TIME_FACTOR * solution.seconds)
+        for done in [pool.submit(work, worker, solution.took, seconds) for worker in workers]:
             done.result()
     finally:
         stopped.set()
@@ -169,10 +169,10 @@ def try_mutants(
         pool.shutdown()
 
 
-def _require_passing(step: Step, result: Result) -> float:
-    """The seconds that the solution's checks took; SolutionFails when one does not pass."""
+def _require_passing(step: Step, result: Result) -> Result:
+    """The solution's result; SolutionFails when a check does not pass."""
     if result.end is End.SURVIVED:
-        return result.seconds
+        return result
     error = SolutionFails(
         f"The solution of {step.label} does not pass its own check {result.check} ({result.end}: {result.words}), "
         f"so nothing can be said about mutants. Repair it first: exercises dev verify {step.number}"

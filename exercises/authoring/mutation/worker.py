@@ -33,6 +33,8 @@ class Job:
     content: str = ""
     first: str = ""
     """Id of the check that will probably catch it: it has caught a mutant nearby."""
+    usual: dict[str, float] = field(default_factory=dict)
+    """Seconds that each check takes with the solution itself."""
 
 
 def main() -> None:
@@ -57,8 +59,6 @@ class Trial:
     course: Course
     step: Step
     home: Path
-    usual: dict[str, float] = field(default_factory=dict)
-    """Seconds that each check took with the solution itself, as one of all checks."""
     alone: dict[str, bool] = field(default_factory=dict)
     """Whether the solution passes a check that runs first, by the check's id."""
 
@@ -68,10 +68,7 @@ class Trial:
             report = self._check(Job(), replace(CHOICE, only=(job.first,)))
             self.alone[job.first] = judge(report).end is End.SURVIVED
         first = job.first if self.alone.get(job.first) else ""
-        report = self._check(job, replace(CHOICE, first=first, usual=self.usual))
-        if not job.file:
-            self.usual = {each.check.id: each.seconds for each in report.outcomes if each.tries == 1}
-        return judge(report)
+        return judge(self._check(job, replace(CHOICE, first=first, usual=job.usual)))
 
     def _check(self, job: Job, choice: Choice) -> Report:
         workspace = self.home / "workspace"
@@ -90,7 +87,8 @@ def judge(report: Report) -> Result:
     """What the results of the checks say about the mutant."""
     failed = next((each for each in report.outcomes if each.verdict is not Verdict.PASS), None)
     if failed is None:
-        return Result(End.SURVIVED, seconds=report.seconds)
+        took = {each.check.id: round(each.seconds, 2) for each in report.outcomes if each.tries == 1}
+        return Result(End.SURVIVED, seconds=report.seconds, took=took)
     ends = {Verdict.NOT_YET: End.CAUGHT, Verdict.TOOL_ERROR: End.BROKE}
     end = End.HUNG if failed.hung else ends.get(failed.verdict, End.UNDECIDED)
     return Result(end, failed.check.id, _words(failed), report.seconds)
