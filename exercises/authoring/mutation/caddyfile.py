@@ -10,7 +10,9 @@ from exercises.authoring.mutation.edits import Edit, Kind, is_sentence, other_nu
 
 TOKEN = re.compile(r'`[^`]*`|"(?:\\.|[^"\\])*"|\S+')
 NUMBER = re.compile(r"(\d+)(ms|s|m|h|%)?")
-JSON_VALUE = re.compile(r': *"([^"]*)"')
+JSON_VALUE = re.compile(r'"(\w+)": *"([^"]*)"')
+FOR_PEOPLE = {"title", "detail"}
+"""Fields of a problem document that people read. Programs read its type and its status."""
 
 
 def edits(text: str, own: set[int]) -> Iterator[Edit]:
@@ -44,8 +46,8 @@ def _of_argument(token: re.Match[str], offset: int, within: str) -> Iterator[Edi
     elif word[0] in '`"':
         yield Edit(Kind.CONSTANT, start, end, word[0] * 2, within)
         for value in JSON_VALUE.finditer(word):
-            if not is_sentence(value[1]):
-                yield Edit(Kind.CONSTANT, start + value.end(1), start + value.end(1), "x", within)
+            if value[1] not in FOR_PEOPLE and not is_sentence(value[2]):
+                yield Edit(Kind.CONSTANT, start + value.end(2), start + value.end(2), "x", within)
     else:
         yield Edit(Kind.ARGUMENT, start - 1, end, "", within)
 
