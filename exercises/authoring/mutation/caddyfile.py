@@ -11,6 +11,8 @@ from exercises.authoring.mutation.edits import Edit, Kind, is_sentence, other_nu
 TOKEN = re.compile(r'`[^`]*`|"(?:\\.|[^"\\])*"|\S+')
 NUMBER = re.compile(r"(\d+)(ms|s|m|h|%)?")
 JSON_VALUE = re.compile(r'"(\w+)": *"([^"]*)"')
+SAME_WITHOUT = "{err.status_code}"
+"""An argument without which Caddy does the same: in handle_errors, respond takes the error's status by itself."""
 FOR_PEOPLE = {"title", "detail"}
 """Fields of a problem document that people read. Programs read its type and its status."""
 
@@ -37,7 +39,7 @@ def edits(text: str, own: set[int]) -> Iterator[Edit]:
 
 def _of_argument(token: re.Match[str], offset: int, within: str) -> Iterator[Edit]:
     word, start, end = token.group(), offset + token.start(), offset + token.end()
-    if word == "{":
+    if word in {"{", SAME_WITHOUT}:
         return
     if number := NUMBER.fullmatch(word):
         amount, unit = int(number[1]), number[2] or ""
