@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
+
+import psutil
 
 from exercises.authoring.mutation.mutants import Mutant
 from exercises.authoring.mutation.results import End, Result, Store
@@ -110,8 +110,10 @@ class Worker:
         try:
             process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            for each in descendants(process.pid):
+                with contextlib.suppress(psutil.Error):
+                    each.kill()
+            process.kill()
             process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe:
@@ -167,6 +169,13 @@ def try_mutants(
         stopped.set()
         _close_all(workers)
         pool.shutdown()
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """All processes below this one, in whichever session."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return list(psutil.Process(pid).children(recursive=True))
+    return []
 
 
 def _require_passing(step: Step, result: Result) -> Result:

@@ -15,10 +15,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
+from exercises.authoring.mutation import warm
 from exercises.authoring.mutation.results import End, Result
 from exercises.checks.results import Outcome, Report, Verdict
 from exercises.checks.runner import Choice, run_checks
 from exercises.course.course import Course, Step
+from microservices.sealing import HERE
 
 SEED = 1
 """All mutants get the same data and the same random choices, so that a run can be repeated."""
@@ -43,6 +45,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command itself ends this process
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a check prints is no answer
+    warm.install(HERE)
     folder, name, home = sys.argv[1:]
     course = Course(Path(folder))
     trial = Trial(course, course.step(name), Path(home))
