@@ -90,14 +90,26 @@ def mutants_of(course: Course, step: Step) -> Mutants:
 
 
 def own_lines(file: str, path: Path, start: Tree) -> set[int]:
-    """Numbers (from 1) of the lines of a solution's file that the learner writes."""
+    """Numbers (from 1) of the lines of a solution's file that the learner writes, and does not only indent."""
     old = start.get(file) or _moved_from(file, start)
-    before = old.read_text(encoding="utf-8").splitlines() if old and old != path else []
     if old == path:
         return set()
+    before = old.read_text(encoding="utf-8").splitlines() if old else []
     after = path.read_text(encoding="utf-8").splitlines()
+    own: set[int] = set()
+    for removed, added in _changes(before, after):
+        was, now = (
+            [line.strip() for line in text[part.start : part.stop]]
+            for text, part in ((before, removed), (after, added))
+        )
+        own |= {added.start + index + 1 for _, written in _changes(was, now) for index in written}
+    return own
+
+
+def _changes(before: list[str], after: list[str]) -> list[tuple[range, range]]:
+    """The ranges of lines that are not in the other text: those of `before`, and those of `after` in their place."""
     changes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-    return {line + 1 for tag, _, _, first, last in changes if tag != "equal" for line in range(first, last)}
+    return [(range(a, b), range(c, d)) for tag, a, b, c, d in changes if tag != "equal"]
 
 
 def sample(mutants: Iterable[Mutant], count: int, seed: int) -> list[Mutant]:
