@@ -219,6 +219,15 @@ def test_only_the_learners_own_lines_are_changed(own_course):
     ]
 
 
+def test_a_line_that_is_only_indented_is_not_the_learners(own_course):
+    start = own_course / "01-hello/start/monolith/greeting.py"
+    start.write_text("def hello(name):\n    send(name)\n    return 1\n")
+    (own_course / GREETING).write_text("def hello(name):\n    if name:\n        send(name)\n    return 1\n")
+    course = Course(own_course)
+    found = mutants_of(course, course.step("hello")).mutants
+    assert {each.line for each in found} == {2}
+
+
 def test_of_a_moved_file_only_the_changed_lines_count(own_course):
     moved = own_course / "02-bye/solution/shared/monolith/old.py"
     moved.parent.mkdir(parents=True)

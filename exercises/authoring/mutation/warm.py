@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import types
 from collections.abc import Mapping
@@ -163,8 +164,11 @@ def _fork_for_the_asker(new_session: bool) -> int:
     read, write = os.pipe()
     middle = os.fork()
     if middle == 0:
+        parent = os.getpid()
         if os.fork() > 0:
             os._exit(0)
+        while os.getppid() == parent:
+            time.sleep(0.0005)
         if new_session:
             os.setsid()
         os.write(write, str(os.getpid()).encode())
