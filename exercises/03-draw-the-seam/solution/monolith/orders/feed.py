@@ -31,7 +31,7 @@ CONFIRMED = (
     )
     .join(OrderLine)
     .where(Order.number.in_(NUMBERS))
-    .order_by(Order.number, OrderLine.sku)
+    .order_by(Order.number)
 )
 
 
