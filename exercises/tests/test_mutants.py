@@ -219,10 +219,12 @@ def test_only_the_learners_own_lines_are_changed(own_course):
     ]
 
 
-def test_a_line_that_is_only_indented_is_not_the_learners(own_course):
+def test_a_line_that_is_only_indented_or_moved_is_not_the_learners(own_course):
     start = own_course / "01-hello/start/monolith/greeting.py"
-    start.write_text("def hello(name):\n    send(name)\n    return 1\n")
-    (own_course / GREETING).write_text("def hello(name):\n    if name:\n        send(name)\n    return 1\n")
+    start.write_text("def hello(name):\n    send(name)\n    wait(1)\n    return 1\n")
+    (own_course / GREETING).write_text(
+        "def hello(name):\n    if name:\n        wait(1)\n        send(name)\n    return 1\n"
+    )
     course = Course(own_course)
     found = mutants_of(course, course.step("hello")).mutants
     assert {each.line for each in found} == {2}
