@@ -19,6 +19,7 @@ from docs.courses import tables
 from docs.made import filled
 from docs.results import readme_ledger, runs
 from docs.rooms import APART, PARTS, repository_map
+from docs.scale import tables as scale_tables
 from microservices.topology import MONOLITH, SPLIT, Service, Topology
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def main() -> int:
         "commands.md": commands_page(),
         "teaching.md": filled_page("teaching.md", tables()),
         "architecture.md": filled_page("architecture.md", {"map": repository_map}),
+        "scale.md": filled_page("scale.md", scale_tables()),
         "results/README.md": filled_page("results/README.md", {"runs": runs}),
         "../README.md": filled_page("../README.md", {"ledger": readme_ledger}),
     }

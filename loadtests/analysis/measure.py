@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from loadtests.analysis.following import bill, elasticity_in
 from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import RawTrial, Request, Window, service_of
 from loadtests.analysis.records import GATEWAY, GENERATOR
@@ -66,10 +67,12 @@ def _measure_phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
             "instances": len(shop),
             **{name: facts.get(name) for name in OF_TRIAL},
             **_of_action(trial, turns[0]),
+            **bill(trial, turns[0]),
         },
         doubts=list(reasons_to_void(trial, turns, requests, cores)),
         remarks=list(remarks(trial, turns, requests, cores)),
         route=facts.get("route"),
+        elasticity=elasticity_in(trial, turns[0]),
         core_speed=facts.get("core_speed"),
         attempt=(facts["group"], facts["attempt"]) if facts.get("group") else None,
     )

@@ -8,7 +8,7 @@ from loadtests.analysis.routes import SHARES, RouteNumbers, latency, succeeded
 from loadtests.planning.capacity import Bracket
 
 SHARE_METRICS = {"answered_share", "in_time_share"}
-OPTIONAL = ("id", "products", "route", "rate", "core_speed")
+OPTIONAL = ("id", "products", "route", "rate", "elasticity", "core_speed")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class PhaseResult:
     """Reasons to void the phase, all from outside the shop; empty for a valid one."""
     route: dict[str, str | int] | None = None
     """What the gateway does with one path of a monolith, where it has such a rule."""
+    elasticity: dict[str, float] | None = None
+    """How well the replicas followed demand (`loadtests.analysis.elasticity`), in a phase in which they do."""
     core_speed: float | None = None
     """From `yardstick.core_speed` before the trial; None in trials of versions without it."""
     attempt: tuple[str, int] | None = None

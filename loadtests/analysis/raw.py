@@ -86,11 +86,11 @@ class Usage:
         return float(grown.sum()) / sum(end - begin for begin, end in windows)
 
     def memory(self, windows: Sequence[Window]) -> int:
-        """The mean of the bytes in these windows; 0 without a sample in them."""
+        """The mean of the bytes in these windows while it was there; 0 without a sample in them."""
         inside = [
             uss
             for at, uss in zip(self.at, self.uss, strict=True)
-            if any(begin - 0.1 <= at <= end + 0.1 for begin, end in windows)
+            if uss and any(begin - 0.1 <= at <= end + 0.1 for begin, end in windows)
         ]
         return round(sum(inside) / len(inside)) if inside else 0
 
@@ -148,7 +148,12 @@ def _phase(facts: dict[str, Any]) -> PlannedPhase:
     """JSON has lists where a phase has tuples. Trials of older versions have no curves or actions."""
     curve = tuple((at, multiple) for at, multiple in facts.get("curve", ()))
     action = PlannedAction(**facts["action"]) if facts.get("action") else None
-    own = {"saturates": tuple(facts["saturates"]), "curve": curve, "action": action}
+    own = {
+        "saturates": tuple(facts["saturates"]),
+        "curve": curve,
+        "curve_of": tuple(facts.get("curve_of", ())),
+        "action": action,
+    }
     return PlannedPhase(**{**facts, **own})
 
 
@@ -183,7 +188,20 @@ def _usage(file: Path) -> dict[str, Usage]:
     with gzip.open(file, "rt", newline="", encoding="utf-8") as rows:
         for row in csv.DictReader(rows):
             samples[row["name"]].append(row)
-    return {name: _usage_of(rows_of) for name, rows_of in samples.items()}
+    times = sorted({row["at"] for rows_of in samples.values() for row in rows_of}, key=float)
+    return {name: _usage_of([*_before(rows_of[0], times), *rows_of]) for name, rows_of in samples.items()}
+
+
+def _before(first: Mapping[str, str], times: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """A sample of nothing before the first one of a process that was started later: its start counts as CPU too."""
+    place = times.index(first["at"])
+    if place:
+        yield {
+            "at": times[place - 1],
+            "cpu_seconds": "0",
+            "uss_bytes": "0",
+            **dict.fromkeys(HELD_COLUMNS, "0"),
+        }
 
 
 def _usage_of(rows: Sequence[Mapping[str, str]]) -> Usage:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from loadtests.analysis.following import timeline as following
 from loadtests.analysis.measure import measure
 from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import RawTrial, Request
@@ -65,6 +66,9 @@ def _of(experiment: Experiment, system: str, trial: RawTrial) -> Timelines:
         "p50_ms": [round(percentile(steps[step], 0.5), 2) for step in sorted(steps)],
         "p95_ms": [round(percentile(steps[step], 0.95), 2) for step in sorted(steps)],
     }
+    replicas = [found for index, _ in phases if (found := following(trial, index, zero))]
+    if replicas:
+        timeline |= {name: [step for each in replicas for step in each[name]] for name in ("demand", "ready")}
     return {(experiment.name, system): timeline} if steps else {}
 
 

@@ -61,6 +61,8 @@ def _broken_slices(trial: RawTrial, turns: Sequence[int], cores: Mapping[str, fl
         service = service_of(name)
         if phase.action and phase.action.service == service:
             continue  # an action started, stopped or slowed it in this phase
+        if phase.follow and trial.facts.get("followed", {}).get("service") == service:
+            continue  # its replicas come and go, and a replica that starts has no slice yet
         slice_cores = phase.cores_of(service)
         saturated = service in phase.saturates and not left_unused(trial, name, turns)
         if broken := slice_doubt(name, slice_cores, cores[name], saturated=saturated):

@@ -62,6 +62,11 @@ class Claim(Part):
         return {name.partition("/")[0] for name in (*self.of, *self.over)}
 
     @property
+    def phases(self) -> set[str]:
+        """The names of the phases that it is about."""
+        return {name.partition("/")[2] for name in (*self.of, *self.over)}
+
+    @property
     def margin_or_default(self) -> float:
         """The margin of this claim, or else that of its metric."""
         return self.margin or METRICS[self.metric].margin

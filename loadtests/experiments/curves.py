@@ -122,6 +122,11 @@ def clip(points: Sequence[Point], seconds: float) -> list[Point]:
     return inside
 
 
+def multiple_at(points: Sequence[Point], seconds: float) -> float:
+    """The multiple at that second of the phase; 1 without points, and at a step the new one."""
+    return clip(points, seconds)[-1][1] if points else 1.0
+
+
 def expected_visits(points: Sequence[Point], rate: float, until: float) -> float:
     """The expected number of visits before `until` seconds, at `rate` visits per second times the curve."""
     cut = clip(points, until)

@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from loadtests.experiments.claims import Chart, Claim
 from loadtests.experiments.files import Files
-from loadtests.experiments.parts import Cores, Limits, Part, SearchSpec, ShortForm, System, Turns
+from loadtests.experiments.parts import Cores, Demand, Limits, Part, SearchSpec, ShortForm, System, Turns
 from loadtests.experiments.phase import PhaseSpec
 from loadtests.experiments.toml_text import TomlError, read_toml
 
@@ -37,6 +37,7 @@ class Experiment(Part):
     phases: Annotated[tuple[PhaseSpec, ...], Field(min_length=1)]
     search: SearchSpec | None = None
     turns: Turns | None = None
+    demand: Demand | None = None
     claims: tuple[Claim, ...]
     charts: tuple[Chart, ...] = ()
     demo: ShortForm
@@ -59,18 +60,30 @@ class Experiment(Part):
                     raise ValueError(f'claims: expected "system/phase" of this file, not "{name}"')
         if self.search and self.search.phase not in phases:
             raise ValueError(f'search.phase: expected a phase of this file, not "{self.search.phase}"')
-        unknown = {*self.demo.seconds, *(name for chart in self.charts for name in chart.phases)} - phases
-        unknown |= set(self.demo.systems) - systems
-        if unknown:
-            raise ValueError(
-                f"demo and charts: expected names of this file, not {', '.join(sorted(unknown))}"
-            )
+        self._check_demand(phases)
+        self._check_form(systems, phases)
         if self.turns:
             self._check_turns(self.turns, systems)
         unlimited = {persona for phase in self.phases for persona in phase.rates} - set(self.limits.users)
         if unlimited:
             raise ValueError(f"limits.users: expected a number for {', '.join(sorted(unlimited))}")
         return self
+
+    def _check_form(self, systems: set[str], phases: set[str]) -> None:
+        of_charts = (name for chart in self.charts for name in chart.phases)
+        unknown = {*self.demo.seconds, *self.demo.leave_out, *of_charts} - phases
+        unknown |= set(self.demo.systems) - systems
+        if unknown:
+            raise ValueError(
+                f"demo and charts: expected names of this file, not {', '.join(sorted(unknown))}"
+            )
+
+    def _check_demand(self, phases: set[str]) -> None:
+        if self.demand and self.demand.capacity not in phases:
+            raise ValueError(f'demand.capacity: expected a phase of this file, not "{self.demand.capacity}"')
+        is_complete = self.demand and any(phase.follow for phase in self.phases)
+        if any(each.following for each in self.systems) and not is_complete:
+            raise ValueError("following: expected [demand], and a phase that says follow = true")
 
     def _check_turns(self, turns: Turns, systems: set[str]) -> None:
         for where, groups in (("turns", turns.groups), ("demo", self.demo.groups)):
@@ -107,6 +120,13 @@ class Experiment(Part):
         phases = tuple(
             each.model_copy(update={"seconds": demo.seconds.get(each.name, each.seconds)})
             for each in self.phases
+            if each.name not in demo.leave_out
+        )
+        charts = tuple(
+            each.model_copy(
+                update={"phases": tuple(name for name in each.phases if name not in demo.leave_out)}
+            )
+            for each in self.charts
         )
         limits = {
             "timeout_seconds": demo.timeout_seconds or self.limits.timeout_seconds,
@@ -122,7 +142,12 @@ class Experiment(Part):
                 "phases": phases,
                 "systems": systems,
                 "turns": turns,
-                "claims": tuple(each for each in self.claims if not each.systems & left_out),
+                "charts": charts,
+                "claims": tuple(
+                    each
+                    for each in self.claims
+                    if not each.systems & left_out and not each.phases & set(demo.leave_out)
+                ),
                 "limits": self.limits.model_copy(update=limits),
             }
         )

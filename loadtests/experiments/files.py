@@ -20,7 +20,7 @@ class Files:
         try:
             text = (self.folder / name).read_text(encoding="utf-8-sig")
         except OSError as error:
-            raise ValueError(f"{name}: expected a CSV of time and rate beside this file: {error}") from error
+            raise ValueError(f"{name}: expected a file beside this one: {error}") from error
         except UnicodeDecodeError as error:
             begin = error.object[:2].hex(" ")
             raise ValueError(f"{name}: expected UTF-8, not {begin} at its start; save it as UTF-8") from error

@@ -12,3 +12,5 @@ LASTING_FAULTS = frozenset[ActionKind]({"dead", "hang", "slow"})
 """Faults that last until the end of their phase."""
 PROMISE_MS = 250.0
 """The promised time of all experiments, unless their file says otherwise."""
+Variant = Literal["node", "numpy"]
+"""Recommendations on Node, or its hot code with NumPy (`loadtests.rig.variants`)."""

@@ -11,7 +11,7 @@ MARGIN = 1.5
 NARROW_MARGIN = 1.1
 """Of throughput and CPU, which are measured to a few per cent, and which a bill is made of."""
 Better = Literal["less", "more", "neither"]
-Source = Literal["requests", "processes", "shop", "code", "search", "action"]
+Source = Literal["requests", "processes", "shop", "code", "search", "action", "bill"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,9 @@ METRICS = {
         Metric("restarted", "instances", "replicas that restarted", "less", "action"),
         Metric("action_seconds", "s", "duration of the action", "less", "action"),
         Metric("added_bytes", "bytes", "memory of the new replicas", "less", "action"),
+        Metric("replica_seconds", "replica-s", "replica-seconds", "less", "bill"),
+        Metric("memory_seconds", "GB-s", "memory-seconds", "less", "bill"),
+        Metric("first_replica_seconds", "s", "time until one more replica was ready", "less", "bill"),
         Metric("lines", "lines", "lines of code", "less", "code"),
         Metric("lines_per_unit", "lines", "lines of code per deployable unit", "less", "code"),
         Metric("test_seconds_per_unit", "s", "test time per deployable unit", "less", "code"),

@@ -1,11 +1,12 @@
 """The tables of an experiment's file, except phases and claims: systems, limits, search, turns, short form."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
 
 from loadtests.experiments.curves import MAX_RATE
-from loadtests.experiments.kinds import PROMISE_MS, Kind
+from loadtests.experiments.files import Files
+from loadtests.experiments.kinds import PROMISE_MS, Kind, Variant
 
 Persona = Literal["window-shopper", "searcher", "buyer", "recommendation-widget", "auditor"]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -39,11 +40,44 @@ class RouteRule(Part):
         return self
 
 
+class Following(Part):
+    """How the number of replicas of `service` changes in the phases that say `follow`.
+
+    Either `policy` is a HorizontalPodAutoscaler file beside the experiment, and the launcher's autoscaler decides by it
+    every `every_seconds`. Or `plan` is a timetable, as (share of the phase, replicas from then on).
+    """
+
+    service: str
+    policy: str | None = None
+    every_seconds: Annotated[float, Field(ge=0.2, le=60)] = 1.0
+    plan: tuple[tuple[Share, Count], ...] = ()
+    _policy_text: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self, info: ValidationInfo) -> Self:
+        if (self.policy is None) != bool(self.plan):
+            raise ValueError("expected either policy or plan")
+        if self.plan and (self.plan[0][0] != 0 or list(self.plan) != sorted(self.plan)):
+            raise ValueError("plan: expected growing shares of the phase, the first of them 0")
+        if self.policy:
+            self._policy_text = (info.context or Files(None, {})).read(self.policy)
+        return self
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As the files of a trial have it; `policy` is the text of the file."""
+        found = self.model_dump(exclude={"policy", "plan"})
+        return found | (
+            {"policy": self._policy_text} if self.policy else {"plan": [list(each) for each in self.plan]}
+        )
+
+
 class System(Part):
     """A shop in one configuration. A service that `replicas` does not name has one replica.
 
     `slices` sets the cores per replica of single services, in phases that set no slice of their own. `products` is the
-    size of the catalogue. `route` sends one path of a monolith to a second pool, or limits it.
+    size of the catalogue. `route` sends one path of a monolith to a second pool, or limits it. `following` lets the
+    replicas of one service change with demand. `variant` exchanges the code of recommendations.
     """
 
     id: str
@@ -53,11 +87,15 @@ class System(Part):
     slices: dict[str, Cores] = Field(default_factory=dict)
     products: Annotated[int, Field(ge=40, le=99_999)] | None = None
     route: RouteRule | None = None
+    following: Following | None = None
+    variant: Variant | None = None
 
     @model_validator(mode="after")
-    def _only_a_monolith_has_a_route(self) -> Self:
+    def _fits_its_shop(self) -> Self:
         if self.route and self.system != "monolith":
             raise ValueError('route: expected only where system = "monolith"')
+        if self.variant == "node" and self.system == "monolith":
+            raise ValueError('variant: expected "node" only where system = "microservices"')
         return self
 
     @property
@@ -107,6 +145,18 @@ class SearchSpec(Part):
         return self
 
 
+class Demand(Part):
+    """What `following` follows: visits of `persona`, which ask for `endpoint`.
+
+    In the phase `capacity` as many of them come as the replicas can serve. The demand at a time is then the smallest
+    number of replicas that can serve the visits of that time.
+    """
+
+    persona: Persona
+    endpoint: str
+    capacity: str
+
+
 class Turns(Part):
     """Systems that run at the same time and take turns under the load of one `phase` (`loadtests.planning.turns`).
 
@@ -126,11 +176,13 @@ class Turns(Part):
 
 
 class ShortForm(Part):
-    """What the short form (the demo's) changes: fewer repeats, shorter phases, fewer systems. The rest stays."""
+    """What the short form (the demo's) changes: fewer repeats, shorter phases, fewer systems and phases."""
 
     repeats: Annotated[int, Field(ge=1, le=50)]
     seconds: dict[str, Seconds]
     systems: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    """Phases."""
     groups: tuple[tuple[str, ...], ...] = ()
     slice_cores: Cores | None = None
     timeout_seconds: Seconds | None = None

@@ -18,7 +18,7 @@ class Curve(Part):
     `steps` are stretches of equal length. `spike` lasts from `begin` to `end`, as shares of the phase. `double_wave`
     is the lowest and the highest multiple of a day with two peaks. `csv` is a file beside the experiment with the
     columns time (seconds) and rate (visits per second of all personas together); the rates of the phase divide them
-    among the personas.
+    among the personas. With `only`, the rates of the other personas stay constant.
     """
 
     steps: Annotated[tuple[Multiple, ...], Field(min_length=1)] | None = None
@@ -27,6 +27,7 @@ class Curve(Part):
     end: Share = 0.6
     double_wave: tuple[Multiple, Multiple] | None = None
     csv: str | None = None
+    only: tuple[Persona, ...] = ()
 
     @model_validator(mode="after")
     def _is_one_of_four(self) -> Self:
@@ -66,7 +67,8 @@ class PhaseSpec(Part):
 
     `overload` means that the load may exceed what the shop can do. There, unserved requests are a result; in every
     other phase they void the trial. `saturates` names the services that must use up their slice. `level` is the
-    position of the phase on the axis of a `levels` chart, such as the size of a spike.
+    position of the phase on the axis of a `levels` chart, such as the size of a spike. With `follow`, the replicas of
+    systems with `following` change.
     """
 
     name: str
@@ -80,6 +82,7 @@ class PhaseSpec(Part):
     overload: bool = False
     saturates: tuple[str, ...] = ()
     level: float | None = None
+    follow: bool = False
     action: Action | None = None
     _recorded: tuple[curves.Point, ...] = PrivateAttr(default=())
 

@@ -17,7 +17,8 @@ from loadtests.experiments.kinds import Shape
 class Phase:
     """A stretch of time. By persona, `rates` are visits per second and `most` is the limit of visits under way.
 
-    The rates are constant, or follow a `curve` of multiples (see `loadtests.experiments.curves`).
+    The rates are constant, or follow a `curve` of multiples (see `loadtests.experiments.curves`): those of the personas
+    in `curve_of`, or of all if it is empty.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Phase:
     shape: Shape = "poisson"
     most: Mapping[str, int] = field(default_factory=dict)
     curve: Sequence[curves.Point] = ()
+    curve_of: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """ValueError for a rate that would fill the memory with planned visits."""
@@ -71,12 +73,12 @@ def schedule(phases: Sequence[Phase], seed: str) -> list[Arrival]:
             rng, numbers = streams.setdefault((phase.name, persona), fresh)
             planned += [
                 Arrival(begin + offset, index, persona, next(numbers))
-                for offset in _offsets(phase, rate, rng)
+                for offset in _offsets(phase, persona, rate, rng)
             ]
     return sorted(planned, key=lambda arrival: (arrival.at, arrival.persona))
 
 
-def _offsets(phase: Phase, rate: float, rng: random.Random) -> Iterator[float]:
-    if not phase.curve:
+def _offsets(phase: Phase, persona: str, rate: float, rng: random.Random) -> Iterator[float]:
+    if not phase.curve or (phase.curve_of and persona not in phase.curve_of):
         return offsets(rate, phase.seconds, phase.shape, rng)
     return curves.offsets(phase.curve, rate, phase.seconds, fixed=phase.shape == "fixed", rng=rng)

@@ -37,11 +37,15 @@ class PlannedPhase:
     overload: bool
     saturates: tuple[str, ...]
     curve: tuple[Point, ...] = ()
+    curve_of: tuple[str, ...] = ()
+    """The personas that follow the curve; empty for all of them."""
     slices: Mapping[str, float] = field(default_factory=dict)
     """Cores by service, where they differ from `slice_cores`."""
     action: PlannedAction | None = None
     promise_ms: float = PROMISE_MS
     """The time in which a visitor is promised an answer. Trials of older versions do not have it."""
+    follow: bool = False
+    """Whether the replicas of a service follow demand (`loadtests.experiments.parts.Following`)."""
     idle: bool = False
     """Whether the shop gets no load, because other shops have their turn."""
 

@@ -50,6 +50,8 @@ def _trials_of_repeat(experiments: Sequence[Experiment], repeat: int) -> list[li
                 system.products,
                 str(system.slices),
                 str(system.route),
+                str(system.following),
+                system.variant,
             )
             if group := experiment.group_of(system.id):
                 trial = _trial(experiment, system, repeat, f"{experiment.name}:{group[0]}:{repeat}")
@@ -84,9 +86,17 @@ def _trial(experiment: Experiment, system: System, repeat: int, group: str = "")
         id=system.id,
         products=system.products,
         route=system.route_facts,
+        following=_following(experiment, system),
+        variant=system.variant,
         group=group,
         seed=f"{experiment.seed}:{repeat}",
     )
+
+
+def _following(experiment: Experiment, system: System) -> dict[str, Any] | None:
+    if system.following is None or experiment.demand is None:
+        return None
+    return system.following.facts | {"demand": experiment.demand.model_dump()}
 
 
 def _add_phases(trial: Trial, experiment: Experiment, system: System, phases: Iterable[PhaseSpec]) -> None:
@@ -113,11 +123,13 @@ def _planned(experiment: Experiment, phase: PhaseSpec, system: System) -> Planne
         phase.overload,
         _saturated(phase, system),
         phase.points,
+        phase.curve.only if phase.curve else (),
         {} if phase.slice_cores else system.slices,
         PlannedAction(action.what, action.of[system.system], action.at)
         if action and system.system in action.of
         else None,
         experiment.limits.promise_ms,
+        phase.follow,
     )
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from loadtests.experiments.experiment import Experiment
-from loadtests.experiments.kinds import Kind
+from loadtests.experiments.kinds import Kind, Variant
 from loadtests.planning.phases import PlannedPhase
 
 STARTING_SECONDS = {"monolith": 1.8, "microservices": 3.4}  # start, sign-ins and stop; measured on two cores
@@ -27,6 +28,9 @@ class Trial:
     products: int | None = None
     route: dict[str, str | int] | None = None
     """What the gateway does with one path of a monolith (`loadtests.experiments.parts.RouteRule`)."""
+    variant: Variant | None = None
+    following: dict[str, Any] | None = None
+    """How the replicas of a service change, and the demand (`loadtests.experiments.parts.Following`, `Demand`)."""
     rate: float | None = None
     probe: int = 0
     order: int = 0

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.metrics import ALL, ALL_IN_WORDS, SHOWN_UNITS, to_shown_unit
-from loadtests.report import ledger, over_time
+from loadtests.report import following, ledger, over_time
 from loadtests.report.answers import level_answers, scaling_answers
 from loadtests.report.charts import draw
 from loadtests.report.doubts import doubts
@@ -54,6 +54,7 @@ def html(results: Mapping[str, Any], experiments: Sequence[Experiment], notes: M
             (name, "")
             for name in ("order", "system", "phase", "repeat", "route", *METRIC_COLUMNS.values(), "valid")
         ],
+        following_heads=following.HEADS,
         machine=_machine(results["machine"], notes),
         notes=notes,
     )
@@ -140,6 +141,7 @@ def _section(
         "answers": [*answer(own), *_sentences(experiment, measured)],
         "charts": [(title, svg) for title, svg in charts if svg],
         "behind": [(row.claim, row.behind) for row in own if row.behind],
+        "following": following.rows(experiment, measured["trials"]),
         "estimates": [_estimate(each, labels) for each in measured["estimates"]],
         "trials": [
             _trial(experiment, trial, route, metric)

@@ -55,7 +55,8 @@ class ExternalTarget:
         """Why this shop cannot run the experiment: it needs the shop's processes, or the shop does not answer."""
         systems = [each for each in experiment.systems if each.system == self.kind]
         changed = len(systems) > 1 or any(
-            each.replicas or each.slices or each.products or each.route for each in systems
+            each.replicas or each.slices or each.products or each.route or each.following or each.variant
+            for each in systems
         )
         acted_on = any(phase.action and self.kind in phase.action.of for phase in experiment.phases)
         if changed or acted_on:

@@ -89,6 +89,7 @@ def _specification(trial: Trial, folder: Path) -> dict[str, Any]:
                 "shape": p.shape,
                 "most": p.most,
                 "curve": p.curve,
+                "curve_of": p.curve_of,
             }
             for p in trial.phases
         ],

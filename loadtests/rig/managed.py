@@ -14,6 +14,7 @@ from loadtests.experiments.kinds import Kind
 from loadtests.planning.trials import Trial
 from loadtests.rig.shape import route_refusal, shaped
 from loadtests.rig.shop import TargetError
+from loadtests.rig.variants import varied
 from microservices.launcher import Fleet, Replica, RunFolder, default_home, sqlite_url
 from microservices.launcher.seed import seed_workspace
 from microservices.topology import Topology, Workspace
@@ -43,6 +44,9 @@ class ManagedTarget:
                 return (
                     f"{experiment.name} needs a service {wanted}, which {self.at or self.kind} does not have."
                 )
+        changed = any(system.variant and system.system == self.kind for system in experiment.systems)
+        if changed and self.workspace:
+            return f"{experiment.name} exchanges code of this project's own shops; {self.at} has code of its own."
         routed = any(system.route and system.system == self.kind for system in experiment.systems)
         if routed and (reason := route_refusal(self.topology)):
             return (
@@ -78,7 +82,7 @@ class ManagedTarget:
         shutil.rmtree(data, ignore_errors=True)
         shutil.copytree(self._template(home, trial.products), data)
         with Fleet(
-            shaped(self.topology, trial),
+            shaped(varied(self.topology, trial.variant, home), trial),
             trial.replicas,
             data_dir=data,
             home=place,

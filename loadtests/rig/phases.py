@@ -9,6 +9,7 @@ from pathlib import Path
 from loadtests.analysis.records import GATEWAY, GENERATOR
 from loadtests.planning.trials import Trial
 from loadtests.rig.actions import ActionResult, ActionRunner
+from loadtests.rig.following import Followed, Follower
 from loadtests.rig.generator import GeneratorProcess
 from loadtests.rig.live import replicas_recorder
 from loadtests.rig.phase_slices import PhaseSlices
@@ -35,6 +36,7 @@ class ActiveTrial:
     samples: list[Sample] = field(default_factory=list)
     done: list[ActionResult] = field(default_factory=list)
     died: list[str] = field(default_factory=list)
+    followed: Followed | None = None
 
     def begins(self, epoch: float) -> list[float]:
         """Unix times at which its phases begin, and at which the last one ends."""
@@ -47,6 +49,7 @@ def run_phases(trials: Sequence[ActiveTrial]) -> float:
     Samples, action results and deaths are recorded in the trials.
     """
     runners = [ActionRunner(each.shop, each.slices) for each in trials]
+    followers = [Follower(each.shop, each.trial) for each in trials]
     try:
         for each in trials:
             each.slices.begin(each.trial.phases[0], each.shop.replicas())
@@ -62,12 +65,17 @@ def run_phases(trials: Sequence[ActiveTrial]) -> float:
             if index:
                 active.slices.begin(phase, active.shop.replicas())
             runners[number].next_phase(index, phase.action)
+            followers[number].phase_begins(phase)
         time.sleep(max(0.0, trials[0].begins(epoch)[-1] - time.time()))
         for each, runner, sampler in zip(trials, runners, samplers, strict=True):
             _finish(each, runner, sampler)
+        for each, follower in zip(trials, followers, strict=True):
+            each.slices.remove_all()  # so that replicas which drain now do so in a moment
+            each.followed = follower.finish()
         return epoch
     finally:
-        for each, runner in zip(trials, runners, strict=True):
+        for each, runner, follower in zip(trials, runners, followers, strict=True):
+            follower.finish()
             runner.finish()
             each.slices.remove_all()
 

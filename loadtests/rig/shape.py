@@ -8,6 +8,7 @@ does not use.
 from dataclasses import replace
 
 from loadtests.planning.trials import Trial
+from loadtests.rig.following import most_replicas
 from microservices.topology import Service, Topology
 
 REPLACING = {"restart", "add"}
@@ -20,8 +21,11 @@ def shaped(topology: Topology, trial: Trial) -> Topology:
     extra = {
         phase.action.service for phase in trial.phases if phase.action and phase.action.what in REPLACING
     }
+    most = most_replicas(trial)
     services = tuple(
-        replace(each, slots=trial.replicas.get(each.name, 1) + (each.name in extra))
+        replace(
+            each, slots=max(trial.replicas.get(each.name, 1) + (each.name in extra), most.get(each.name, 1))
+        )
         for each in routed.services
     )
     return replace(routed, services=services)

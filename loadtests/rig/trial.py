@@ -87,6 +87,7 @@ def _facts(active: ActiveTrial, rig: Rig, epoch: float, speed: float) -> dict[st
         "databases": target.databases(rig.home, trial.products),
         "died": active.died,
         "done": [asdict(each) for each in active.done],
+        **({"followed": active.followed.since(epoch)} if active.followed else {}),
     }
 
 

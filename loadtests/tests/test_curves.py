@@ -240,7 +240,7 @@ def test_a_users_own_file_and_its_curve_are_read_from_one_folder(tmp_path: Path)
 @pytest.mark.parametrize(
     ("curve", "complaint"),
     [
-        ("{ csv = 'none.csv' }", "toy.toml: phases.1: none.csv: expected a CSV of time and rate"),
+        ("{ csv = 'none.csv' }", "toy.toml: phases.1: none.csv: expected a file beside this one"),
         ("{ csv = '../day.csv' }", 'toy.toml: phases.1: expected a file beside this one, not "../day.csv"'),
         ("{ csv = 'bad.csv' }", "toy.toml: phases.1: bad.csv, line 2: expected two numbers"),
         ("{ steps = [1], spike = 2 }", "toy.toml: phases.1.curve: expected exactly one of steps, spike"),

@@ -24,7 +24,8 @@ def test_every_shipped_experiment_can_be_read(name: str) -> None:
 @pytest.mark.parametrize("name", names())
 def test_the_short_form_keeps_the_rates_and_shortens_the_rest(name: str) -> None:
     full, short = load(name), load(name).short()
-    assert [phase.rates for phase in short.phases] == [phase.rates for phase in full.phases]
+    kept = [phase for phase in full.phases if phase.name not in full.demo.leave_out]
+    assert [phase.rates for phase in short.phases] == [phase.rates for phase in kept]
     assert sum(phase.seconds for phase in short.phases) < sum(phase.seconds for phase in full.phases)
     assert 3 <= short.repeats < full.repeats
 

@@ -81,10 +81,19 @@ class Policy:
 def read_policies(file: Path) -> list[Policy]:
     """The policies in `file`, in its order; raises PolicyError."""
     try:
-        documents = [found for found in yaml.safe_load_all(file.read_text(encoding="utf-8-sig")) if found]
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise PolicyError(f"{file} cannot be read ({error.strerror}); check the path.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{file} is not YAML ({error}); correct it.") from None
+    return parse_policies(text, str(file))
+
+
+def parse_policies(text: str, file: str) -> list[Policy]:
+    """The policies in a YAML text, in its order; `file` is its name in messages. Raises PolicyError."""
+    try:
+        documents = [found for found in yaml.safe_load_all(text) if found]
+    except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
         raise PolicyError(f"{file} is not YAML ({problem}); correct it.") from None
     try:
