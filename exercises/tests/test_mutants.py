@@ -83,6 +83,7 @@ def made(finder, text: str, own: set[int] | None = None) -> list[tuple[str, str]
         ),
         ("def f(a=g(b, *c)): ...\n", []),
         ("def f(a=g(c=d,)): ...\n", [("argument left out", "def f(a=g()): ...")]),
+        ("def f(a=g(expanding=True)): ...\n", []),
         (
             "def f(a=open(encoding='utf-8')): ...\n",
             [("constant changed", 'def f(a=open(encoding="utf-8x")): ...')],
