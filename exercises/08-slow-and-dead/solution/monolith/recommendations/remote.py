@@ -40,7 +40,8 @@ class RemoteRecommender:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         deadline = time.monotonic() + TIMEOUT_SECONDS
         self._budget.earn()
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 1
+        while True:
             try:
                 return self._ask(url, params, headers, deadline)
             except requests.ConnectionError as error:
@@ -48,7 +49,7 @@ class RemoteRecommender:
                     raise _unavailable() from error
             except (requests.RequestException, LookupError, TypeError, ValueError) as error:
                 raise _unavailable() from error
-        raise _unavailable()
+            attempt += 1
 
     def _ask(
         self, url: str, params: dict[str, str], headers: dict[str, str], deadline: float
