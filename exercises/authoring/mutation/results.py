@@ -69,6 +69,10 @@ class Store:
             content = {**asdict(result), "state": self._state}
             files.write(self._file(mutant), json.dumps(content).encode())
 
+    def forget(self, mutant: Mutant) -> None:
+        """Remove a stored result, if there is one."""
+        self._file(mutant).unlink(missing_ok=True)
+
     def _file(self, mutant: Mutant) -> Path:
         return self.folder / f"{_digest([mutant.kind, mutant.file, mutant.content])}.json"
 

@@ -135,6 +135,7 @@ def try_mutants(
 ) -> None:
     """Try the mutants and store their results. First the solution itself, which must pass.
 
+    At the end the solution must pass again in each process, or the results are forgotten.
     For each mutant the check runs first that caught the last one in the same function, or else in the same file.
     `bound` is the longest time for one mutant in seconds, by default six times that of the solution. `estimate` is
     called with the seconds that the solution took. No process is left afterwards, also after an error or Ctrl-C.
@@ -144,10 +145,14 @@ def try_mutants(
     workers = [Worker(course, step) for _ in range(jobs)]
 
     def work(worker: Worker, usual: dict[str, float], seconds: float) -> None:
+        tried: list[Mutant] = []
         while True:
             with lock:
                 mutant = next(waiting, None)
-            if mutant is None or stopped.is_set():
+            if stopped.is_set():
+                return
+            if mutant is None:
+                _require_passing_again(step, worker.ask(Job(usual=usual), SOLUTION_SECONDS), store, tried)
                 return
             first = nearby.get(f"{mutant.file} {mutant.within}", nearby.get(mutant.file, ""))
             result = worker.ask(Job(mutant.file, mutant.content, first, usual), seconds)
@@ -155,6 +160,7 @@ def try_mutants(
                 if result.end is End.CAUGHT:
                     nearby[mutant.file] = nearby[f"{mutant.file} {mutant.within}"] = result.check
                 if not stopped.is_set():
+                    tried.append(mutant)
                     store.add(mutant, result)
                     show(mutant, result)
 
@@ -169,6 +175,18 @@ def try_mutants(
         stopped.set()
         _close_all(workers)
         pool.shutdown()
+
+
+def _require_passing_again(step: Step, result: Result, store: Store, tried: list[Mutant]) -> None:
+    """SolutionFails when the solution does not pass any more after the mutants; then their results are forgotten."""
+    if result.end is not End.CAUGHT:
+        return
+    for mutant in tried:
+        store.forget(mutant)
+    raise SolutionFails(
+        f"After {len(tried)} mutants the solution of {step.label} does not pass its check {result.check} any more "
+        f"({result.words}): something is left over from one trial to the next. Their results are forgotten."
+    )
 
 
 def descendants(pid: int) -> list[psutil.Process]:

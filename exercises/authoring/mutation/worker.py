@@ -19,6 +19,7 @@ from exercises.authoring.mutation import warm
 from exercises.authoring.mutation.results import End, Result
 from exercises.checks.results import Outcome, Report, Verdict
 from exercises.checks.runner import Choice, run_checks
+from exercises.checks.standin import scratch
 from exercises.course.course import Course, Step
 from microservices.sealing import HERE
 
@@ -75,7 +76,11 @@ class Trial:
 
     def _check(self, job: Job, choice: Choice) -> Report:
         workspace = self.home / "workspace"
-        shutil.rmtree(workspace, ignore_errors=True)
+        for path in (workspace, *scratch().iterdir()):  # nothing of one mutant may reach the next
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         solution = self.course.state(self.step, "solution")
         self.course.write(
             {relpath: path for relpath, path in solution.items() if relpath != job.file}, workspace
