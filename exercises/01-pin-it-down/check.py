@@ -91,6 +91,14 @@ def _(shop: Behind, asked: Asked) -> Reply:
     return _with_orders(shop, asked, of_one_piece_each)
 
 
+@broken("total", TOTAL, "whose lines cost nothing", "look at the line_total_cents of each line")
+def _(shop: Behind, asked: Asked) -> Reply:
+    def of_nothing(order: dict[str, Any]) -> dict[str, Any]:
+        return {**order, "items": [{**line, "line_total_cents": 0} for line in order["items"]]}
+
+    return _with_orders(shop, asked, of_nothing)
+
+
 @broken("price", PRICE, "that charges the total_cents sent with the card", "send total_cents with the card")
 def _(shop: Behind, asked: Asked) -> Reply:
     if _is_checkout(asked) and (wanted := sent(asked).get("total_cents")):
@@ -182,6 +190,14 @@ def _(shop: Behind, asked: Asked) -> Reply:
     return reply.with_json(forbidden, 403) if _owner_if_strange(shop, asked, reply) else reply
 
 
+@broken("stranger", STRANGER, "that shows an order to nobody", "its own customer must see it")
+def _(shop: Behind, asked: Asked) -> Reply:
+    reply = shop.send(asked)
+    hidden = {"type": "/problems/unknown-order", "title": "There is no such order", "status": 404}
+    is_order = asked.method == "GET" and asked.route.startswith("/api/orders/") and reply.status == 200
+    return reply.with_json(hidden, 404) if is_order else reply
+
+
 @broken(
     "twice",
     TWICE,
@@ -223,6 +239,17 @@ def _(shop: Behind, asked: Asked) -> Reply:
         if is_repeated and reply.status == 201
         else reply
     )
+
+
+@broken(
+    "twice",
+    TWICE,
+    "that answers 200 with the same order to the repeated checkout",
+    "the same answer has the same status",
+)
+def _(shop: Behind, asked: Asked) -> Reply:
+    is_repeated, reply = _is_repeated(shop, asked), shop.send(asked)
+    return reply.with_json(reply.json, 200) if is_repeated and reply.status == 201 else reply
 
 
 @check("green-on-the-shop", task="run-it", untidy=True)

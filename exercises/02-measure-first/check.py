@@ -67,6 +67,8 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.7, 1.3
 """Seconds between two visits, on average; between half a second and one and a half it is one second."""
 INCOMPLETE = 0.15
 """The end of a run cuts off some visits, and a slow machine more of them."""
+FEWEST_ORDERS = 30
+"""When each of 60 users has one key for all orders, the keys of 30 orders all differ once in 1,400 times."""
 NUMBER, TEXT = (int, float), (str,)
 FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "today": dict.fromkeys(("users", "requests_per_second", "p50_ms", "p95_ms", "memory_mb"), NUMBER),
@@ -273,7 +275,7 @@ def _(bench: Bench) -> None:
     ordered = [what.partition("?")[2] for _, what in run.asked if what.startswith("POST /api/orders?")]
     keys = [key for key in ordered if key]
     bench.expect(
-        len(set(keys)) >= (1 - INCOMPLETE) * len(keys),
+        len(set(keys)) == len(keys),
         did=f"{run.ran.command}, and read the Idempotency-Key of {len(keys)} orders",
         expected="a new key for each order",
         got=f"{len(set(keys))} different keys, such as {keys[0] if keys else ''}",
@@ -281,6 +283,8 @@ def _(bench: Bench) -> None:
         "much less work.",
         look=f"{FILE}: the Idempotency-Key of each POST",
     )
+    if len(keys) < FEWEST_ORDERS and run.is_disturbed:
+        raise bench.inconclusive(f"only {len(keys)} orders were placed, and {run.disturbance}")
 
 
 @check("visits-are-answered", task="mix", load=True, shop=False, seconds=30)

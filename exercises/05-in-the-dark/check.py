@@ -370,9 +370,11 @@ def _(bench: Bench) -> None:
     )
     place = bench.random.randrange(100, 400)
     after = positions[place - 1]
-    (_, some), *large = _feed(
+    (_, some), (_, single), (_, first), *large = _feed(
         bench,
         (SERVICE, "orders", f"?after={after}&limit=5"),
+        (SERVICE, "orders", f"?after={after}&limit=1"),
+        (SERVICE, "orders", "?limit=5"),
         (SERVICE, "orders", f"?after=0&limit={MAX_EVENTS + 1}"),
         (SERVICE, "orders", "?after=0&limit=100000"),
         (SERVICE, "orders", "?after=0"),
@@ -385,6 +387,18 @@ def _(bench: Bench) -> None:
         why="An event that is left out is lost, because the reader never comes back for it.",
         look=f"{EVENTS}: after and limit come from the query",
     )
+    for query, body, wanted in (
+        (f"?after={after}&limit=1", single, positions[place : place + 1]),
+        ("?limit=5", first, positions[:5]),
+    ):
+        bench.expect(
+            _positions(body) == wanted,
+            did=f"asked the feed as recommendations: GET /internal/events{query}",
+            expected=f"the events {wanted}: without a position from the first one on",
+            got=_positions(body),
+            why="A reader that knows no position yet begins with the first event, and one event is a part too.",
+            look=f"{EVENTS}: after is 0 when it is not given, and limit is at least 1",
+        )
     longest = max(len(_positions(body)) for _, body in large)
     bench.expect(
         longest <= MAX_EVENTS,
@@ -506,6 +520,24 @@ def _(bench: Bench) -> None:
             why="Recommendations are personal: by the token the service knows for whom they are, and with which cart.",
             look=f"{REMOTE}: params and headers of the request",
         )
+
+
+@check("asks-without-a-proxy", task="adapter", shop=False)
+def _(bench: Bench) -> None:
+    """The adapter asks the service itself, also where the environment names a proxy for the world outside."""
+    with StandIn(lambda _: (200, GOOD)) as service, StandIn(lambda _: (502, {})) as proxy:
+        question = [None, "P00001", [], None, 8]
+        named = {"HTTP_PROXY": proxy.url, "http_proxy": proxy.url, "NO_PROXY": "", "no_proxy": ""}
+        (((kind, answer, _),),) = _asked(bench, [{"where": service.url, "questions": [question]}], **named)
+        came, went_astray = len(service.asked), len(proxy.asked)
+    bench.expect(
+        kind == "answer" and came == 1 and not went_astray,
+        did=f"asked the remote adapter with HTTP_PROXY={proxy.url} in the environment",
+        expected="one request at the service, and none at the proxy",
+        got=f"{came} at the service, {went_astray} at the proxy: {kind} {json.dumps(answer)[:150]}",
+        why="In many offices the environment names a proxy. It knows nothing of the processes on this machine.",
+        look=f"{REMOTE}: trust_env of a Session is False",
+    )
 
 
 @check("failures-become-one-error", task="adapter", shop=False)
@@ -665,8 +697,8 @@ def _positions(body: Any) -> list[int]:
     return [one["position"] for one in events or [] if isinstance(one, dict) and whole <= one.keys()]
 
 
-def _asked(bench: Bench, cases: Sequence[dict[str, Any]]) -> Any:
-    """For each case, the outcomes of its questions: kind, answer or error, seconds."""
+def _asked(bench: Bench, cases: Sequence[dict[str, Any]], **env: str) -> Any:
+    """For each case, the outcomes of its questions: kind, answer or error, seconds. `env` is set for the program."""
     return _run(
         bench,
         ASK,
@@ -675,6 +707,7 @@ def _asked(bench: Bench, cases: Sequence[dict[str, Any]]) -> Any:
         why="The next exercises replace one adapter by the other.",
         look=f"{REMOTE}: the README has the name of the class and the arguments of __init__",
         GIVEN=json.dumps(cases),
+        **env,
     )
 
 

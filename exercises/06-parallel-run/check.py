@@ -35,6 +35,8 @@ MANY_LATE = 10
 COUNTED = 0.7
 """The least part of the expected comparisons that is counted; the rest is chance, when only a share is asked."""
 AT_A_TIME = 8
+MAX_LINES = 2_000
+"""Lines of a log that are read: far more than one check makes."""
 VISITS = 48
 SETTLE_SECONDS = 1.0
 SLOWER_SECONDS = 1.0
@@ -55,6 +57,16 @@ print(json.dumps([status, compared]), flush=True)
 os._exit(0)
 """
 """A program that runs in the workspace; it prints JSON."""
+ASKS_AND_ENDS = """
+from monolith.app import create_app
+client = create_app().test_client()
+for _ in range(3):
+    client.get("/api/products/P00001/recommendations")
+"""
+END_SECONDS = 10.0
+"""Far more than the three questions may take, when each waits for the adapter's two seconds."""
+TIMED_OUT = 124
+"""The status of a program that took too long."""
 
 
 @cache
@@ -181,6 +193,31 @@ def _(bench: Bench) -> None:
         why="Recommendations are personal. Without the token every customer is compared as a stranger.",
         look=f"{look}: current_token needs the visitor's request, and another thread has none",
     )
+    _expect_questions_in_the_log(bench, shop, skus, ada.id)
+
+
+def _expect_questions_in_the_log(bench: Bench, shop: Shop, skus: list[str], customer: str) -> None:
+    """Each product was asked for with the one before it in the cart, every second time by the customer."""
+    log = shop.log("monolith").tail(MAX_LINES)
+    said = [
+        line.partition("differs for ")[2].partition(": given")[0] for line in log if "differs for" in line
+    ]
+    clear = [
+        text
+        for text in said
+        for number, sku in enumerate(skus)
+        if sku in text and skus[number - 1] in text and (customer in text or number % 2 == 0)
+    ]
+    bench.expect(
+        clear,
+        did=f"asked the API {len(skus)} times, while the candidate answers nonsense, and read the monolith's log",
+        expected="with each difference the question: the product, the cart and the customer",
+        got=f"{len(said)} differences, such as: differs for {said[-1]!r}"
+        if said
+        else "no line `differs for`",
+        why="A difference without its question can be counted and not be found.",
+        look=f"{SHADOW}: the third argument of Comparisons.compare",
+    )
 
 
 @check("order-and-scores-count", task="shadow", shop=False, oracle=True, seconds=20, until=UNTIL)
@@ -297,6 +334,32 @@ def _(bench: Bench) -> None:
     )
     bench.note(
         f"{before * 1000:.0f} ms a page before, {median(a.seconds for a in answers) * 1000:.0f} ms during"
+    )
+
+
+@check("the-shop-still-ends", task="unseen", shop=False, until=UNTIL)
+def _(bench: Bench) -> None:
+    """The monolith's process ends when it is to end, also while the candidate hangs."""
+    _candidate().behave("hang")
+    try:
+        ran = bench.python(
+            ASKS_AND_ENDS,
+            env={
+                "SHOP_HOME": str(scratch()),
+                "SHOP_DATABASE_URL": sqlite_url(scratch() / f"{bench.random.getrandbits(64):x}.sqlite3"),
+                "SHOP_RECOMMENDATIONS_URL": _candidate().url,
+            },
+            timeout=END_SECONDS,
+        )
+    finally:
+        _candidate().behave("answer")
+    bench.expect(
+        ran.status == 0,
+        did="made the monolith's application (create_app), asked it three times while the candidate hangs, and ended",
+        expected=f"a process that has ended within {END_SECONDS:g} s",
+        got=f"no end after {END_SECONDS:g} s" if ran.status == TIMED_OUT else ran.err.strip()[-200:],
+        why="Each restart of the shop would take until somebody kills it.",
+        look=f"{SHADOW}: threads with daemon=True do not keep a process alive",
     )
 
 

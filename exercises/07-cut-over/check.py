@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import requests
 
 from exercises.checks.checking import Answer, Bench, Shop, check
 from exercises.checks.standin import Recommendations, scratch
+from microservices.launcher import sqlite_url
 
 SWITCH, ROUTES = "monolith/recommendations/switch.py", "Caddyfile"
 SHARE, TOLERANCE, CLEARLY_WRONG = 10.0, 4.0, 8.0
@@ -43,6 +45,27 @@ APPROVED = "4242424242424242"
 ROUTE = re.compile(
     r'^http_requests_total\{[^}]*route="/api/products/<sku>/recommendations"[^}]*\} (\S+)$', re.MULTILINE
 )
+
+
+MANY = 600
+"""Questions: at a share of 1 %, none of them comes to the service once in 400 times."""
+HUNG_SECONDS = 5.0
+ALONE = """
+import json, os
+from monolith.app import create_app
+from monolith.recommendations.interface import RecommendationsUnavailable, recommender
+
+app = create_app()
+page = app.test_client().get(f"/products/{os.environ['SKU']}")
+with app.test_request_context():
+    for _ in range(int(os.environ["MANY"])):
+        try:
+            recommender().suggest(os.environ["SKU"], [], None, 8)
+        except RecommendationsUnavailable:
+            pass
+print(json.dumps([page.status_code, ">Bestsellers<" in page.text]), flush=True)
+os._exit(0)
+"""
 
 
 @cache
@@ -214,6 +237,23 @@ def _(bench: Bench) -> None:
     _expect_no_change(bench, '{"remote_per', was=0)
 
 
+@check("off-until-the-file-says-so", task="switch", shop=False)
+def _(bench: Bench) -> None:
+    """A monolith that starts without a valid switch file asks the service nothing, and its pages work."""
+    shop = _shop(bench)
+    (sku,) = _skus(bench, shop, 1)
+    _service().behave("answer")
+    status, asked = _alone(bench, shop, sku, SHOP_RECOMMENDATIONS_URL=_service().url), len(_service().asked())
+    bench.expect(
+        (status, asked) == (200, 0),
+        did=f"started the monolith without a switch file, looked at a page and asked {MANY} questions",
+        expected="200, and no question at the service",
+        got=f"{status}, and {asked} questions at the service",
+        why="A file that is not there yet must neither break the shop nor send anybody to the service.",
+        look=f"{SWITCH}: the share before the file was read",
+    )
+
+
 @check("a-senseless-share-changes-nothing", task="switch", shop=False, load=True)
 def _(bench: Bench) -> None:
     """Only a number from 0 to 100 is a share; everything else changes nothing."""
@@ -319,6 +359,33 @@ def _(bench: Bench) -> None:
     bench.same("GET", path, why="The monolith still owns the rest of /api/products.", look=ROUTES)
 
 
+@check("the-short-way-has-its-limit", task="route", shop=True, load=True)
+def _(bench: Bench) -> None:
+    """When the service or the monolith hangs, the gateway gives up within five seconds."""
+    shop, sku = bench.shop(), bench.some_sku()
+    paths = (f"/api/products/{sku}/recommendations", "/api/categories")
+    with (
+        shop.paused("recommendations"),
+        shop.paused("monolith"),
+        ThreadPoolExecutor(len(paths)) as pool,
+    ):
+        answers = list(pool.map(lambda path: shop.try_ask("GET", path, timeout=3 * HUNG_SECONDS), paths))
+    for answer in answers:
+        a_little_late = HUNG_SECONDS <= answer.seconds < 2 * HUNG_SECONDS
+        if answer.status and a_little_late and bench.busy() > 1.0:
+            raise bench.inconclusive(
+                f"the answer took {answer.seconds:.1f} s while other programs used {bench.busy():.1f} cores"
+            )
+        bench.expect(
+            answer.status in (502, 503, 504) and answer.seconds < HUNG_SECONDS,
+            did=f"paused the monolith and the service: {answer.curl}",
+            expected=f"a 504 (or 502, 503) within {HUNG_SECONDS:g} s",
+            got=f"{answer} after {answer.seconds:.1f} s",
+            why="Each way that the gateway takes needs a time limit of its own.",
+            look=f"{ROUTES}: the timeouts of both reverse_proxy",
+        )
+
+
 @check("the-switch-is-at-100", task="delete")
 def _(bench: Bench) -> None:
     """Your switch.json says 100: every product page gets its recommendations from the service."""
@@ -366,6 +433,22 @@ def _(bench: Bench) -> None:
         f"{asked} requests at the service",
         why="A part that does harm can be switched off, also after its old code is gone.",
         look=f"{SWITCH}: what stands for the old code raises RecommendationsUnavailable",
+    )
+
+
+@check("no-service-no-recommendations", task="delete", shop=False)
+def _(bench: Bench) -> None:
+    """Without an address of the service the monolith runs, and its pages show bestsellers."""
+    shop = _shop(bench)
+    (sku,) = _skus(bench, shop, 1)
+    status = _alone(bench, shop, sku)
+    bench.expect(
+        status == 200,
+        did="started the monolith without SHOP_RECOMMENDATIONS_URL and looked at a product page",
+        expected="200 and a panel with bestsellers",
+        got=status,
+        why="Tests and tools run the monolith alone. The service is an option for it, not a need.",
+        look="monolith/app.py: the recommender when recommendations_url is None",
     )
 
 
@@ -453,6 +536,21 @@ def _(bench: Bench) -> None:
 
 
 # ---- asking
+
+
+def _alone(bench: Bench, shop: Shop, sku: str, **env: str) -> object:
+    """Start the application on the shop's data, without a switch file; the status of a product page with bestsellers.
+
+    After the page it asks MANY questions. Instead of a status, it may be a sentence that says what went wrong.
+    """
+    with TemporaryDirectory() as home:
+        where = {"SHOP_HOME": home, "SHOP_DATABASE_URL": sqlite_url(shop.database("monolith"))}
+        missing = {"SHOP_SWITCH_FILE": str(Path(home) / "switch.json"), "SKU": sku}
+        ran = bench.python(ALONE, env={**where, **missing, "MANY": str(MANY), **env})
+    if ran.status != 0 or not ran.out.strip():
+        return (ran.err.strip().splitlines() or ["it ended without a word"])[-1]
+    status, has_bestsellers = json.loads(ran.out.splitlines()[-1])
+    return status if status != 200 or has_bestsellers else "200 without bestsellers"
 
 
 def _visit(shop: Shop, skus: list[str], number: int) -> list[Answer]:

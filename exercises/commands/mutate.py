@@ -34,6 +34,9 @@ Show = Callable[["Mutant", "Result"], None]
 )
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at a time.")
 @click.option("--fresh", is_flag=True, help="Try also those whose results are stored.")
+@click.option(
+    "--older", is_flag=True, help="Keep those that older checks caught; for when checks were only added."
+)
 @json_option
 def mutate(
     exercise: str,
@@ -43,6 +46,7 @@ def mutate(
     seed: int,
     jobs: int,
     fresh: bool,
+    older: bool,
     as_json: bool,
 ) -> None:
     """Change the solution of exercise N piece by piece; list what no check notices.
@@ -68,7 +72,8 @@ def mutate(
         _list(printer, chosen)
         return
     store = Store(course, step)
-    stored = {} if fresh else {each: found for each in chosen if (found := store.find(each))}
+    found = {} if fresh else {each: store.find(each, older=older) for each in chosen}
+    stored = {each: result for each, result in found.items() if result}
     to_try = [each for each in chosen if each not in stored]
     results = dict(stored)
     printer.say(

@@ -83,6 +83,7 @@ def made(finder, text: str, own: set[int] | None = None) -> list[tuple[str, str]
         ),
         ("def f(a=g(b, *c)): ...\n", []),
         ("def f(a=g(c=d,)): ...\n", [("argument left out", "def f(a=g()): ...")]),
+        ("def f(a=g(expanding=True)): ...\n", []),
         (
             "def f(a=open(encoding='utf-8')): ...\n",
             [("constant changed", 'def f(a=open(encoding="utf-8x")): ...')],
@@ -217,6 +218,17 @@ def test_only_the_learners_own_lines_are_changed(own_course):
     assert [(each.file, each.line, each.within, each.text) for each in found] == [
         ("monolith/greeting.py", 5, "hello", "- send(name)\n+ pass")
     ]
+
+
+def test_a_line_that_is_only_indented_or_moved_is_not_the_learners(own_course):
+    start = own_course / "01-hello/start/monolith/greeting.py"
+    start.write_text("def hello(name):\n    send(name)\n    wait(1)\n    return 1\n")
+    (own_course / GREETING).write_text(
+        "def hello(name):\n    if name:\n        wait(1)\n        send(name)\n    return 1\n"
+    )
+    course = Course(own_course)
+    found = mutants_of(course, course.step("hello")).mutants
+    assert {each.line for each in found} == {2}
 
 
 def test_of_a_moved_file_only_the_changed_lines_count(own_course):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -22,6 +23,8 @@ from exercises.authoring.mutation.results import End, Result, Store
 from exercises.authoring.mutation.worker import CHOICE, judge
 from exercises.checks import results as checked
 from exercises.checks.loading import checks_of
+from exercises.checks.machine import MachineLoad
+from exercises.checks.results import Verdict
 from exercises.checks.runner import run_checks, select
 from exercises.course.course import Course
 from exercises.errors import CourseError, Exit
@@ -162,6 +165,21 @@ def test_a_result_is_known_until_the_solution_or_the_checks_change(own_course):
     assert not known()
 
 
+def test_what_older_checks_caught_can_be_kept_but_not_what_survived_them(own_course):
+    course = Course(own_course)
+    store = Store(course, course.step("hello"))
+    store.add(mutant("+ 1"), Result(End.CAUGHT, "greets"))
+    store.add(mutant("+ 2"), Result(End.SURVIVED))
+    change(own_course, "01-hello/check.py", "A guest who", "Somebody who")
+    course = Course(own_course)
+    store = Store(course, course.step("hello"))
+    assert [store.find(mutant(text), older=True) for text in ("+ 1", "+ 2")] == [
+        Result(End.CAUGHT, "greets"),
+        None,
+    ]
+    assert store.find(mutant("+ 1")) is None
+
+
 def test_a_result_that_says_nothing_is_not_stored(own_course):
     course = Course(own_course)
     store = Store(course, course.step("hello"))
@@ -196,6 +214,31 @@ def test_the_cheap_checks_run_first_and_the_first_failure_ends_the_run(own_cours
     course.write(course.state(step, "solution"), tmp_path / "workspace")
     report = run_checks(course, step, tmp_path / "workspace", tmp_path / "home", choice=CHOICE)
     assert [outcome.check.id for outcome in report.outcomes] == ["no-print"]
+
+
+@pytest.mark.processes
+def test_the_check_that_caught_a_neighbour_runs_first(own_course, tmp_path):
+    (own_course / GREETING).write_text("print()\n")
+    course = Course(own_course)
+    step = course.step("hello")
+    course.write(course.state(step, "solution"), tmp_path / "workspace")
+    first = replace(CHOICE, first="greets")
+    report = run_checks(course, step, tmp_path / "workspace", tmp_path / "home", choice=first)
+    assert [outcome.check.id for outcome in report.outcomes] == ["greets"]
+
+
+@pytest.mark.parametrize(("usual", "tries"), [(60.0, 1), (0.0, 2)])
+def test_on_a_busy_machine_a_failure_is_tried_again_unless_it_came_sooner_than_a_right_answer(
+    own_course, tmp_path, monkeypatch, usual, tries
+):
+    monkeypatch.setattr(MachineLoad, "is_busy", True)
+    (own_course / GREETING).write_text("print()\n")
+    course = Course(own_course)
+    step = course.step("hello")
+    course.write(course.state(step, "solution"), tmp_path / "workspace")
+    choice = replace(CHOICE, only=("no-print",), usual={"no-print": usual})
+    report = run_checks(course, step, tmp_path / "workspace", tmp_path / "home", choice=choice)
+    assert [(outcome.verdict, outcome.tries) for outcome in report.outcomes] == [(Verdict.NOT_YET, tries)]
 
 
 def test_a_confirmed_equivalent_is_no_survivor():

@@ -22,7 +22,7 @@ from microservices.chassis.config import sqlite_url
 from microservices.launcher.environment import database_url, inherited
 from microservices.launcher.errors import LauncherError
 from microservices.launcher.folder import default_home
-from microservices.sealing import in_workspace, of_course
+from microservices.sealing import LOADED, in_workspace, of_course
 from microservices.topology import SPLIT, Service, Topology, Workspace
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SIZES = ("SHOP_SEED", "SHOP_PRODUCTS", "SHOP_CUSTOMERS", "SHOP_ORDERS")
 WORKERS = 2
 MAX_CACHED = 4
-"""Databases of one service in the cache: people often switch between a few versions or sizes."""
+"""Files of one kind and service in the cache: people often switch between a few versions or sizes."""
 LAST_LINES = 15
 NO_EFFECT_ON_DATA = {"__init__.py", "app.py", "routes.py", "clients.py"}
 DATASET = "{dataset}"
@@ -82,8 +82,8 @@ def seed_workspace(
 ) -> None:
     """Replace the workspace's SQLite databases in `data_dir` by new ones that its own commands fill.
 
-    They are cached as in `seed`, and filled again when the data set or code of the workspace has changed that may
-    affect the data.
+    They are cached as in `seed`, and filled again when the data set, a Python file that the command has loaded, or the
+    list of the workspace's Python files has changed.
     """
     say = say or (lambda _: None)
     home = home or default_home()
@@ -94,19 +94,29 @@ def seed_workspace(
     wanted = any(DATASET in command for command in workspace.seed.values())
     dataset = _dataset(cache, env, say) if wanted else Path()
     sizes = [env.get(name, "") for name in SIZES]
-    affecting_data = [file for file in _python_files(folder) if file.name not in NO_EFFECT_ON_DATA]
+    there = {str(file.relative_to(folder)): file for file in _python_files(folder)}
 
     def fill(name: str) -> None:
         command = [part.replace(DATASET, str(dataset)) for part in workspace.seed[name]]
-        template = cache / f"{name}-{_fingerprint(affecting_data, *sizes, *command)}.sqlite3"
-        if not template.exists():
+        loaded = cache / f"{name}-{_fingerprint((), *sizes, *command, *sorted(there))}.loaded"
+
+        def template() -> Path:
+            known = set(loaded.read_text(encoding="utf-8").splitlines()) if loaded.exists() else there
+            files = [
+                there[file] for file in known if file in there and there[file].name not in NO_EFFECT_ON_DATA
+            ]
+            return cache / f"{name}-{_fingerprint(files, loaded.stem)}.sqlite3"
+
+        if not template().exists():
             say(f"Filling the database of {name} ...")
-            temporary = _temporary(template)
-            own = {"SHOP_SERVICE": name, "SHOP_DATABASE_URL": sqlite_url(temporary)}
+            database, now_loaded = _temporary(template()), _temporary(loaded)
+            own = {"SHOP_SERVICE": name, "SHOP_DATABASE_URL": sqlite_url(database), LOADED: str(now_loaded)}
             failure = f"The database of {name} could not be filled"
             _python(command, inherited(env) | own, failure, folder)
-            _store(temporary, template, name)
-        _copy(template, database_file(data_dir, workspace.topology.service(name)))
+            if now_loaded.exists():
+                _store(now_loaded, loaded, name)
+            _store(database, template(), name)
+        _copy(template(), database_file(data_dir, workspace.topology.service(name)))
 
     _in_parallel(fill, workspace.seed)
 
@@ -181,7 +191,7 @@ def _fill_template(template: Path, service: Service, dataset: Path, env: Mapping
 
 def _store(temporary: Path, template: Path, name: str) -> None:
     _move(temporary, template)
-    cached = sorted(template.parent.glob(f"{name}-*.sqlite3"), key=lambda file: file.stat().st_mtime)
+    cached = sorted(template.parent.glob(f"{name}-*{template.suffix}"), key=lambda file: file.stat().st_mtime)
     for old in cached[:-MAX_CACHED]:
         old.unlink(missing_ok=True)
 

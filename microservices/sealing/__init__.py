@@ -20,6 +20,8 @@ HERE = str(Path(__file__).resolve().parent)
 
 UNSEALED = "WORKSHOP_UNSEALED"
 """As in `_shop_twice_seal`: a process of the course that somebody started in a workspace."""
+LOADED = "WORKSHOP_LOADED"
+"""As in `_shop_twice_seal`: the file to which a sealed process adds the Python files that it has loaded."""
 
 MEANT = {
     "microservices.topology": "topology.py describes the shop with its classes; the launcher reads that file, so it "

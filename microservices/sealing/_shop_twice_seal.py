@@ -6,6 +6,7 @@ one that no module of a learner has.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 
@@ -15,6 +16,8 @@ COMMANDS = ("exercises", "microservices", "loadtests")
 """Programs of the course itself, which somebody may start in a workspace."""
 UNSEALED = "WORKSHOP_UNSEALED"
 """Set for the processes that such a program starts; those that run a learner's code are sealed by `sitecustomize`."""
+LOADED = "WORKSHOP_LOADED"
+"""Names a file. A sealed process adds to it, when it ends, the Python files of its working directory that it loaded."""
 
 
 def seal() -> None:
@@ -28,6 +31,12 @@ def seal() -> None:
     sys.path[:] = [entry for entry in sys.path if entry not in hidden]
 
 
+def tell_what_was_loaded() -> None:
+    """Let the process add its Python files to the file that LOADED names, if it names one."""
+    if LOADED in os.environ:
+        atexit.register(_tell, os.environ[LOADED], os.getcwd())  # noqa: PTH109
+
+
 def seal_in_a_workspace() -> None:
     """Seal this process if somebody has started it by hand in a workspace. A .pth file calls this at each start."""
     sys.path.remove(HERE)
@@ -39,6 +48,18 @@ def seal_in_a_workspace() -> None:
     else:
         seal()
         sys.path.append(folder)
+
+
+def _tell(target: str, folder: str) -> None:
+    folder = os.path.realpath(folder)
+    # A script's own name is only among the arguments: Python has forgotten its __file__ by now.
+    files = [
+        *sys.orig_argv[1:],
+        *(getattr(module, "__file__", None) for module in list(sys.modules.values())),
+    ]
+    found = {os.path.relpath(os.path.realpath(file), folder) for file in files if file}
+    with open(target, "a", encoding="utf-8") as told:  # noqa: PTH123
+        told.writelines(f"{file}\n" for file in sorted(found) if not file.startswith(os.pardir))
 
 
 def _workspace() -> str:

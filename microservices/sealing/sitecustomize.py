@@ -3,3 +3,4 @@
 import _shop_twice_seal  # type: ignore[import-not-found]  # this folder is on the search path then
 
 _shop_twice_seal.seal()
+_shop_twice_seal.tell_what_was_loaded()

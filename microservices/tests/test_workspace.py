@@ -113,6 +113,21 @@ def test_without_a_change_of_code_a_database_is_filled_once(tmp_path):
     assert (folder / "runs").read_text() == "x"
 
 
+def test_only_code_that_the_command_loads_or_a_new_file_fills_a_database_again(tmp_path):
+    folder, data = tmp_path / "workspace", tmp_path / "data"
+    folder.mkdir()
+    workspace(folder, seed="{'shop': ('fill.py',)}")
+    count = "import pathlib; open('runs', 'a').write('x');"
+    (folder / "fill.py").write_text(f"import loaded;{count}{FILL.format('one')}")
+    (folder / "loaded.py").write_text("")
+    (folder / "other.py").write_text("")
+    for changed, runs in (("other.py", 1), ("loaded.py", 2), ("other.py", 2), ("new.py", 3)):
+        seed_workspace(load(folder), data, home=tmp_path)
+        (folder / changed).write_text("# changed\n")
+        seed_workspace(load(folder), data, home=tmp_path)
+        assert len((folder / "runs").read_text()) == runs
+
+
 @pytest.mark.processes
 def test_processes_of_a_workspace_run_in_it_behind_its_own_gateway(tmp_path):
     folder = tmp_path / "workspace"

@@ -10,7 +10,11 @@ from exercises.authoring.mutation.edits import Edit, Kind, is_sentence, other_nu
 
 TOKEN = re.compile(r'`[^`]*`|"(?:\\.|[^"\\])*"|\S+')
 NUMBER = re.compile(r"(\d+)(ms|s|m|h|%)?")
-JSON_VALUE = re.compile(r': *"([^"]*)"')
+JSON_VALUE = re.compile(r'"(\w+)": *"([^"]*)"')
+SAME_WITHOUT = "{err.status_code}"
+"""An argument without which Caddy does the same: in handle_errors, respond takes the error's status by itself."""
+FOR_PEOPLE = {"title", "detail"}
+"""Fields of a problem document that people read. Programs read its type and its status."""
 
 
 def edits(text: str, own: set[int]) -> Iterator[Edit]:
@@ -35,7 +39,7 @@ def edits(text: str, own: set[int]) -> Iterator[Edit]:
 
 def _of_argument(token: re.Match[str], offset: int, within: str) -> Iterator[Edit]:
     word, start, end = token.group(), offset + token.start(), offset + token.end()
-    if word == "{":
+    if word in {"{", SAME_WITHOUT}:
         return
     if number := NUMBER.fullmatch(word):
         amount, unit = int(number[1]), number[2] or ""
@@ -44,8 +48,8 @@ def _of_argument(token: re.Match[str], offset: int, within: str) -> Iterator[Edi
     elif word[0] in '`"':
         yield Edit(Kind.CONSTANT, start, end, word[0] * 2, within)
         for value in JSON_VALUE.finditer(word):
-            if not is_sentence(value[1]):
-                yield Edit(Kind.CONSTANT, start + value.end(1), start + value.end(1), "x", within)
+            if value[1] not in FOR_PEOPLE and not is_sentence(value[2]):
+                yield Edit(Kind.CONSTANT, start + value.end(2), start + value.end(2), "x", within)
     else:
         yield Edit(Kind.ARGUMENT, start - 1, end, "", within)
 

@@ -11,6 +11,8 @@ from exercises.authoring.mutation.places import Node, Places, Span
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 SAME_WITHOUT = {None, "encoding"}
 """Arguments without which the program does the same: UTF-8 is the default wherever the course runs. None is **."""
+SAME_WITH_ANY = {"expanding"}
+"""Arguments whose value makes no difference: SQLAlchemy's in_() expands every parameter that it is given."""
 OPERATORS: dict[type[ast.cmpop], tuple[str, tuple[str, ...]]] = {
     ast.Eq: ("==", ("!=",)),
     ast.NotEq: ("!=", ("==",)),
@@ -77,10 +79,14 @@ class ExpressionFinder(ast.NodeVisitor):
         spans = [self._places.span(each) for each in arguments]
         for index, each in enumerate(arguments):
             last = index == len(node.args) - 1 > 0 and not isinstance(each, ast.Starred)
-            named = isinstance(each, ast.keyword) and each.arg not in SAME_WITHOUT
+            named = isinstance(each, ast.keyword) and each.arg not in SAME_WITHOUT | SAME_WITH_ANY
             if (last or named) and not self._for_people:
                 self._add(Kind.ARGUMENT, each, "", self._places.without(spans, index))
         if not is_for_people(node):
+            self.generic_visit(node)
+
+    def visit_keyword(self, node: ast.keyword) -> None:
+        if node.arg not in SAME_WITH_ANY:
             self.generic_visit(node)
 
     def visit_Dict(self, node: ast.Dict) -> None:

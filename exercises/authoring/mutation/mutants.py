@@ -7,7 +7,7 @@ part of a service, counts only where it differs from the file that it was.
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher, unified_diff
@@ -90,14 +90,23 @@ def mutants_of(course: Course, step: Step) -> Mutants:
 
 
 def own_lines(file: str, path: Path, start: Tree) -> set[int]:
-    """Numbers (from 1) of the lines of a solution's file that the learner writes."""
+    """Numbers (from 1) of the lines that the learner writes in a solution's file, and does not only move or indent."""
     old = start.get(file) or _moved_from(file, start)
-    before = old.read_text(encoding="utf-8").splitlines() if old and old != path else []
     if old == path:
         return set()
+    before = old.read_text(encoding="utf-8").splitlines() if old else []
     after = path.read_text(encoding="utf-8").splitlines()
     changes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-    return {line + 1 for tag, _, _, first, last in changes if tag != "equal" for line in range(first, last)}
+    removed = Counter(line.strip() for tag, a, b, _, _ in changes if tag != "equal" for line in before[a:b])
+    added = [index for tag, _, _, a, b in changes if tag != "equal" for index in range(a, b)]
+    own: set[int] = set()
+    for index in added:
+        line = after[index].strip()
+        if removed[line] > 0:
+            removed[line] -= 1
+        else:
+            own.add(index + 1)
+    return own
 
 
 def sample(mutants: Iterable[Mutant], count: int, seed: int) -> list[Mutant]:

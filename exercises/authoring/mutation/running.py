@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
+
+import psutil
 
 from exercises.authoring.mutation.mutants import Mutant
 from exercises.authoring.mutation.results import End, Result, Store
@@ -110,8 +110,10 @@ class Worker:
         try:
             process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            for each in descendants(process.pid):
+                with contextlib.suppress(psutil.Error):
+                    each.kill()
+            process.kill()
             process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe:
@@ -133,30 +135,41 @@ def try_mutants(
 ) -> None:
     """Try the mutants and store their results. First the solution itself, which must pass.
 
+    At the end the solution must pass again in each process, or the results are forgotten.
+    For each mutant the check runs first that caught the last one in the same function, or else in the same file.
     `bound` is the longest time for one mutant in seconds, by default six times that of the solution. `estimate` is
     called with the seconds that the solution took. No process is left afterwards, also after an error or Ctrl-C.
     """
     waiting, lock, stopped = iter(mutants), threading.Lock(), threading.Event()
+    nearby: dict[str, str] = {}
     workers = [Worker(course, step) for _ in range(jobs)]
 
-    def work(worker: Worker, seconds: float) -> None:
+    def work(worker: Worker, usual: dict[str, float], seconds: float) -> None:
+        tried: list[Mutant] = []
         while True:
             with lock:
                 mutant = next(waiting, None)
-            if mutant is None or stopped.is_set():
+            if stopped.is_set():
                 return
-            result = worker.ask(Job(mutant.file, mutant.content), seconds)
+            if mutant is None:
+                _require_passing_again(step, worker.ask(Job(usual=usual), SOLUTION_SECONDS), store, tried)
+                return
+            first = nearby.get(f"{mutant.file} {mutant.within}", nearby.get(mutant.file, ""))
+            result = worker.ask(Job(mutant.file, mutant.content, first, usual), seconds)
             with lock:
+                if result.end is End.CAUGHT:
+                    nearby[mutant.file] = nearby[f"{mutant.file} {mutant.within}"] = result.check
                 if not stopped.is_set():
+                    tried.append(mutant)
                     store.add(mutant, result)
                     show(mutant, result)
 
     pool = ThreadPoolExecutor(jobs)
     try:
-        taken = _require_passing(step, workers[0].ask(Job(), SOLUTION_SECONDS))
-        estimate(taken)
-        seconds = bound or max(MIN_SECONDS, TIME_FACTOR * taken)
-        for done in [pool.submit(work, worker, seconds) for worker in workers]:
+        solution = _require_passing(step, workers[0].ask(Job(), SOLUTION_SECONDS))
+        estimate(solution.seconds)
+        seconds = bound or max(MIN_SECONDS, TIME_FACTOR * solution.seconds)
+        for done in [pool.submit(work, worker, solution.took, seconds) for worker in workers]:
             done.result()
     finally:
         stopped.set()
@@ -164,10 +177,29 @@ def try_mutants(
         pool.shutdown()
 
 
-def _require_passing(step: Step, result: Result) -> float:
-    """The seconds that the solution's checks took; SolutionFails when one does not pass."""
+def _require_passing_again(step: Step, result: Result, store: Store, tried: list[Mutant]) -> None:
+    """SolutionFails when the solution does not pass any more after the mutants; then their results are forgotten."""
+    if result.end is not End.CAUGHT:
+        return
+    for mutant in tried:
+        store.forget(mutant)
+    raise SolutionFails(
+        f"After {len(tried)} mutants the solution of {step.label} does not pass its check {result.check} any more "
+        f"({result.words}): something is left over from one trial to the next. Their results are forgotten."
+    )
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """All processes below this one, in whichever session."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return list(psutil.Process(pid).children(recursive=True))
+    return []
+
+
+def _require_passing(step: Step, result: Result) -> Result:
+    """The solution's result; SolutionFails when a check does not pass."""
     if result.end is End.SURVIVED:
-        return result.seconds
+        return result
     error = SolutionFails(
         f"The solution of {step.label} does not pass its own check {result.check} ({result.end}: {result.words}), "
         f"so nothing can be said about mutants. Repair it first: exercises dev verify {step.number}"

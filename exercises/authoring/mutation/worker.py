@@ -11,14 +11,17 @@ import os
 import shutil
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
+from exercises.authoring.mutation import warm
 from exercises.authoring.mutation.results import End, Result
 from exercises.checks.results import Outcome, Report, Verdict
 from exercises.checks.runner import Choice, run_checks
+from exercises.checks.standin import scratch
 from exercises.course.course import Course, Step
+from microservices.sealing import HERE
 
 SEED = 1
 """All mutants get the same data and the same random choices, so that a run can be repeated."""
@@ -31,6 +34,10 @@ class Job:
 
     file: str = ""
     content: str = ""
+    first: str = ""
+    """Id of the check that will probably catch it: it has caught a mutant nearby."""
+    usual: dict[str, float] = field(default_factory=dict)
+    """Seconds that each check takes with the solution itself."""
 
 
 def main() -> None:
@@ -39,32 +46,57 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command itself ends this process
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a check prints is no answer
+    warm.install(HERE)
     folder, name, home = sys.argv[1:]
     course = Course(Path(folder))
-    step = course.step(name)
+    trial = Trial(course, course.step(name), Path(home))
     for line in sys.stdin:
-        result = try_one(course, step, Job(**json.loads(line)), Path(home))
+        result = trial.run(Job(**json.loads(line)))
         answers.write(f"{json.dumps(asdict(result))}\n")
         answers.flush()
 
 
-def try_one(course: Course, step: Step, job: Job, home: Path) -> Result:
-    """Check the solution with one change."""
-    workspace = home / "workspace"
-    shutil.rmtree(workspace, ignore_errors=True)
-    tree = {relpath: path for relpath, path in course.state(step, "solution").items() if relpath != job.file}
-    course.write(tree, workspace)
-    if job.file:
-        (workspace / job.file).parent.mkdir(parents=True, exist_ok=True)
-        (workspace / job.file).write_text(job.content, encoding="utf-8")
-    return judge(run_checks(course, step, workspace, home, choice=CHOICE, seed=SEED))
+@dataclass(slots=True)
+class Trial:
+    """Checks the solution, with changes."""
+
+    course: Course
+    step: Step
+    home: Path
+    alone: dict[str, bool] = field(default_factory=dict)
+    """Whether the solution passes a check that runs first, by the check's id."""
+
+    def run(self, job: Job) -> Result:
+        """Check the solution with one change."""
+        if job.first and job.first not in self.alone:
+            report = self._check(Job(), replace(CHOICE, only=(job.first,)))
+            self.alone[job.first] = judge(report).end is End.SURVIVED
+        first = job.first if self.alone.get(job.first) else ""
+        return judge(self._check(job, replace(CHOICE, first=first, usual=job.usual)))
+
+    def _check(self, job: Job, choice: Choice) -> Report:
+        workspace = self.home / "workspace"
+        for path in (workspace, *scratch().iterdir()):  # nothing of one mutant may reach the next
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        solution = self.course.state(self.step, "solution")
+        self.course.write(
+            {relpath: path for relpath, path in solution.items() if relpath != job.file}, workspace
+        )
+        if job.file:
+            (workspace / job.file).parent.mkdir(parents=True, exist_ok=True)
+            (workspace / job.file).write_text(job.content, encoding="utf-8")
+        return run_checks(self.course, self.step, workspace, self.home, choice=choice, seed=SEED)
 
 
 def judge(report: Report) -> Result:
     """What the results of the checks say about the mutant."""
     failed = next((each for each in report.outcomes if each.verdict is not Verdict.PASS), None)
     if failed is None:
-        return Result(End.SURVIVED, seconds=report.seconds)
+        took = {each.check.id: round(each.seconds, 2) for each in report.outcomes if each.tries == 1}
+        return Result(End.SURVIVED, seconds=report.seconds, took=took)
     ends = {Verdict.NOT_YET: End.CAUGHT, Verdict.TOOL_ERROR: End.BROKE}
     end = End.HUNG if failed.hung else ends.get(failed.verdict, End.UNDECIDED)
     return Result(end, failed.check.id, _words(failed), report.seconds)

@@ -29,9 +29,9 @@ CONFIRMED = (
         OrderLine.quantity,
         OrderLine.category,
     )
-    .join(OrderLine, OrderLine.order_number == Order.number)
+    .join(OrderLine)
     .where(Order.number.in_(NUMBERS))
-    .order_by(Order.number, OrderLine.sku)
+    .order_by(Order.number)
 )
 
 

@@ -19,7 +19,7 @@ class RemoteRecommender:
     """Asks the recommendations service at `url`; `token` returns the token of the signed-in customer, or None."""
 
     def __init__(self, url: str, token: Callable[[], str | None]) -> None:
-        self._url = url.rstrip("/")
+        self._url = url
         self._token = token
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy between the shop's own processes

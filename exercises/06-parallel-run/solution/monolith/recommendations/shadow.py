@@ -13,7 +13,7 @@ from .interface import Recommender
 
 THREADS = 2
 """Threads that ask the candidate. Their number limits its cost, however many visitors there are."""
-QUEUE_SIZE = 200
+QUEUE_SIZE = 400
 """Questions that may wait for a thread. When the queue is full, a question is dropped and counted as dropped."""
 
 
@@ -25,8 +25,8 @@ class ShadowRecommender:
         self._candidate = candidate
         self._comparisons = comparisons
         self._questions: Queue[Callable[[], None]] = Queue(QUEUE_SIZE)
-        for number in range(THREADS):
-            threading.Thread(target=self._ask, name=f"shadow-{number}", daemon=True).start()
+        for _ in range(THREADS):
+            threading.Thread(target=self._ask, daemon=True).start()
 
     def suggest(self, sku: str, cart: Sequence[str], customer_id: str | None, limit: int) -> dict[str, Any]:
         """The answer of `live`, without waiting for the candidate."""

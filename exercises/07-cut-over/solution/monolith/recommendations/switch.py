@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 import logging
 import random
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .interface import RecommendationsUnavailable, Recommender
 
-READ_SECONDS = 0.2
 log = logging.getLogger(__name__)
 
 
@@ -25,17 +23,13 @@ class Switch:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._percent = 0.0
-        self._read_next = 0.0
 
     def percent(self) -> float:
         """The current share. A file that is missing or has no valid content changes nothing."""
-        now = time.monotonic()
-        if now >= self._read_next:
-            self._read_next = now + READ_SECONDS
-            try:
-                self._percent = _share(json.loads(self._file.read_text(encoding="utf-8")))
-            except (OSError, ValueError, LookupError, TypeError) as error:
-                log.warning("%s cannot be used, the share stays %g %%: %s", self._file, self._percent, error)
+        try:
+            self._percent = _share(json.loads(self._file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            log.warning("%s cannot be used, the share stays %g %%: %s", self._file, self._percent, error)
         return self._percent
 
 

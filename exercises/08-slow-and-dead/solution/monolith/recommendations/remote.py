@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,7 +16,6 @@ from .interface import RecommendationsUnavailable
 TIMEOUT_SECONDS = 0.25
 """For one question with all its attempts. A page has half a second."""
 ATTEMPTS = 2
-PAUSE_SECONDS = 0.02
 OK = 200
 GONE = frozenset({502, 503, 504})
 """The gateway's answers when no replica answered it."""
@@ -27,7 +25,7 @@ class RemoteRecommender:
     """Asks the recommendations service at `url`; `token` returns the token of the signed-in customer, or None."""
 
     def __init__(self, url: str, token: Callable[[], str | None]) -> None:
-        self._url, self._token = url.rstrip("/"), token
+        self._url, self._token = url, token
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy between the shop's own processes
         self._session.mount(self._url, DeadlineAdapter())
@@ -42,7 +40,8 @@ class RemoteRecommender:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         deadline = time.monotonic() + TIMEOUT_SECONDS
         self._budget.earn()
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 1
+        while True:
             try:
                 return self._ask(url, params, headers, deadline)
             except requests.ConnectionError as error:
@@ -50,8 +49,7 @@ class RemoteRecommender:
                     raise _unavailable() from error
             except (requests.RequestException, LookupError, TypeError, ValueError) as error:
                 raise _unavailable() from error
-            time.sleep(random.uniform(0, PAUSE_SECONDS))
-        raise _unavailable()
+            attempt += 1
 
     def _ask(
         self, url: str, params: dict[str, str], headers: dict[str, str], deadline: float
