@@ -45,7 +45,9 @@ PAGES, FAILING_PAGES, AT_A_TIME = 12, 8, 4
 STRANGE_IDS = ("two words", "a" * 65, '{"id": 1}')
 SERIES = re.compile(r"^upstream_(calls|attempts)_total\{([^}]*)\} (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-ANSWERED = re.compile(r'^http_requests_total\{[^}]*route="/api/[^"]*"[^}]*\} (\S+)$', re.MULTILINE)
+ANSWERED = re.compile(
+    r'^http_requests_total\{[^}]*route="/(?:api|internal)/[^"]*"[^}]*\} (\S+)$', re.MULTILINE
+)
 TRACE_ID = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 MILLI = 1_000_000
 TRIES = 3
@@ -815,7 +817,7 @@ def _metrics(bench: Bench, shop: Shop) -> Counter[tuple[str, str, str]]:
 
 
 def _answered(shop: Shop, service: str) -> float:
-    """How many requests for the public API the service has answered."""
+    """How many requests for one of its APIs the service has answered."""
     return sum(float(number) for number in ANSWERED.findall(_text(shop, service)))
 
 
