@@ -237,7 +237,7 @@ def _(bench: Bench) -> None:
     _expect_no_change(bench, '{"remote_per', was=0)
 
 
-@check("off-until-the-file-says-so", task="switch", shop=False)
+@check("off-until-the-file-says-so", task="switch", shop=False, until="split-the-table")
 def _(bench: Bench) -> None:
     """A monolith that starts without a valid switch file asks the service nothing, and its pages work."""
     shop = _shop(bench)
@@ -436,7 +436,7 @@ def _(bench: Bench) -> None:
     )
 
 
-@check("no-service-no-recommendations", task="delete", shop=False)
+@check("no-service-no-recommendations", task="delete", shop=False, until="split-the-table")
 def _(bench: Bench) -> None:
     """Without an address of the service the monolith runs, and its pages show bestsellers."""
     shop = _shop(bench)
