@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from statistics import mean
 from typing import Any
 
@@ -91,6 +92,7 @@ class _Shop:
         self.feed_ms = more / (MEASURED_AT - 1) * MILLI
 
 
+@cache
 def _shop(name: str) -> _Shop:
     return _Shop(f"{name}-1", f"{name}-4", "monolith" if name == "monolith" else "recommendations")
 
@@ -108,6 +110,7 @@ def _rounded(value: float) -> str:
     return f"{float(f'{value:.2g}'):,.6g}"
 
 
+@cache
 def _scale_hot() -> Mapping[str, Any]:
     results = json.loads((RESULTS / SHOWN_FIRST / "results.json").read_text(encoding="utf-8"))
     found: Mapping[str, Any] = next(each for each in results["experiments"] if each["name"] == "scale-hot")

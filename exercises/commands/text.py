@@ -11,9 +11,9 @@ import click
 from exercises.commands.options import find_workspace, json_option, workspace_option
 from exercises.commands.output import Printer
 from exercises.course.diagrams import as_text
+from exercises.course.sections import without_comments
 
 LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 ITEM = re.compile(r"(\s*(?:[-*]|\d+\.) )(.*)")
 CODE_INDENT = 4
 
@@ -35,7 +35,7 @@ def text(exercise: str | None, folder: Path | None, as_json: bool) -> None:
 
 def show(printer: Printer, markdown: str) -> None:
     """Print Markdown as plain text: wrapped, without the marks that only a web page needs."""
-    for kind, first, body in _blocks(COMMENT.sub("", markdown).splitlines()):
+    for kind, first, body in _blocks(without_comments(markdown).splitlines()):
         if kind == "heading":
             printer.say(_inline(body), style="bold")
         elif kind == "mermaid":

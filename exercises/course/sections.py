@@ -1,8 +1,15 @@
-"""Splits Markdown into sections by its headings."""
+"""Markdown as the exercises use it: sections by headings, and comments that no reader sees."""
 
 from __future__ import annotations
 
 import re
+
+COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+
+
+def without_comments(text: str) -> str:
+    """The text as a reader sees it."""
+    return COMMENT.sub("", text)
 
 
 def sections(text: str, mark: str) -> list[tuple[str, str]]:

@@ -20,8 +20,8 @@ from pygments.lexers import TextLexer, get_lexer_by_name, get_lexer_for_filename
 from pygments.util import ClassNotFound
 
 from exercises.course.drawing import draw
+from exercises.course.sections import without_comments
 
-COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 COPY = Markup('<button type="button" class="copy" data-copy>Copy</button>')
 MAX_HIGHLIGHTED = 200_000
 """Characters; a longer text gets no colours."""
@@ -30,7 +30,7 @@ _formatter = HtmlFormatter(nowrap=True, classprefix="k-")
 
 def render(markdown: str) -> Markup:
     """The text as HTML."""
-    return Markup(_markdown().render(COMMENT.sub("", markdown)))  # noqa: S704 -- it escapes raw HTML
+    return Markup(_markdown().render(without_comments(markdown)))  # noqa: S704 -- it escapes raw HTML
 
 
 def coloured(code: str, *, language: str = "", name: str = "") -> Markup:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from exercises.course.course import Step
-from exercises.course.sections import sections
+from exercises.course.sections import sections, without_comments
 from exercises.errors import CourseError
 from exercises.paper.markup import diagrams, html, inline, items
 
-COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 TASK = re.compile(r"\d+\. +(.+)")
 
 
@@ -72,7 +71,7 @@ def read_sheet(step: Step) -> Sheet:
 
 
 def _text(step: Step, name: str) -> str:
-    return COMMENT.sub("", step.file(name).read_text(encoding="utf-8"))
+    return without_comments(step.file(name).read_text(encoding="utf-8"))
 
 
 def _tasks(step: Step, text: str) -> list[Task]:
