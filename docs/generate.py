@@ -17,7 +17,7 @@ import click
 
 from docs.courses import tables
 from docs.made import filled
-from docs.results import readme_ledger, runs
+from docs.published import readme_ledger, runs
 from docs.rooms import APART, PARTS, repository_map
 from docs.scale import tables as scale_tables
 from microservices.topology import MONOLITH, SPLIT, Service, Topology

@@ -8,7 +8,7 @@ from functools import cache
 from statistics import mean
 from typing import Any
 
-from docs.results import RESULTS, SHOWN_FIRST
+from docs.published import RESULTS, SHOWN_FIRST
 from loadtests.report.estimates import DASH
 
 HOT = "GET /api/products/{sku}/recommendations"
