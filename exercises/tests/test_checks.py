@@ -334,7 +334,12 @@ def test_equal_arguments_get_the_same_running_shop(bench):
     assert shop.names() == ["gateway", "monolith-1"]
     other = bench.shop(scale={"monolith": 2})
     assert other.names() == ["gateway", "monolith-1", "monolith-2"]
-    assert len({other.ask("GET", "/pid").text for _ in range(8)}) == 2
+    pids = {other.ask("GET", "/pid").text}
+    for _ in range(60):  # the gateway draws between two idle replicas: eight equal draws are seen once in 128 runs
+        pids.add(other.ask("GET", "/pid").text)
+        if len(pids) == 2:
+            break
+    assert len(pids) == 2
 
 
 def test_a_killed_process_is_dead_within_the_block_and_back_after_it(bench):
