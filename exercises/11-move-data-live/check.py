@@ -47,6 +47,8 @@ SWITCHED_SECONDS = 2.0
 VERSIONS = "stock_versions"
 MORE_AVAILABLE = "UPDATE stock SET available = available + 7, received = received + 7 WHERE sku = ?"
 MORE_SOLD = "UPDATE stock SET sold = sold + 7, received = received + 7 WHERE sku = ?"
+NONE_LEFT = "UPDATE stock SET received = received - available, available = 0 WHERE sku = ?"
+AHEAD = "UPDATE known_versions SET version = version + 50 WHERE sku = ?"
 SLOWLY = ("copy", "--batch", "40", "--pause", "0.3")
 HELD_SECONDS = 0.5
 """How long a batch of the copy is held back at most. The mover waits twice as long for an answer."""
@@ -480,7 +482,7 @@ def _(bench: Bench) -> None:
         list(_stock(bench, "monolith")),
         f"bought {first} and {last} and set {counted} while the copy ran, so that a row of the copy came last",
         "every product with the same numbers on both sides",
-        f"{INCOMING}: may an older row replace a newer one? {MOVER}: copy",
+        f"{INCOMING}: may an older row replace a newer one, and what happens to the rest of its batch? {MOVER}: copy",
         ENDED_SECONDS,
     )
 
@@ -559,18 +561,19 @@ def _(bench: Bench) -> None:
     shop = _shop(bench, empty=False)
     _make_equal(bench, shop)
     skus = _skus(bench)
-    *changed, missing, fine = bench.random.sample(skus[1:-1], 4)
-    for sku, sql in zip(changed, (MORE_AVAILABLE, MORE_SOLD), strict=True):
+    *changed, ahead, missing, fine = bench.random.sample(skus[1:-1], 5)
+    for sku, sql in zip((*changed, ahead), (MORE_AVAILABLE, MORE_SOLD, MORE_AVAILABLE), strict=True):
         _execute(bench, sql, sku)
+    _execute(bench, AHEAD, ahead)
     _execute(bench, "DELETE FROM stock WHERE sku = ?", missing)
     found = _moved(bench, shop, "compare")
     named = {sku for sku in skus if sku in found.out}
     bench.expect(
-        found.status == 1 and named == {*changed, missing},
-        did=f"changed what is available of {changed[0]} and sold of {changed[1]}, and deleted {missing}, in the "
-        f"service's database: {_typed('compare')}",
-        expected=f"exit status 1, and lines about {', '.join(changed)} and {missing} only",
-        got=_shown(found),
+        found.status == 1 and named == {*changed, ahead, missing},
+        did=f"changed what is available of {changed[0]} and sold of {changed[1]}, gave {ahead} other numbers and a "
+        f"version that is 50 higher, and deleted {missing}, in the service's database: {_typed('compare')}",
+        expected=f"exit status 1, and lines about {', '.join(changed)}, {ahead} and {missing} only",
+        got=f"{_shown(found)}{_left_out((*changed, ahead, missing), named)}",
         why="Numbers can be wrong although every version is right. Only a comparison of all numbers shows it.",
         look=f"{MOVER}: _differing",
     )
@@ -580,8 +583,17 @@ def _(bench: Bench) -> None:
         skus,
         f"then: {_typed('repair')}",
         "every product with the same numbers on both sides",
-        f"{MOVER}: repair; {INCOMING}: the same version may come again",
+        f"{MOVER}: repair; {INCOMING}: the same version may come again; {STATES}: is the version of {ahead} higher now "
+        "than the service's?",
         1.0,
+    )
+    _set(bench, shop, ahead, bench.random.randint(500, 900))
+    _expect_there(
+        bench,
+        [ahead],
+        f"set the stock of {ahead}, which the repair had sent",
+        "the number in the service too",
+        f"{MOVER}: repair; {STATES}: the next version has to be higher than the one that the repair sent",
     )
     with _slow_changes(shop, fine):
         calm = _moved(bench, shop, "compare")
@@ -593,6 +605,11 @@ def _(bench: Bench) -> None:
         why="An alarm that rings whenever somebody buys is soon ignored.",
         look=f"{MOVER}: look again, and ask whether the service has at least the version that you saw",
     )
+
+
+def _left_out(wanted: Iterable[str], named: set[str]) -> str:
+    silent = [sku for sku in wanted if sku not in named]
+    return f"; nothing about {', '.join(silent)}" if silent else ""
 
 
 @check("the-difference-over-time", task="compare", shop=False, load=True, until=ENDS, seconds=60)
@@ -689,8 +706,10 @@ def _right_after_the_switch(bench: Bench, shop: Shop) -> None:
         bench, [sku], f"set the stock of {sku} to {number}", "the number there too", SENDER, ENDED_SECONDS
     )
     _expect_answerer(bench, shop, sku, service=True)  # it has the newest state again
-    there = _stock(bench, "monolith")[bought][1]
-    _execute(bench, "UPDATE stock SET received = received - available, available = 0 WHERE sku = ?", bought)
+    there = bench.random.randint(6, 9)
+    _set(bench, shop, bought, there)
+    _expect_there(bench, [bought], f"set the stock of {bought} to {there}", "the number there too", SENDER)
+    _execute(bench, NONE_LEFT, bought)
     buyer = shop.customer()
     _put(bench, buyer, bought, 2)
     answer = _check_out(bench, buyer, APPROVED)
@@ -701,6 +720,19 @@ def _right_after_the_switch(bench: Bench, shop: Shop) -> None:
         got=f"{answer.status}, and {_stock(bench, 'monolith')[bought][1]} in the monolith",
         why="Only the reads have moved. The sale still happens in the monolith's table, which has the truth.",
         look=f"{SERVICES}: sell",
+    )
+    _expect_there(bench, [bought], f"bought 2 of {bought}", "the sale there too", SENDER, ENDED_SECONDS)
+    _execute(bench, NONE_LEFT, bought)
+    _put(bench, buyer, bought, there)
+    answer = _check_out(bench, buyer, APPROVED)
+    bench.expect(
+        answer.status == 409 and (answer.json() or {}).get("available") == there - 2,
+        did=f"tried to buy {there} of {bought}, of which the service had 0 and the monolith {there - 2}: {answer.curl}",
+        expected=f"409, and the monolith's number in the refusal: {there - 2} available",
+        got=answer,
+        why="The refusal is a part of the sale, in its transaction. Whoever asks the service there holds the only "
+        "writer of the database while the service hangs, and shows a number that the sale did not look at.",
+        look=f"{SERVICES}: which number does sell put into OutOfStock?",
     )
     with shop.killed(SERVICE):
         _expect_read(bench, shop, sku, number, "killed the service")
@@ -744,13 +776,17 @@ def _empty(bench: Bench) -> None:
 
 def _execute(bench: Bench, sql: str, sku: str) -> None:
     """Change one product in the service's database, past the service."""
-    with closing(sqlite3.connect(_database(bench, SERVICE), timeout=10)) as db, db:
-        changed = db.execute(sql, (sku,)).rowcount
+    changed: int | sqlite3.Error
+    try:
+        with closing(sqlite3.connect(_database(bench, SERVICE), timeout=10)) as db, db:
+            changed = db.execute(sql, (sku,)).rowcount
+    except sqlite3.Error as error:
+        changed = error
     bench.expect(
         changed == 1,
-        did=f"changed {sku} in the service's database",
-        expected="the product there, in the table stock",
-        got="no such product",
+        did=f"changed {sku} in the service's database: {sql}",
+        expected="the product there, in the tables stock and known_versions",
+        got="no such product" if changed == 0 else changed,
         why="The service keeps the stock in its own database.",
         look=f"{MOVER}: copy",
     )

@@ -189,7 +189,7 @@ def _(bench: Bench) -> None:
             expected=f"no wrong answer of {len(answers)}",
             got=f"{len(wrong)}, such as {wrong[0] if wrong else ''}",
             why="A side that cannot go back alone was not deployed alone: its way back needs the other team.",
-            look=f"{RELEASES}/{service if caller == TODAY else caller}",
+            look=_released(CATALOG, service) if caller == TODAY else _released(MONOLITH, caller),
         )
     odd = [text for text in journey.odd.after if "costs 1 cents" in text] if journey.odd else []
     bench.expect(
@@ -198,7 +198,7 @@ def _(bench: Bench) -> None:
         expected="the price from `price_cents`",
         got=odd[0] if odd else "",
         why="A reader that says reads=price_cents and takes `price` was not moved.",
-        look=f"{RELEASES}/{journey.four[-1][0]}",
+        look=_released(MONOLITH, journey.four[-1][0]),
     )
     bench.note(
         ", ".join(
@@ -206,6 +206,11 @@ def _(bench: Bench) -> None:
             for caller, service in journey.four
         )
     )
+
+
+def _released(side: str, release: str) -> str:
+    """The file of a release."""
+    return f"{RELEASES}/{release}/{FILES[side]}"
 
 
 # ---- task 3

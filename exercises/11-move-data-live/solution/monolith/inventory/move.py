@@ -27,7 +27,7 @@ MAX_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A product of which the service has no state, an older one, or one with other numbers."""
+    """A product of which the service has no state, or one that the monolith has not had since we looked."""
 
     ours: State
     theirs: State | None
@@ -102,7 +102,12 @@ def compare(seconds: float) -> None:
 def repair() -> None:
     """Send again what the service has differently."""
     database = _database()
-    skus = [difference.ours["sku"] for difference in _compare(database)]
+    found = _compare(database)
+    with database.writing() as db:
+        for theirs in (difference.theirs for difference in found):
+            if theirs:
+                states.reach(db, theirs["sku"], theirs["version"])  # the service ignores a lower version
+    skus = [difference.ours["sku"] for difference in found]
     for start in range(0, len(skus), AT_A_TIME):
         with database.reading() as db:
             client.send(states.some(db, skus[start : start + AT_A_TIME]))
@@ -125,11 +130,12 @@ def switch(side: str) -> None:
 def _compare(database: Database) -> list[Difference]:
     """The differences, printed with the time of day."""
     ours, theirs = _all_of_ours(database), _all_of_theirs()
-    found = list(_differing(ours, theirs))
+    found = list(_differing(ours, theirs, ours))
     if found:
         # Between the two reads people have bought. What arrives now was only on its way.
         time.sleep(ON_ITS_WAY_SECONDS)
-        found = list(_differing({d.ours["sku"]: d.ours for d in found}, _all_of_theirs()))
+        theirs, now = _all_of_theirs(), _all_of_ours(database)
+        found = list(_differing({d.ours["sku"]: d.ours for d in found}, theirs, now))
     missing = sum(difference.theirs is None for difference in found)
     now = time.strftime("%H:%M:%S")
     click.echo(
@@ -140,12 +146,16 @@ def _compare(database: Database) -> list[Difference]:
     return found
 
 
-def _differing(ours: dict[str, State], theirs: dict[str, State]) -> Iterator[Difference]:
-    """A newer state in the service is no difference: it was sent after ours was read."""
-    for sku, mine in ours.items():
-        other = theirs.get(sku)
-        if other is None or (other["version"] <= mine["version"] and other != mine):
-            yield Difference(mine, other)
+def _differing(
+    before: dict[str, State], theirs: dict[str, State], after: dict[str, State]
+) -> Iterator[Difference]:
+    """A state that ours became after `before` and before `after` is no difference: it was sent meanwhile."""
+    for sku, first in before.items():
+        last, other = after[sku], theirs.get(sku)
+        if other in (first, last):
+            continue
+        if other is None or not first["version"] < other["version"] < last["version"]:
+            yield Difference(last, other)
 
 
 def _all_of_ours(database: Database) -> dict[str, State]:

@@ -35,6 +35,13 @@ def changed(db: Connection, sku: str) -> None:
     db.execute(first.on_conflict_do_update(index_elements=["sku"], set_=one_more))
 
 
+def reach(db: Connection, sku: str, version: int) -> None:
+    """Count a product up to at least this version, so that a service that is ahead takes its next state."""
+    first = upsert(db.dialect.name, StockVersion).values(sku=sku, version=version, sent=0)
+    behind = StockVersion.version < version
+    db.execute(first.on_conflict_do_update(index_elements=["sku"], set_={"version": version}, where=behind))
+
+
 def unsent(db: Connection, limit: int) -> list[State]:
     """Up to `limit` changed states that the service has not confirmed."""
     return _states(db, STATES.where(UNSENT).limit(limit))
