@@ -74,7 +74,9 @@ def shop(context: click.Context, folder: Path | None, kind: str | None) -> None:
     if context.invoked_subcommand is None:
         printer = Printer()
         for member in found.members:
-            printer.item(member.phase(), f"{member.label} (pid {member.pid}, port {member.port})", width=10)
+            printer.item(
+                found.phase(member), f"{member.label} (pid {member.pid}, port {member.port})", width=10
+            )
         printer.say(f"{'The' if kind else 'Your'} shop is open at {found.url}")
 
 
@@ -120,9 +122,30 @@ def pause(found: Any, name: str) -> None:
 
 @shop.command()
 @click.argument("name")
+@click.option(
+    "--share",
+    type=click.FloatRange(0.02, 0.9),
+    default=0.1,
+    show_default=True,
+    help="The share of the time that they work.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="For how long."
+)
+@click.pass_obj
+def slow(found: Any, name: str, share: float, seconds: float) -> None:
+    """Slow the processes of NAME: they answer, late. It lasts for a minute, until Ctrl-C, or until `resume`."""
+    labels = ", ".join(member.label for member in found.named(name))
+    click.echo(f"{labels} works {share:.0%} of the time; exercises shop resume {name} ends it.")
+    found.slow(name, share, seconds)
+    click.echo(f"{labels} is as fast as before.")
+
+
+@shop.command()
+@click.argument("name")
 @click.pass_obj
 def resume(found: Any, name: str) -> None:
-    """Let paused processes of NAME go on."""
+    """Let paused or slowed processes of NAME go on."""
     click.echo(f"{', '.join(found.resume(name))} goes on.")
 
 

@@ -20,6 +20,7 @@ END_BYTES = 1000
 
 Row = Sequence[Any]
 """A row of the generator's log, in the order of records.COLUMNS. A visit that was not started has no start."""
+Suffered = tuple[float | None, int]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Moment:
     p50_ms: float | None = field(default=None, compare=False)
     p99_ms: float | None = field(default=None, compare=False)
     """For charts; the line on the terminal has only the p95."""
+    personas: dict[str, Suffered] = field(default_factory=dict, compare=False)
+    """By persona: the p95 in milliseconds, and how many requests failed or were not started."""
 
     def __str__(self) -> str:
         p95 = "no answer" if self.p95_ms is None else f"p95 {self.p95_ms:.0f} ms"
@@ -61,7 +64,17 @@ def moment(rows: Sequence[Row], at: float, phase: str, under_way: int, began: fl
         under_way=under_way,
         p50_ms=round(percentile(waits, 0.5), 1) if waits else None,
         p99_ms=round(percentile(waits, 0.99), 1) if waits else None,
+        personas={
+            persona: _suffered([row for row in newest if row[4] == persona], since)
+            for persona in sorted({row[4] for row in newest})
+        },
     )
+
+
+def _suffered(rows: Sequence[Row], since: float) -> Suffered:
+    waits = [(row[2] - row[0]) * 1000 for row in rows if row[1] != "" and row[2] >= since and row[7]]
+    wrong = sum(not row[7] and (row[2] if row[1] != "" else row[0]) >= since for row in rows)
+    return round(percentile(waits, 0.95), 1) if waits else None, wrong
 
 
 def append(folder: Path, now: Moment) -> None:
