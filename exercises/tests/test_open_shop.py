@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,8 +30,10 @@ from loadtests.load.arrivals import Phase
 SECONDS = 60.0
 
 
-def shop(*members: Member, services: tuple[Drawn, ...] = (), steered: bool = True) -> OpenShop:
-    return OpenShop("http://127.0.0.1:1", Path("/run"), 1, steered, members, services)
+def shop(
+    *members: Member, services: tuple[Drawn, ...] = (), steered: bool = True, folder: Path = Path("/run")
+) -> OpenShop:
+    return OpenShop("http://127.0.0.1:1", folder, 1, steered, members, services)
 
 
 @pytest.fixture
@@ -60,6 +63,31 @@ class TestSteering:
         found.kill("catalog")
         sleeper.wait()
         assert member.phase() == "down"
+
+    def test_a_slow_process_works_until_it_is_resumed(self, sleeper, tmp_path):
+        found = shop(member := Member("catalog-1", sleeper.pid, 1), folder=tmp_path)
+        slowing = threading.Thread(target=found.slow, args=("catalog", 0.5, SECONDS))
+        slowing.start()
+        seen = set()
+        wait_for(lambda: seen.add(psutil.Process(sleeper.pid).status()) or len(seen) > 1)
+        assert psutil.STATUS_STOPPED in seen
+        assert found.phase(member) == "slow"
+        found.resume("catalog-1")
+        slowing.join()
+        assert found.phase(member) == "starting"
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_killed_slower_or_a_killed_process_leaves_nobody_slow(self, sleeper, tmp_path):
+        found = shop(member := Member("catalog-1", sleeper.pid, 1), folder=tmp_path)
+        (tmp_path / f"slow-catalog-1-{sleeper.pid}").write_text(f"{os.getpid()} 1.0")
+        assert found.phase(member) == "starting"
+        slowing = threading.Thread(target=found.slow, args=("catalog", 0.5, SECONDS))
+        slowing.start()
+        wait_for(lambda: found.phase(member) == "slow")
+        found.kill("catalog")
+        sleeper.wait()
+        slowing.join()
+        assert found.phase(member) == "down"
 
     def test_what_is_not_there_is_told_with_what_is(self):
         with pytest.raises(ExerciseError, match=r"no 'x' in your shop; it has a-1, gateway"):

@@ -72,9 +72,10 @@ def moment(rows: Sequence[Row], at: float, phase: str, under_way: int, began: fl
 
 
 def _suffered(rows: Sequence[Row], since: float) -> Suffered:
-    waits = [(row[2] - row[0]) * 1000 for row in rows if row[1] != "" and row[2] >= since and row[7]]
-    wrong = sum(not row[7] and (row[2] if row[1] != "" else row[0]) >= since for row in rows)
-    return round(percentile(waits, 0.95), 1) if waits else None, wrong
+    started = [row for row in rows if row[1] != "" and row[2] >= since]
+    waits = [(row[2] - row[0]) * 1000 for row in started if row[7]]
+    not_started = sum(row[1] == "" and row[0] >= since for row in rows)
+    return round(percentile(waits, 0.95), 1) if waits else None, len(started) - len(waits) + not_started
 
 
 def append(folder: Path, now: Moment) -> None:
