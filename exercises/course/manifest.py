@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -136,7 +137,7 @@ Model = TypeVar("Model", bound=Table)
 def read(model: type[Model], file: Path) -> Model:
     """The validated content of a TOML file; CourseError names the file, the key and what was expected."""
     try:
-        return model.model_validate(read_toml(file.read_text(encoding="utf-8")))
+        found = _parse(model, file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CourseError(f"{file} is missing.") from None
     except (TomlError, UnicodeDecodeError) as error:
@@ -145,6 +146,14 @@ def read(model: type[Model], file: Path) -> Model:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise CourseError(f"{file}: {where}: {first['msg']}.") from None
+    assert isinstance(found, model)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _parse(model: type[Table], text: str) -> Table:
+    """The page reads the course again for each answer; parsing the same texts again would be half of that."""
+    return model.model_validate(read_toml(text))
 
 
 def _require_unique(what: str, names: list[str]) -> None:
