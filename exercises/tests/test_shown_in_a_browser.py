@@ -84,7 +84,7 @@ def test_a_room_of_thirty_learners(
         url, joining = next(says).split()[-1], next(says)
         address, code = joining.split("--join ")[1].split()[0], joining.split("--code ")[1].split()[0]
         with pytest.raises(ExerciseError, match="not the code of the room"):
-            join(address, "AAAA-AAAA", "Eve")
+            join(address, "AAAA-AAAA", "Mallory")
         learner = served_page(
             workspace.root, course_folder, "--join", address, "--code", code, "--name", EVIL
         )
@@ -92,7 +92,7 @@ def test_a_room_of_thirty_learners(
             memberships = tell_all(address, code)
             expect(teacher.locator(".people tbody tr")).to_have_count(LEARNERS)
             expect(teacher.locator("#panel-people img")).to_have_count(0)
-            expect(teacher.locator("#panel-people")).not_to_contain_text("Eve")
+            expect(teacher.locator("#panel-people")).not_to_contain_text("Mallory")
             expect(teacher.locator(".obstacles")).to_contain_text("greets")
             press(page, "I am stuck")
             first = teacher.locator(".people tbody tr").first
