@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,8 +41,17 @@ def shown(shop: OpenShop, meter: Meter, log_of: str) -> dict[str, Any]:
         "map": shop_map.draw(shop, reading),
         "services": shop_map.services(shop, reading),
         "log_of": log_of,
-        "lines": [(label, line[:MAX_LINE]) for label, line in tail.lines()][-LOG_LINES:],
+        "lines": [(label, readable(line)[:MAX_LINE]) for label, line in tail.lines()][-LOG_LINES:],
     }
+
+
+def readable(line: str) -> str:
+    """A line of a log as people read it: time, level and message of a JSON line; any other line as it is."""
+    try:
+        entry = json.loads(line)
+        return f"{entry['time'][11:19]} {entry['level']}: {entry['message']}"
+    except (ValueError, TypeError, KeyError):
+        return line
 
 
 def steering(shop: OpenShop, what: str, form: MultiDict[str, str]) -> list[str]:

@@ -19,7 +19,7 @@ from exercises.checks import load_run, open_shop
 from exercises.checks.load_run import Mix
 from exercises.checks.open_shop import GATEWAY, Drawn, Member, OpenShop
 from exercises.errors import ExerciseError
-from exercises.page import shop_map
+from exercises.page import live, shop_map
 from exercises.page.measuring import Numbers, Reading, quantile
 from exercises.tests.learner import in_this_process, served_shop
 from exercises.workspaces.workspace import Workspace
@@ -121,6 +121,19 @@ class TestMeasuring:
     @pytest.mark.parametrize("buckets", [{}, {0.1: 0.0, math.inf: 0.0}])
     def test_without_answers_there_is_none(self, buckets):
         assert quantile(buckets, 0.5) is None
+
+
+class TestLog:
+    def test_a_json_line_is_shown_as_people_read_it_and_any_other_line_as_it_is(self):
+        line = {
+            "time": "2026-01-02 03:04:05,678",
+            "level": "warning",
+            "message": "No answer.",
+            "request_id": "x",
+        }
+        assert live.readable(json.dumps(line)) == "03:04:05 warning: No answer."
+        for odd in ("plain", "[1]", "1", '{"message": "x"}', '{"time": 1, "level": "x", "message": "y"}'):
+            assert live.readable(odd) == odd
 
 
 class TestMap:
