@@ -158,11 +158,11 @@ def _(bench: Bench) -> None:
 def _expect_whole_questions(bench: Bench, asked: list[Asked], cart: list[str], did: str) -> None:
     """Each request has a token, the products in the cart and a limit."""
     in_cart = ",".join(sorted(cart))
-    shown = [
-        f"{'a' if each.headers.get('Authorization', '').startswith('Bearer ') else 'no'} token, "
-        f"cart={','.join(sorted(each.query.get('cart', '').split(',')))}, {'a' if each.query.get('limit') else 'no'} limit"
-        for each in asked
-    ]
+    shown = []
+    for each in asked:
+        token = "a" if each.headers.get("Authorization", "").startswith("Bearer ") else "no"
+        skus = ",".join(sorted(each.query.get("cart", "").split(",")))
+        shown.append(f"{token} token, cart={skus}, {'a' if each.query.get('limit') else 'no'} limit")
     whole = f"a token, cart={in_cart}, a limit"
     bench.expect(
         set(shown) == {whole},
