@@ -305,9 +305,8 @@ def _(bench: Bench) -> None:
         more = _threads(shop) - threads
     finally:
         _candidate().behave("answer")
-    _settle(
-        lambda: sum(_grown(shop, counted).values()), 2 * VISITS
-    )  # the next check counts its own questions
+    # The questions that hung are answered now. The next check counts its own.
+    _settle(lambda: sum(_grown(shop, counted).values()), 2 * VISITS)
     late = [answer.seconds for answer in answers if answer.seconds > before + SLOWER_SECONDS]
     did = f"looked at {VISITS} product pages, {AT_A_TIME} at a time, while the candidate hangs"
     bad = [answer for answer in answers if answer.status != 200]
