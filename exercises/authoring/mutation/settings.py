@@ -27,8 +27,9 @@ def toml_edits(text: str, own: set[int]) -> Iterator[Edit]:
         if index + 1 not in own or value is None:
             continue
         yield Edit(Kind.KEY, starts[index], starts[index + 1], "", table)
-        is_figure = isinstance(value, int | float) and not isinstance(value, bool)
-        other = value * WRONG_UNIT if is_figure else _other(value)
+        other = _other(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            other = value * WRONG_UNIT
         if other is not None:
             key = line.partition("=")[0]
             changed = f"{key.rstrip()} = {json.dumps(other)}\n"
