@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from exercises.course.course import Course
@@ -17,7 +18,7 @@ from exercises.tests.browsing import (
     DESKTOP,
     NO_BROWSER,
     PHONE,
-    assert_everybody_can_use,
+    RULES,
     opened,
     served_page,
     wait_until,
@@ -109,6 +110,12 @@ def walk(page: Page, workspace: Workspace, mistake: str, words: str) -> None:
     assert workspace.step == following
 
 
+def test_a_learner_goes_from_the_first_exercise_to_the_second(browser, url, workspace):
+    with opened(browser, url) as page:
+        walk(page, workspace, "always-ada", "hello ada")
+
+
+@pytest.mark.course
 def test_a_learner_goes_from_the_first_exercise_to_the_third(browser, url, workspace):
     with opened(browser, url) as page:
         walk(page, workspace, "always-ada", "hello ada")
@@ -228,32 +235,42 @@ def test_an_open_shop_is_watched_paused_and_killed(browser, shop_in_a_terminal, 
         expect(replica.locator(".phase")).to_have_text("ready")
         page.locator("#log-of-monolith-1").click()
         expect(page.locator(".log-title")).to_contain_text("monolith-1")
-        page.get_by_role("button", name="Slow monolith-1").click()
-        expect(replica.locator(".phase")).to_have_text("slow")
-        page.get_by_role("button", name="Resume monolith-1").click()
-        expect(replica.locator(".phase")).to_have_text("ready")
-        page.locator(".map [data-log=gateway]").click()
-        expect(page.locator(".log-title")).to_contain_text("gateway")
-        assert_everybody_can_use(page, DESKTOP)
-        assert_everybody_can_use(page, PHONE)
+        assert Axe().run(page, options=RULES).violations_count == 0
         tab(page, "Load")
         expect(page.get_by_role("button", name="Send visitors")).to_be_visible()
         expect(page.locator("[data-chart=rate] canvas")).to_be_visible()
-        assert_everybody_can_use(page, PHONE)
+        assert Axe().run(page, options=RULES).violations_count == 0
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_everybody_can_use_every_panel(browser, url, workspace, learner_command, size):
+@pytest.mark.parametrize(
+    "how",
+    [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"forced_colors": "active"}],
+    ids=["light", "dark", "forced"],
+)
+def test_axe_finds_nothing(browser, url, workspace, learner_command, size, how):
     learner_command("check", "--quick")
     learner_command("hint", "greet")
     (workspace.root / "monolith/greeting.py").write_text("changed = 1\n")
+    with opened(browser, url, size, **how) as page:
+        for panel in PANELS if size == DESKTOP else ("text", *PANELS):
+            tab(page, panel.capitalize())
+            expect(page.locator(f"#panel-{panel} h2").first).to_be_attached()
+            found = Axe().run(page, options=RULES)
+            assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_is_wider_than_the_window(browser, url, learner_command, size):
+    learner_command("check", "--quick")
     with opened(browser, url, size) as page:
         for panel in PANELS if size == DESKTOP else ("text", *PANELS):
             tab(page, panel.capitalize())
             expect(page.locator(f"#panel-{panel} h2").first).to_be_attached()
-            assert_everybody_can_use(page, size)
+            assert page.evaluate("document.documentElement.scrollWidth") <= size[0], panel
 
 
+@pytest.mark.course
 def test_a_machine_that_slept_is_told_and_the_page_goes_on(
     browser, workspace, course_folder, learner_command
 ):

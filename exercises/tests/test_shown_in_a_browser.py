@@ -26,6 +26,7 @@ from exercises.tests.browsing import (
 from exercises.workspaces.workspace import Workspace
 
 pytestmark = [
+    pytest.mark.course,
     pytest.mark.processes,
     pytest.mark.browser,
     pytest.mark.skipif(browsing.chromium() is None, reason=NO_BROWSER),
