@@ -6,6 +6,7 @@ Every request for a reservation may arrive twice, late or out of order; the resu
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Update, bindparam, insert, select, update
@@ -39,8 +40,9 @@ LINES = (
 )
 DECIDE = (
     update(Reservation)
-    .where(Reservation.order_id == bindparam("b_order_id"))
+    .where(Reservation.order_id == bindparam("b_order_id"), Reservation.status == Status.RESERVED)
     .values(status=bindparam("status"))
+    .returning(Reservation.order_id)
 )
 
 
@@ -100,7 +102,7 @@ def reserve(db: Connection, order_id: str, wanted: Mapping[str, int]) -> dict[st
     Raises ReservationClosed for an order that was released before, also when its release came first.
     """
     is_new = _store(db, order_id, Status.RESERVED)
-    status = _find(db, order_id)
+    status = Status.RESERVED if is_new else _find(db, order_id)
     if status == Status.RELEASED:
         raise ReservationClosed(order_id, status)
     if is_new:
@@ -114,11 +116,10 @@ def reserve(db: Connection, order_id: str, wanted: Mapping[str, int]) -> dict[st
 
 def commit(db: Connection, order_id: str) -> dict[str, Any]:
     """The order is confirmed: sell what is reserved; raises UnknownReservation or ReservationClosed."""
-    status = _find(db, order_id)
-    if status == Status.RELEASED:
-        raise ReservationClosed(order_id, status)
-    if status == Status.RESERVED:
-        _decide(db, order_id, Status.COMMITTED, SELL)
+    if not _decide(db, order_id, Status.COMMITTED, SELL):
+        status = _find(db, order_id)
+        if status == Status.RELEASED:
+            raise ReservationClosed(order_id, status)
     return {"order_id": order_id, "status": Status.COMMITTED}
 
 
@@ -127,20 +128,23 @@ def release(db: Connection, order_id: str) -> dict[str, Any]:
 
     Without a reservation the release is stored too, so that a request to reserve that arrives late is refused.
     """
-    _store(db, order_id, Status.RELEASED)
-    status = _find(db, order_id)
-    if status == Status.COMMITTED:
-        raise ReservationClosed(order_id, status)
-    if status == Status.RESERVED:
-        _decide(db, order_id, Status.RELEASED, GIVE_BACK)
+    is_new = _store(db, order_id, Status.RELEASED)
+    if not is_new and not _decide(db, order_id, Status.RELEASED, GIVE_BACK):
+        status = _find(db, order_id)
+        if status == Status.COMMITTED:
+            raise ReservationClosed(order_id, status)
     return {"order_id": order_id, "status": Status.RELEASED}
 
 
 def _store(db: Connection, order_id: str, status: Status) -> bool:
     """Store a reservation; False when there is one already, also one of a concurrent request."""
     new = {"order_id": order_id, "status": status}
-    unless_there = upsert(db.dialect.name, Reservation).on_conflict_do_nothing()
-    return db.execute(unless_there.returning(Reservation.order_id), new).first() is not None
+    return db.execute(_insert_unless_there(db.dialect.name), new).first() is not None
+
+
+@cache
+def _insert_unless_there(dialect: str) -> Any:
+    return upsert(dialect, Reservation).on_conflict_do_nothing().returning(Reservation.order_id)
 
 
 def _find(db: Connection, order_id: str) -> str:
@@ -150,8 +154,11 @@ def _find(db: Connection, order_id: str) -> str:
     return status
 
 
-def _decide(db: Connection, order_id: str, status: Status, move: Update) -> None:
+def _decide(db: Connection, order_id: str, status: Status, move: Update) -> bool:
+    """Commit or release what is reserved; False when nothing is."""
+    if db.execute(DECIDE, {"b_order_id": order_id, "status": status}).first() is None:
+        return False
     lines = db.execute(LINES, {"order_id": order_id}).all()
     if lines:
         db.execute(move, [{"b_sku": line.sku, "b_quantity": line.quantity} for line in lines])
-    db.execute(DECIDE, {"b_order_id": order_id, "status": status})
+    return True

@@ -224,8 +224,8 @@ MUTATIONS = (
     Mutation(
         "split: a release is remembered for a request that is still on its way",
         "microservices/inventory/service.py",
-        "    _store(db, order_id, Status.RELEASED)\n    status = _find(db, order_id)",
-        "    status = db.execute(STATUS, {'order_id': order_id}).scalar() or Status.RELEASED",
+        "    is_new = _store(db, order_id, Status.RELEASED)\n",
+        "    is_new = db.execute(STATUS, {'order_id': order_id}).scalar() is None\n",
         (CRASHES,),
     ),
     Mutation(
@@ -238,8 +238,8 @@ MUTATIONS = (
     Mutation(
         "split: a call ends at its deadline",
         "microservices/chassis/deadline.py",
-        "Timeout(connect=CONNECT_SECONDS, total=timeout)",
-        "Timeout(connect=CONNECT_SECONDS, total=60.0)",
+        "deadline = None if seconds is None else time.monotonic() + seconds",
+        "deadline = None if seconds is None else time.monotonic() + 60.0",
         ("microservices/chassis/tests/test_client.py",),
     ),
     Mutation(
