@@ -25,7 +25,7 @@ def bare(url: str) -> Callable[[], object]:
     import requests
 
     session = requests.Session()
-    return lambda: session.get(url).json()  # noqa: S113 - the floor has no safeguards
+    return lambda: session.get(url).json()
 
 
 def on_the_chassis(url: str) -> Callable[[], object]:

@@ -3,9 +3,9 @@
 Without it the timeout starts anew with every few bytes that arrive, in the head of a response as well as in its body.
 So a server that sends a byte now and then could keep its caller waiting without limit.
 
-The adapter speaks HTTP/1.1 itself instead of through urllib3. Between services a connection is plain, to one address and
-without proxies, redirects, cookies or encodings, and what urllib3 does for these took more than half of the CPU of a
-call: docs/decisions/0045 has the numbers.
+The adapter speaks HTTP/1.1 itself instead of through urllib3. Between services a connection is plain, to one address,
+without proxies, redirects, cookies or encodings. What urllib3 and http.client do for these took more than half of the
+caller's CPU; docs/decisions/0045 has the numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import io
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -67,7 +67,9 @@ class DeadlineAdapter(BaseAdapter):
             raise requests.ReadTimeout("The time was up before the request was sent.", request=request)
         host = urlsplit(request.url or "").netloc
         try:
-            connection = self._connection(host, connect if deadline is None else min(connect, _left(deadline)))
+            connection = self._connection(
+                host, connect if deadline is None else min(connect, _left(deadline))
+            )
         except TimeoutError as error:
             raise requests.ConnectTimeout(error, request=request) from error
         except (OSError, ValueError) as error:
@@ -180,7 +182,9 @@ class Connection:
     def send(self, request: requests.PreparedRequest, host: str, deadline: float | None) -> None:
         """Send head and body."""
         headers = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
-        head = f"{request.method} {request.path_url} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n".encode("latin-1")
+        head = f"{request.method} {request.path_url} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n".encode(
+            "latin-1"
+        )
         body = request.body or b""
         self._wait_until(deadline)
         self._socket.sendall(head + (body.encode() if isinstance(body, str) else body))
