@@ -40,9 +40,8 @@ LINES = (
 )
 DECIDE = (
     update(Reservation)
-    .where(Reservation.order_id == bindparam("b_order_id"), Reservation.status == Status.RESERVED)
+    .where(Reservation.order_id == bindparam("b_order_id"))
     .values(status=bindparam("status"))
-    .returning(Reservation.order_id)
 )
 
 
@@ -116,10 +115,11 @@ def reserve(db: Connection, order_id: str, wanted: Mapping[str, int]) -> dict[st
 
 def commit(db: Connection, order_id: str) -> dict[str, Any]:
     """The order is confirmed: sell what is reserved; raises UnknownReservation or ReservationClosed."""
-    if not _decide(db, order_id, Status.COMMITTED, SELL):
-        status = _find(db, order_id)
-        if status == Status.RELEASED:
-            raise ReservationClosed(order_id, status)
+    status = _find(db, order_id)
+    if status == Status.RELEASED:
+        raise ReservationClosed(order_id, status)
+    if status == Status.RESERVED:
+        _decide(db, order_id, Status.COMMITTED, SELL)
     return {"order_id": order_id, "status": Status.COMMITTED}
 
 
@@ -128,11 +128,12 @@ def release(db: Connection, order_id: str) -> dict[str, Any]:
 
     Without a reservation the release is stored too, so that a request to reserve that arrives late is refused.
     """
-    is_new = _store(db, order_id, Status.RELEASED)
-    if not is_new and not _decide(db, order_id, Status.RELEASED, GIVE_BACK):
-        status = _find(db, order_id)
-        if status == Status.COMMITTED:
-            raise ReservationClosed(order_id, status)
+    _store(db, order_id, Status.RELEASED)
+    status = _find(db, order_id)
+    if status == Status.COMMITTED:
+        raise ReservationClosed(order_id, status)
+    if status == Status.RESERVED:
+        _decide(db, order_id, Status.RELEASED, GIVE_BACK)
     return {"order_id": order_id, "status": Status.RELEASED}
 
 
@@ -154,11 +155,8 @@ def _find(db: Connection, order_id: str) -> str:
     return status
 
 
-def _decide(db: Connection, order_id: str, status: Status, move: Update) -> bool:
-    """Commit or release what is reserved; False when nothing is."""
-    if db.execute(DECIDE, {"b_order_id": order_id, "status": status}).first() is None:
-        return False
+def _decide(db: Connection, order_id: str, status: Status, move: Update) -> None:
     lines = db.execute(LINES, {"order_id": order_id}).all()
     if lines:
         db.execute(move, [{"b_sku": line.sku, "b_quantity": line.quantity} for line in lines])
-    return True
+    db.execute(DECIDE, {"b_order_id": order_id, "status": status})

@@ -224,8 +224,8 @@ MUTATIONS = (
     Mutation(
         "split: a release is remembered for a request that is still on its way",
         "microservices/inventory/service.py",
-        "    is_new = _store(db, order_id, Status.RELEASED)\n",
-        "    is_new = db.execute(STATUS, {'order_id': order_id}).scalar() is None\n",
+        "    _store(db, order_id, Status.RELEASED)\n    status = _find(db, order_id)",
+        "    status = db.execute(STATUS, {'order_id': order_id}).scalar() or Status.RELEASED",
         (CRASHES,),
     ),
     Mutation(
