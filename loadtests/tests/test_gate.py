@@ -49,7 +49,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[list[Difference]]:
     """The differences of each round, filled in by the test."""
     rounds: list[list[Difference]] = []
     monkeypatch.setattr(
-        parity, "run_parity", lambda _a, _b, _seed, requests: ParityResult(requests, rounds.pop(0))
+        parity, "run_parity", lambda _a, _b, _seed, requests, *, odd: ParityResult(requests, rounds.pop(0))
     )
     return rounds
 

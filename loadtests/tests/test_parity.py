@@ -50,6 +50,13 @@ def test_even_the_shortest_script_has_every_operation_of_the_contract(seed: int)
     assert {operation.id for operation in Contract.load().operations} <= asked
 
 
+def test_a_script_of_proper_requests_has_every_operation_and_nothing_odd() -> None:
+    steps = write_script(1, 400, CATALOGUE, odd=False)
+    assert {operation.id for operation in Contract.load().operations} <= {step.operation for step in steps}
+    assert not {"odd path", "odd method", "not HTTP"} & {step.operation for step in steps}
+    assert {"odd path", "odd method"} <= {step.operation for step in write_script(1, 400, CATALOGUE)}
+
+
 def test_a_step_matches_the_operation_that_it_names() -> None:
     operations = {operation.id: operation for operation in Contract.load().operations}
     for step in write_script(3, 1000, CATALOGUE):

@@ -40,6 +40,16 @@ def stock_adds_up(snapshot: Snapshot, before: Snapshot | None = None) -> Iterato
 
 def money_adds_up(snapshot: Snapshot) -> Iterator[str]:
     """I2: captured - refunded = the total of the confirmed orders; each was captured in full or not at all."""
+    yield from payments_match_orders(snapshot)
+    if all(order["step"] in TERMINAL for order in snapshot.orders):
+        kept = sum(p["captured_cents"] - p["refunded_cents"] for p in snapshot.payments.values())
+        cost = sum(order["total_cents"] for order in snapshot.confirmed())
+        if kept != cost:
+            yield f"{kept} were captured and not refunded, but the confirmed orders cost {cost}."
+
+
+def payments_match_orders(snapshot: Snapshot) -> Iterator[str]:
+    """The part of I2 that is about single orders."""
     for order in snapshot.orders:
         payment = snapshot.payments.get(order["id"], {"captured_cents": 0, "refunded_cents": 0})
         captured, refunded = payment["captured_cents"], payment["refunded_cents"]
@@ -51,11 +61,6 @@ def money_adds_up(snapshot: Snapshot) -> Iterator[str]:
             yield f"Order {order['id']} is rejected, but {captured - refunded} were not refunded."
     for unknown in snapshot.payments.keys() - {order["id"] for order in snapshot.orders}:
         yield f"There is a payment for {unknown}, which is no order."
-    if all(order["step"] in TERMINAL for order in snapshot.orders):
-        kept = sum(p["captured_cents"] - p["refunded_cents"] for p in snapshot.payments.values())
-        cost = sum(order["total_cents"] for order in snapshot.confirmed())
-        if kept != cost:
-            yield f"{kept} were captured and not refunded, but the confirmed orders cost {cost}."
 
 
 def answers_match_orders(snapshot: Snapshot, observed: Iterable[ObservedCheckout]) -> Iterator[str]:

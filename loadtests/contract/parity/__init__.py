@@ -23,7 +23,10 @@ class ParityResult:
     differences: list[Difference]
 
 
-def run_parity(url_a: str, url_b: str, seed: int, requests: int = 400) -> ParityResult:
-    """Send one seeded script to both shops and compare all responses. A missing response is a difference too."""
-    steps = write_script(seed, requests, read_catalogue(url_a))
+def run_parity(url_a: str, url_b: str, seed: int, requests: int = 400, *, odd: bool = True) -> ParityResult:
+    """Send one seeded script to both shops and compare all responses. A missing response is a difference too.
+
+    Without `odd` it has no requests that are broken or abuse the protocol.
+    """
+    steps = write_script(seed, requests, read_catalogue(url_a), odd=odd)
     return ParityResult(len(steps), run_script(steps, url_a, url_b))

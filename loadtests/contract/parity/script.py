@@ -44,15 +44,18 @@ SCENES = {
 }
 
 
-def write_script(seed: int, requests: int, catalogue: Catalogue) -> list[Step]:
-    """A script of exactly `requests` steps, which must be MIN_REQUESTS or more."""
+def write_script(seed: int, requests: int, catalogue: Catalogue, *, odd: bool = True) -> list[Step]:
+    """A script of exactly `requests` steps, MIN_REQUESTS or more; without `odd`, of proper requests only."""
+    weights = {
+        scene: weight for scene, weight in SCENES.items() if odd or scene.__module__ != oddities.__name__
+    }
     writer = Writer(seed, catalogue)
     scenes.opening(writer)
-    once = list(SCENES)
+    once = list(weights)
     writer.rng.shuffle(once)
     for scene in once:
         scene(writer)
     while len(writer.steps) < requests:
-        (scene,) = writer.rng.choices(list(SCENES), list(SCENES.values()))
+        (scene,) = writer.rng.choices(list(weights), list(weights.values()))
         scene(writer)
     return writer.steps[:requests]
