@@ -215,6 +215,8 @@ def test_a_connection_that_was_closed_meanwhile_is_replaced(session: requests.Se
 def _is_closed_by_the_stub(stub: Stub) -> bool:
     port = urlsplit(stub.url).port
     mine = [
-        each for each in psutil.Process().net_connections("tcp") if each.raddr and each.raddr.port == port
+        each
+        for each in psutil.Process().net_connections("tcp")
+        if bool(each.raddr) and each.raddr.port == port
     ]
     return all(each.status == psutil.CONN_CLOSE_WAIT for each in mine)
