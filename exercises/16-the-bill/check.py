@@ -51,7 +51,9 @@ APPROVED = "4242424242424242"
 BUYERS, PIECES = 4, 5
 SIZES = {"SHOP_PRODUCTS": "400", "SHOP_CUSTOMERS": "200", "SHOP_ORDERS": "1000"}
 SUITE = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "loadtests/contract/acceptance", "--shop-url")
-SUITE_SECONDS = 200.0
+SUITE_SECONDS = 300.0
+BUSY = 0.5
+"""Cores that other programs use; above this a suite that does not end is inconclusive."""
 
 
 # ---- task 1
@@ -258,6 +260,10 @@ def _(bench: Bench) -> None:
     repository = Path(loadtests.__file__).parents[1]
     with bench.boot(_copy(bench), env=SIZES) as shop:
         ran = programs.run((*SUITE, shop.url), repository, {}, SUITE_SECONDS)
+    if ran.status == programs.TIMED_OUT and bench.busy() > BUSY:
+        raise bench.inconclusive(
+            f"the acceptance suite did not end within {SUITE_SECONDS:.0f} s, on a busy machine"
+        )
     lines = [line for line in ran.out.splitlines() if line.strip()]
     failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
     bench.expect(
