@@ -23,6 +23,7 @@ from exercises.checks.standin import scratch
 from loadtests.contract.client import new_session
 from loadtests.report.ledger import Row, ledger
 from loadtests.running.folder import FinishedRun, RunError, read_run
+from microservices.launcher import sqlite_url
 
 BILL, COPY = "bill.toml", "merged"
 MONOLITH, SERVICE = "monolith", "inventory"
@@ -631,7 +632,7 @@ def _moving(bench: Bench) -> Moving:
     env = {
         **shop.environment(MONOLITH),
         "SHOP_HOME": str(home),
-        "SHOP_DATABASE_URL": f"sqlite:///{files[MONOLITH]}",
+        "SHOP_DATABASE_URL": sqlite_url(files[MONOLITH]),
     }
     return Moving(files[MONOLITH], files[SERVICE], env, folder)
 
