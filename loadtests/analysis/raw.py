@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
@@ -136,6 +137,24 @@ class RawTrial:
     def replicas(self) -> list[str]:
         """The names of the shop's replicas, without the gateway."""
         return [name for name in self.usage if name not in NOT_REPLICAS]
+
+    @cached_property
+    def served_by_one_replica(self) -> float | None:
+        """What one replica serves at most: answers per second of the hot endpoint in the phase that measures it.
+
+        Only of a trial whose replicas follow demand. Counted once, because it passes over all requests.
+        """
+        wanted = self.facts["following"]["demand"]
+        for index, phase in enumerate(self.phases):
+            if phase.name == wanted["capacity"]:
+                begin, end = self.window(index)
+                answers = sum(
+                    each.ok and each.route == wanted["endpoint"] and begin <= each.end < end
+                    for each in self.requests
+                )
+                replicas = self.facts["replicas"].get(self.facts["following"]["service"], 1)
+                return answers / (end - begin) / replicas or None
+        return None
 
 
 def read_trial(folder: Path) -> RawTrial:

@@ -64,6 +64,23 @@ def moment(rows: Sequence[Row], at: float, phase: str, under_way: int, began: fl
     )
 
 
+def together(parts: Sequence[Moment]) -> Moment:
+    """The moment of a load that several processes make: sums, and the longest of their percentiles."""
+    percentiles = {
+        name: max((each for part in parts if (each := getattr(part, name)) is not None), default=None)
+        for name in ("p50_ms", "p95_ms", "p99_ms")
+    }
+    return Moment(
+        at=parts[-1].at,
+        phase=parts[-1].phase,
+        rate=round(sum(part.rate for part in parts), 1),
+        failed=sum(part.failed for part in parts),
+        not_started=sum(part.not_started for part in parts),
+        under_way=sum(part.under_way for part in parts),
+        **percentiles,
+    )
+
+
 def append(folder: Path, now: Moment) -> None:
     """Append a line. A full disk must not end the trial here; the trial reports it when it saves its log."""
     with contextlib.suppress(OSError), (folder / MOMENTS).open("a", encoding="utf-8") as file:
