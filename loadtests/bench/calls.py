@@ -47,7 +47,7 @@ OURS = Topology(
 )
 PATHS = {BARE.name: "/api/hello", OURS.name: "/internal/hello"}
 CALLS_IN = {PUT.name: 1, BUY.name: 7}
-"""Calls between services on the way; tests/test_traffic_between_services counts them."""
+"""Calls between services on the way: the cart asks the catalog, and a checkout makes six more."""
 ROUNDS = 9
 CALLS = 200
 WARM_UP = 50
