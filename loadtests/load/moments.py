@@ -71,13 +71,13 @@ def moment(rows: Sequence[Row], at: float, phase: str, under_way: int, began: fl
     )
 
 
-<<<<<<< HEAD
 def _suffered(rows: Sequence[Row], since: float) -> Suffered:
     started = [row for row in rows if row[1] != "" and row[2] >= since]
     waits = [(row[2] - row[0]) * 1000 for row in started if row[7]]
     not_started = sum(row[1] == "" and row[0] >= since for row in rows)
     return round(percentile(waits, 0.95), 1) if waits else None, len(started) - len(waits) + not_started
-=======
+
+
 def together(parts: Sequence[Moment]) -> Moment:
     """The moment of a load that several processes make: sums, and the longest of their percentiles."""
     percentiles = {
@@ -92,8 +92,16 @@ def together(parts: Sequence[Moment]) -> Moment:
         not_started=sum(part.not_started for part in parts),
         under_way=sum(part.under_way for part in parts),
         **percentiles,
+        personas=_suffered_together([part.personas for part in parts]),
     )
->>>>>>> main
+
+
+def _suffered_together(parts: Sequence[dict[str, Suffered]]) -> dict[str, Suffered]:
+    found: dict[str, Suffered] = {}
+    for persona, (p95, wrong) in (each for part in parts for each in part.items()):
+        before, so_far = found.get(persona, (None, 0))
+        found[persona] = (max((t for t in (before, p95) if t is not None), default=None), so_far + wrong)
+    return found
 
 
 def append(folder: Path, now: Moment) -> None:
