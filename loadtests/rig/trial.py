@@ -105,5 +105,5 @@ def _row(sample: Sample, epoch: float) -> tuple[Any, ...]:
     held = sample.throttling
     stopped = (held.periods, f"{held.seconds:.6f}") if held else ("", "")
     pressure = f"{held.pressure_seconds:.6f}" if held and held.pressure_seconds is not None else ""
-    held = (*stopped, pressure, sample.handles, sample.threads)
-    return (f"{sample.at - epoch:.4f}", sample.name, f"{sample.cpu:.6f}", sample.uss, *held)
+    used = (sample.name, f"{sample.cpu:.6f}", sample.uss)
+    return (f"{sample.at - epoch:.4f}", *used, *stopped, pressure, sample.handles, sample.threads)

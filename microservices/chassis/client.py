@@ -140,9 +140,7 @@ class Upstream:
         deadline = time.monotonic() + timeout
         headers = self._headers(path, here, headers)
         # Prepared without the Session: its cookies must not go from one customer's call into another's.
-        query = (
-            urlencode(params) if params else ""
-        )  # in requests, checking the types of parameters costs 12 µs
+        query = urlencode(params or {})  # requests would check the types of parameters first: 12 µs of CPU
         request = requests.Request(method, self._url + path, headers, json=body, params=query).prepare()
         call = Call(
             request,
@@ -329,7 +327,7 @@ def upstream(name: str) -> Upstream:
         made = Upstream(
             name,
             config.urls[name],
-            DeadlineAdapter(config.threads),
+            DeadlineAdapter(pool_connections=1, pool_maxsize=config.threads),
             timeout=config.timeout,
             tokens=service.service_tokens,
             metrics=service.metrics,

@@ -238,8 +238,8 @@ MUTATIONS = (
     Mutation(
         "split: a call ends at its deadline",
         "microservices/chassis/deadline.py",
-        "deadline = None if seconds is None else time.monotonic() + seconds",
-        "deadline = None if seconds is None else time.monotonic() + 60.0",
+        "Timeout(connect=CONNECT_SECONDS, total=timeout)",
+        "Timeout(connect=CONNECT_SECONDS, total=60.0)",
         ("microservices/chassis/tests/test_client.py",),
     ),
     Mutation(
