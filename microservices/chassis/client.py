@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_type_hints, is_typeddict
-from urllib.parse import urlencode
 
 import requests
 from requests.adapters import BaseAdapter
@@ -140,8 +139,7 @@ class Upstream:
         deadline = time.monotonic() + timeout
         headers = self._headers(path, here, headers)
         # Prepared without the Session: its cookies must not go from one customer's call into another's.
-        query = urlencode(params or {})  # requests would check the types of parameters first: 12 µs of CPU
-        request = requests.Request(method, self._url + path, headers, json=body, params=query).prepare()
+        request = requests.Request(method, self._url + path, headers, json=body, params=params).prepare()
         call = Call(
             request,
             raises,
