@@ -9,11 +9,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from exercises.commands.shop import SERVE_PORT
 from exercises.course.course import Course
-from exercises.tests.browsing import DESKTOP, PHONE, browser, opened, served_page
+from exercises.page.room.membership import join
+from exercises.page.room.news import News
+from exercises.tests.browsing import DESKTOP, PHONE, browser, opened, served, served_page
 from exercises.tests.learner import served_shop, write_answer
 from exercises.workspaces.workspace import Workspace
 
@@ -23,6 +25,7 @@ COURSE = DOCS.parent / "exercises"
 SLOW_MS = 180_000
 SHOP_STEP = "09"
 SETTLED_MS = 4000
+SHOW = (1440, 1000)
 
 
 def main() -> None:
@@ -48,6 +51,8 @@ def main() -> None:
                 take(page, "page-hints-dark")
             with opened(chromium, url, PHONE) as page:
                 take(page, "page-phone")
+        room(chromium, Path(folder))
+        show(chromium, Path(folder))
         workspace.jump(workspace.course.step(SHOP_STEP), "solution")
         with (
             served_shop(workspace, SERVE_PORT),
@@ -79,6 +84,53 @@ def live(page: Page) -> None:
     page.get_by_role("tab", name="Load").click()
     expect(page.get_by_role("button", name="Send visitors")).to_be_visible(timeout=SLOW_MS)
     take(page, "page-load")
+
+
+def room(chromium: Browser, folder: Path) -> None:
+    """A class of eight: each is somewhere else, two are stuck."""
+    course = Course(COURSE)
+    settings = {"EXERCISES_COURSE": str(COURSE)}
+    with (
+        served("teach", settings=settings, folder=folder) as says,
+        opened(chromium, next(says).split()[-1]) as page,
+    ):
+        joining = next(says)
+        address, code = joining.split("--join ")[1].split()[0], joining.split("--code ")[1].split()[0]
+        for number, nick in enumerate(
+            ("Ada", "Alan", "Barbara", "Edsger", "Grace", "Ken", "Margaret", "Niklaus")
+        ):
+            step = course.steps[number % 3]
+            tasks = step.manifest.tasks
+            task = tasks[number % len(tasks)]
+            passed = tasks.index(task)
+            join(address, code, nick).tell(
+                News(
+                    step=step.label,
+                    task=task.id,
+                    tasks=len(tasks),
+                    passed=passed,
+                    result="not yet" if number % 4 else "not checked",
+                    failing=(task.checks[0],) if number % 4 else (),
+                    feeling="stuck" if number in {1, 5} else "",
+                )
+            )
+        expect(page.locator(".people tbody tr")).to_have_count(8)
+        take(page, "page-room")
+
+
+def show(chromium: Browser, folder: Path) -> None:
+    """Both reference shops in the spike, while orders is paused."""
+    with (
+        served("show", settings={}, folder=folder) as says,
+        opened(chromium, next(says).split()[-1], SHOW) as page,
+    ):
+        page.get_by_label("Seconds").fill("60", timeout=SLOW_MS)
+        page.get_by_role("button", name="Send visitors").click()
+        page.wait_for_timeout(7 * SETTLED_MS)
+        page.get_by_role("button", name="Pause orders-1").click()
+        close_message(page, "Paused")
+        page.wait_for_timeout(2 * SETTLED_MS)
+        take(page, "page-show")
 
 
 def close_message(page: Page, words: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -61,10 +62,12 @@ def list_files(root: Path, leave_out: tuple[str, ...] = IGNORED) -> Iterator[str
     """
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not matches(name, leave_out) and is_text(name))
+        inside = Path(folder).relative_to(root).as_posix()
         for name in sorted(names):
-            path = Path(folder, name)
-            if not matches(name, leave_out) and is_text(name) and path.is_file() and not path.is_symlink():
-                yield path.relative_to(root).as_posix()
+            # No Path for each file: the page asks this every second.
+            path = os.path.join(folder, name)  # noqa: PTH118
+            if not matches(name, leave_out) and is_text(name) and _is_regular(path):
+                yield name if inside == "." else f"{inside}/{name}"
 
 
 def unreadable_names(root: Path) -> list[str]:
@@ -106,6 +109,14 @@ def require_inside(root: Path, relpath: str) -> Path:
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
     """Whether the name matches one of the patterns."""
     return any(fnmatch(name, pattern) for pattern in patterns)
+
+
+def _is_regular(path: str) -> bool:
+    """Whether it is a file and no link."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _mode(path: Path) -> int | None:

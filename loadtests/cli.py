@@ -110,10 +110,18 @@ def list_command() -> None:
     show_default=True,
     help="The time of --until.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes of the load generator, where one has too little CPU.",
+)
 @_shop_options
 def run(
     names: tuple[str, ...],
     short: bool,
+    processes: int,
     repeats: int | None,
     slices: str | None,
     resume: Path | None,
@@ -127,9 +135,9 @@ def run(
     from loadtests.running.until import Goal
 
     if resume:
-        if names or short or repeats or slices or until or any(shops.values()):
+        if names or short or repeats or slices or until or processes > 1 or any(shops.values()):
             raise click.UsageError(
-                "--resume takes nothing else: the run has its own experiments, repeats and shops."
+                "--resume takes nothing else: the run has its own experiments, repeats, processes and shops."
             )
         console.run_and_report(resume, lambda show: runner.resume(resume, show))
         return
@@ -145,7 +153,15 @@ def run(
     command = f"loadtests run {' '.join(names)}{' --short' if short else ''}" + _typed(repeats, shops)
     goal = Goal(until, minutes * 60) if until else None
     command += f" --until {until:g} --minutes {minutes}" if until else ""
-    options = Options("demo" if short else "full", command, backend=slices, until=goal, shops=shops)
+    command += f" --processes {processes}" if processes > 1 else ""
+    options = Options(
+        "demo" if short else "full",
+        command,
+        backend=slices,
+        until=goal,
+        processes=processes,
+        shops=shops,
+    )
     console.start_run(chosen, options)
 
 

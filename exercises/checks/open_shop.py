@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from exercises.checks.slowing import CYCLE_SECONDS, Mark, slow_down
 from exercises.errors import ExerciseError
 from microservices.launcher import Fleet, LauncherError, readiness, state
 from microservices.launcher.control import send_command
@@ -24,7 +26,9 @@ from microservices.launcher.process import created
 
 GATEWAY = "gateway"
 MAP = "map.json"
-READY, STARTING, PAUSED, DEAD = "ready", "starting", "paused", "down"
+READY, STARTING, PAUSED, DEAD, SLOW = "ready", "starting", "paused", "down", "slow"
+UP = {READY, SLOW}
+"""What a process does that answers."""
 PROBE_SECONDS = 0.5
 
 
@@ -100,17 +104,36 @@ class OpenShop:
         except LauncherError as error:
             raise ExerciseError(str(error)) from None
 
+    def phase(self, member: Member) -> str:
+        """What a process does now; `slow` while somebody slows it, who stops it most of the time."""
+        return SLOW if self._slowing(member).holds() and psutil.pid_exists(member.pid) else member.phase()
+
     def kill(self, name: str) -> list[str]:
         """End the processes with SIGKILL; returns their labels."""
         return self._signal(name, signal.SIGKILL)
 
     def pause(self, name: str) -> list[str]:
         """Stop them: connections open, no answer comes."""
+        self._end_slowing(name)
         return self._signal(name, signal.SIGSTOP)
 
     def resume(self, name: str) -> list[str]:
-        """Let them go on."""
+        """Let them go on, at their own speed."""
+        self._end_slowing(name)
         return self._signal(name, signal.SIGCONT)
+
+    def slow(self, name: str, share: float, seconds: float) -> None:
+        """Let the processes run only this share of the time, for so many seconds or until `resume`."""
+        members = self.named(name)
+        slow_down([(member.pid, self._slowing(member)) for member in members], share, seconds)
+
+    def _slowing(self, member: Member) -> Mark:
+        return Mark(self.folder / f"slow-{member.label}-{member.pid}")
+
+    def _end_slowing(self, name: str) -> None:
+        slowed = [self._slowing(member).remove() for member in self.named(name)]
+        if any(slowed):
+            time.sleep(CYCLE_SECONDS)  # whoever slows it looks once in this time
 
     def close(self) -> None:
         """Do what Ctrl-C does where it was started."""

@@ -40,12 +40,15 @@ SERVED = "serve"
     show_default=True,
     help="Seed of the data; a failed check prints its own.",
 )
-def serve(folder: Path | None, port: int, seed: int) -> None:
+@click.option(
+    "--copy", default="", metavar="FOLDER", help="Run the shop in this folder of the workspace instead."
+)
+def serve(folder: Path | None, port: int, seed: int, copy: str) -> None:
     """Run your shop with new data until Ctrl-C, and show its log."""
     from microservices.launcher.logs import LogEcho, LogTail, Prefix
 
     workspace = open_workspace(folder)
-    with served(workspace, port=port, seed=seed) as shop, _steered(shop):
+    with served(workspace, port=port, seed=seed, copy=copy) as shop, _steered(shop):
         members = shop.logs()
         prefix = Prefix(max(map(len, members)), colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
         logs = next(iter(members.values())).path.parent
@@ -74,7 +77,9 @@ def shop(context: click.Context, folder: Path | None, kind: str | None) -> None:
     if context.invoked_subcommand is None:
         printer = Printer()
         for member in found.members:
-            printer.item(member.phase(), f"{member.label} (pid {member.pid}, port {member.port})", width=10)
+            printer.item(
+                found.phase(member), f"{member.label} (pid {member.pid}, port {member.port})", width=10
+            )
         printer.say(f"{'The' if kind else 'Your'} shop is open at {found.url}")
 
 
@@ -120,9 +125,30 @@ def pause(found: Any, name: str) -> None:
 
 @shop.command()
 @click.argument("name")
+@click.option(
+    "--share",
+    type=click.FloatRange(0.02, 0.9),
+    default=0.1,
+    show_default=True,
+    help="The share of the time that they work.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="For how long."
+)
+@click.pass_obj
+def slow(found: Any, name: str, share: float, seconds: float) -> None:
+    """Slow the processes of NAME: they answer, late. It lasts for a minute, until Ctrl-C, or until `resume`."""
+    labels = ", ".join(member.label for member in found.named(name))
+    click.echo(f"{labels} works {share:.0%} of the time; exercises shop resume {name} ends it.")
+    found.slow(name, share, seconds)
+    click.echo(f"{labels} is as fast as before.")
+
+
+@shop.command()
+@click.argument("name")
 @click.pass_obj
 def resume(found: Any, name: str) -> None:
-    """Let paused processes of NAME go on."""
+    """Let paused or slowed processes of NAME go on."""
     click.echo(f"{', '.join(found.resume(name))} goes on.")
 
 
@@ -192,16 +218,19 @@ def _steered(shop: Any) -> Iterator[None]:
 
 
 @contextmanager
-def served(workspace: Workspace, *, port: int | None, seed: int) -> Iterator[Any]:
+def served(workspace: Workspace, *, port: int | None, seed: int, copy: str = "") -> Iterator[Any]:
+    """The shop of the workspace, or of a folder of it; it ends with the block."""
     from exercises.checks.leftovers import sweep
     from exercises.checks.seeding import Seeds
     from exercises.checks.shops import RunningShop, ShopSpec
 
-    home = workspace.data_dir / SERVED
+    code, home = workspace.root / copy, workspace.data_dir / SERVED
+    if not (code / "monolith").is_dir():
+        raise ExerciseError(f"There is no shop in {code}: its folder monolith is missing.")
     sweep(home)
     number = f"{os.getpid()}"
     seeds = Seeds(home, seed)
-    shop = RunningShop(ShopSpec(workspace.root, home / "shops" / number, seeds, port=port, restart=True))
+    shop = RunningShop(ShopSpec(code, home / "shops" / number, seeds, port=port, restart=True))
     try:
         shop.start()
         write_environments(shop, home / "shops" / number / ENVIRONMENTS)

@@ -16,7 +16,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 from exercises import files
-from exercises.course.manifest import Exercise, Workshop, read
+from exercises.course.manifest import Copy, Exercise, Workshop, read
 from exercises.course.patches import patched
 from exercises.errors import CourseError, ExerciseError
 
@@ -111,15 +111,17 @@ class Course:
         return self._states[key]
 
     def below(self, step: Step, which: str) -> Tree:
-        """The state that an overlay is applied to: the state before, without removed files and with kept ones."""
+        """The state that an overlay is applied to: the state before, with copies, and without removed files."""
         before = self.before(step)
         if which == "start":
             tree = dict(self.state(before, "solution") if before else self.base)
         else:
             tree = dict(self.state(step, "start" if which == "solution" else "solution"))
+        for copy in getattr(step.manifest.copies, which, ()):
+            tree |= self._copies(copy, self.base if copy.original else tree)
         variant = step.manifest.variants.get(which)
         for relpath in variant.remove if variant else getattr(step.manifest.remove, which):
-            gone = [path for path in tree if path == relpath or path.startswith(f"{relpath}/")]
+            gone = _found(tree, relpath)
             if not gone:
                 raise CourseError(f"{step.folder / which}: {relpath} is to be removed, but it is not there.")
             for path in gone:
@@ -165,6 +167,16 @@ class Course:
             raise CourseError(f"No exercise of {self.folder}/workshop.toml exists.")
         return steps
 
+    @staticmethod
+    def _copies(copy: Copy, tree: Tree) -> Tree:
+        made: Tree = {}
+        for relpath in copy.paths:
+            found = _found(tree, relpath)
+            if not found:
+                raise CourseError(f"{relpath} is to be copied to {copy.to}, but it is not there.")
+            made |= {f"{copy.to}/{path}": tree[path] for path in found}
+        return made
+
     def _from_repository(self, relpath: str) -> Tree:
         source = self.repository / relpath
         if source.is_file():
@@ -182,6 +194,11 @@ class Course:
         for relpath in getattr(step.manifest.reference, which):
             tree |= self._from_repository(relpath)
         return tree
+
+
+def _found(tree: Tree, relpath: str) -> list[str]:
+    """The file at this path, or the files below it."""
+    return [path for path in tree if path == relpath or path.startswith(f"{relpath}/")]
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -35,6 +36,24 @@ class Paths(Table):
 
     start: tuple[WorkspacePath, ...] = ()
     solution: tuple[WorkspacePath, ...] = ()
+
+
+class Copy(Table):
+    """Files that a state has a second time, below another folder."""
+
+    to: WorkspacePath
+    """The other folder."""
+    paths: tuple[WorkspacePath, ...] = Field(min_length=1)
+    """Files and folders of the state below."""
+    original: bool = False
+    """As a workspace begins, instead of as they are in the state below."""
+
+
+class Copies(Table):
+    """Copies that the state at the start of an exercise has, and its solution."""
+
+    start: tuple[Copy, ...] = ()
+    solution: tuple[Copy, ...] = ()
 
 
 class Variant(Table):
@@ -81,6 +100,8 @@ class Exercise(Table):
     tasks: tuple[Task, ...] = Field(min_length=1)
     reference: Paths = Paths()
     """Files or folders copied from the same path of the repository, after the overlay's own files."""
+    copies: Copies = Copies()
+    """Files that a state has a second time; copied in this order, before anything is removed."""
     remove: Paths = Paths()
     """Files or folders that the state no longer has; removed before the overlay is applied."""
     alt: tuple[Alternative, ...] = ()
@@ -136,7 +157,7 @@ Model = TypeVar("Model", bound=Table)
 def read(model: type[Model], file: Path) -> Model:
     """The validated content of a TOML file; CourseError names the file, the key and what was expected."""
     try:
-        return model.model_validate(read_toml(file.read_text(encoding="utf-8")))
+        found = _parse(model, file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CourseError(f"{file} is missing.") from None
     except (TomlError, UnicodeDecodeError) as error:
@@ -145,6 +166,14 @@ def read(model: type[Model], file: Path) -> Model:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise CourseError(f"{file}: {where}: {first['msg']}.") from None
+    assert isinstance(found, model)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _parse(model: type[Table], text: str) -> Table:
+    """The page reads the course again for each answer; parsing the same texts again would be half of that."""
+    return model.model_validate(read_toml(text))
 
 
 def _require_unique(what: str, names: list[str]) -> None:

@@ -164,7 +164,7 @@ def open_shop() -> Answer:
 @routes.post("/shop/<what>")
 def steer(what: str) -> Answer:
     """Run `exercises shop` with one of its commands."""
-    _desk().do("shop", *live.steering(_desk().shop(), what, request.form))
+    _desk().steer((), live.steering(_desk().shop(), what, request.form))
     return back("shop")
 
 
@@ -180,6 +180,13 @@ def stop_load() -> Answer:
     """Do what Ctrl-C does to the load that was started here."""
     _desk().programs.stop(LOAD)
     return back("load")
+
+
+@routes.post("/compare")
+def compare() -> Answer:
+    """Run `loadtests compare` for two runs of the lab."""
+    _desk().compare(request.form.get("before", ""), request.form.get("after", ""))
+    return back("results")
 
 
 @routes.post("/room/leave")
@@ -269,8 +276,12 @@ MORE: dict[str, Callable[[Shown], Shown]] = {
         "shop": _desk().open_shop(),
         "loading": _desk().programs.is_running(LOAD),
         "loads": live.LOADS,
+        "personas": live.PERSONAS,
     },
-    "results": lambda shown: {"runs": runs.runs(shown["board"].workspace.root)},
+    "results": lambda shown: {
+        "runs": runs.runs(shown["board"].workspace.root),
+        "comparison": _desk().comparison,
+    },
 }
 """For each piece of the page, what it shows besides what all show."""
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from exercises.checks import load_run, open_shop
-from exercises.checks.open_shop import OpenShop
+from exercises.checks.open_shop import SLOW, OpenShop
 from exercises.course.course import Course
 from exercises.errors import Exit
+from exercises.page import runs
 from exercises.page.measuring import Meter
 from exercises.page.programs import Done, Programs
 from exercises.page.room.membership import Membership, Teller, where
@@ -46,6 +47,14 @@ class Commands:
             sentence = f"exercises {kind} of this page still runs; wait for its end or stop it.\n"
             self.show(Done(words, Exit.TOOL_ERROR, "", sentence))
 
+    def steer(self, which: tuple[str, ...], words: list[str]) -> None:
+        """Run `exercises shop` for a shop. To slow something lasts, so that goes on in the background."""
+        command = ("shop", *which, *words)
+        if words[0] == SLOW:
+            self.start(" ".join(command), *command)
+        else:
+            self.do(*command)
+
     def show(self, done: Done) -> None:
         """Show what a command said."""
         self.notice = done
@@ -74,6 +83,8 @@ class Desk(Commands):
         self._root = root
         self._course = course
         self.meter = Meter()
+        self.comparison: runs.Comparison | None = None
+        """Of two runs, the last that was asked for."""
         self.teller = Teller(membership, lambda: where(self.workspace())) if membership else None
         """Tells the teacher's room; None for a learner who is in none."""
 
@@ -94,6 +105,16 @@ class Desk(Commands):
         if self.teller:
             self.teller.close()
         super().close()
+
+    def compare(self, before: str, after: str) -> None:
+        """Run `loadtests compare` for two runs of the lab; ExerciseError when one is not there."""
+        folders = [str(runs.folder(self._root, name)) for name in (before, after)]
+        done = self.programs.run("compare", *folders, "--markdown", program="loadtests")
+        if done.status:
+            self.show(done)
+        else:
+            self.comparison = runs.Comparison(before, after, done.out)
+            self.dismiss()
 
     def workspace(self) -> Workspace:
         """The workspace as it is now; the course is read again, because it may have been updated."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,25 +16,42 @@ from microservices.launcher.logs import LogTail
 
 LOADS = {"rate": 8.0, "spike": 6.0, "seconds": 60.0}
 """The options of `exercises load` that the page offers."""
-STEERING = ("scale", "restart", "kill", "pause", "resume", "close")
+STEERING = ("scale", "restart", "kill", "pause", "slow", "resume", "close")
+PERSONAS = {
+    "recommendation-widget": "Recommendations",
+    "window-shopper": "Window shoppers",
+    "searcher": "Searchers",
+    "buyer": "Buyers",
+}
+"""The visitors of the lab's mix, with their name on the page. The first ones are the spike."""
 LOG_LINES, LINES_OF_EACH = 60, 15
 MAX_LINE = 400
 """Letters of a line of a log that are shown."""
 
 
 def shown(shop: OpenShop, meter: Meter, log_of: str) -> dict[str, Any]:
-    """The map, the table and the newest lines of the logs, of one process when `log_of` names one."""
+    """The map, the table and the newest lines of the logs; `log_of` may name a service or one of its processes."""
     reading = meter.read(shop)
-    log_of = log_of if log_of in {member.label for member in shop.members} else ""
-    tail = LogTail(shop.folder / "logs", (log_of,) if log_of else ())
+    members = [member.label for member in shop.members if log_of in {member.label, member.name}]
+    log_of = log_of if members else ""
+    tail = LogTail(shop.folder / "logs", tuple(members))
     tail.skip_to_last(LOG_LINES if log_of else LINES_OF_EACH)
     return {
         "shop": shop,
         "map": shop_map.draw(shop, reading),
         "services": shop_map.services(shop, reading),
         "log_of": log_of,
-        "lines": [(label, line[:MAX_LINE]) for label, line in tail.lines()][-LOG_LINES:],
+        "lines": [(label, readable(line)[:MAX_LINE]) for label, line in tail.lines()][-LOG_LINES:],
     }
+
+
+def readable(line: str) -> str:
+    """A line of a log as people read it: time, level and message of a JSON line; any other line as it is."""
+    try:
+        entry = json.loads(line)
+        return f"{entry['time'][11:19]} {entry['level']}: {entry['message']}"
+    except (ValueError, TypeError, KeyError):
+        return line
 
 
 def steering(shop: OpenShop, what: str, form: MultiDict[str, str]) -> list[str]:

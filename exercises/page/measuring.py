@@ -18,7 +18,7 @@ from typing import Any
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from exercises.checks.open_shop import GATEWAY, READY, Member, OpenShop
+from exercises.checks.open_shop import GATEWAY, UP, Member, OpenShop
 
 READ_SECONDS = 0.5
 EVERY_SECONDS = 0.8
@@ -84,9 +84,9 @@ class Meter:
     def _fresh(self, shop: OpenShop) -> Reading:
         with ThreadPoolExecutor(READERS) as readers:
             phases = dict(
-                zip((m.label for m in shop.members), readers.map(Member.phase, shop.members), strict=True)
+                zip((m.label for m in shop.members), readers.map(shop.phase, shop.members), strict=True)
             )
-            ready = [m for m in shop.members if phases[m.label] == READY and m.name != GATEWAY]
+            ready = [m for m in shop.members if phases[m.label] in UP and m.name != GATEWAY]
             found = dict(zip(ready, readers.map(_counters, ready), strict=True))
         since = {
             member: _difference(self._before[member.pid], now)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-MAX_TEXT = 20_000
+MAX_TEXT = 100_000
 """Characters of a command's output that are kept."""
 STOP_SECONDS = 3.5
 """A command ends within three seconds of Ctrl-C."""
@@ -26,11 +26,12 @@ class Done:
     status: int
     out: str
     err: str
+    program: str = "exercises"
 
     @property
     def command(self) -> str:
         """The line that does the same in a terminal."""
-        return shlex.join(["exercises", *self.words])
+        return shlex.join([self.program, *self.words])
 
 
 class Programs:
@@ -46,11 +47,11 @@ class Programs:
         """Whether a command of this kind that was started here still runs."""
         return kind in self._running
 
-    def run(self, *words: str) -> Done:
-        """Run a command that ends soon."""
-        process = self._start(words, subprocess.PIPE)
+    def run(self, *words: str, program: str = "exercises") -> Done:
+        """Run a command that ends soon, of this program or of another one here."""
+        process = self._start(words, subprocess.PIPE, program)
         out, err = process.communicate()
-        return Done(words, process.returncode, out[-MAX_TEXT:], err[-MAX_TEXT:])
+        return Done(words, process.returncode, out[-MAX_TEXT:], err[-MAX_TEXT:], program)
 
     def start(self, kind: str, words: tuple[str, ...], then: Callable[[Done], None]) -> bool:
         """Start a command, and call `then` from a thread at its end; False when one of this kind runs already.
@@ -85,9 +86,9 @@ class Programs:
             for process in self._running.values():
                 process.kill()
 
-    def _start(self, words: tuple[str, ...], out: int) -> subprocess.Popen[str]:
+    def _start(self, words: tuple[str, ...], out: int, program: str = "exercises") -> subprocess.Popen[str]:
         return subprocess.Popen(  # noqa: S603 -- the words are checked: ids, names of services, and our own
-            [sys.executable, "-m", "exercises", *words],
+            [sys.executable, "-m", program, *words],
             env=self._env,
             stdin=subprocess.DEVNULL,
             stdout=out,

@@ -27,6 +27,15 @@ class Run:
     has_report: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What `loadtests compare` said about two runs, in Markdown."""
+
+    before: str
+    after: str
+    text: str
+
+
 def runs(root: Path) -> list[Run]:
     """The newest runs first. The lab writes them to `runs/` where it is started: in the workspace or beside it."""
     found = {folder.name: folder for place in _places(root) if place.is_dir() for folder in place.iterdir()}
@@ -41,6 +50,15 @@ def report(root: Path, name: str) -> bytes:
     if file is None or file.stat().st_size > MAX_REPORT_BYTES:
         raise ExerciseError(f"The run {name} has no report; loadtests report writes it.")
     return file.read_bytes()
+
+
+def folder(root: Path, name: str) -> Path:
+    """The folder of a run; ExerciseError when there is none."""
+    found = [place / name for place in _places(root)] if NAME.fullmatch(name) else []
+    place = next((each for each in found if (each / "run.json").is_file()), None)
+    if place is None:
+        raise ExerciseError(f"There is no run {name[:40]!r} in {FOLDER}/; loadtests run makes one.")
+    return place
 
 
 def _places(root: Path) -> tuple[Path, Path]:

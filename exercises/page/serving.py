@@ -112,7 +112,7 @@ def _say_when_ready(place: Place, say: Callable[[str], None]) -> None:
     while time.monotonic() < deadline:
         connection = HTTPConnection(HOST, place.port, timeout=READY_SECONDS)
         try:
-            connection.request("GET", f"/{place.token}/state")
+            connection.request("GET", f"/{place.token}/")  # the first time is the slowest, so it is ours
             connection.getresponse().read()
         except OSError:
             time.sleep(0.02)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from exercises.checks.open_shop import GATEWAY, READY, Drawn, Member, OpenShop
+from exercises.checks.open_shop import GATEWAY, READY, UP, Drawn, Member, OpenShop
 from exercises.course.layout import Box, Layout, Way, place
 from exercises.page.measuring import Numbers, Reading
 
@@ -165,10 +165,10 @@ def _box(row: ServiceView, box: Box) -> Markup:
         if numbers.errors >= MIN_ERRORS
         else ""
     )
-    return behind + Markup(
+    return Markup('<g data-log="{}">{}').format(row.name, behind) + Markup(
         '<rect class="node" data-phase="{}" x="{}" y="{}" width="{}" height="{}" rx="8"/>'
         '<text class="name" x="{}" y="{}">{}</text><text class="said" x="{}" y="{}">{}</text>'
-        '<text class="said" x="{}" y="{}">{}</text>{}'
+        '<text class="said" x="{}" y="{}">{}</text>{}</g>'
     ).format(
         row.phase, round(x), round(y), round(box.width), round(box.height),
         round(x + 12), round(y + 21), row.name,
@@ -219,4 +219,4 @@ def _way(way: Way, line: _Line, rows: dict[str, ServiceView]) -> Markup:
 
 
 def _is_down(row: ServiceView | None) -> bool:
-    return row is not None and not any(phase == READY for _, phase, _ in row.members)
+    return row is not None and not any(phase in UP for _, phase, _ in row.members)

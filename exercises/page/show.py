@@ -100,7 +100,7 @@ def open_shops() -> Answer:
 def steer(kind: str, what: str) -> Answer:
     """Run `exercises shop --of` with one of its commands."""
     shop = reference.require(live.one_of(kind, KINDS))
-    _desk().do("shop", "--of", kind, *live.steering(shop, what, request.form))
+    _desk().steer(("--of", kind), live.steering(shop, what, request.form))
     return back(kind)
 
 
@@ -132,7 +132,9 @@ def _load() -> dict[str, Any]:
     return {
         "shop": all(reference.find(kind) for kind in KINDS),
         "loading": desk.loading,
+        "opening": desk.programs.is_running(SHOW),
         "loads": live.LOADS,
+        "personas": live.PERSONAS,
         "notice": desk.notice,
         "both": True,
     }

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = (
@@ -29,6 +30,9 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+LOOKS: tuple[Literal["light", "dark"] | None, ...] = ("light", "dark", None)
+"""Colours of the system; None is forced colours."""
 DESKTOP, PHONE = (1280, 720), (390, 844)
 END_SECONDS = 10.0
 NO_BROWSER = "There is no Chromium on this machine; install one, or name it in SHOP_TEST_CHROMIUM."
@@ -52,25 +56,34 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def served_page(workspace: Path, course: Path) -> Iterator[str]:
+def served_page(workspace: Path, course: Path, *options: str) -> Iterator[str]:
     """The address of the page of a workspace; one Ctrl-C must end it."""
+    settings = {"EXERCISES_WORKSPACE": str(workspace), "EXERCISES_COURSE": str(course)}
+    with served("ui", *options, settings=settings, folder=workspace.parent) as says:
+        line = next(line for line in says if "open at" in line)
+        assert line.startswith("The page is open at "), line
+        yield line.split()[-1]
+
+
+@contextmanager
+def served(command: str, *options: str, settings: dict[str, str], folder: Path) -> Iterator[Iterator[str]]:
+    """The lines that `exercises ui`, `show` or `teach` prints, run in this folder; one Ctrl-C must end it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "exercises", "ui", "--no-browser"],
-        env={**os.environ, "EXERCISES_WORKSPACE": str(workspace), "EXERCISES_COURSE": str(course)},
+        [sys.executable, "-m", "exercises", command, "--no-browser", *options],
+        env={name: value for name, value in os.environ.items() if not name.startswith("SHOP_")} | settings,
+        cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     assert process.stdout is not None
     try:
-        line = process.stdout.readline()
-        assert line.startswith("The page is open at "), line
-        yield line.split()[-1]
+        yield iter(process.stdout.readline, "")
     finally:
         process.send_signal(signal.SIGINT)
         try:
             rest, _ = process.communicate(timeout=END_SECONDS)
-            assert "The page is closed." in rest
+            assert " is closed" in rest
             assert process.returncode == 0
         finally:
             if process.poll() is None:
@@ -96,6 +109,16 @@ def opened(browser: Browser, url: str, size: tuple[int, int] = DESKTOP, **how: A
     assert errors == []
     base = url.partition("#")[0]
     assert [address for address in asked if not address.startswith(base)] == []
+
+
+def assert_everybody_can_use(page: Page, size: tuple[int, int]) -> None:
+    """At this size, axe-core finds nothing in light, dark and forced colours, and nothing is wider than the window."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    for look in LOOKS:
+        page.emulate_media(color_scheme=look, forced_colors="active" if look is None else "none")
+        found = Axe().run(page, options=RULES)
+        assert found.violations_count == 0, f"{look} {size}: {found.generate_report()}"
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
 @contextmanager

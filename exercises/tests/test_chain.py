@@ -44,6 +44,37 @@ def test_a_file_that_a_step_removes_is_missing_in_all_later_states(course):
     assert "monolith/old.py" not in course.state(course.step("tidy"), "solution")
 
 
+def test_a_state_may_have_files_a_second_time_as_they_are_or_as_they_were(own_course):
+    manifest = own_course / "03-tidy" / "exercise.toml"
+    copies = """
+[[copies.start]]
+to = "before"
+paths = ["monolith/greeting.py"]
+original = true
+
+[[copies.start]]
+to = "second"
+paths = ["monolith"]
+"""
+    manifest.write_text(manifest.read_text() + copies)
+    course = Course(own_course)
+    state = texts(course.state(course.step("tidy"), "start"))
+    assert state["before/monolith/greeting.py"] == texts(course.base)["monolith/greeting.py"]
+    assert state["second/monolith/greeting.py"].endswith(made_up.HELLO)
+    assert "second/monolith/old.py" in state
+    assert "monolith/old.py" not in state
+
+
+def test_copying_a_missing_file_is_a_mistake_of_the_course(own_course):
+    manifest = own_course / "03-tidy" / "exercise.toml"
+    copies = '\n[[copies.start]]\nto = "second"\npaths = ["monolith/none.py"]\n'
+    manifest.write_text(manifest.read_text() + copies)
+    with pytest.raises(
+        CourseError, match=r"monolith/none\.py is to be copied to second, but it is not there"
+    ):
+        Course(own_course).state(Course(own_course).step("tidy"), "start")
+
+
 def test_removing_a_missing_file_is_a_mistake_of_the_course(own_course):
     change(own_course, "03-tidy/exercise.toml", "monolith/old.py", "monolith/older.py")
     with pytest.raises(CourseError, match=r"monolith/older\.py is to be removed, but it is not there"):

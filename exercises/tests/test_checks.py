@@ -335,7 +335,8 @@ def test_equal_arguments_get_the_same_running_shop(bench):
     other = bench.shop(scale={"monolith": 2})
     assert other.names() == ["gateway", "monolith-1", "monolith-2"]
     pids = {other.ask("GET", "/pid").text}
-    for _ in range(60):  # the gateway draws between two idle replicas: eight equal draws are seen once in 128 runs
+    # The gateway draws between two idle replicas. Eight draws are equal once in 128 runs, sixty never.
+    for _ in range(60):
         pids.add(other.ask("GET", "/pid").text)
         if len(pids) == 2:
             break

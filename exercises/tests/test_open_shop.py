@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from exercises.checks import load_run, open_shop
 from exercises.checks.load_run import Mix
 from exercises.checks.open_shop import GATEWAY, Drawn, Member, OpenShop
 from exercises.errors import ExerciseError
-from exercises.page import shop_map
+from exercises.page import live, shop_map
 from exercises.page.measuring import Numbers, Reading, quantile
 from exercises.tests.learner import in_this_process, served_shop
 from exercises.workspaces.workspace import Workspace
@@ -29,8 +30,10 @@ from loadtests.load.arrivals import Phase
 SECONDS = 60.0
 
 
-def shop(*members: Member, services: tuple[Drawn, ...] = (), steered: bool = True) -> OpenShop:
-    return OpenShop("http://127.0.0.1:1", Path("/run"), 1, steered, members, services)
+def shop(
+    *members: Member, services: tuple[Drawn, ...] = (), steered: bool = True, folder: Path = Path("/run")
+) -> OpenShop:
+    return OpenShop("http://127.0.0.1:1", folder, 1, steered, members, services)
 
 
 @pytest.fixture
@@ -60,6 +63,31 @@ class TestSteering:
         found.kill("catalog")
         sleeper.wait()
         assert member.phase() == "down"
+
+    def test_a_slow_process_works_until_it_is_resumed(self, sleeper, tmp_path):
+        found = shop(member := Member("catalog-1", sleeper.pid, 1), folder=tmp_path)
+        slowing = threading.Thread(target=found.slow, args=("catalog", 0.5, SECONDS))
+        slowing.start()
+        seen = set()
+        wait_for(lambda: seen.add(psutil.Process(sleeper.pid).status()) or len(seen) > 1)
+        assert psutil.STATUS_STOPPED in seen
+        assert found.phase(member) == "slow"
+        found.resume("catalog-1")
+        slowing.join()
+        assert found.phase(member) == "starting"
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_killed_slower_or_a_killed_process_leaves_nobody_slow(self, sleeper, tmp_path):
+        found = shop(member := Member("catalog-1", sleeper.pid, 1), folder=tmp_path)
+        (tmp_path / f"slow-catalog-1-{sleeper.pid}").write_text(f"{os.getpid()} 1.0")
+        assert found.phase(member) == "starting"
+        slowing = threading.Thread(target=found.slow, args=("catalog", 0.5, SECONDS))
+        slowing.start()
+        wait_for(lambda: found.phase(member) == "slow")
+        found.kill("catalog")
+        sleeper.wait()
+        slowing.join()
+        assert found.phase(member) == "down"
 
     def test_what_is_not_there_is_told_with_what_is(self):
         with pytest.raises(ExerciseError, match=r"no 'x' in your shop; it has a-1, gateway"):
@@ -93,6 +121,19 @@ class TestMeasuring:
     @pytest.mark.parametrize("buckets", [{}, {0.1: 0.0, math.inf: 0.0}])
     def test_without_answers_there_is_none(self, buckets):
         assert quantile(buckets, 0.5) is None
+
+
+class TestLog:
+    def test_a_json_line_is_shown_as_people_read_it_and_any_other_line_as_it_is(self):
+        line = {
+            "time": "2026-01-02 03:04:05,678",
+            "level": "warning",
+            "message": "No answer.",
+            "request_id": "x",
+        }
+        assert live.readable(json.dumps(line)) == "03:04:05 warning: No answer."
+        for odd in ("plain", "[1]", "1", '{"message": "x"}', '{"time": 1, "level": "x", "message": "y"}'):
+            assert live.readable(odd) == odd
 
 
 class TestMap:

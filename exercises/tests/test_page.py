@@ -16,7 +16,9 @@ from exercises import files
 from exercises.page.app import create_app
 from exercises.page.desk import Desk
 from exercises.page.guard import MAX_BODY_BYTES, Guard
+from exercises.page.programs import Done
 from exercises.tests import made_up
+from exercises.tests.learner import in_this_process
 from exercises.workspaces import last_check
 from exercises.workspaces.progress import Recorder
 from exercises.workspaces.workspace import Workspace
@@ -25,6 +27,8 @@ PORT, TOKEN = 4711, "a-token"
 HOST = f"127.0.0.1:{PORT}"
 SECONDS = 60.0
 EVIL = "<script>alert('x')</script>"
+FULL_DISK = Path("/dev/full")
+"""Takes no byte, as a full disk."""
 
 
 @dataclass
@@ -221,6 +225,40 @@ class TestButtons:
         assert "Stopped." in page.text("/panel/notice")
         assert last_check.results(workspace) == []
 
+    def test_while_a_check_of_the_page_runs_a_terminal_is_told_so(
+        self, page, workspace, course_folder, edit, tmp_path
+    ):
+        go = tmp_path / "go"
+        waiting = f"    while not pathlib.Path({str(go)!r}).exists():\n        time.sleep(0.02)\n"
+        edit(
+            "monolith/greeting.py",
+            f"import pathlib\nimport time\n\n\ndef hello(name):\n{waiting}    return name\n",
+        )
+        page.post("/check", task="greet")
+        deadline = time.monotonic() + SECONDS
+        while not (now := page.desk.progress()) or not now.running:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        settings = {"EXERCISES_WORKSPACE": str(workspace.root), "EXERCISES_COURSE": str(course_folder)}
+        status, _, err = in_this_process(("check",), settings)
+        go.touch()
+        assert status == 2
+        assert "Another exercises check is running" in err
+        page.wait_until_checked()
+        assert last_check.last_check(workspace, workspace.step) == {"greets": "not yet"}
+
+    @pytest.mark.skipif(not FULL_DISK.exists(), reason="this system has no /dev/full")
+    def test_a_full_disk_is_said_and_nothing_is_lost(self, page, workspace):
+        before = workspace.state
+        draft = workspace.data_dir / ".state.json.draft"
+        draft.symlink_to(FULL_DISK)
+        page.post("/hint", task="tidy")
+        assert "The disk is full" in page.text("/panel/notice")
+        assert workspace.state == before
+        page.post("/hint", task="tidy")
+        assert "The disk is full" not in page.text("/panel/notice")
+        assert workspace.state.hints == {"hello/tidy": 1}
+
     def test_a_task_that_is_not_there_is_refused_and_nothing_runs(self, page):
         answer = page.post("/check", task="--everything")
         assert answer.status_code == 409
@@ -300,6 +338,40 @@ class TestResults:
         assert answer.text == "<p>the ledger</p>"
         assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
         assert page.get("/runs/two/report").status_code == 409
+
+    def test_two_runs_are_compared_by_the_command(self, page, workspace, monkeypatch):
+        asked = []
+
+        def run(*words: str, program: str) -> Done:
+            asked.append((program, *words))
+            return Done(words, 0, f"# Before: one. After: two.\n\n| what |\n|---|\n| {EVIL} |\n", "")
+
+        monkeypatch.setattr(page.desk.programs, "run", run)
+        self.run(workspace.root, "one", report=None)
+        assert "side by side" not in page.text("/panel/results")
+        self.run(workspace.root.parent, "two", report=None)
+        assert page.post("/compare", before="one", after="two").status_code == 303
+        folders = [str(workspace.root / "runs/one"), str(workspace.root.parent / "runs/two")]
+        assert asked == [("loadtests", "compare", *folders, "--markdown")]
+        shown = page.text("/panel/results")
+        assert "Before: one. After: two." in shown
+        assert "<script" not in shown
+
+    @pytest.mark.parametrize("name", ["no", "..", "--help", ""])
+    def test_a_run_that_is_not_there_is_not_compared(self, page, workspace, name):
+        self.run(workspace.root, "one", report=None)
+        answer = page.post("/compare", before="one", after=name)
+        assert answer.status_code == 409
+        assert "loadtests run makes one" in answer.text
+
+    @pytest.mark.processes
+    def test_what_the_lab_cannot_compare_is_said(self, page, workspace):
+        for name in ("one", "two"):
+            self.run(workspace.root, name, report=None)
+        page.post("/compare", before="one", after="two")
+        shown = page.text("/panel/notice")
+        assert "loadtests compare" in shown
+        assert "holds no run" in shown
 
     @pytest.mark.parametrize("name", ["..", ".", "%2e%2e", "..%2f.exercises", ".exercises", "no"])
     def test_no_other_file_is_a_report(self, page, workspace, name):

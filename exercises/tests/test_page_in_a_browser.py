@@ -14,7 +14,15 @@ from playwright.sync_api import Browser, Page, expect
 
 from exercises.course.course import Course
 from exercises.tests import browsing
-from exercises.tests.browsing import DESKTOP, NO_BROWSER, PHONE, opened, served_page, wait_until
+from exercises.tests.browsing import (
+    DESKTOP,
+    NO_BROWSER,
+    PHONE,
+    RULES,
+    opened,
+    served_page,
+    wait_until,
+)
 from exercises.tests.learner import served_shop, write_answer
 from exercises.tests.test_sealing import REAL
 from exercises.workspaces import last_check, progress
@@ -27,7 +35,6 @@ pytestmark = [
 ]
 PANELS = ("tasks", "differences", "hints", "shop", "load", "results")
 CHECK_MS = 300_000
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 expect.set_options(timeout=15_000)
 
 
@@ -61,14 +68,16 @@ def tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
-def walk(page: Page, workspace: Workspace, wrong: str, words: str, task: str) -> None:
+def walk(page: Page, workspace: Workspace, mistake: str, words: str) -> None:
     """A wrong answer, its words, a hint, a difference, the right answer, and the next exercise."""
     step = workspace.step
     following = workspace.course.after(step)
     assert following is not None
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(step.manifest.title)
+    check = next(each.check for each in step.manifest.wrong if each.name == mistake)
+    task = next(each.id for each in step.manifest.tasks if check in each.checks)
 
-    write_answer(workspace, f"wrong/{wrong}")
+    write_answer(workspace, f"wrong/{mistake}")
     tab(page, "Tasks")
     summary = page.locator(f"#summary-task-{task}")
     if not page.locator(f"#task-{task}").evaluate("each => each.open"):
@@ -103,16 +112,25 @@ def walk(page: Page, workspace: Workspace, wrong: str, words: str, task: str) ->
 
 def test_a_learner_goes_from_the_first_exercise_to_the_second(browser, url, workspace):
     with opened(browser, url) as page:
-        walk(page, workspace, "always-ada", "hello ada", "greet")
+        walk(page, workspace, "always-ada", "hello ada")
 
 
 @pytest.mark.course
-def test_a_learner_goes_from_the_first_real_exercise_to_the_second(browser, tmp_path):
+def test_a_learner_goes_from_the_first_exercise_to_the_third(browser, url, workspace):
+    with opened(browser, url) as page:
+        walk(page, workspace, "always-ada", "hello ada")
+        walk(page, workspace, "one", "200 bye")
+    assert workspace.step.number == "03"
+
+
+@pytest.mark.course
+def test_a_learner_goes_from_the_first_real_exercise_to_the_third(browser, tmp_path):
     workspace = Workspace(tmp_path / "workspace", Course(REAL.folder))
     workspace.create()
-    mistake = next(each for each in workspace.step.manifest.wrong if each.name == "round-prices")
     with served_page(workspace.root, REAL.folder) as url, opened(browser, url) as page:
-        walk(page, workspace, mistake.name, mistake.words, "money")
+        walk(page, workspace, "round-prices", "that rounds each total to whole euros")
+        walk(page, workspace, "equal-weights", "of the visits: look at a product")
+    assert workspace.step.number == "03"
 
 
 def test_the_keyboard_alone_is_enough(browser, url, workspace):
@@ -250,6 +268,23 @@ def test_nothing_is_wider_than_the_window(browser, url, learner_command, size):
             tab(page, panel.capitalize())
             expect(page.locator(f"#panel-{panel} h2").first).to_be_attached()
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0], panel
+
+
+@pytest.mark.course
+def test_a_machine_that_slept_is_told_and_the_page_goes_on(
+    browser, workspace, course_folder, learner_command
+):
+    write_answer(workspace, "solution")
+    with served_page(workspace.root, course_folder) as url, browsing.browser_window(browser) as page:
+        page.clock.install()
+        page.goto(url)
+        expect(page.locator("#slept")).to_be_hidden()
+        page.clock.fast_forward("03:10:00")
+        expect(page.locator("#slept")).to_contain_text("This machine slept for 3 h.")
+        learner_command("check")
+        expect(page.get_by_role("button", name="Go on to 02")).to_be_visible()
+        page.get_by_role("button", name="Close this message about sleep").click()
+        expect(page.locator("#slept")).to_be_hidden()
 
 
 def test_without_motion_nothing_turns(browser, url, workspace):

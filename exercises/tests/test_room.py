@@ -199,6 +199,24 @@ def test_a_full_room_lets_nobody_in(tmp_path: Path) -> None:
     register.close()
 
 
+def test_a_full_disk_is_said_to_both_and_what_was_told_stays(tmp_path: Path, course: Course) -> None:
+    register = Register(tmp_path / "room.sqlite3")
+    room = Class(
+        Client(Door(create_room(Room(register, Code(CODE), course, "")).wsgi_app, PORT, TOKEN)), Clock()
+    )
+    key = room.come_in("Ada")
+    register._db.execute("PRAGMA max_page_count = 1")  # SQLite reports it as it reports a full disk
+    statuses = {room.tell("join", {"code": CODE, "nick": f"P{n}" * 8}).status_code for n in range(80)}
+    assert statuses == {201, 409}
+    shown = room.sees()
+    assert "The room cannot write its file (database or disk is full)" in shown
+    assert "Ada" in shown
+    register._db.execute("PRAGMA max_page_count = 1000")
+    assert room.news(key) == 200
+    assert "cannot write" not in room.sees()
+    register.close()
+
+
 # ---- the door
 
 

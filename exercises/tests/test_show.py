@@ -48,9 +48,11 @@ def pretend_open(kind: str) -> None:
 
 
 def test_closed_shops_are_said_to_be_closed(client):
-    assert "Both shops are not open yet." in client.get("/").text
+    assert "Both shops have to be open" in client.get("/").text
     for kind in KINDS:
-        assert "The shop is closed." in client.get(f"/panel/{kind}").text
+        shown = client.get(f"/panel/{kind}").text
+        assert "The shop is closed." in shown
+        assert "Open both shops" in shown
 
 
 def test_an_open_shop_has_its_map_and_its_processes(client):
@@ -69,6 +71,14 @@ def test_a_button_means_the_shop_beside_it(client, desk):
     assert desk.notice.command == "exercises shop --of monolith kill monolith-1"
     client.post("/shop/monolith/scale", data={"name": "monolith", "count": "2"})
     assert desk.notice.command == "exercises shop --of monolith scale monolith=2"
+
+
+def test_to_slow_lasts_so_it_goes_on_behind_the_page(client, desk, monkeypatch):
+    started = []
+    monkeypatch.setattr(desk.programs, "start", lambda kind, words, then: started.append(words) or True)
+    pretend_open("monolith")
+    client.post("/shop/monolith/slow", data={"name": "monolith-1"})
+    assert started == [("shop", "--of", "monolith", "slow", "monolith-1")]
 
 
 @pytest.mark.parametrize("path", ["/shop/other/kill", "/shop/monolith/explode", "/shop/microservices/kill"])

@@ -60,26 +60,11 @@ def elasticity_in(trial: RawTrial, index: int) -> dict[str, float] | None:
 def demand_in(trial: RawTrial, index: int) -> Callable[[float], int] | None:
     """Replicas needed at each second of the trial: visits per second by what one replica served at most."""
     phase, wanted = trial.phases[index], trial.facts["following"]["demand"]
-    served = capacity(trial)
+    served = trial.served_by_one_replica
     if not served:
         return None
     rate = phase.rates.get(wanted["persona"], 0.0)
     return demand_of(rate, phase.curve, trial.window(index)[0], served)
-
-
-def capacity(trial: RawTrial) -> float | None:
-    """What one replica serves at most: answers per second of the hot endpoint in the phase that measures it."""
-    wanted = trial.facts["following"]["demand"]
-    for index, phase in enumerate(trial.phases):
-        if phase.name == wanted["capacity"]:
-            begin, end = trial.window(index)
-            answers = sum(
-                each.ok and each.route == wanted["endpoint"] and begin <= each.end < end
-                for each in trial.requests
-            )
-            replicas = trial.facts["replicas"].get(trial.facts["following"]["service"], 1)
-            return answers / (end - begin) / replicas or None
-    return None
 
 
 def ready(trial: RawTrial) -> Steps:

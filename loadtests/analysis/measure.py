@@ -11,7 +11,7 @@ from typing import Any
 from loadtests.analysis.following import bill, elasticity_in
 from loadtests.analysis.phase_result import PhaseResult
 from loadtests.analysis.raw import RawTrial, Request, Window, service_of
-from loadtests.analysis.records import GATEWAY, GENERATOR
+from loadtests.analysis.records import GATEWAY, GENERATOR, KEPT_COLUMNS
 from loadtests.analysis.remarks import remarks
 from loadtests.analysis.routes import route_numbers
 from loadtests.analysis.validity import reasons_to_void
@@ -65,6 +65,7 @@ def _measure_phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
         of_shop={
             "cpu_cores": cpu_seconds / phase.seconds,
             "instances": len(shop),
+            **{name: _kept(trial, name, shop, windows) for name in KEPT_COLUMNS},
             **{name: facts.get(name) for name in OF_TRIAL},
             **_of_action(trial, turns[0]),
             **bill(trial, turns[0]),
@@ -99,6 +100,12 @@ def _processes(
         }
         for name, usage in ((name, trial.usage[name]) for name in names)
     ]
+
+
+def _kept(trial: RawTrial, name: str, shop: Sequence[str], windows: Sequence[Window]) -> float | None:
+    """The handles or threads of the whole shop; None where they were not counted."""
+    found = [trial.usage[each].kept_in(name, windows) for each in shop]
+    return sum(each for each in found if each is not None) or None
 
 
 def _of_action(trial: RawTrial, index: int) -> dict[str, float | int | None]:

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.analysis.records import HELD_COLUMNS, NOT_REPLICAS, VISIT, WAIT
+from loadtests.analysis.records import HELD_COLUMNS, KEPT_COLUMNS, NOT_REPLICAS, VISIT, WAIT
 from loadtests.planning.phases import PlannedAction, PlannedPhase
 
 READ = ("intended", "start", "end", "phase", "persona", "route", "status", "ok")
@@ -70,6 +71,8 @@ class Usage:
     cpu: list[float]
     uss: list[int]
     held: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    kept: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """What the group held at each sample, by the names of the columns: `handles` and `threads`."""
 
     def cores(self, windows: Sequence[Window]) -> float:
         """CPU seconds per second in these windows, interpolated linearly between samples."""
@@ -78,6 +81,15 @@ class Usage:
     def held_per_second(self, windows: Sequence[Window]) -> dict[str, float]:
         """The counts of `held` per second in these windows."""
         return {name: self._per_second(counts, windows) for name, counts in self.held.items()}
+
+    def kept_in(self, name: str, windows: Sequence[Window]) -> float | None:
+        """The mean of `handles` or `threads` in these windows; None where nobody counted them."""
+        inside = [
+            value
+            for at, value in zip(self.at, self.kept.get(name, ()), strict=False)
+            if value and any(begin - 0.1 <= at <= end + 0.1 for begin, end in windows)
+        ]
+        return sum(inside) / len(inside) if inside else None
 
     def _per_second(self, counts: Sequence[float], windows: Sequence[Window]) -> float:
         grown = np.interp([end for _, end in windows], self.at, counts) - np.interp(
@@ -125,6 +137,24 @@ class RawTrial:
     def replicas(self) -> list[str]:
         """The names of the shop's replicas, without the gateway."""
         return [name for name in self.usage if name not in NOT_REPLICAS]
+
+    @cached_property
+    def served_by_one_replica(self) -> float | None:
+        """What one replica serves at most: answers per second of the hot endpoint in the phase that measures it.
+
+        Only of a trial whose replicas follow demand. Counted once, because it passes over all requests.
+        """
+        wanted = self.facts["following"]["demand"]
+        for index, phase in enumerate(self.phases):
+            if phase.name == wanted["capacity"]:
+                begin, end = self.window(index)
+                answers = sum(
+                    each.ok and each.route == wanted["endpoint"] and begin <= each.end < end
+                    for each in self.requests
+                )
+                replicas = self.facts["replicas"].get(self.facts["following"]["service"], 1)
+                return answers / (end - begin) / replicas or None
+        return None
 
 
 def read_trial(folder: Path) -> RawTrial:
@@ -200,7 +230,7 @@ def _before(first: Mapping[str, str], times: Sequence[str]) -> Iterator[Mapping[
             "at": times[place - 1],
             "cpu_seconds": "0",
             "uss_bytes": "0",
-            **dict.fromkeys(HELD_COLUMNS, "0"),
+            **dict.fromkeys((*HELD_COLUMNS, *KEPT_COLUMNS), "0"),
         }
 
 
@@ -214,5 +244,10 @@ def _usage_of(rows: Sequence[Mapping[str, str]]) -> Usage:
             count: [float(row[count]) for row in rows]
             for count in HELD_COLUMNS
             if all(row.get(count) for row in rows)
+        },
+        {
+            name: [int(row[name]) for row in rows]
+            for name in KEPT_COLUMNS
+            if all(row.get(name) for row in rows)
         },
     )

@@ -6,8 +6,10 @@ VISIT, WAIT = "VISIT ", "WAIT "
 """Routes that begin so are no requests: a whole visit, or a wait for the effect of an order."""
 
 HELD_COLUMNS = ("throttled_periods", "throttled_seconds", "pressure_seconds")
-PROCESS_COLUMNS = ("at", "name", "cpu_seconds", "uss_bytes", *HELD_COLUMNS)
-"""The columns of processes.csv.gz. The last three say how a slice held a replica back; empty where nobody counts it."""
+KEPT_COLUMNS = ("handles", "threads")
+PROCESS_COLUMNS = ("at", "name", "cpu_seconds", "uss_bytes", *HELD_COLUMNS, *KEPT_COLUMNS)
+"""The columns of processes.csv.gz. Three say how a slice held a replica back; empty where nobody counts it. The last
+two are what the group holds: open files and connections, and threads."""
 
 GATEWAY, GENERATOR = "gateway", "generator"
 MACHINE_BUSY, MACHINE_STOLEN = "(machine busy)", "(machine stolen)"

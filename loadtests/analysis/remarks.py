@@ -10,6 +10,7 @@ from scipy.stats import mannwhitneyu
 
 from loadtests.analysis.raw import RawTrial, Request, service_of
 from loadtests.analysis.summaries import percentile
+from loadtests.analysis.trends import growing
 from loadtests.analysis.validity import MAX_OTHERS, left_unused, machine_full, others_cores
 
 MIN_ACHIEVED = 0.99
@@ -34,6 +35,7 @@ def remarks(
         service = service_of(name)
         if service in phase.saturates and left_unused(trial, name, turns):
             yield f"{name} left a part of its slice of {phase.cores_of(service):g} unused"
+    yield from growing(trial, turns)
     if not phase.overload and requests:
         yield from _failures(requests)
         yield from _warming_up(requests)

@@ -37,17 +37,18 @@ def reasons_to_void(
     for done in trial.facts.get("done", ()):
         if done["phase"] in turns and done["failed"]:
             yield f"{done['what']} of {done['service']} failed: {done['failed']}"
-    yield from _slow_generator(requests, cores[GENERATOR])
+    # Its processes share the visits evenly; the one that leads several of them has nearly nothing to do.
+    yield from _slow_generator(requests, cores[GENERATOR] / trial.facts.get("generator_processes", 1))
     if not requests and any(phase.rates.values()):
         yield "the generator has no row of any visit"
     yield from _broken_slices(trial, turns, cores)
     yield from _busy_machine(trial, cores)
 
 
-def _slow_generator(requests: Sequence[Request], generator_cores: float) -> Iterable[str]:
-    """A generator with too little CPU measures itself."""
-    if generator_cores > MAX_GENERATOR_CORES:
-        yield f"the generator used {generator_cores:.2f} cores and may have been the bottleneck"
+def _slow_generator(requests: Sequence[Request], cores: float) -> Iterable[str]:
+    """A generator with too little CPU measures itself. `cores` are those that each of its processes used."""
+    if cores > MAX_GENERATOR_CORES:
+        yield f"the generator used {cores:.2f} cores and may have been the bottleneck"
     late = [(r.start - r.intended) * 1000 for r in requests if r.start is not None]
     if late and percentile(late, 0.99) > MAX_LATE_MS:
         yield f"the generator was {percentile(late, 0.99):.0f} ms late (p99): it had too little CPU"

@@ -16,7 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from loadtests.bench import endpoints, generator, million, seeing, slicing
+from loadtests.bench import calls, endpoints, generator, million, seeing, slicing
 from loadtests.bench.bars import Check, check_table
 from loadtests.bench.client import BenchError
 from loadtests.bench.tables import cost_table, rest_table
@@ -46,6 +46,7 @@ def main(seconds: float, instruments: bool, only_seeing: bool, file: Path | None
     console = Console()
     clear_shop_settings()
     results: list[TargetResult] = []
+    called: list[calls.CallCost] = []
     seen: list[seeing.Seen] = []
     own: list[Check] = []
     shops: list[Check] = []
@@ -56,14 +57,16 @@ def main(seconds: float, instruments: bool, only_seeing: bool, file: Path | None
             if not instruments:
                 home, seeding = stack.enter_context(endpoints.seeded(status.update))
                 if not only_seeing:
+                    called = calls.run(home, status.update)
                     results = endpoints.run(home, seconds, status.update)
-                    shops = endpoints.checks(results, seeding)
+                    shops = [*endpoints.checks(results, seeding), *calls.checks(called, results)]
                 if seeing.is_installed():
                     seen = seeing.run(home, endpoints.customers, status.update)
     except (BenchError, LauncherError) as error:
         raise click.ClickException(str(error)) from error
     if results:
-        console.print(cost_table(results), rest_table(results), check_table(shops))
+        console.print(cost_table(results), calls.table(called, results))
+        console.print(rest_table(results), check_table(shops))
         console.print(
             f"Medians of {endpoints.ROUNDS} rounds; a difference of a tenth is within the noise.", style="dim"
         )
@@ -73,7 +76,7 @@ def main(seconds: float, instruments: bool, only_seeing: bool, file: Path | None
         console.print(check_table(own, "The lab's instruments"))
     _warn_if_busy(console)
     if file:
-        document = as_json(results, [*shops, *own], seen)
+        document = as_json(results, [*shops, *own], seen) | {"calls": calls.as_json(called)}
         file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 

@@ -109,6 +109,7 @@ def _mixed(connection: Connection, shopper: Shopper) -> None:
 
 
 HELLO = Journey("hello", _hello)
+PUT = Journey("PUT /api/cart/items/{sku}", _put)
 PRODUCT = Journey("GET /api/products/{sku}", _product, single_owner=True)
 BUY = Journey("PUT cart item + POST /api/orders", _buy)
 MIXED = Journey("mixed journey (9 requests)", _mixed)
@@ -121,7 +122,7 @@ ENDPOINTS = (
     Journey("GET /api/orders", _history, single_owner=True),
     Journey("GET /api/products/{sku}/recommendations", _recommendations, single_owner=True),
     Journey("GET /api/cart", _cart),
-    Journey("PUT /api/cart/items/{sku}", _put),
+    PUT,
     BUY,
     Journey("GET /", _front_page),
     Journey("GET /products/{sku}", _product_page),

@@ -39,6 +39,8 @@ METRICS = {
         Metric("cpu_us_per_request", "µs", "CPU per request", "less", "processes", NARROW_MARGIN),
         Metric("cpu_cores", "cores", "CPU in use", "less", "processes", NARROW_MARGIN),
         Metric("uss_bytes", "bytes", "memory", "less", "processes"),
+        Metric("handles", "handles", "open files and connections", "less", "processes"),
+        Metric("threads", "threads", "threads", "less", "processes"),
         Metric("instances", "instances", "replicas and gateway", "less", "processes"),
         Metric("databases", "databases", "databases", "less", "shop"),
         Metric("ready_seconds", "s", "start time", "less", "shop"),

@@ -1,5 +1,7 @@
 """The load generator as a process: `python -m loadtests.load.generate SPEC.json`.
 
+With `"processes": N` in the specification it is the master of N workers (see `loadtests.load.distributed`).
+
 It signs its users in, runs the load of the specification, writes each request as a row of `requests.csv.gz`, and prints
 a summary. With `"controlled": true` it first waits for the line `prepare URL` on standard input, prints `ready` when
 the users are signed in, and starts the load at the Unix time of the line `start TIME`.
@@ -14,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.analysis.records import MAX_GENERATOR_CORES
-from loadtests.load.generator import Generator
+from loadtests.load.distributed import WorkerLostError, Workers
+from loadtests.load.generator import Generator, save
 from loadtests.load.shelf import ShopNotThereError
 from loadtests.load.spec import Spec
 
 LEAD_SECONDS = 0.2
 
 
-def summary(generator: Generator, cpu_cores: float) -> dict[str, Any]:
+def summary(generator: Generator | Workers, cpu_cores: float) -> dict[str, Any]:
     """The main numbers of a run, and whether they can be trusted."""
     spec = generator.spec
     return {
@@ -52,22 +55,44 @@ def main() -> None:
         sys.exit(f"{sys.argv[1]} is not a specification of load: {error}")
     if spec.controlled:
         spec = replace(spec, host=_command("prepare"))
-    generator = Generator(spec)
     try:
-        generator.prepare()
-    except ShopNotThereError as error:
+        result = _of_one_process(spec) if spec.processes == 1 else _of_several_processes(spec)
+    except (ShopNotThereError, WorkerLostError) as error:
         sys.exit(str(error))
-    epoch = time.time() + LEAD_SECONDS
-    if spec.controlled:
-        print("ready", flush=True)  # noqa: T201 - the protocol
-        epoch = float(_command("start"))
+    print(json.dumps(result), flush=True)  # noqa: T201 - the result
+
+
+def _of_several_processes(spec: Spec) -> dict[str, Any]:
+    workers = Workers(spec)
+    try:
+        workers.prepare()
+        workers.run(_epoch(spec))
+    finally:
+        workers.close()
+    save(spec.out, [*workers.rows, *workers.wholes])
+    return summary(workers, workers.cores)
+
+
+def _of_one_process(spec: Spec) -> dict[str, Any]:
+    generator = Generator(spec)
+    generator.prepare()
+    epoch = _epoch(spec)
     gc.freeze()
     gc.disable()  # the pause of a collection would be measured as latency of the shop
     cpu, since = time.process_time(), time.perf_counter()
     generator.run(epoch)
     cores = (time.process_time() - cpu) / (time.perf_counter() - since)
-    generator.save()
-    print(json.dumps(summary(generator, cores)), flush=True)  # noqa: T201 - the result
+    save(spec.out, [*generator.rows, *generator.wholes])
+    return summary(generator, cores)
+
+
+def _epoch(spec: Spec) -> float:
+    """The Unix time at which the load begins; the lab says it."""
+    epoch = time.time() + LEAD_SECONDS
+    if spec.controlled:
+        print("ready", flush=True)  # noqa: T201 - the protocol
+        epoch = float(_command("start"))
+    return epoch
 
 
 if __name__ == "__main__":

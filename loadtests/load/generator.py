@@ -11,8 +11,10 @@ import random
 import time
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -60,6 +62,12 @@ class Generator:
     free: dict[str, list[Persona]] = field(default_factory=dict)
     busy: set[Persona] = field(default_factory=set)
     under_way: Counter[str] = field(default_factory=Counter)
+    report: Callable[[moments.Moment], None] | None = None
+    """Told about the last five seconds, every second."""
+
+    def __post_init__(self) -> None:
+        if self.spec.controlled:
+            self.report = lambda moment: moments.append(self.spec.out.parent, moment)
 
     def prepare(self) -> None:
         """Make all users and sign them in. ShopNotThereError if the shop does not answer."""
@@ -67,11 +75,12 @@ class Generator:
         entering = Pool(SIGN_INS_AT_ONCE)
         Persona.learn_shelf(self.spec.host)  # before any user, so that a missing shop is reported once
         Customer.customers = self.spec.customers
-        for name, count in self.spec.users.items():
+        Persona.number_from(*self.spec.part)
+        for name, users in self.spec.users.items():
             persona = PERSONAS[name]
             persona.host = self.spec.host
             persona.network_timeout = persona.connection_timeout = self.spec.timeout_seconds
-            self.free[name] = [persona(environment) for _ in range(count)]
+            self.free[name] = [persona(environment) for _ in range(self.spec.share_of(users))]
             for user in self.free[name]:
                 # The API sets no cookies, and no persona signs in on a page. Looking for cookies costs a tenth.
                 user.client.client.cookiejar = None
@@ -86,15 +95,20 @@ class Generator:
         """Start every visit at its time, then wait for those under way, at most the drain time."""
         self.epoch = epoch
         visits = Pool()
-        reporter = gevent.spawn(self.report_progress) if self.spec.controlled else None
+        reporter = gevent.spawn(self.report_progress, self.report) if self.report else None
         for arrival in schedule(self.spec.phases, self.spec.seed):
+            at_once = self.spec.phases[arrival.phase].most.get(
+                arrival.persona, self.spec.users[arrival.persona]
+            )
+            if not self.spec.is_mine(arrival.number, at_once):
+                continue
             delay = epoch + arrival.at - time.time()
             if delay > 0:
                 gevent.sleep(delay)
             # A new random generator per arrival: the n-th visit is the same in each phase, with any user.
             rng = random.Random(f"{self.spec.seed}:{arrival.persona}:{arrival.number}")
             visit: Any = rng.choice(PERSONAS[arrival.persona].tasks)
-            most = self.spec.phases[arrival.phase].most.get(arrival.persona, self.spec.users[arrival.persona])
+            most = self.spec.share_of(at_once)
             if self.free[arrival.persona] and self.under_way[arrival.persona] < most:
                 user = self.free[arrival.persona].pop()
                 user.rng = rng
@@ -108,8 +122,8 @@ class Generator:
             reporter.kill()
         self.log_unfinished()
 
-    def report_progress(self) -> None:
-        """Append a line every second, for the process that shows the trial's progress."""
+    def report_progress(self, report: Callable[[moments.Moment], None]) -> None:
+        """Report every second, for the process that shows the trial's progress."""
         names = [phase.name.rpartition("/")[2] for phase in self.spec.phases]
         ends = list(accumulate(phase.seconds for phase in self.spec.phases))
         idle_ends = [end for end, phase in zip(ends, self.spec.phases, strict=True) if not phase.rates]
@@ -119,7 +133,7 @@ class Generator:
             now = time.time() - self.epoch
             phase = names[min(bisect_right(ends, now), len(names) - 1)]
             began = max((end for end in idle_ends if end <= now), default=0.0)
-            moments.append(self.spec.out.parent, moments.moment(self.rows, now, phase, len(self.busy), began))
+            report(moments.moment(self.rows, now, phase, len(self.busy), began))
 
     def make_visit(self, user: Persona, visit: Any, arrival: Arrival) -> None:
         """Let `user` make one visit. The latency of its first request counts from the intended time."""
@@ -177,14 +191,15 @@ class Generator:
                 row = (visit.arrival.at, visit.began, now, *visit.origin, f"VISIT {visit.whole}", 0, 0, 0, 1)
                 self.wholes.append(row)
 
-    def save(self) -> None:
-        """Write the rows in the order of their intended times."""
-        self.spec.out.parent.mkdir(parents=True, exist_ok=True)
-        with gzip.open(self.spec.out, "wt", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            rows.writerow(COLUMNS)
-            for row in sorted([*self.rows, *self.wholes], key=lambda row: row[0]):
-                rows.writerow([f"{each:.6f}" if isinstance(each, float) else each for each in row])
+
+def save(file: Path, logged: Iterable[tuple[Any, ...]]) -> None:
+    """Write rows in the order of their intended times."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(file, "wt", newline="", encoding="utf-8") as out:
+        rows = csv.writer(out)
+        rows.writerow(COLUMNS)
+        for row in sorted(logged, key=lambda row: row[0]):
+            rows.writerow([f"{each:.6f}" if isinstance(each, float) else each for each in row])
 
 
 def _whole(visit: Any) -> str:

@@ -20,6 +20,7 @@ END_BYTES = 1000
 
 Row = Sequence[Any]
 """A row of the generator's log, in the order of records.COLUMNS. A visit that was not started has no start."""
+Suffered = tuple[float | None, int]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Moment:
     p50_ms: float | None = field(default=None, compare=False)
     p99_ms: float | None = field(default=None, compare=False)
     """For charts; the line on the terminal has only the p95."""
+    personas: dict[str, Suffered] = field(default_factory=dict, compare=False)
+    """By persona: the p95 in milliseconds, and how many requests failed or were not started."""
 
     def __str__(self) -> str:
         p95 = "no answer" if self.p95_ms is None else f"p95 {self.p95_ms:.0f} ms"
@@ -61,7 +64,44 @@ def moment(rows: Sequence[Row], at: float, phase: str, under_way: int, began: fl
         under_way=under_way,
         p50_ms=round(percentile(waits, 0.5), 1) if waits else None,
         p99_ms=round(percentile(waits, 0.99), 1) if waits else None,
+        personas={
+            persona: _suffered([row for row in newest if row[4] == persona], since)
+            for persona in sorted({row[4] for row in newest})
+        },
     )
+
+
+def _suffered(rows: Sequence[Row], since: float) -> Suffered:
+    started = [row for row in rows if row[1] != "" and row[2] >= since]
+    waits = [(row[2] - row[0]) * 1000 for row in started if row[7]]
+    not_started = sum(row[1] == "" and row[0] >= since for row in rows)
+    return round(percentile(waits, 0.95), 1) if waits else None, len(started) - len(waits) + not_started
+
+
+def together(parts: Sequence[Moment]) -> Moment:
+    """The moment of a load that several processes make: sums, and the longest of their percentiles."""
+    percentiles = {
+        name: max((each for part in parts if (each := getattr(part, name)) is not None), default=None)
+        for name in ("p50_ms", "p95_ms", "p99_ms")
+    }
+    return Moment(
+        at=parts[-1].at,
+        phase=parts[-1].phase,
+        rate=round(sum(part.rate for part in parts), 1),
+        failed=sum(part.failed for part in parts),
+        not_started=sum(part.not_started for part in parts),
+        under_way=sum(part.under_way for part in parts),
+        **percentiles,
+        personas=_suffered_together([part.personas for part in parts]),
+    )
+
+
+def _suffered_together(parts: Sequence[dict[str, Suffered]]) -> dict[str, Suffered]:
+    found: dict[str, Suffered] = {}
+    for persona, (p95, wrong) in (each for part in parts for each in part.items()):
+        before, so_far = found.get(persona, (None, 0))
+        found[persona] = (max((t for t in (before, p95) if t is not None), default=None), so_far + wrong)
+    return found
 
 
 def append(folder: Path, now: Moment) -> None:

@@ -60,6 +60,11 @@ class Persona(FastHttpUser):
         self.visit: Any = None  # set by the lab: the visit under way
         self.asking = ""
 
+    @classmethod
+    def number_from(cls, first: int, step: int) -> None:
+        """Number the users that are made from now on; processes that share a load get different accounts."""
+        Persona._numbers = itertools.count(first, step)
+
     def on_start(self) -> None:
         """Enter the shop. Locust calls this before the first visit, the lab before the schedule begins."""
         try:

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -52,9 +54,13 @@ class GeneratorProcess:
 
 
 @contextlib.contextmanager
-def generator(trial: Trial, folder: Path) -> Iterator[GeneratorProcess]:
-    """Start the generator with its specification; it loads while the fleet boots, and is killed afterwards."""
-    (folder / "spec.json").write_text(json.dumps(_specification(trial, folder), indent=1), encoding="utf-8")
+def generator(trial: Trial, folder: Path, processes: int = 1) -> Iterator[GeneratorProcess]:
+    """Start the generator with its specification; it loads while the fleet boots, and is killed afterwards.
+
+    With several `processes` it is the parent of as many workers, which are in its process group.
+    """
+    specification = _specification(trial, folder) | {"processes": processes}
+    (folder / "spec.json").write_text(json.dumps(specification, indent=1), encoding="utf-8")
     errors = folder / "generator.log"
     with errors.open("w") as log:
         process = subprocess.Popen(  # noqa: S603 - our own module with a file that we wrote
@@ -68,7 +74,9 @@ def generator(trial: Trial, folder: Path) -> Iterator[GeneratorProcess]:
     try:
         yield GeneratorProcess(process, errors)
     finally:
-        process.kill()
+        if process.poll() is None or processes > 1:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 

@@ -13,6 +13,7 @@ from loadtests.rig.following import Followed, Follower
 from loadtests.rig.generator import GeneratorProcess
 from loadtests.rig.live import replicas_recorder
 from loadtests.rig.phase_slices import PhaseSlices
+from loadtests.rig.processes import group_pids
 from loadtests.rig.sampler import Groups, Sample, Sampler, sample_times
 from loadtests.rig.shop import Shop
 from microservices.launcher import Phase
@@ -117,11 +118,11 @@ def _sampler(active: ActiveTrial, epoch: float) -> Sampler:
         for phase, begin, end in zip(active.trial.phases, begins, begins[1:], strict=False)
         if not phase.idle
     ]
-    groups = _groups(active.shop, active.generator.process.pid)
+    groups = _groups(active.shop, group_pids(active.generator.process.pid))
     return Sampler(groups, sample_times(spans), replicas_recorder(active.folder), active.slices.throttling)
 
 
-def _groups(shop: Shop, generator: int) -> Callable[[], Groups]:
+def _groups(shop: Shop, generator: list[int]) -> Callable[[], Groups]:
     """A function that returns the current process groups; it is called at every sample, as replicas come and go.
 
     A ready server has all its workers, so its pids are looked up only once.
@@ -140,6 +141,6 @@ def _groups(shop: Shop, generator: int) -> Callable[[], Groups]:
             else:
                 found[replica.label] = known[key]
         gateway = {GATEWAY: [shop.gateway]} if shop.gateway else {}
-        return {**found, **gateway, GENERATOR: [generator]}
+        return {**found, **gateway, GENERATOR: generator}
 
     return groups

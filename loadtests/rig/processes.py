@@ -37,6 +37,15 @@ def uss_bytes(pid: int) -> int:
         return 0
 
 
+def handles_and_threads(pid: int) -> tuple[int, int]:
+    """Open files and connections, and threads; zeros when the process has ended or may not be read."""
+    try:
+        process = psutil.Process(pid)
+        return process.num_fds(), process.num_threads()
+    except psutil.Error:
+        return 0, 0
+
+
 def machine_seconds() -> tuple[float, float]:
     """Core seconds since the machine's start, on the CPUs of this process: all that ran, and what a hypervisor took."""
     cpus = psutil.cpu_times(percpu=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from loadtests.analysis.records import MACHINE_BUSY, MACHINE_STOLEN
-from loadtests.rig.processes import cpu_seconds, machine_seconds, uss_bytes
+from loadtests.rig.processes import cpu_seconds, handles_and_threads, machine_seconds, uss_bytes
 from loadtests.rig.slices import Throttling
 
 MIN_DISTANCE_SECONDS = 0.2
@@ -29,6 +29,9 @@ class Sample:
     cpu: float
     uss: int
     throttling: Throttling | None = None
+    handles: int = 0
+    """Open files and connections."""
+    threads: int = 0
 
 
 class CpuMeter:
@@ -90,7 +93,19 @@ class Sampler(threading.Thread):
         busy, stolen = machine_seconds()
         throttling = {name: self._throttling(name) for name in groups}
         uss = {name: sum(uss_bytes(pid) for pid in pids) for name, pids in groups.items()}
-        self.samples += [Sample(at, name, cpu[name], uss[name], throttling[name]) for name in groups]
+        kept = {name: [handles_and_threads(pid) for pid in pids] for name, pids in groups.items()}
+        self.samples += [
+            Sample(
+                at,
+                name,
+                cpu[name],
+                uss[name],
+                throttling[name],
+                sum(handles for handles, _ in kept[name]),
+                sum(threads for _, threads in kept[name]),
+            )
+            for name in groups
+        ]
         self.samples += [Sample(at, MACHINE_BUSY, busy, 0), Sample(at, MACHINE_STOLEN, stolen, 0)]
 
 

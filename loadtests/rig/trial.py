@@ -38,6 +38,7 @@ class Rig:
     slices: Slices
     code: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Facts of each shop's code (`loadtests.rig.codebase`), where an experiment asks for them."""
+    generator_processes: int = 1
 
 
 def run_trials(trials: Sequence[tuple[Trial, Path]], rig: Rig) -> None:
@@ -62,7 +63,7 @@ def run_trials(trials: Sequence[tuple[Trial, Path]], rig: Rig) -> None:
 def _active(trial: Trial, folder: Path, rig: Rig) -> Iterator[ActiveTrial]:
     """The trial with its generator and its shop on fresh data, both ready; they are stopped afterwards."""
     slices = PhaseSlices(rig.slices, f"{trial.seat}-")
-    with generator(trial, folder) as process:
+    with generator(trial, folder, rig.generator_processes) as process:
         started = time.monotonic()
         with rig.targets[trial.system].open(trial, rig.home, slices.apply) as shop:
             ready_seconds = time.monotonic() - started
@@ -79,6 +80,7 @@ def _facts(active: ActiveTrial, rig: Rig, epoch: float, speed: float) -> dict[st
         **asdict(trial),
         **rig.code.get(trial.system, {}),
         "epoch": epoch,
+        "generator_processes": rig.generator_processes,
         "cores": usable_cpus(),
         "cores_beyond_quota": round(allowed_cpus() - usable_cpus(), 2),
         "core_speed": round(speed, 2),
@@ -103,4 +105,5 @@ def _row(sample: Sample, epoch: float) -> tuple[Any, ...]:
     held = sample.throttling
     stopped = (held.periods, f"{held.seconds:.6f}") if held else ("", "")
     pressure = f"{held.pressure_seconds:.6f}" if held and held.pressure_seconds is not None else ""
-    return (f"{sample.at - epoch:.4f}", sample.name, f"{sample.cpu:.6f}", sample.uss, *stopped, pressure)
+    used = (sample.name, f"{sample.cpu:.6f}", sample.uss)
+    return (f"{sample.at - epoch:.4f}", *used, *stopped, pressure, sample.handles, sample.threads)

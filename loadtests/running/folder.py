@@ -50,6 +50,7 @@ def new_notes(folder: Path, experiments: Sequence[Experiment], trials: int, opti
         "rules": {"share": options.share, "attempts": options.attempts},
         "until": {"width": options.until.width, "seconds": options.until.seconds} if options.until else None,
         "shops": {kind: where for kind, where in options.shops.items() if where},
+        "processes": options.processes,
         "gate": None,
         "stopped_early": False,
         "seconds": 0.0,

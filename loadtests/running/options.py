@@ -31,6 +31,8 @@ class Options:
     """Share of the planned time that may be spent on waiting for a calm machine."""
     until: Goal | None = None
     """Repeat until the primary claims are that precise; None: as often as the experiment says."""
+    processes: int = 1
+    """Of the load generator, in each trial."""
     shops: Mapping[Kind, str | None] = field(default_factory=dict)
     """Folders or addresses of other shops than this project's own."""
 

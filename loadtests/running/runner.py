@@ -103,6 +103,7 @@ def _options_of(folder: Path, notes: Notes) -> Options:
         notes["rules"]["attempts"],
         backend=recorded["slice_backend"],
         until=Goal(**notes["until"]) if notes.get("until") else None,
+        processes=notes.get("processes", 1),
         shops=notes.get("shops", {}),
     )
 
@@ -114,7 +115,7 @@ def _execute(active: ActiveRun, notes: Notes, slicer: slices.Slices, targets: Ma
     budget = WaitBudget(options.wait_share * active.queue.span.middle)
     try:
         active.announce("seeding both shops")
-        rig = _prepare(active.experiments, default_home() / "lab", targets, slicer)
+        rig = _prepare(active.experiments, default_home() / "lab", targets, slicer, options.processes)
         active.announce("the same-work gate: both shops answer the same script")
         notes["gate"] = same_work(rig, options.gate_requests, active.experiments[0].seed)
         write_json(file, notes)
@@ -155,7 +156,11 @@ def next_repeat(experiment: Experiment, folder: Path, notes: Notes, goal: Goal) 
 
 
 def _prepare(
-    experiments: Sequence[Experiment], home: Path, targets: Mapping[Kind, Target], slicer: slices.Slices
+    experiments: Sequence[Experiment],
+    home: Path,
+    targets: Mapping[Kind, Target],
+    slicer: slices.Slices,
+    processes: int,
 ) -> Rig:
     """Seed both shops, and count their code if a claim asks for it."""
     stop_leftovers(home)
@@ -163,7 +168,7 @@ def _prepare(
         sizes = [s.products for experiment in experiments for s in experiment.systems if s.system == kind]
         each.seed(home, [None, *sizes])
     asked = {claim.metric for experiment in experiments for claim in experiment.claims} & codebase.METRICS
-    return Rig(home, targets, slicer, codebase.facts(asked) if asked else {})
+    return Rig(home, targets, slicer, codebase.facts(asked) if asked else {}, processes)
 
 
 def _run_all(active: ActiveRun, rig: Rig, budget: WaitBudget) -> None:

@@ -14,12 +14,12 @@ import pytest
 from rich.console import Console
 from werkzeug.test import Client
 
-from loadtests.bench import orm
+from loadtests.bench import calls, orm
 from loadtests.bench.bars import MEBIBYTE
 from loadtests.bench.cli import as_json
 from loadtests.bench.client import BenchError, Connection
 from loadtests.bench.endpoints import checks
-from loadtests.bench.journeys import ENDPOINTS, HELLO, MIXED, Shopper
+from loadtests.bench.journeys import BUY, ENDPOINTS, HELLO, MIXED, PUT, Shopper
 from loadtests.bench.seeing import Seen, table
 from loadtests.bench.targets import Cost, TargetResult
 from loadtests.rig.processes import cpu_seconds
@@ -69,6 +69,22 @@ def test_a_refused_request_is_an_error(url: str) -> None:
 
 def test_all_bars_are_met_by_a_good_run() -> None:
     assert all(check.met for check in checks(shops(), seeding=12.0))
+
+
+def call_costs(floor: float, ours: float) -> list[calls.CallCost]:
+    parts = {"caller": 0.5, "gateway": 0.25, "callee": 0.25}
+    costs = [("the floor", floor), ("ours", ours)]
+    return [calls.CallCost(name, [{part: us * share for part, share in parts.items()}]) for name, us in costs]
+
+
+def test_a_call_in_the_shop_is_what_the_split_needs_more_for_each_call() -> None:
+    results = shops(split_cpu=2400.0)
+    assert calls.in_the_shop(results) == {PUT.name: 1400.0, BUY.name: 200.0}
+    found = calls.checks(call_costs(floor=1000, ours=900), results)
+    assert [(round(check.value, 2), check.met) for check in found] == [(0.9, True), (1.4, True), (0.2, True)]
+    assert [check.met for check in calls.checks(call_costs(floor=900, ours=1400), results)] == [
+        *(False, False, True)
+    ]
 
 
 def test_a_bar_that_is_missed_says_so() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.analysis.following import bill, capacity, demand_in, elasticity_in, timeline
+from loadtests.analysis.following import bill, demand_in, elasticity_in, timeline
 from loadtests.analysis.raw import RawTrial, Usage
 from loadtests.analysis.validity import reasons_to_void
 from loadtests.experiments.curves import spike
@@ -68,7 +68,7 @@ def followed(counts: list[tuple[float, int, int]]) -> RawTrial:
 
 def test_the_demand_comes_from_what_one_replica_served_at_most() -> None:
     found = followed([(0.5, 1, 1)])
-    assert capacity(found) == 25
+    assert found.served_by_one_replica == 25
     demand = demand_in(found, 1)
     assert demand
     assert [demand(at) for at in (1, 2.9, 3.1, 7.9, 8.1)] == [1, 1, 4, 4, 1]

@@ -159,3 +159,42 @@ def test_visits_follow_the_curve_of_their_phase(shop: Callable[..., str], tmp_pa
     firsts = {row["intended"] for row in rows if row["intended"] <= row["start"]}
     assert min(float(each) for each in firsts) >= 0.5
     assert len(rows) >= 10
+
+
+def test_two_processes_make_the_visits_of_one_at_the_same_times(
+    shop: Callable[..., str], tmp_path: Path
+) -> None:
+    rates = {"searcher": 20, "buyer": 20, "recommendation-widget": 40}
+    phases = [{"name": "quiet", "seconds": 1.0, "rates": rates}]
+    spec = {"host": shop(), "phases": phases, "users": {**dict.fromkeys(rates, 40), "searcher": 1}}
+    visits = []
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        summary, rows = generate(folder, {**spec, "processes": processes})
+        assert summary["cpu_cores"] > 0
+        # The stub lets tokens expire, so how often customers sign in depends on how they are divided.
+        begun: dict[tuple[str, str], str] = {}
+        for row in rows:
+            begun.setdefault((row["persona"], row["intended"]), row["route"])
+        visits.append({key for key, route in begun.items() if key[0] != "searcher" and _is_first(route)})
+    assert len(visits[0]) > 30
+    assert visits[0] == visits[1]
+
+
+def _is_first(route: str) -> bool:
+    """Whether a visit may begin with it."""
+    return "recommendations" in route or route.startswith("VISIT ")
+
+
+def test_a_missing_shop_is_reported_by_workers_too(tmp_path: Path) -> None:
+    spec = {
+        "host": "http://127.0.0.1:9",
+        "phases": [{"name": "quiet", "seconds": 1, "rates": {"searcher": 1}}],
+        "users": {"searcher": 1},
+        "processes": 2,
+    }
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        generate(tmp_path, spec)
+    assert caught.value.stderr.splitlines()[-1].startswith("No shop answers at http://127.0.0.1:9/")
+    assert "Traceback" not in caught.value.stderr

@@ -38,6 +38,12 @@ def test_at_a_high_rate_fewer_seconds_are_looked_at_and_the_rate_is_still_right(
     assert moment(rows, 10.0, "quiet", 1).rate == pytest.approx(2000, rel=0.01)
 
 
+def test_each_persona_has_what_it_suffers() -> None:
+    buyer = (24.5, 24.5, 24.6, 0, "buyer", "POST /api/orders", 503, 0, 10)
+    now = moment([row(24.0, 0.02), row(24.1, 0, started=False), buyer, row(1.0, 9.0)], 25.0, "quiet", 0)
+    assert now.personas == {"buyer": (None, 1), "searcher": (20.0, 1)}
+
+
 def test_before_the_first_answer_there_is_no_latency() -> None:
     now = moment([row(0.5, 0, started=False)], 1.0, "quiet", 9)
     assert (now.rate, now.p95_ms, now.not_started) == (0.0, None, 1)

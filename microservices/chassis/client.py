@@ -235,8 +235,8 @@ class Upstream:
         call.attempts += 1
         call.request.headers[context.DEADLINE_HEADER] = str(int(timeout * 1000))
         try:
-            # Session.request() would prepare the request for each attempt, and read cookies and the environment:
-            # 0.28 ms of CPU for a call instead of 0.23. Calling the adapter directly would save another 0.01.
+            # Session.request() would prepare the request for each attempt, and read cookies and the environment,
+            # which costs a third more CPU.
             response = self._session.send(call.request, timeout=timeout, allow_redirects=False)
         except requests.ReadTimeout as error:
             late = UpstreamTimeout(f"The {self.name} service did not answer in time.")

@@ -6,6 +6,7 @@ Every request for a reservation may arrive twice, late or out of order; the resu
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Update, bindparam, insert, select, update
@@ -100,7 +101,7 @@ def reserve(db: Connection, order_id: str, wanted: Mapping[str, int]) -> dict[st
     Raises ReservationClosed for an order that was released before, also when its release came first.
     """
     is_new = _store(db, order_id, Status.RESERVED)
-    status = _find(db, order_id)
+    status = Status.RESERVED if is_new else _find(db, order_id)
     if status == Status.RELEASED:
         raise ReservationClosed(order_id, status)
     if is_new:
@@ -139,8 +140,12 @@ def release(db: Connection, order_id: str) -> dict[str, Any]:
 def _store(db: Connection, order_id: str, status: Status) -> bool:
     """Store a reservation; False when there is one already, also one of a concurrent request."""
     new = {"order_id": order_id, "status": status}
-    unless_there = upsert(db.dialect.name, Reservation).on_conflict_do_nothing()
-    return db.execute(unless_there.returning(Reservation.order_id), new).first() is not None
+    return db.execute(_insert_unless_there(db.dialect.name), new).first() is not None
+
+
+@cache
+def _insert_unless_there(dialect: str) -> Any:
+    return upsert(dialect, Reservation).on_conflict_do_nothing().returning(Reservation.order_id)
 
 
 def _find(db: Connection, order_id: str) -> str:

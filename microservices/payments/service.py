@@ -5,6 +5,7 @@ Both requests may arrive twice, late or out of order; the result is the same.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -89,4 +90,9 @@ def _charge(order_id: str, card_number: str) -> None:
 def _store(db: Connection, order_id: str, status: Status, captured_cents: int) -> None:
     """Store the payment unless there is one; a concurrent request for the same order waits here."""
     payment = {"order_id": order_id, "status": status, "captured_cents": captured_cents, "refunded_cents": 0}
-    db.execute(upsert(db.dialect.name, Payment).on_conflict_do_nothing(), payment)
+    db.execute(_insert_unless_there(db.dialect.name), payment)
+
+
+@cache
+def _insert_unless_there(dialect: str) -> Any:
+    return upsert(dialect, Payment).on_conflict_do_nothing()

@@ -27,6 +27,7 @@ function main(env) {
       stopFeed();
       setTimeout(() => process.exit(0), STOP_MS).unref();
       server.close(() => process.exit(0)); // refuses new connections and ends the idle ones
+      setInterval(() => server.closeIdleConnections(), 50); // and those that become idle after their last answer
     });
   }
   server.listen(config.port, config.host);

@@ -83,7 +83,10 @@ class ExpressionFinder(ast.NodeVisitor):
             if (last or named) and not self._for_people:
                 self._add(Kind.ARGUMENT, each, "", self._places.without(spans, index))
         if not is_for_people(node):
-            self.generic_visit(node)
+            self.visit(node.func)
+            for each in arguments:
+                if not _is_label(node, each):
+                    self.visit(each)
 
     def visit_keyword(self, node: ast.keyword) -> None:
         if node.arg not in SAME_WITH_ANY:
@@ -155,6 +158,16 @@ def is_for_people(node: ast.expr) -> bool:
     if isinstance(node.func, ast.Attribute):
         return node.func.attr in LOGGING and "log" in ast.unparse(node.func.value).lower()
     return isinstance(node.func, ast.Name) and node.func.id == "print"
+
+
+def _is_label(call: ast.Call, argument: ast.expr | ast.keyword) -> bool:
+    """Whether it is the `name` of a request of Locust's client: the words for people in its table."""
+    return (
+        isinstance(argument, ast.keyword)
+        and argument.arg == "name"
+        and isinstance(call.func, ast.Attribute)
+        and ast.unparse(call.func.value).endswith(".client")
+    )
 
 
 def is_none(node: ast.expr | None) -> bool:

@@ -11,6 +11,9 @@ from typing import Any
 
 from exercises.authoring.mutation.edits import Edit, Kind, is_sentence, other_number
 
+WRONG_UNIT = 1000
+"""Numbers in a learner's TOML file are measured. The double is as right as the figure itself, another unit is not."""
+
 
 def toml_edits(text: str, own: set[int]) -> Iterator[Edit]:
     """The mutants of the lines in `own` (from 1). A value of several lines is left as it is."""
@@ -25,6 +28,8 @@ def toml_edits(text: str, own: set[int]) -> Iterator[Edit]:
             continue
         yield Edit(Kind.KEY, starts[index], starts[index + 1], "", table)
         other = _other(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            other = value * WRONG_UNIT
         if other is not None:
             key = line.partition("=")[0]
             changed = f"{key.rstrip()} = {json.dumps(other)}\n"

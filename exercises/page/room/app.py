@@ -144,6 +144,7 @@ def _shown() -> dict[str, Any]:
         "obstacles": room.register.obstacles(OBSTACLES),
         "says": {step.label: _says(room.course, step.label) for step in room.course.steps},
         "summary": _summary(found),
+        "trouble": room.register.trouble,
         "code": room.code.code,
         "address": room.address,
     }

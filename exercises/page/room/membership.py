@@ -31,12 +31,14 @@ class Membership:
     nick: str
 
     def tell(self, news: News) -> bool:
-        """Tell the room; False when it does not know this learner any more. Raises requests.RequestException."""
+        """Tell the room; False when it does not know this learner any more.
+
+        Raises requests.RequestException, and ExerciseError with the room's sentence when it refuses.
+        """
         answer = self._post("news", news.model_dump_json())
-        if answer.status_code == HTTPStatus.GONE:
-            return False
-        answer.raise_for_status()
-        return True
+        if answer.status_code not in {HTTPStatus.OK, HTTPStatus.GONE}:
+            raise ExerciseError(_sentence(answer, self.address))
+        return answer.status_code == HTTPStatus.OK
 
     def leave(self) -> None:
         """Be forgotten. Raises requests.RequestException."""
@@ -125,6 +127,9 @@ class Teller:
             known = self.membership.tell(news)
         except requests.RequestException:
             self.trouble = "The room does not answer. It is asked again."
+            return False
+        except ExerciseError as refusal:
+            self.trouble = str(refusal)
             return False
         if not known:
             self.trouble = "The room has forgotten you. To come in again, start exercises ui with --join."

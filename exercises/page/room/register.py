@@ -91,6 +91,8 @@ class Register:
             ) from None
         self.version = 0
         """Grows with everything that is new."""
+        self.trouble = ""
+        """A sentence when the last thing that was told could not be written, as on a full disk."""
 
     def close(self) -> None:
         """Close the file."""
@@ -185,14 +187,18 @@ class Register:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-            self.version += 1
+                self._db.execute("COMMIT")
+                self.trouble = ""
+            except sqlite3.Error as error:
+                self.trouble = f"The room cannot write its file ({error}). It shows what it knew before."
+                raise ExerciseError(f"The room cannot write its file ({error}); it is asked again.") from None
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                self.version += 1
 
 
 def _variants(nick: str) -> Iterator[str]:

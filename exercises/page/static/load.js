@@ -13,11 +13,17 @@ const second = () => document.getElementById("charts").dataset.second;
 const first = () => document.getElementById("charts").dataset.first;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+// One shop: a colour for each line, and its earlier run faint. Two shops: a colour for each shop, the second one dotted.
 function series(kind) {
-  const lines = CHARTS[kind].map(([label, key]) => ({ label, stroke: css(COLOURS[key]), width: 2, dash: DASHES[key] ?? [], points: { show: false } }));
-  const style = second() ? { width: 2, dash: [2, 3] } : { width: 1, alpha: 0.5 };
-  const faint = CHARTS[kind].map(([label]) => ({ label: `${label}, ${second() || "earlier"}`, stroke: css("--soft"), points: { show: false }, ...style }));
-  return [{ label: "s" }, ...lines, ...faint];
+  const points = { show: false };
+  const both = second();
+  const lines = CHARTS[kind].map(([label, key]) => ({ label, stroke: css(both ? "--first" : COLOURS[key]), width: 2, dash: DASHES[key] ?? [], points }));
+  const others = CHARTS[kind].map(([label, key]) =>
+    both
+      ? { label: `${label}, ${both}`, stroke: css("--second"), width: 2, dash: [2, 3, ...(DASHES[key] ?? [])], points }
+      : { label: `${label}, earlier`, stroke: css("--soft"), width: 1, alpha: 0.5, points },
+  );
+  return [{ label: "s" }, ...lines, ...others];
 }
 
 function make(kind, box) {
@@ -44,11 +50,17 @@ const SAYS = {
   wrong: (point) => `${point.failed} failed, ${point.not_started} not started, ${point.replicas} replicas`,
 };
 
-function says(kind, points, earlier) {
-  const last = points.at(-1) && SAYS[kind](points.at(-1));
-  if (!second()) return last ?? "no run yet";
-  const other = earlier.at(-1) && SAYS[kind](earlier.at(-1));
-  return last || other ? `${first()} (solid): ${last ?? "–"} · ${second()} (dotted): ${other ?? "–"}` : "no run yet";
+function says(output, kind, points, earlier) {
+  const [last, other] = [points, earlier].map((each) => each.at(-1) && SAYS[kind](each.at(-1)));
+  if (!second() || !(last || other)) return output.replaceChildren(last ?? "no run yet");
+  const line = (name, words) => Object.assign(document.createElement("span"), { className: `of-${name}`, textContent: `${name}: ${words ?? "–"}` });
+  output.replaceChildren(line(second(), other), line(first(), last));
+}
+
+function suffered(cell, points) {
+  const [p95, failed] = points.at(-1)?.personas?.[cell.dataset.persona] ?? [null, 0];
+  cell.textContent = `${p95 === null ? "–" : `${Math.round(p95)} ms`}${failed ? `, ▲ ${failed} failed` : ""}`;
+  cell.classList.toggle("wrong", failed > 0);
 }
 
 // Ask for the points and draw them; nothing is asked while the panel is not shown.
@@ -64,8 +76,9 @@ function draw(points, earlier) {
     const chart = charts[kind];
     if (chart.width !== box.clientWidth) chart.setSize({ width: box.clientWidth, height: HEIGHTS[kind] });
     chart.setData(data(kind, points, earlier));
-    box.parentElement.querySelector("output").textContent = says(kind, points, earlier);
+    says(box.parentElement.querySelector("output"), kind, points, earlier);
   }
+  for (const cell of document.querySelectorAll("[data-persona]")) suffered(cell, "second" in cell.dataset ? earlier : points);
   for (const input of document.querySelectorAll("[data-series]")) {
     const number = CHARTS.time.findIndex(([label]) => label === input.dataset.series) + 1;
     for (const each of [number, number + CHARTS.time.length])

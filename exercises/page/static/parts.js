@@ -41,7 +41,23 @@ document.addEventListener("click", (event) => {
   if (summary?.parentElement.id) summary.parentElement.dataset.touched = "1";
 });
 
+// A gap between two questions, though the page was shown all the time: the machine slept.
+const SLEPT_MS = 60000;
+let awake = Date.now();
+
+function noticeSleep() {
+  const minutes = Math.round((Date.now() - awake) / 60000);
+  const slept = Date.now() - awake > SLEPT_MS;
+  awake = Date.now();
+  if (!slept) return;
+  $("#slept span").textContent = minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+  $("#slept").hidden = false;
+}
+document.addEventListener("visibilitychange", () => (awake = Date.now()));
+$("#slept button").addEventListener("click", () => ($("#slept").hidden = true));
+
 export async function fetched(path) {
+  noticeSleep();
   const answer = await fetch(path, { cache: "no-store" });
   if (!answer.ok && answer.status !== 409) throw new Error(answer.status);
   return answer;

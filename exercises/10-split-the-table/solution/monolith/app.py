@@ -75,5 +75,6 @@ def _recommender() -> recommendations.Recommender:
 def serving_app() -> Flask:
     """The application of a serving process."""
     app = create_app()
-    serving_lock.shared(runtime(app).config.database_url)
+    shop = runtime(app)
+    serving_lock.shared(shop.config.database_url)
     return app

@@ -97,12 +97,15 @@ class RemoteRecommender:
         try:
             left = deadline - time.monotonic()
             answer = self._session.get(
-                url, params=params, headers=headers, timeout=left, allow_redirects=False
+                url,
+                params=params,
+                headers=headers,
+                timeout=left,
+                allow_redirects=False,  # the customer's token is for this server only
             )
             if answer.status_code in GONE:
                 raise requests.ConnectionError
-            if answer.status_code < 500:  # the service works, even when it refuses this request
-                report = self._breaker.succeeded
+            report = self._breaker.succeeded
             return _parse(answer)
         finally:
             report(ticket)
