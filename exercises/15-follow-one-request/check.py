@@ -190,7 +190,7 @@ def _(bench: Bench) -> None:
 
 def _expect_one_id(bench: Bench, shop: Shop, sku: str, sent: str, wanted: str | None) -> str:
     """The page's answer and all lines about it have the id `wanted` (None: one of the shop), which it returns."""
-    with _lines(shop, MONOLITH, CATALOG, RECOMMENDATIONS) as lines:
+    with _lines(shop, *ON_A_PAGE) as lines:
         page = shop.ask("GET", f"/products/{sku}", headers={"X-Request-Id": sent})
     answered = page.headers.get("X-Request-Id", "")
     bench.expect(
@@ -208,7 +208,7 @@ def _expect_one_id(bench: Bench, shop: Shop, sku: str, sent: str, wanted: str | 
     )
     bench.expect(
         not missing,
-        expected=f"a log line with request_id {answered} in each of {MONOLITH}, {RECOMMENDATIONS} and {CATALOG}",
+        expected=f"a log line with request_id {answered} in each of {', '.join(ON_A_PAGE)}",
         got=f"none in {', '.join(missing)}; their lines: {shown}",
         why="When each process gives a request a new id, its lines cannot be found together.",
         look=f"{LOGS}: microservices.chassis.context; {REMOTE}",
@@ -219,7 +219,7 @@ def _expect_one_id(bench: Bench, shop: Shop, sku: str, sent: str, wanted: str | 
 def _without(lines: Sequence[dict[str, Any]], request_id: str) -> list[str]:
     """The processes that have no line with this id."""
     having = {each["process"] for each in lines if each.get("request_id") == request_id}
-    return [name for name in (MONOLITH, RECOMMENDATIONS, CATALOG) if name not in having]
+    return [name for name in ON_A_PAGE if name not in having]
 
 
 def _expect_not_mixed(bench: Bench, shop: Shop, skus: Sequence[str]) -> None:
