@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gevent
@@ -111,8 +111,3 @@ class Workers:
         if len(self._moments) == self.spec.processes:
             moments.append(self.spec.out.parent, moments.together(list(self._moments.values())))
             self._moments.clear()
-
-
-def as_message(moment: Moment) -> dict[str, Any]:
-    """The moment as the data of a message."""
-    return asdict(moment)

@@ -7,7 +7,6 @@ a summary. With `"controlled": true` it first waits for the line `prepare URL` o
 the users are signed in, and starts the load at the Unix time of the line `start TIME`.
 """
 
-import gc
 import json
 import sys
 import time
@@ -76,12 +75,7 @@ def _of_several_processes(spec: Spec) -> dict[str, Any]:
 def _of_one_process(spec: Spec) -> dict[str, Any]:
     generator = Generator(spec)
     generator.prepare()
-    epoch = _epoch(spec)
-    gc.freeze()
-    gc.disable()  # the pause of a collection would be measured as latency of the shop
-    cpu, since = time.process_time(), time.perf_counter()
-    generator.run(epoch)
-    cores = (time.process_time() - cpu) / (time.perf_counter() - since)
+    cores = generator.run_alone(_epoch(spec))
     save(spec.out, [*generator.rows, *generator.wholes])
     return summary(generator, cores)
 

@@ -4,15 +4,13 @@ It connects to the master at this address, signs its users in and makes its part
 ends when the master does. Workers may be on other machines.
 """
 
-import gc
 import sys
-import time
+from dataclasses import asdict
 from typing import Any
 
 import gevent
 from locust.env import Environment
 
-from loadtests.load.distributed import as_message
 from loadtests.load.generator import Generator
 from loadtests.load.shelf import ShopNotThereError
 from loadtests.load.spec import Spec
@@ -34,7 +32,7 @@ class Worker:
 
     def _prepare(self, msg: Any, **_: Any) -> None:
         self._generator = Generator(Spec.from_dict(msg.data))
-        self._generator.report = lambda moment: self._runner.send_message("moment", as_message(moment))
+        self._generator.report = lambda moment: self._runner.send_message("moment", asdict(moment))
         error = ""
         try:
             self._generator.prepare()
@@ -43,11 +41,7 @@ class Worker:
         self._runner.send_message("prepared", {"error": error})
 
     def _run(self, msg: Any, **_: Any) -> None:
-        gc.freeze()
-        gc.disable()  # as in a generator of one process
-        cpu, since = time.process_time(), time.perf_counter()
-        self._generator.run(msg.data["epoch"])
-        cores = (time.process_time() - cpu) / (time.perf_counter() - since)
+        cores = self._generator.run_alone(msg.data["epoch"])
         for kind, rows in (("rows", self._generator.rows), ("wholes", self._generator.wholes)):
             for begin in range(0, len(rows), ROWS):
                 self._runner.send_message("rows", {kind: rows[begin : begin + ROWS]})

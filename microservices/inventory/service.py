@@ -145,6 +145,7 @@ def _store(db: Connection, order_id: str, status: Status) -> bool:
 
 @cache
 def _insert_unless_there(dialect: str) -> Any:
+    """Built once: building it anew took a good part of each call's CPU (docs/decisions/0045)."""
     return upsert(dialect, Reservation).on_conflict_do_nothing().returning(Reservation.order_id)
 
 

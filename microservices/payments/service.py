@@ -95,4 +95,5 @@ def _store(db: Connection, order_id: str, status: Status, captured_cents: int) -
 
 @cache
 def _insert_unless_there(dialect: str) -> Any:
+    """Built once: building it anew took a good part of each call's CPU (docs/decisions/0045)."""
     return upsert(dialect, Payment).on_conflict_do_nothing()
