@@ -29,6 +29,12 @@ def test_the_generator_runs_against_the_static_shop_and_leaves_no_process(tmp_pa
     assert ours == []
 
 
+def test_the_memory_of_the_analysis_is_not_that_of_the_process_that_started_it(tmp_path: Path) -> None:
+    ballast = b"x" * (400 << 20)
+    _, memory = million.checks(tmp_path, rows=3000)
+    assert memory.value < len(ballast) / (1 << 20)
+
+
 def test_a_large_run_is_written_and_analysed_in_a_process_of_its_own(
     tmp_path: Path,
 ) -> None:
