@@ -25,8 +25,8 @@ from microservices.launcher import sqlite_url
 from microservices.tracing.span import Span
 from microservices.tracing.trace import Segment, critical_path, trees
 
-CATALOG, RECOMMENDATIONS, MONOLITH = "catalog", "recommendations", "monolith"
-ON_A_PAGE = (MONOLITH, RECOMMENDATIONS, CATALOG, "inventory")
+CATALOG, INVENTORY, RECOMMENDATIONS, MONOLITH = "catalog", "inventory", "recommendations", "monolith"
+ON_A_PAGE = (MONOLITH, RECOMMENDATIONS, CATALOG, INVENTORY)
 """Every process that works for a product page."""
 THREADS, REMOTE, LOGS, CLIENT, FINDER = (
     "monolith/chassis/together.py",
@@ -67,8 +67,10 @@ SLOW_TABLES = {CATALOG: "products", RECOMMENDATIONS: "popularity"}
 def _(bench: Bench) -> None:
     """A product page is one trace, with the spans of the monolith, the catalog and recommendations."""
     shop = _shop(bench)
+    pages = []
     for sku in _skus(bench, shop, 2):
         seen, spans = _look(bench, shop, sku)
+        pages.append((seen, spans))
         bench.expect(
             _is_whole(seen, spans),
             did=f"made the way to recommendations {SLOW_MS} ms longer, then: {seen.curl}",
@@ -77,6 +79,15 @@ def _(bench: Bench) -> None:
             why="The page is slow, and its trace does not say where. The other trace does not say for whom.",
             look=f"{THREADS}: what does the other thread know of the request?",
         )
+    bench.expect(
+        any(_are_together(seen, spans) for seen, spans in pages),
+        did=f"made the way to {RECOMMENDATIONS} {SLOW_MS} ms longer, and looked at {len(pages)} pages; "
+        f"the last one: {pages[-1][0].curl}",
+        expected=f"the questions for {RECOMMENDATIONS} and {INVENTORY} at the same time, as before",
+        got=f"first the one, then the other:\n{_drawn(_calls(*pages[-1]))}",
+        why="The page takes the sum of both then, and the trace is whole because nothing goes on in another thread.",
+        look=f"{THREADS}: when does the other thread begin, and who waits for it?",
+    )
 
 
 @check("a-refused-call-is-in-the-trace", task="trace", shop=False, seconds=25)
@@ -126,6 +137,22 @@ def _is_whole(page: Answer, spans: Sequence[Span]) -> bool:
     servers = {span.service for span in own if span.kind == "server"}
     parents = {span.parent_id for span in own} - {span.span_id for span in own}
     return servers >= {MONOLITH, CATALOG, RECOMMENDATIONS} and parents == {None}
+
+
+def _calls(page: Answer, spans: Sequence[Span]) -> list[Span]:
+    """The page's own span, and its calls to recommendations and the inventory."""
+    return [
+        span
+        for span in _of(_request_id(page), spans)
+        if span.parent_id is None or span.attributes.get("peer.service") in (RECOMMENDATIONS, INVENTORY)
+    ]
+
+
+def _are_together(page: Answer, spans: Sequence[Span]) -> bool:
+    """Whether the page asked recommendations and the inventory at the same time."""
+    called = {span.attributes.get("peer.service"): span for span in _calls(page, spans)}
+    first, second = called.get(RECOMMENDATIONS), called.get(INVENTORY)
+    return bool(first and second and first.start < second.end and second.start < first.end)
 
 
 def _halves(spans: Sequence[Span]) -> str:
@@ -214,7 +241,9 @@ def _expect_one_id(bench: Bench, shop: Shop, sku: str, sent: str, wanted: str | 
         expected=f"a log line with request_id {answered} in each of {', '.join(ON_A_PAGE)}",
         got=f"none in {', '.join(missing)}; their lines: {shown}",
         why="When each process gives a request a new id, its lines cannot be found together.",
-        look=f"{LOGS}: microservices.chassis.context; {REMOTE}",
+        look=f"{REMOTE}; {THREADS}"
+        if missing == [RECOMMENDATIONS]
+        else f"{LOGS}: microservices.chassis.context",
     )
     return answered
 
@@ -702,12 +731,26 @@ def _broken(shop: Shop, service: str) -> Iterator[None]:
 def _well(bench: Bench, shop: Shop) -> None:
     """Until pages have recommendations and the catalog answers; breakers may be open."""
     sku = _skus(bench, shop, 1)[0]
+    page = Answer(0, {}, "not asked", 0.0, "")
 
     def is_well() -> bool:
+        nonlocal page
         page = shop.try_ask("GET", f"/products/{sku}")
         return page.status == 200 and ">Bestsellers<" not in page.text
 
-    bench.wait_until(is_well, RECOVER_SECONDS, "a product page with recommendations")
+    def seen() -> str:
+        shown = "a page with bestsellers instead" if page.status == 200 else f"{page}"
+        return f"{shown}{_last_error(shop)}"
+
+    bench.wait_until(is_well, RECOVER_SECONDS, "a product page with recommendations", seen)
+
+
+def _last_error(shop: Shop) -> str:
+    """How the monolith's last traceback ends, in words; "" without one."""
+    tracebacks = [
+        str(line["traceback"]) for line in map(_parsed, shop.log(MONOLITH).tail(200)) if "traceback" in line
+    ]
+    return f"; the monolith's log has: {tracebacks[-1].strip().splitlines()[-1]};" if tracebacks else ""
 
 
 # ---- the shop, its traces, logs and metrics

@@ -6,6 +6,7 @@ import ast
 import contextlib
 import os
 import random
+import re
 import shutil
 import threading
 import time
@@ -32,6 +33,9 @@ from microservices.sealing import in_workspace
 
 POLL_SECONDS = 0.05
 MAX_PAGE_SIZE = 100
+LOG_LINES = 300
+ANSWERED = re.compile(r'"level": "info".*"status": [1-4]\d\d\b')
+"""A line for each request: where they are logged, they bury the warnings, and "got" shows those that matter."""
 
 
 class CheckBench:
@@ -91,12 +95,13 @@ class CheckBench:
             self._refused.clear()
 
     def log_tail(self, lines: int = 15) -> list[tuple[str, list[str]]]:
-        """The last lines of the learner's logs, by process; empty logs are left out."""
+        """The last lines of the learner's logs that say more than an answered request, by process; without empty ones."""
         found = []
         for running in self._shops.values():
             if running.folder == self.workspace:
-                found += [(name, log.tail(lines)) for name, log in running.logs().items()]
-        return [(name, tail) for name, tail in found if tail]
+                found += [(name, log.tail(LOG_LINES)) for name, log in running.logs().items()]
+        telling = [(name, [line for line in tail if not ANSWERED.search(line)]) for name, tail in found]
+        return [(name, kept[-lines:]) for name, kept in telling if kept]
 
     def close(self) -> None:
         """End every process and remove what was written."""
@@ -256,7 +261,13 @@ class CheckBench:
         """All imports of a file or folder."""
         return inspecting.imports_of(self.workspace, path)
 
-    def wait_until(self, happened: Callable[[], object], seconds: float, what: str) -> float:
+    def wait_until(
+        self,
+        happened: Callable[[], object],
+        seconds: float,
+        what: str,
+        seen: Callable[[], str] = lambda: "it had not happened",
+    ) -> float:
         """Poll until true."""
         started = time.monotonic()
         while not happened():
@@ -264,7 +275,7 @@ class CheckBench:
             if waited > seconds:
                 raise self.not_yet(
                     expected=f"{what} within {seconds:g} s",
-                    got=f"it had not happened after {waited:.1f} s",
+                    got=f"{seen()} after {waited:.1f} s",
                     why="A shop that takes longer looks broken to the people who wait.",
                     look="the log below",
                 )

@@ -363,8 +363,17 @@ class Bench(Protocol):
     def imports(self, path: str) -> list[Import]:
         """All imports of a file, or of the files below a folder (without tests), also those inside functions."""
 
-    def wait_until(self, happened: Callable[[], object], seconds: float, what: str) -> float:
-        """Poll until true; returns the seconds it took. NotYet ("`what` within n s") when it does not happen."""
+    def wait_until(
+        self,
+        happened: Callable[[], object],
+        seconds: float,
+        what: str,
+        seen: Callable[[], str] = lambda: "it had not happened",
+    ) -> float:
+        """Poll until true; returns the seconds it took. NotYet ("`what` within n s") when it does not happen.
+
+        `seen` says what there was instead; " after n s" follows.
+        """
 
     # ---- load and measurement
 

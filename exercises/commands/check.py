@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from pathlib import Path
@@ -171,9 +172,10 @@ def _require_reached(workspace: Workspace, step: Step) -> None:
 
 
 def _require_names(step: Step, only: tuple[str, ...]) -> None:
-    tasks = {task.id for task in step.manifest.tasks}
-    checks = {check_id for task in step.manifest.tasks for check_id in task.checks}
-    if unknown := [name for name in only if name not in tasks | checks]:
+    checks_of = {task.id: task.checks for task in step.manifest.tasks}
+    known = {*checks_of, *itertools.chain(*checks_of.values())}
+    if unknown := [name for name in only if name not in known]:
+        listed = "; ".join(f"{task} ({', '.join(checks)})" for task, checks in checks_of.items())
         raise ExerciseError(
-            f"{step.label} has no task or check {unknown[0]!r}; the tasks are {', '.join(sorted(tasks))}."
+            f"{step.label} has no task or check {unknown[0]!r}; its tasks and their checks are {listed}."
         )

@@ -273,7 +273,7 @@ def test_an_unknown_task_is_refused_with_the_names_of_the_known_ones(begun):
     ran = begun("check", "--only", "nothing")
     assert (ran.status, ran.err) == (
         2,
-        "01-hello has no task or check 'nothing'; the tasks are greet, tidy.\n",
+        "01-hello has no task or check 'nothing'; its tasks and their checks are greet (greets); tidy (no-print, short).\n",
     )
 
 

@@ -5,6 +5,7 @@ The parent does not import the application: `load` makes it in the worker, so it
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from granian.server.mp import MPServer
 from .config import ConfigError
 from .unanswered import IDLE_SECONDS, watch
 
+log = logging.getLogger(__name__)
 BACKPRESSURE = 512
 """Connections that the server accepts at a time. Each may hold a thread, which costs nothing before it is needed."""
 STOP_SECONDS = 10
@@ -86,9 +88,22 @@ def _load_in_worker(
 
     from .bodies import BodiesFirst
 
-    served = BodiesFirst(wsgi, threads)
+    served = BodiesFirst(_logged(wsgi), threads)
     Thread(target=watch, args=(served.longest_read, port), name="watch", daemon=True).start()
     return served
+
+
+def _logged(wsgi: Callable[..., Any]) -> Callable[..., Any]:
+    """Log what the middleware around the application raises: Granian would answer 500 and say nothing."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        try:
+            return wsgi(environ, start_response)
+        except Exception:
+            log.exception("%s %s failed in the middleware", environ["REQUEST_METHOD"], environ["PATH_INFO"])
+            raise
+
+    return answer
 
 
 def require_free_port(host: str, port: int, instead: str) -> None:

@@ -40,6 +40,12 @@ def create_app(env):
         pathlib.Path("loop-of").write_text(str(os.getpid()))
         return False
     add_loop(app, "loop", step, 0.01)
+    inner = app.wsgi_app
+    def middleware(environ, start_response):
+        if environ["PATH_INFO"] == "/broken":
+            raise ValueError("the middleware is broken")
+        return inner(environ, start_response)
+    app.wsgi_app = middleware
     return app
 """
 
@@ -157,6 +163,15 @@ def test_a_replica_that_is_told_to_stop_leaves_nothing_behind_and_says_nothing(
         os.kill(worker, 0)
     with pytest.raises(OSError, match="refused"):
         get(port, "/healthz")
+
+
+def test_an_error_in_the_middleware_is_in_the_log(replica: subprocess.Popen[str], port: int) -> None:
+    wait_until_ready(port)
+    assert get(port, "/broken") == (500, b"")
+    replica.terminate()
+    (line,) = map(json.loads, replica.communicate(timeout=15)[1].splitlines())
+    assert (line["level"], line["message"]) == ("error", "GET /broken failed in the middleware")
+    assert line["traceback"].endswith("ValueError: the middleware is broken")
 
 
 @contextmanager
