@@ -229,6 +229,19 @@ def _(shop: Behind, asked: Asked) -> Reply:
 @broken(
     "twice",
     TWICE,
+    "that repeats the answer and sells what is in the cart by then",
+    "fill the cart again before the second one, and count the orders",
+)
+def _(shop: Behind, asked: Asked) -> Reply:
+    is_repeated, reply = _is_repeated(shop, asked), shop.send(asked)
+    if is_repeated and reply.status == 201:
+        shop.send(asked, headers=_new_key())
+    return reply
+
+
+@broken(
+    "twice",
+    TWICE,
     "that answers 201 with another order to the repeated checkout",
     "compare the orders in the two answers, not only the status",
 )

@@ -982,7 +982,7 @@ def _expect_one_mail_each(
     bench.expect(
         not wrong,
         did=did,
-        expected="one mail for each order, to the customer, with the order's number and its total",
+        expected="one mail for each order, to the customer, with its order_id and its total",
         got="; ".join(wrong),
         why="No mail, and the customer orders again; two mails, and the customer asks whether it was charged twice.",
         look=look,

@@ -95,7 +95,7 @@ class CheckBench:
             self._refused.clear()
 
     def log_tail(self, lines: int = 15) -> list[tuple[str, list[str]]]:
-        """The last lines of the learner's logs that say more than an answered request, by process; without empty ones."""
+        """The last lines of the learner's logs by process, without answered requests and without empty logs."""
         found = []
         for running in self._shops.values():
             if running.folder == self.workspace:

@@ -271,9 +271,10 @@ def test_an_error_is_wrapped_on_a_terminal(monkeypatch, capsys):
 
 def test_an_unknown_task_is_refused_with_the_names_of_the_known_ones(begun):
     ran = begun("check", "--only", "nothing")
+    known = "greet (greets); tidy (no-print, short)"
     assert (ran.status, ran.err) == (
         2,
-        "01-hello has no task or check 'nothing'; its tasks and their checks are greet (greets); tidy (no-print, short).\n",
+        f"01-hello has no task or check 'nothing'; its tasks and their checks are {known}.\n",
     )
 
 

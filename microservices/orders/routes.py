@@ -72,7 +72,7 @@ def events() -> Feed:
     """List the orders' events after a position."""
     require_service("recommendations")
     after, limit = (
-        query_number("after", 0, 0, 999_999_999),
+        query_number("after", 0, 0),
         query_number("limit", MAX_EVENTS, 1, MAX_EVENTS),
     )
     with reading() as db:

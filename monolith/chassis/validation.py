@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from .errors import BodyTooLarge, InvalidRequest, MalformedJson, UnsupportedMediaType
 
 MAX_BODY_BYTES = 65_536
+MAX_NUMBER = 999_999_999
 
 
 class Body(BaseModel):
@@ -47,7 +48,7 @@ def body(model: type[BodyT]) -> BodyT:
         raise InvalidRequest("The body is not valid.", errors=_fields(error)) from None
 
 
-def query_number(name: str, default: int, low: int, high: int) -> int:
+def query_number(name: str, default: int, low: int, high: int = MAX_NUMBER) -> int:
     """The query parameter as a whole number between `low` and `high`."""
     text = request.args.get(name)
     if text is None:

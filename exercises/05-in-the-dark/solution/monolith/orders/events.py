@@ -21,7 +21,7 @@ events = Blueprint("events", __name__)
 def show() -> dict[str, Any]:
     """Give the recommendations service the confirmed orders after a position."""
     require_service("recommendations")
-    after = query_number("after", 0, 0, 999_999_999)
+    after = query_number("after", 0, 0)
     limit = query_number("limit", MAX_EVENTS, 1, MAX_EVENTS)
     with reading() as db:
         return feed(db, after, limit)
