@@ -5,9 +5,11 @@ of one: when it fails while the machine was kept from it, that try is void and r
 as they are, and on a calm machine it fails at once.
 """
 
+import signal
 import time
 from collections.abc import Iterable
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -47,6 +49,18 @@ class Disturbances:
 
 
 disturbances = Disturbances()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """SIGTERM is as good as Ctrl-C: the fixtures end what they have started, also in the processes of xdist."""
+    has_workers = bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
+
+    def stop(*_: object) -> None:
+        for worker in psutil.Process().children() if has_workers else ():
+            worker.terminate()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -108,3 +114,57 @@ def test_changelog_citation_and_package_name_one_version() -> None:
     citation = yaml.safe_load(text("CITATION.cff"))
     assert newest == f"[{version}] - {citation['date-released'].isoformat()}"
     assert citation["version"] == version
+
+
+LONG_TEST = """
+import os, subprocess, sys, time
+from pathlib import Path
+import pytest
+
+@pytest.fixture
+def shop():
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    Path(__file__).with_name("pid").write_text(str(process.pid))
+    yield
+    process.kill()
+    process.wait()
+
+def test_that_takes_long(shop):
+    time.sleep(600)
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_run_of_the_tests_that_is_told_to_stop_ends_what_they_started(workers: str, tmp_path: Path) -> None:
+    (tmp_path / "test_long.py").write_text(LONG_TEST)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-c",
+        ROOT / "pyproject.toml",
+        "-p",
+        "conftest",
+        "-n",
+        workers,
+    ]
+    run = subprocess.Popen(
+        [*command, tmp_path / "test_long.py"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    pid = tmp_path / "pid"
+    try:
+        while not (pid.is_file() and pid.read_text()):
+            assert run.poll() is None
+            time.sleep(0.02)
+        run.terminate()
+        assert run.wait(timeout=30) == pytest.ExitCode.INTERRUPTED
+        assert not psutil.pid_exists(int(pid.read_text()))
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
