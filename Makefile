@@ -57,8 +57,8 @@ format: dev  ## format the code and fix what ruff can fix
 
 check: lint types imports test  ## everything that the continuous integration runs
 
-exercises: dev  ## every promise of the course: all states with load, simulated learners (half an hour, a quiet machine)
-	@$(bin)/python -m pytest exercises -m "not acceptance" -rs
+exercises: dev  ## every promise of the course, load included (an hour and a half, a quiet machine); ONLY="05- or 06-" for a part
+	@$(bin)/python -m pytest exercises -m "not acceptance" -rs $(if $(ONLY),-k "$(ONLY)")
 
 mutants: dev  ## take out what keeps the shops correct, piece by piece: the tests have to see it (minutes)
 	@$(bin)/python -m microservices.tests.mutants

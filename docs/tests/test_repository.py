@@ -47,6 +47,11 @@ def commands(job: dict[str, Any]) -> list[str]:
     return lines
 
 
+def target_of(command: str) -> str:
+    """The target of a `make` command, without its variables."""
+    return command.removeprefix("make ").partition(" ")[0]
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=[path.name for path in WORKFLOWS])
 def test_a_workflow_has_read_rights_and_a_time_limit_and_calls_existing_targets(path: Path) -> None:
     flow = workflow(path)
@@ -57,7 +62,7 @@ def test_a_workflow_has_read_rights_and_a_time_limit_and_calls_existing_targets(
         for step in job["steps"]:
             assert "uses" not in step or re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])
         for command in commands(job):
-            assert command == ".ci/run" or command.removeprefix("make ") in make_targets()
+            assert command == ".ci/run" or target_of(command) in make_targets()
 
 
 def test_each_change_runs_ci_on_linux_with_postgresql_and_the_tests_on_macos() -> None:
@@ -90,10 +95,20 @@ def test_the_table_of_what_runs_when_agrees_with_the_workflows() -> None:
         "check"
     }
     nightly = workflow(ROOT / ".github" / "workflows" / "nightly.yml")["jobs"]["long"]
-    at_night = {command.removeprefix("make ") for command in commands(nightly)}
+    at_night = {target_of(command) for command in commands(nightly)}
     assert {target for target, (in_row, _) in documented.items() if in_row} == in_ci
     assert {target for target, (_, in_row) in documented.items() if in_row} == at_night
     assert set(documented) <= set(make_targets())
+
+
+def test_every_exercise_is_verified_every_night_in_one_part() -> None:
+    nightly = workflow(ROOT / ".github" / "workflows" / "nightly.yml")["jobs"]["long"]
+    parts = [command for command in commands(nightly) if target_of(command) == "exercises"]
+    verified = sorted(number for part in parts for number in re.findall(r"(\d\d)-", part))
+    assert verified == sorted(folder.name[:2] for folder in ROOT.glob("exercises/[0-9][0-9]-*"))
+    assert [part for part in parts if not re.search(r"\d\d-", part)] == [
+        'make exercises ONLY="not test_course"'
+    ]
 
 
 def test_the_dev_container_ends_with_make_install() -> None:
