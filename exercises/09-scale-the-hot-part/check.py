@@ -164,19 +164,20 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     """A request that reaches a dead replica is tried on another one, at the visitors' door and at the monolith's."""
     with _gateway(bench) as doors:
-        doors.wait_for_both()
-        doors.one.dies()
-        answers = [(door, doors.get(door)) for _ in range(ANSWERS) for door in doors.ports]
-    for door in doors.ports:
-        bad = [status for each, status in answers if each == door and status != OK]
-        bench.expect(
-            not bad,
-            did=f"started your gateway with two replicas, killed one and at once asked {ANSWERS} times at {door}",
-            expected=f"no error in {ANSWERS} answers",
-            got=f"{len(bad)} errors, the first: {bad[0] if bad else ''}",
-            why="The other replica was up and could have answered.",
-            look=f"{CADDYFILE}: lb_try_duration at {door}",
-        )
+        for replica in (doors.one, doors.two):
+            doors.wait_for_both()
+            replica.dies()
+            for door, statuses in doors.get_often().items():
+                bad = [status for status in statuses if status != OK]
+                bench.expect(
+                    not bad,
+                    did=f"started your gateway with two replicas, killed one, at once asked {ANSWERS} times at {door}",
+                    expected=f"no error in {ANSWERS} answers",
+                    got=f"{len(bad)} errors, the first: {bad[0] if bad else ''}",
+                    why="The other replica was up and could have answered.",
+                    look=f"{CADDYFILE}: lb_try_duration at {door}",
+                )
+            replica.comes_back()
 
 
 @check("nobody-waits-for-nothing", task="health", shop=False)
@@ -407,6 +408,19 @@ class Doors:
     def get(self, door: str) -> int:
         """Status of a GET; 0 without an answer."""
         return self._ask("GET", door)
+
+    def get_often(self) -> dict[str, list[int]]:
+        """By door, the statuses of many GETs. All doors are asked at the same time.
+
+        A second try takes a quarter of a second. By turns, the next door would be asked only when the health checks
+        have found the dead replica.
+        """
+
+        def statuses(door: str) -> list[int]:
+            return [self.get(door) for _ in range(ANSWERS)]
+
+        with ThreadPoolExecutor(len(self.ports)) as pool:
+            return dict(zip(self.ports, pool.map(statuses, self.ports), strict=True))
 
     def post(self, door: str) -> int:
         """Status of a POST; 0 without an answer."""
