@@ -140,7 +140,7 @@ def _section(
         "doubts": doubts(experiment, measured, notes),
         "answers": [*answer(own), *_sentences(experiment, measured)],
         "charts": [(title, svg) for title, svg in charts if svg],
-        "behind": [(row.claim, row.behind) for row in own if row.behind],
+        "behind": _behind(own),
         "following": following.rows(experiment, measured["trials"]),
         "estimates": [_estimate(each, labels) for each in measured["estimates"]],
         "trials": [
@@ -150,6 +150,15 @@ def _section(
         ],
         "how": _how(experiment),
     }
+
+
+def _behind(rows: Sequence[Row]) -> list[tuple[str, tuple[str, ...]]]:
+    """The claims, and what was behind their verdicts; claims that were measured in the same phases together."""
+    claims: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        if row.behind:
+            claims.setdefault(row.behind, []).append(row.claim)
+    return [("; ".join(names), said) for said, names in claims.items()]
 
 
 def _how(experiment: Experiment) -> str:
