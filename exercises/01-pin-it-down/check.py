@@ -113,6 +113,13 @@ def _(shop: Behind, asked: Asked) -> Reply:
     return shop.send(asked, json=_only_the_card(asked)) if _is_checkout(asked) else shop.send(asked)
 
 
+@broken("price", PRICE, "that answers 400 to a field it does not know", "the answer must be 422")
+def _(shop: Behind, asked: Asked) -> Reply:
+    reply = shop.send(asked)
+    refused = {"type": "/problems/malformed-request", "title": "The request cannot be read", "status": 400}
+    return reply.with_json(refused, 400) if _is_checkout(asked) and reply.status == 422 else reply
+
+
 @broken("price", PRICE, "that answers 422 and places the order all the same", "look for orders after the 422")
 def _(shop: Behind, asked: Asked) -> Reply:
     reply = shop.send(asked)
