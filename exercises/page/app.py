@@ -23,7 +23,7 @@ from werkzeug.wrappers import Response as Answer
 from exercises.errors import ExerciseError
 from exercises.page import diffs, live, runs, texts, views
 from exercises.page.desk import CHECK, LOAD, SERVE, Commands, Desk
-from exercises.page.guard import MAX_BODY_BYTES
+from exercises.page.guard import MAX_BODY_BYTES, POLICY
 from exercises.page.room.membership import Membership
 from exercises.page.serving import Made
 from exercises.workspaces import differences
@@ -41,9 +41,10 @@ COMPARISONS: dict[str, Callable[[views.Board], Comparison]] = {
     "solution": lambda found: differences.to_solution(found.workspace),
 }
 REPORT_POLICY = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 )
 """A report is a page of its own, with its style and its pictures inside. It runs no script and loads nothing."""
+BESIDE_POLICY = f"{POLICY}; frame-src 'self'"
 
 
 routes = Blueprint("page", __name__)
@@ -114,6 +115,15 @@ def report(name: str) -> Response:
     """The lab's report of a run."""
     page = runs.report(_desk().workspace().root, name)
     return Response(page, headers={"Content-Security-Policy": REPORT_POLICY}, mimetype="text/html")
+
+
+@routes.get("/runs/beside")
+def beside() -> Response:
+    """The reports of two runs beside each other."""
+    root = _desk().workspace().root
+    pair = [runs.with_report(root, request.args.get(which, "")) for which in ("before", "after")]
+    page = render_template("beside.html", pair=pair, shared=runs.shared(*pair))
+    return Response(page, headers={"Content-Security-Policy": BESIDE_POLICY})
 
 
 # ---- what is done

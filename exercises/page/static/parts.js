@@ -79,8 +79,9 @@ function toggleMotion(button) {
 // Buttons of forms send without a reload; `then` asks what is new afterwards.
 export function listen(then) {
   document.addEventListener("submit", async (event) => {
-    event.preventDefault();
     const button = event.submitter ?? $("button", event.target);
+    if (button.formMethod === "get") return; // it opens a page and changes nothing
+    event.preventDefault();
     button.setAttribute("aria-disabled", "true");
     try {
       const sent = new URLSearchParams(new FormData(event.target));
