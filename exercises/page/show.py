@@ -12,7 +12,6 @@ from exercises.checks import load_run, reference
 from exercises.page import live
 from exercises.page.app import DESK, back, bare
 from exercises.page.desk import LOAD, Commands
-from exercises.page.measuring import Meter
 from exercises.page.serving import Made
 
 SHOW = "show"
@@ -25,7 +24,7 @@ class ShowDesk(Commands):
 
     def __init__(self) -> None:
         super().__init__({})
-        self.meters = {kind: Meter() for kind in KINDS}
+        self.meters = {kind: live.Meters() for kind in KINDS}
 
     def open(self) -> None:
         """Open both; they close with the page."""
@@ -78,7 +77,7 @@ def panel(name: str) -> str:
         return render_template("load.html", **_load())
     kind = live.one_of(name, KINDS)
     shop = reference.find(kind)
-    shown = live.shown(shop, desk.meters[kind], request.args.get("log", "")) if shop else {"shop": None}
+    shown = live.shown(shop, desk.meters[kind], request.args.get("of", "")) if shop else {"shop": None}
     return render_template("shop.html", kind=kind, opening=desk.programs.is_running(SHOW), **shown)
 
 

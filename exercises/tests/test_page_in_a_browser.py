@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -236,6 +237,13 @@ def test_an_open_shop_is_watched_paused_and_killed(browser, shop_in_a_terminal, 
         expect(page.locator("#notice")).to_contain_text("the launcher starts it again")
         expect(replica).not_to_contain_text(f"pid {pid}")
         expect(replica.locator(".phase")).to_have_text("ready")
+        page.locator(".map [data-log=monolith]").click()
+        chosen = page.locator(".chosen-one")
+        expect(chosen.locator(".livelog")).to_be_visible()
+        expect(chosen.locator("h3")).to_be_in_viewport()
+        cpu, mebibytes = chosen.locator("tbody td").nth(4), chosen.locator("tbody td").nth(5)
+        expect(mebibytes).to_have_text(re.compile(r"^\d\d"))
+        expect(cpu).to_have_text(re.compile(r"^\d"))
         page.locator("#log-of-monolith-1").click()
         expect(page.locator(".log-title")).to_contain_text("monolith-1")
         assert Axe().run(page, options=RULES).violations_count == 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -95,11 +98,16 @@ def test_a_room_of_thirty_learners(
             expect(teacher.locator("#panel-people img")).to_have_count(0)
             expect(teacher.locator("#panel-people")).not_to_contain_text("Mallory")
             expect(teacher.locator(".obstacles")).to_contain_text("greets")
-            press(page, "I am stuck")
+            assert type_in(workspace, "room", "stuck") == 0
+            expect(page.get_by_role("button", name="I am stuck")).to_have_attribute("aria-pressed", "true")
             first = teacher.locator(".people tbody tr").first
             expect(first).to_contain_text(EVIL)
             expect(first).to_contain_text("stuck")
             expect(teacher.locator("#announce")).to_contain_text("stuck.")
+            press(page, "I am stuck")
+            expect(teacher.locator("[data-feeling]")).to_have_count(0)
+            press(page, "I am done")
+            expect(teacher.locator("[data-feeling=done]")).to_contain_text(EVIL)
             assert_everybody_can_use(page, DESKTOP)
             assert_everybody_can_use(teacher, DESKTOP)
             assert_everybody_can_use(teacher, PHONE)
@@ -109,6 +117,15 @@ def test_a_room_of_thirty_learners(
             expect(teacher.locator(".people tbody tr")).to_have_count(LEARNERS - 2)
             press(page, "Leave and be forgotten")
             expect(teacher.locator("#panel-people")).not_to_contain_text(EVIL)
+
+
+def type_in(workspace: Workspace, *words: str) -> int:
+    """A command in a terminal, in a process of its own; returns its exit status."""
+    settings = {"EXERCISES_WORKSPACE": str(workspace.root), "EXERCISES_COURSE": str(workspace.course.folder)}
+    command = [sys.executable, "-m", "exercises", *words]
+    return subprocess.run(
+        command, env={**os.environ, **settings}, capture_output=True, check=False
+    ).returncode
 
 
 def tell_all(address: str, code: str) -> list[Membership]:

@@ -63,6 +63,9 @@ export async function fetched(path) {
   return answer;
 }
 
+// What somebody clicked on in the map of a shop has its numbers and its log below the map.
+export const showChosen = (panel) => $(".chosen-one", panel)?.scrollIntoView({ block: "nearest" });
+
 async function copy(button) {
   await navigator.clipboard.writeText($("code", button.parentElement).textContent);
   button.textContent = "Copied";
