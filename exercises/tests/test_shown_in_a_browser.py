@@ -55,7 +55,7 @@ def press(page: Page, name: str) -> None:
 
 def test_a_spike_and_broken_parts_are_seen_on_both_shops(browser: Browser, tmp_path: Path) -> None:
     with (
-        served("show", settings={}, folder=tmp_path) as says,
+        served("show", "--traces", settings={}, folder=tmp_path) as says,
         opened(browser, next(says).split()[-1]) as page,
     ):
         expect(page.locator("#panel-load")).to_contain_text("Both shops are being opened")
@@ -78,6 +78,16 @@ def test_a_spike_and_broken_parts_are_seen_on_both_shops(browser: Browser, tmp_p
         expect(page.locator("#start-load")).to_be_visible(timeout=NOTICED_MS)
         assert_everybody_can_use(page, DESKTOP)
         assert_everybody_can_use(page, PHONE)
+
+        with page.expect_popup() as popup:
+            page.get_by_role("link", name="Follow one request").click()
+        traces = popup.value
+        expect(traces.get_by_role("link", name="Both: POST /api/orders")).to_be_visible()
+        assert_everybody_can_use(traces, DESKTOP)
+        assert_everybody_can_use(traces, PHONE)
+        traces.get_by_role("link", name="Both: POST /api/orders").click()
+        expect(traces.get_by_role("table", name="Waterfall").first).to_contain_text("monolith")
+        expect(traces.get_by_role("table", name="Waterfall").nth(1)).to_contain_text("orders")
 
 
 def test_a_room_of_thirty_learners(
