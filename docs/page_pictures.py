@@ -143,6 +143,9 @@ def show(chromium: Browser, folder: Path) -> None:
         close_message(page, "Paused")
         page.wait_for_timeout(2 * SETTLED_MS)
         take(page, "page-show")
+        page.get_by_role("button", name="Resume orders-1").click()
+        close_message(page, "goes on")
+        page.wait_for_timeout(SETTLED_MS)
         with page.expect_popup() as popup:
             page.get_by_role("link", name="Follow one request").click()
         popup.value.get_by_role("link", name="Both: POST /api/orders").click()

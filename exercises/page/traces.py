@@ -13,8 +13,8 @@ from microservices.tracing.store import FILE_NAME, TraceStore
 from microservices.tracing.view import CONVERTER, MILLI, view
 
 GATEWAY, MONOLITH, SPLIT = "gateway", "monolith", "microservices"
-LOOKED_AT = 100
-"""So many of the newest requests are looked at."""
+LOOKED_AT = 300
+"""So many of the newest requests are looked at: ten seconds of a busy page, in which somebody buys in both shops."""
 
 
 @dataclass(frozen=True, slots=True)
