@@ -72,6 +72,7 @@ def test_a_spike_and_broken_parts_are_seen_on_both_shops(browser: Browser, tmp_p
         failing = page.locator("[data-persona=buyer]:not([data-second])")
         expect(failing).to_contain_text("failed", timeout=NOTICED_MS)
         press(page, "Resume orders-1")
+        expect(page.locator("#notice")).to_contain_text("goes on", timeout=NOTICED_MS)
         press(page, "Kill monolith-1")
         expect(page.locator("#notice")).to_contain_text("the launcher starts it again")
         press(page, "Stop")
