@@ -79,10 +79,6 @@ def live(page: Page) -> None:
     close_message(page, "Paused")
     page.wait_for_timeout(SETTLED_MS)
     take(page, "page-shop")
-    page.locator(".map [data-log=recommendations]").click()
-    expect(page.locator(".figures")).to_be_visible()
-    page.wait_for_timeout(SETTLED_MS)
-    take(page, "page-numbers")
     page.get_by_role("button", name="Resume recommendations-2").click()
     close_message(page, "goes on")
     page.get_by_role("tab", name="Load").click()
@@ -143,14 +139,6 @@ def show(chromium: Browser, folder: Path) -> None:
         close_message(page, "Paused")
         page.wait_for_timeout(2 * SETTLED_MS)
         take(page, "page-show")
-        page.get_by_role("button", name="Resume orders-1").click()
-        close_message(page, "goes on")
-        page.wait_for_timeout(SETTLED_MS)
-        with page.expect_popup() as popup:
-            page.get_by_role("link", name="Follow one request").click()
-        popup.value.get_by_role("link", name="Both: POST /api/orders").click()
-        popup.value.set_viewport_size({"width": SHOW[0], "height": SHOW[1]})
-        take(popup.value, "page-trace")
 
 
 def close_message(page: Page, words: str) -> None:
