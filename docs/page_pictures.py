@@ -63,16 +63,16 @@ def main() -> None:
 
 
 def live(page: Page) -> None:
-    """Scale, send visitors, kill a replica; then the two live panels."""
+    """Scale, send visitors twice, pause a replica; then the two live panels."""
     page.get_by_role("tab", name="Shop").click()
     for count in (2, 3):
         page.get_by_role("button", name="One replica of recommendations more").click()
         expect(page.locator(".services")).to_contain_text(f"recommendations-{count}", timeout=SLOW_MS)
         close_message(page, f"now has {count} replicas")
     page.get_by_role("tab", name="Load").click()
-    page.get_by_label("Seconds").fill("45")
-    page.get_by_role("button", name="Send visitors").click()
-    expect(page.locator("#chart-rate output")).to_contain_text("/s", timeout=SLOW_MS)
+    send_visitors(page)
+    expect(page.get_by_role("button", name="Send visitors")).to_be_visible(timeout=SLOW_MS)
+    send_visitors(page)
     page.get_by_role("tab", name="Shop").click()
     page.wait_for_timeout(4 * SETTLED_MS)  # the spike is in the middle
     page.get_by_role("button", name="Pause recommendations-2").click()
@@ -84,6 +84,14 @@ def live(page: Page) -> None:
     page.get_by_role("tab", name="Load").click()
     expect(page.get_by_role("button", name="Send visitors")).to_be_visible(timeout=SLOW_MS)
     take(page, "page-load")
+
+
+def send_visitors(page: Page) -> None:
+    """For 45 seconds; the spike is in the middle."""
+    page.get_by_label("Seconds").fill("45")
+    page.get_by_role("button", name="Send visitors").click()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible(timeout=SLOW_MS)
+    expect(page.locator("#chart-rate output")).to_contain_text("/s", timeout=SLOW_MS)
 
 
 def room(chromium: Browser, folder: Path) -> None:
@@ -121,7 +129,7 @@ def room(chromium: Browser, folder: Path) -> None:
 def show(chromium: Browser, folder: Path) -> None:
     """Both reference shops in the spike, while orders is paused."""
     with (
-        served("show", settings={}, folder=folder) as says,
+        served("show", "--traces", settings={}, folder=folder) as says,
         opened(chromium, next(says).split()[-1], SHOW) as page,
     ):
         page.get_by_label("Seconds").fill("60", timeout=SLOW_MS)

@@ -498,15 +498,9 @@ def _autoscaler(fleet: Any, policy_file: Path, sync_seconds: float) -> Any:
 
 
 def _receiver(port: int = 0) -> Any:
-    from microservices.launcher.errors import MissingProgram
+    from microservices.tracing import receiver_in
 
-    try:
-        from microservices.tracing.receiver import Receiver
-    except ImportError as error:
-        raise MissingProgram(
-            f"Tracing needs packages that are not installed ({error.name}); run: make extras"
-        ) from None
-    return Receiver.in_home(default_home(), port)
+    return receiver_in(default_home(), port)
 
 
 def _send(request: dict[str, Any]) -> Any:

@@ -21,6 +21,7 @@ from microservices.launcher.control import ControlServer
 from microservices.launcher.environment import inherited
 from microservices.launcher.seed import database_file, seed
 from microservices.topology import Topology
+from microservices.tracing import receiver_in
 
 SHOPS = {"monolith": MONOLITH, "microservices": SPLIT}
 SEED = 1
@@ -51,11 +52,13 @@ def load_folder(kind: str) -> Path:
 
 
 @contextmanager
-def both_open(say: Callable[[str], None]) -> Iterator[None]:
-    """Seed and start both; NotStarted with the end of a log when one does not start."""
+def both_open(say: Callable[[str], None], *, traced: bool = False) -> Iterator[None]:
+    """Seed and start both, and receive their traces if wanted. NotStarted with a log's end when one does not start."""
     env = {**DATA_SIZES, "SHOP_SEED": str(SEED)}
     with ExitStack() as stack:
         try:
+            if traced:
+                env |= stack.enter_context(receiver_in(home())).environment()
             for kind, topology in SHOPS.items():
                 data = home() / "data" / kind
                 RunFolder(home(), topology.name).logs.mkdir(parents=True, exist_ok=True)

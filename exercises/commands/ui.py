@@ -25,14 +25,15 @@ def ui(
 ) -> None:
     """Show the exercise as a page: text, tasks, differences, hints, results. It runs until Ctrl-C."""
     from exercises.page.app import of_workspace
-    from exercises.page.room.membership import join
+    from exercises.page.room.membership import come_in, stored
     from exercises.page.serving import serve
 
     workspace = open_workspace(folder)
-    membership = join(room, code, name) if room else None
+    data_dir = workspace.data_dir
+    membership = come_in(data_dir, room, code, name) if room else stored(data_dir)
     if membership:
         click.echo(f"You are {membership.nick} in the room at {membership.address}.")
-    page = partial(of_workspace, workspace.root, workspace.course.folder, membership)
+    page = partial(of_workspace, workspace.root, workspace.course.folder)
     serve(page, port, partial(ready, no_browser))
     click.echo("The page is closed.")
 

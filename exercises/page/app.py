@@ -23,8 +23,7 @@ from werkzeug.wrappers import Response as Answer
 from exercises.errors import ExerciseError
 from exercises.page import diffs, live, runs, texts, views
 from exercises.page.desk import CHECK, LOAD, SERVE, Commands, Desk
-from exercises.page.guard import MAX_BODY_BYTES
-from exercises.page.room.membership import Membership
+from exercises.page.guard import MAX_BODY_BYTES, POLICY
 from exercises.page.serving import Made
 from exercises.workspaces import differences
 from exercises.workspaces.differences import Comparison
@@ -41,18 +40,19 @@ COMPARISONS: dict[str, Callable[[views.Board], Comparison]] = {
     "solution": lambda found: differences.to_solution(found.workspace),
 }
 REPORT_POLICY = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 )
 """A report is a page of its own, with its style and its pictures inside. It runs no script and loads nothing."""
+BESIDE_POLICY = f"{POLICY}; frame-src 'self'"
 
 
 routes = Blueprint("page", __name__)
 
 
-def of_workspace(root: Path, course: Path, membership: Membership | None = None) -> Made:
-    """The page of a workspace, to be served; with a membership, the teacher's room hears where the learner is."""
-    desk = Desk(root, course, membership)
-    desk.enter_room()
+def of_workspace(root: Path, course: Path) -> Made:
+    """The page of a workspace, to be served. A teacher's room that the learner joined hears where the learner is."""
+    desk = Desk(root, course)
+    desk.teller.start()
     return create_app(desk).wsgi_app, desk.close
 
 
@@ -116,6 +116,15 @@ def report(name: str) -> Response:
     return Response(page, headers={"Content-Security-Policy": REPORT_POLICY}, mimetype="text/html")
 
 
+@routes.get("/runs/beside")
+def beside() -> Response:
+    """The reports of two runs beside each other."""
+    root = _desk().workspace().root
+    pair = [runs.with_report(root, request.args.get(which, "")) for which in ("before", "after")]
+    page = render_template("beside.html", pair=pair, shared=runs.shared(*pair))
+    return Response(page, headers={"Content-Security-Policy": BESIDE_POLICY})
+
+
 # ---- what is done
 
 
@@ -138,12 +147,8 @@ def stop() -> Answer:
 
 @routes.post("/hint")
 def hint() -> Answer:
-    """Run `exercises hint`; the panel shows the hint, so only a failure is a message."""
-    done = _desk().programs.run("hint", _task(request.form.get("task", "")))
-    if done.status:
-        _desk().show(done)
-    else:
-        _desk().dismiss()
+    """Run `exercises hint`; the panel shows the hint."""
+    _desk().do_quietly("hint", _task(request.form.get("task", "")))
     return back("hints")
 
 
@@ -191,16 +196,15 @@ def compare() -> Answer:
 
 @routes.post("/room/leave")
 def leave_room() -> Answer:
-    """Leave the teacher's room and be forgotten there."""
-    _desk().leave_room()
+    """Run `exercises room leave`."""
+    _desk().do("room", "leave")
     return back("tasks")
 
 
 @routes.post("/room/<feeling>")
 def feel(feeling: str) -> Answer:
-    """Tell the teacher's room how it goes; the same again takes it back."""
-    if teller := _desk().teller:
-        teller.feel("stuck" if live.one_of(feeling, FEELINGS) == "stuck" else "done")
+    """Run `exercises room stuck` or `done`; the buttons show it."""
+    _desk().do_quietly("room", live.one_of(feeling, FEELINGS))
     return back("tasks")
 
 
@@ -238,7 +242,8 @@ def _shared() -> Shown:
     return {
         "board": views.board(_desk()),
         "notice": _desk().notice,
-        "room": _desk().teller,
+        "room": _desk().membership(),
+        "trouble": _desk().teller.trouble,
         "runs_now": views.RUNS,
     }
 
@@ -261,7 +266,7 @@ def _shop(_: Shown) -> Shown:
     shop = desk.open_shop()
     if shop is None:
         return {"shop": None, "opening": desk.programs.is_running(SERVE)}
-    return live.shown(shop, desk.meter, request.args.get("log", ""))
+    return live.shown(shop, desk.meters, request.args.get("of", ""))
 
 
 MORE: dict[str, Callable[[Shown], Shown]] = {

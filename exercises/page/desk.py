@@ -12,9 +12,11 @@ from exercises.checks.open_shop import SLOW, OpenShop
 from exercises.course.course import Course
 from exercises.errors import Exit
 from exercises.page import runs
-from exercises.page.measuring import Meter
+from exercises.page.live import Meters
 from exercises.page.programs import Done, Programs
-from exercises.page.room.membership import Membership, Teller, where
+from exercises.page.room import membership
+from exercises.page.room.membership import Membership
+from exercises.page.room.teller import Teller, where
 from exercises.workspaces import last_check, progress, watch
 from exercises.workspaces.progress import FILE, Progress
 from exercises.workspaces.state import DATA_FOLDER
@@ -36,6 +38,14 @@ class Commands:
     def do(self, *words: str) -> None:
         """Run a command that ends soon, and show its message."""
         self.show(self.programs.run(*words))
+
+    def do_quietly(self, *words: str) -> None:
+        """The same for a command whose result the page shows anyway: only a failure is a message."""
+        done = self.programs.run(*words)
+        if done.status:
+            self.show(done)
+        else:
+            self.dismiss()
 
     def start(self, kind: str, *words: str) -> None:
         """Start a command that takes long, such as a check; its results are in files.
@@ -78,32 +88,23 @@ class Commands:
 class Desk(Commands):
     """One workspace as the page sees it. Nothing of the learner's is kept here: the files say it."""
 
-    def __init__(self, root: Path, course: Path, membership: Membership | None = None) -> None:
+    def __init__(self, root: Path, course: Path) -> None:
         super().__init__({"EXERCISES_WORKSPACE": str(root), "EXERCISES_COURSE": str(course)})
         self._root = root
         self._course = course
-        self.meter = Meter()
+        self.meters = Meters()
         self.comparison: runs.Comparison | None = None
         """Of two runs, the last that was asked for."""
-        self.teller = Teller(membership, lambda: where(self.workspace())) if membership else None
-        """Tells the teacher's room; None for a learner who is in none."""
+        self.teller = Teller(root / DATA_FOLDER, lambda: where(self.workspace()))
+        """Tells the teacher's room, if the learner is in one."""
 
-    def enter_room(self) -> None:
-        """Begin to tell the room, if the learner is in one."""
-        if self.teller:
-            self.teller.start()
-
-    def leave_room(self) -> None:
-        """Leave the room and be forgotten there."""
-        if self.teller:
-            teller, self.teller = self.teller, None
-            self.notices += 1
-            teller.leave()
+    def membership(self) -> Membership | None:
+        """The learner's place in the teacher's room; None for a learner who is in none."""
+        return membership.stored(self._root / DATA_FOLDER)
 
     def close(self) -> None:
         """End what was started here."""
-        if self.teller:
-            self.teller.close()
+        self.teller.close()
         super().close()
 
     def compare(self, before: str, after: str) -> None:
@@ -134,11 +135,11 @@ class Desk(Commands):
         found, data_dir = self.progress(), self._root / DATA_FOLDER
         running = bool(found and found.running)
         parts = (
-            [_stamp(data_dir / name) for name in ("state.json", last_check.FILE, FILE)],
+            [_stamp(data_dir / name) for name in ("state.json", last_check.FILE, FILE, membership.FILE)],
             running,
             [self.programs.is_running(kind) for kind in (CHECK, SERVE, LOAD)],
             self.notices,
-            self.teller and (self.teller.feeling, self.teller.trouble),
+            self.teller.trouble,
             sorted(watch.times(self._root).items()),
         )
         version = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -11,7 +12,8 @@ from werkzeug.datastructures import MultiDict
 from exercises.checks.open_shop import OpenShop
 from exercises.errors import ExerciseError
 from exercises.page import shop_map
-from exercises.page.measuring import Meter
+from exercises.page.measuring import Meter, Numbers, Reading
+from exercises.page.usage import UsageMeter
 from microservices.launcher.logs import LogTail
 
 LOADS = {"rate": 8.0, "spike": 6.0, "seconds": 60.0}
@@ -29,20 +31,40 @@ MAX_LINE = 400
 """Letters of a line of a log that are shown."""
 
 
-def shown(shop: OpenShop, meter: Meter, log_of: str) -> dict[str, Any]:
-    """The map, the table and the newest lines of the logs; `log_of` may name a service or one of its processes."""
-    reading = meter.read(shop)
-    members = [member.label for member in shop.members if log_of in {member.label, member.name}]
-    log_of = log_of if members else ""
-    tail = LogTail(shop.folder / "logs", tuple(members))
-    tail.skip_to_last(LOG_LINES if log_of else LINES_OF_EACH)
+@dataclass(slots=True)
+class Meters:
+    """What reads the numbers of one shop."""
+
+    traffic: Meter = field(default_factory=Meter)
+    usage: UsageMeter = field(default_factory=UsageMeter)
+
+
+def shown(shop: OpenShop, meters: Meters, chosen: str) -> dict[str, Any]:
+    """The map, the table and the newest lines of the logs.
+
+    `chosen` may name a service or one of its processes: then its numbers are shown too, and only its log.
+    """
+    reading = meters.traffic.read(shop)
+    members = [member for member in shop.members if chosen in {member.label, member.name}]
+    chosen = chosen if members else ""
+    tail = LogTail(shop.folder / "logs", tuple(member.label for member in members))
+    tail.skip_to_last(LOG_LINES if chosen else LINES_OF_EACH)
+    usage = meters.usage.read(members)
     return {
         "shop": shop,
         "map": shop_map.draw(shop, reading),
         "services": shop_map.services(shop, reading),
-        "log_of": log_of,
+        "chosen": chosen,
+        "numbers": [(each.label, reading.members.get(each.label), usage.get(each.label)) for each in members],
+        "calls": _calls(reading, members[0].name) if members else [],
         "lines": [(label, readable(line)[:MAX_LINE]) for label, line in tail.lines()][-LOG_LINES:],
     }
+
+
+def _calls(reading: Reading, name: str) -> list[tuple[str, str, Numbers]]:
+    """Caller, called service and numbers of the calls that a service makes or answers, its own ones first."""
+    own = [(*pair, numbers) for pair, numbers in reading.calls.items() if name in pair]
+    return sorted(own, key=lambda call: (call[0] != name, call[:2]))
 
 
 def readable(line: str) -> str:

@@ -45,11 +45,17 @@ def runs(root: Path) -> list[Run]:
 
 def report(root: Path, name: str) -> bytes:
     """The report of a run, a page that loads nothing; ExerciseError when there is none."""
-    files = [place / name / "report.html" for place in _places(root)] if NAME.fullmatch(name) else []
-    file = next((file for file in files if file.is_file()), None)
-    if file is None or file.stat().st_size > MAX_REPORT_BYTES:
-        raise ExerciseError(f"The run {name} has no report; loadtests report writes it.")
-    return file.read_bytes()
+    return _report(root, name).read_bytes()
+
+
+def with_report(root: Path, name: str) -> Run:
+    """A run whose report can be shown; ExerciseError when it has none."""
+    return _run(_report(root, name).parent)
+
+
+def shared(one: Run, other: Run) -> list[str]:
+    """The experiments that both runs have, in the order of the first."""
+    return [name for name in one.experiments if name in other.experiments]
 
 
 def folder(root: Path, name: str) -> Path:
@@ -59,6 +65,14 @@ def folder(root: Path, name: str) -> Path:
     if place is None:
         raise ExerciseError(f"There is no run {name[:40]!r} in {FOLDER}/; loadtests run makes one.")
     return place
+
+
+def _report(root: Path, name: str) -> Path:
+    files = [place / name / "report.html" for place in _places(root)] if NAME.fullmatch(name) else []
+    file = next((file for file in files if file.is_file()), None)
+    if file is None or file.stat().st_size > MAX_REPORT_BYTES:
+        raise ExerciseError(f"The run {name[:40]} has no report; loadtests report writes it.")
+    return file
 
 
 def _places(root: Path) -> tuple[Path, Path]:

@@ -9,10 +9,9 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, render_templ
 from werkzeug.wrappers import Response as Answer
 
 from exercises.checks import load_run, reference
-from exercises.page import live
-from exercises.page.app import DESK, back, bare
+from exercises.page import live, traces
+from exercises.page.app import DESK, REPORT_POLICY, back, bare
 from exercises.page.desk import LOAD, Commands
-from exercises.page.measuring import Meter
 from exercises.page.serving import Made
 
 SHOW = "show"
@@ -23,13 +22,14 @@ routes = Blueprint("page", __name__)
 class ShowDesk(Commands):
     """Both shops, which a command of their own keeps open."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, traced: bool = False) -> None:
         super().__init__({})
-        self.meters = {kind: Meter() for kind in KINDS}
+        self.traced = traced
+        self.meters = {kind: live.Meters() for kind in KINDS}
 
     def open(self) -> None:
         """Open both; they close with the page."""
-        self.start(SHOW, "show", "--shops-only")
+        self.start(SHOW, "show", "--shops-only", *(["--traces"] if self.traced else []))
 
     @property
     def loading(self) -> bool:
@@ -42,9 +42,9 @@ class ShowDesk(Commands):
         return {"version": hashlib.sha256(repr(parts).encode()).hexdigest()[:16], "running": False}
 
 
-def of_reference_shops() -> Made:
+def of_reference_shops(traced: bool = False) -> Made:
     """The page, to be served; the shops are opened meanwhile."""
-    desk = ShowDesk()
+    desk = ShowDesk(traced=traced)
     desk.open()
     return create_show(desk).wsgi_app, desk.close
 
@@ -59,7 +59,10 @@ def create_show(desk: ShowDesk) -> Flask:
 @routes.get("/")
 def page() -> str:
     """The whole page."""
-    return render_template("show.html", kinds=KINDS, version=_desk().now()["version"], **_load())
+    desk = _desk()
+    return render_template(
+        "show.html", kinds=KINDS, version=desk.now()["version"], traced=desk.traced, **_load()
+    )
 
 
 @routes.get("/state")
@@ -78,7 +81,7 @@ def panel(name: str) -> str:
         return render_template("load.html", **_load())
     kind = live.one_of(name, KINDS)
     shop = reference.find(kind)
-    shown = live.shown(shop, desk.meters[kind], request.args.get("log", "")) if shop else {"shop": None}
+    shown = live.shown(shop, desk.meters[kind], request.args.get("of", "")) if shop else {"shop": None}
     return render_template("shop.html", kind=kind, opening=desk.programs.is_running(SHOW), **shown)
 
 
@@ -87,6 +90,19 @@ def load_points() -> Response:
     """What the visitors of both shops notice: of the split, and of the monolith to compare."""
     split, monolith = (load_run.points(reference.load_folder(kind) / load_run.POINTS) for kind in KINDS[::-1])
     return jsonify(points=split, earlier=monolith)
+
+
+@routes.get("/traces")
+def newest_traces() -> str:
+    """The newest request of each kind in both shops."""
+    return render_template("traces.html", kinds=traces.kinds(reference.home()))
+
+
+@routes.get("/trace")
+def trace() -> Response:
+    """One request or two, followed through their shops; a page of its own, like a report."""
+    page = traces.page(reference.home(), request.args.getlist("id")[:2])
+    return Response(page, headers={"Content-Security-Policy": REPORT_POLICY}, mimetype="text/html")
 
 
 @routes.post("/shop/open")

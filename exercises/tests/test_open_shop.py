@@ -21,6 +21,7 @@ from exercises.checks.open_shop import GATEWAY, Drawn, Member, OpenShop
 from exercises.errors import ExerciseError
 from exercises.page import live, shop_map
 from exercises.page.measuring import Numbers, Reading, quantile
+from exercises.page.usage import UsageMeter
 from exercises.tests.learner import in_this_process, served_shop
 from exercises.workspaces.workspace import Workspace
 from loadtests.experiments import experiment
@@ -121,6 +122,31 @@ class TestMeasuring:
     @pytest.mark.parametrize("buckets", [{}, {0.1: 0.0, math.inf: 0.0}])
     def test_without_answers_there_is_none(self, buckets):
         assert quantile(buckets, 0.5) is None
+
+    def test_cpu_and_memory_of_a_process_need_two_looks_and_are_of_its_workers_too(self, sleeper):
+        now = 0.0
+        usage = UsageMeter(lambda: now)
+        idle, busy, gone = (
+            Member("idle-1", sleeper.pid, 1),
+            Member("busy-1", os.getpid(), 1),
+            Member("x-1", 2**22, 1),
+        )
+        first = usage.read([idle, busy, gone])
+        assert set(first) == {"idle-1", "busy-1"}
+        assert first["busy-1"].cores is None
+        assert first["busy-1"].mebibytes > first["idle-1"].mebibytes > 0, "the sleeper is a worker of ours"
+        until = time.process_time() + 0.2
+        while time.process_time() < until:
+            pass
+        now = 0.5
+        second = usage.read([idle, busy])
+        assert second["idle-1"].cores == pytest.approx(0, abs=0.2)
+        assert second["busy-1"].cores >= 0.36  # 0.2 s in 0.5 s, as coarse as the system counts
+
+    def test_calls_of_the_chosen_service_are_its_own_first(self):
+        calls = {("front", "stock"): Numbers(3), ("stock", "mail"): Numbers(1), ("front", "mail"): Numbers(2)}
+        found = live._calls(Reading(0.0, calls=calls), "stock")
+        assert [each[:2] for each in found] == [("stock", "mail"), ("front", "stock")]
 
 
 class TestLog:

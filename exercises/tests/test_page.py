@@ -339,6 +339,17 @@ class TestResults:
         assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
         assert page.get("/runs/two/report").status_code == 409
 
+    def test_two_reports_beside_each_other_are_framed_by_this_page_only(self, page, workspace):
+        self.run(workspace.root, "one", report="<p>1</p>")
+        self.run(workspace.root, "two", report=None)
+        assert page.get("/runs/beside?before=one&after=two").status_code == 409
+        self.run(workspace.root.parent, "three", report="<p>3</p>")
+        answer = page.get("/runs/beside?before=one&after=three")
+        assert re.findall(r'iframe src="/a-token/runs/(\w+)/report"', answer.text) == ["one", "three"]
+        assert "frame-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+        assert "frame-ancestors 'self'" in page.get("/runs/one/report").headers["Content-Security-Policy"]
+
     def test_two_runs_are_compared_by_the_command(self, page, workspace, monkeypatch):
         asked = []
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from exercises.checks import load_run
 from exercises.course.course import Course
 from exercises.tests import browsing
 from exercises.tests.browsing import (
@@ -19,6 +22,7 @@ from exercises.tests.browsing import (
     NO_BROWSER,
     PHONE,
     RULES,
+    assert_everybody_can_use,
     opened,
     served_page,
     wait_until,
@@ -233,6 +237,13 @@ def test_an_open_shop_is_watched_paused_and_killed(browser, shop_in_a_terminal, 
         expect(page.locator("#notice")).to_contain_text("the launcher starts it again")
         expect(replica).not_to_contain_text(f"pid {pid}")
         expect(replica.locator(".phase")).to_have_text("ready")
+        page.locator(".map [data-log=monolith]").click()
+        chosen = page.locator(".chosen-one")
+        expect(chosen.locator(".livelog")).to_be_visible()
+        expect(chosen.locator("h3")).to_be_in_viewport()
+        cpu, mebibytes = chosen.locator("tbody td").nth(4), chosen.locator("tbody td").nth(5)
+        expect(mebibytes).to_have_text(re.compile(r"^\d\d"))
+        expect(cpu).to_have_text(re.compile(r"^\d"))
         page.locator("#log-of-monolith-1").click()
         expect(page.locator(".log-title")).to_contain_text("monolith-1")
         assert Axe().run(page, options=RULES).violations_count == 0
@@ -242,32 +253,103 @@ def test_an_open_shop_is_watched_paused_and_killed(browser, shop_in_a_terminal, 
         assert Axe().run(page, options=RULES).violations_count == 0
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize(
-    "how",
-    [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"forced_colors": "active"}],
-    ids=["light", "dark", "forced"],
-)
-def test_axe_finds_nothing(browser, url, workspace, learner_command, size, how):
+def pretend_load(workspace: Workspace, file: str, rate: float) -> None:
+    """Write what a run of visitors leaves: so many answers in each second."""
+    folder = workspace.data_dir / "load"
+    folder.mkdir(exist_ok=True)
+    quiet = {
+        "p50_ms": 5,
+        "p95_ms": 9,
+        "p99_ms": 12,
+        "failed": 0,
+        "not_started": 0,
+        "replicas": 1,
+        "personas": {},
+    }
+    points = [{"at": second, "rate": rate, **quiet} for second in range(1, 31)]
+    (folder / file).write_text("".join(f"{json.dumps(point)}\n" for point in points))
+
+
+PIXELS = """canvas => {
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const accent = [11, 100, 114];
+  let strong = 0, faint = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    if (!accent.every((value, index) => Math.abs(value - data[at + index]) < 6)) continue;
+    if (data[at + 3] === 255) strong += 1;
+    else if (data[at + 3] > 50) faint += 1;
+  }
+  return [strong, faint];
+}"""
+"""How many pixels have the colour of the answers per second: all of it, and a part of it."""
+
+
+def test_the_run_before_is_drawn_faint_and_leaves_the_present_one_as_it_is(browser, url, workspace):
+    def drawn(page: Page, *, with_earlier: bool) -> list[int]:
+        page.reload()
+        expect(page.locator("#chart-rate output")).to_contain_text("10/s")
+        expect(page.get_by_text("Faint behind")).to_be_visible(visible=with_earlier)
+        pixels: list[int] = page.locator("[data-chart=rate] canvas").evaluate(PIXELS)
+        return pixels
+
+    pretend_load(workspace, load_run.POINTS, 10)
+    with opened(browser, f"{url}#load", color_scheme="light") as page:
+        line, edge = drawn(page, with_earlier=False)
+        assert line > 200
+        pretend_load(workspace, load_run.EARLIER, 6)
+        strong, faint = drawn(page, with_earlier=True)
+        assert strong == line
+        assert faint > edge + 200
+
+
+def pretend_run(workspace: Workspace, name: str, experiments: list[str]) -> None:
+    """Write what a run of the lab leaves, with a long report."""
+    folder = workspace.root / "runs" / name
+    folder.mkdir(parents=True)
+    notes = {"started": "2026-01-02T03:04:05Z", "experiments": experiments, "seconds": 90}
+    (folder / "run.json").write_text(json.dumps(notes))
+    parts = "".join(
+        f'<h2 id="{part}">{part} of {name}</h2><p style="height: 90rem">.</p>'
+        for part in ("ledger", *experiments, "machine")
+    )
+    (folder / "report.html").write_text(f"<!doctype html><title>{name}</title>{parts}")
+
+
+def test_two_reports_stand_side_by_side_and_go_to_the_same_part(browser, url, workspace):
+    pretend_run(workspace, "monday", ["tax", "cascade"])
+    pretend_run(workspace, "tuesday", ["cascade", "spike"])
+    with opened(browser, f"{url}#results") as page:
+        page.get_by_label("Before").select_option("monday")
+        page.get_by_label("After").select_option("tuesday")
+        with page.expect_popup() as popup:
+            page.get_by_role("button", name="Open both reports").click()
+        both = popup.value
+        for name in ("monday", "tuesday"):
+            report = both.frame_locator(f"iframe[title='The report of {name}']")
+            expect(report.get_by_role("heading", name=f"ledger of {name}")).to_be_in_viewport()
+        links = both.get_by_role("navigation", name="In both reports").get_by_role("link")
+        expect(links).to_have_text(["Ledger", "cascade", "Machine"])
+        both.get_by_role("link", name="cascade").click()
+        for name in ("monday", "tuesday"):
+            report = both.frame_locator(f"iframe[title='The report of {name}']")
+            expect(report.get_by_role("heading", name=f"cascade of {name}")).to_be_in_viewport()
+        left, right = (each.bounding_box() for each in both.locator("iframe").all())
+        assert left["y"] == right["y"]
+        for size in (DESKTOP, PHONE):
+            assert_everybody_can_use(both, size)
+
+
+def test_everybody_can_use_each_panel(browser, url, workspace, learner_command):
     learner_command("check", "--quick")
     learner_command("hint", "greet")
     (workspace.root / "monolith/greeting.py").write_text("changed = 1\n")
-    with opened(browser, url, size, **how) as page:
-        for panel in PANELS if size == DESKTOP else ("text", *PANELS):
-            tab(page, panel.capitalize())
-            expect(page.locator(f"#panel-{panel} h2").first).to_be_attached()
-            found = Axe().run(page, options=RULES)
-            assert found.violations_count == 0, found.generate_report()
-
-
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_nothing_is_wider_than_the_window(browser, url, learner_command, size):
-    learner_command("check", "--quick")
-    with opened(browser, url, size) as page:
-        for panel in PANELS if size == DESKTOP else ("text", *PANELS):
-            tab(page, panel.capitalize())
-            expect(page.locator(f"#panel-{panel} h2").first).to_be_attached()
-            assert page.evaluate("document.documentElement.scrollWidth") <= size[0], panel
+    with opened(browser, url) as page:
+        for size in (DESKTOP, PHONE):
+            page.set_viewport_size({"width": size[0], "height": size[1]})
+            for panel in PANELS if size == DESKTOP else ("text", *PANELS):
+                tab(page, panel.capitalize())
+                expect(page.locator(f"#panel-{panel} h2").first).to_be_attached()
+                assert_everybody_can_use(page, size)
 
 
 @pytest.mark.course

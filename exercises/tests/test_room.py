@@ -15,16 +15,20 @@ from werkzeug.test import Client, TestResponse
 
 from exercises.course.course import Course
 from exercises.errors import ExerciseError
+from exercises.page.room import membership
 from exercises.page.room.app import Room, create_room
 from exercises.page.room.door import CALLS, WRONG_CODES, Code, Door, Limit, new_code
-from exercises.page.room.membership import Membership, Teller, join, where
+from exercises.page.room.membership import Membership, come_in, join, stored
 from exercises.page.room.news import MAX_NICK, News
 from exercises.page.room.register import AWAY_SECONDS, MAX_PEOPLE, Register, RoomFull
+from exercises.page.room.teller import Teller, where
+from exercises.tests.learner import in_this_process
 from exercises.workspaces.workspace import Workspace
 
 PORT, TOKEN, CODE = 4711, "a-token", "ABCD-2345"
 HOST = f"127.0.0.1:{PORT}"
 NEWS = News(step="01-hello", task="greet", tasks=2, passed=0, result="not yet", failing=("says-hello",))
+ADA = Membership(address="http://127.0.0.1:1", key="key", nick="Ada")
 EVIL = "<script>alert('x')</script>"
 
 
@@ -318,7 +322,9 @@ def test_news_have_no_room_for_anything_else(extra: dict[str, Any]) -> None:
         News.model_validate({**NEWS.model_dump(), **extra})
 
 
-def test_a_room_that_does_not_answer_is_said_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_room_that_does_not_answer_is_said_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers: Iterator[bool | Exception] = iter([requests.ConnectionError(), True, False])
     heard: list[News] = []
 
@@ -330,14 +336,89 @@ def test_a_room_that_does_not_answer_is_said_and_asked_again(monkeypatch: pytest
         return answer
 
     monkeypatch.setattr(Membership, "tell", tell)
-    teller = Teller(Membership("http://127.0.0.1:1", "key", "Ada"), lambda: NEWS)
-    assert not teller._tell(NEWS)
+    teller = Teller(tmp_path, lambda: NEWS)
+    assert not teller._tell(ADA, NEWS)
     assert "does not answer" in teller.trouble
-    assert teller._tell(NEWS)
+    assert teller._tell(ADA, NEWS)
     assert teller.trouble == ""
-    assert not teller._tell(NEWS)
+    assert not teller._tell(ADA, NEWS)
     assert "has forgotten you" in teller.trouble
     assert heard == [NEWS, NEWS]
+    membership.store(tmp_path, ADA)
+    assert teller._look(None) is None, "it is not asked again with a key that it does not know"
+    assert "has forgotten you" in teller.trouble
+    membership.forget(tmp_path)
+    assert teller._look(None) is None
+    assert teller.trouble == ""
+
+
+@pytest.fixture
+def through_the_door(room: Class, monkeypatch: pytest.MonkeyPatch) -> Class:
+    """What a learner's programs send reaches the room without a network."""
+
+    def post(_address: str, what: str, body: str, headers: dict[str, str]) -> requests.Response:
+        told = room.tell(what, body, **headers)
+        answer = requests.Response()
+        answer.status_code, answer._content = told.status_code, told.data
+        return answer
+
+    monkeypatch.setattr(membership, "_post", post)
+    return room
+
+
+def test_a_learner_in_a_terminal_is_stuck_done_and_gone(
+    through_the_door: Class, workspace: Workspace
+) -> None:
+    def type_in(*words: str) -> tuple[int, str, str]:
+        settings = {
+            "EXERCISES_WORKSPACE": str(workspace.root),
+            "EXERCISES_COURSE": str(workspace.course.folder),
+        }
+        return in_this_process(("room", *words), settings)
+
+    status, _, err = type_in("stuck")
+    assert status == 2
+    assert "You are in no room. To come in, type: exercises ui --join" in err
+
+    come_in(workspace.data_dir, "http://10.0.0.1:8700", CODE, "Ada")
+    assert type_in("stuck")[:2] == (0, "Your teacher sees that you are stuck.\n")
+    assert "1 here. Ada: stuck." in through_the_door.sees()
+    assert "You are Ada in the room at http://10.0.0.1:8700; it hears that you are stuck." in type_in()[1]
+    assert type_in("done")[:2] == (0, "Your teacher sees that you are done.\n")
+    assert 'data-feeling="done"' in through_the_door.sees()
+    assert type_in("done")[:2] == (0, "Your teacher sees that you are not done any more.\n")
+    assert "data-feeling" not in through_the_door.sees()
+    assert type_in("leave")[0] == 0
+    assert "Ada" not in through_the_door.sees()
+    assert type_in("leave")[0] == 2
+
+
+def test_a_room_that_forgot_a_learner_says_so_in_a_terminal(
+    through_the_door: Class, workspace: Workspace
+) -> None:
+    come_in(workspace.data_dir, "http://10.0.0.1:8700", CODE, "Ada")
+    through_the_door.presses("forget", nick="Ada")
+    settings = {
+        "EXERCISES_WORKSPACE": str(workspace.root),
+        "EXERCISES_COURSE": str(workspace.course.folder),
+    }
+    status, _, err = in_this_process(("room", "stuck"), settings)
+    assert status == 2
+    assert "has forgotten you" in err
+
+
+def test_to_come_in_again_takes_the_same_place(through_the_door: Class, workspace: Workspace) -> None:
+    for _ in range(2):
+        assert come_in(workspace.data_dir, "http://10.0.0.1:8700", CODE, "Ada").nick == "Ada"
+    assert through_the_door.sees().count('scope="row"') == 1
+
+
+def test_the_key_of_a_learner_is_for_the_learner_only(tmp_path: Path) -> None:
+    membership.store(tmp_path, ADA)
+    assert (tmp_path / membership.FILE).stat().st_mode & 0o077 == 0
+    assert stored(tmp_path) == ADA
+    (tmp_path / membership.FILE).write_text("{")
+    assert stored(tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,12 +13,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 from werkzeug.test import Client
 
 from exercises.checks import load_run, reference
-from exercises.page import show
+from exercises.page import show, traces
 from exercises.page.programs import Done
 from exercises.page.show import KINDS, ShowDesk, create_show
+from microservices.tracing.span import PATH, REQUEST_ID, Span
+from microservices.tracing.store import FILE_NAME, TraceStore
 
 SECONDS = 300.0
 
@@ -106,12 +110,44 @@ def test_the_charts_have_the_visitors_of_both(client):
     assert show.KINDS == ("monolith", "microservices")
 
 
+def span(request: str, number: int, service: str, name: str, parent: int | None = None) -> Span:
+    ids = (f"{request:0>32}", f"{request}{number:0>15}", f"{request}{parent:0>15}" if parent else None)
+    about = {REQUEST_ID: request, **({PATH: "/api/orders"} if service == "gateway" else {})}
+    return Span(*ids, service, name, "server", number, 9_000_000, False, about)
+
+
+def test_a_request_is_followed_in_both_shops_beside_each_other(client):
+    assert "No trace yet" in client.get("/traces").text
+    assert client.get("/trace?id=a").status_code == 409
+    store = TraceStore(reference.home() / FILE_NAME)
+    for request, service in (("a", "monolith"), ("b", "orders"), ("c", "monolith")):
+        name = "GET /x/<int:number>" if request == "c" else "POST /api/orders"
+        store.add([span(request, 1, "gateway", "POST"), span(request, 2, service, name, 1)])
+    store.close()
+    shown = client.get("/traces").text
+    assert shown.index("POST /api/orders") < shown.index("GET /x/{number}"), "what both have comes first"
+    assert shown.count("none yet") == 1
+    assert re.findall(r"trace\?(id=\w&amp;id=\w)", shown) == ["id=a&amp;id=b"]
+    answer = client.get("/trace?id=a&id=b")
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert answer.text.count("Waterfall") == 2
+    assert "<script" not in answer.text
+    assert client.get("/trace?id=a&id=z").status_code == 409
+    assert client.get("/trace").status_code == 409
+
+
+def test_the_link_to_the_traces_is_there_only_when_they_are_received(client, desk):
+    assert "Follow one request" not in client.get("/").text
+    desk.traced = True
+    assert "Follow one request" in client.get("/").text
+
+
 @pytest.mark.course
 @pytest.mark.processes
 def test_both_shops_open_and_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SHOP_HOME", raising=False)
     monkeypatch.chdir(tmp_path)  # the command takes no SHOP_* setting from outside
-    process = subprocess.Popen([sys.executable, "-m", "exercises", "show", "--shops-only"])
+    process = subprocess.Popen([sys.executable, "-m", "exercises", "show", "--shops-only", "--traces"])
     try:
         deadline = time.monotonic() + SECONDS
         while not all((shop := reference.find(kind)) and shop.steered for kind in KINDS):
@@ -120,6 +156,11 @@ def test_both_shops_open_and_close(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             time.sleep(0.1)
         shops = [reference.require(kind) for kind in KINDS]
         assert [len(shop.services) for shop in shops] == [1, 8]
+        for shop in shops:
+            requests.get(f"{shop.url}/api/products", timeout=SECONDS).raise_for_status()
+        while not any(len(kind.newest) == 2 for kind in traces.kinds(reference.home())):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
     finally:
         process.terminate()
         process.wait()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,7 +55,7 @@ def press(page: Page, name: str) -> None:
 
 def test_a_spike_and_broken_parts_are_seen_on_both_shops(browser: Browser, tmp_path: Path) -> None:
     with (
-        served("show", settings={}, folder=tmp_path) as says,
+        served("show", "--traces", settings={}, folder=tmp_path) as says,
         opened(browser, next(says).split()[-1]) as page,
     ):
         expect(page.locator("#panel-load")).to_contain_text("Both shops are being opened")
@@ -69,12 +72,23 @@ def test_a_spike_and_broken_parts_are_seen_on_both_shops(browser: Browser, tmp_p
         failing = page.locator("[data-persona=buyer]:not([data-second])")
         expect(failing).to_contain_text("failed", timeout=NOTICED_MS)
         press(page, "Resume orders-1")
+        expect(page.locator("#notice")).to_contain_text("goes on", timeout=NOTICED_MS)
         press(page, "Kill monolith-1")
         expect(page.locator("#notice")).to_contain_text("the launcher starts it again")
         press(page, "Stop")
         expect(page.locator("#start-load")).to_be_visible(timeout=NOTICED_MS)
         assert_everybody_can_use(page, DESKTOP)
         assert_everybody_can_use(page, PHONE)
+
+        with page.expect_popup() as popup:
+            page.get_by_role("link", name="Follow one request").click()
+        traces = popup.value
+        expect(traces.get_by_role("link", name="Both: POST /api/orders")).to_be_visible()
+        assert_everybody_can_use(traces, DESKTOP)
+        assert_everybody_can_use(traces, PHONE)
+        traces.get_by_role("link", name="Both: POST /api/orders").click()
+        expect(traces.get_by_role("table", name="Waterfall").first).to_contain_text("monolith")
+        expect(traces.get_by_role("table", name="Waterfall").nth(1)).to_contain_text("orders")
 
 
 def test_a_room_of_thirty_learners(
@@ -95,11 +109,16 @@ def test_a_room_of_thirty_learners(
             expect(teacher.locator("#panel-people img")).to_have_count(0)
             expect(teacher.locator("#panel-people")).not_to_contain_text("Mallory")
             expect(teacher.locator(".obstacles")).to_contain_text("greets")
-            press(page, "I am stuck")
+            assert type_in(workspace, "room", "stuck") == 0
+            expect(page.get_by_role("button", name="I am stuck")).to_have_attribute("aria-pressed", "true")
             first = teacher.locator(".people tbody tr").first
             expect(first).to_contain_text(EVIL)
             expect(first).to_contain_text("stuck")
             expect(teacher.locator("#announce")).to_contain_text("stuck.")
+            press(page, "I am stuck")
+            expect(teacher.locator("[data-feeling]")).to_have_count(0)
+            press(page, "I am done")
+            expect(teacher.locator("[data-feeling=done]")).to_contain_text(EVIL)
             assert_everybody_can_use(page, DESKTOP)
             assert_everybody_can_use(teacher, DESKTOP)
             assert_everybody_can_use(teacher, PHONE)
@@ -109,6 +128,15 @@ def test_a_room_of_thirty_learners(
             expect(teacher.locator(".people tbody tr")).to_have_count(LEARNERS - 2)
             press(page, "Leave and be forgotten")
             expect(teacher.locator("#panel-people")).not_to_contain_text(EVIL)
+
+
+def type_in(workspace: Workspace, *words: str) -> int:
+    """A command in a terminal, in a process of its own; returns its exit status."""
+    settings = {"EXERCISES_WORKSPACE": str(workspace.root), "EXERCISES_COURSE": str(workspace.course.folder)}
+    command = [sys.executable, "-m", "exercises", *words]
+    return subprocess.run(
+        command, env={**os.environ, **settings}, capture_output=True, check=False
+    ).returncode
 
 
 def tell_all(address: str, code: str) -> list[Membership]:

@@ -1,34 +1,37 @@
-"""A learner's side of the room: joins, tells where the learner is when that changes, and leaves."""
+"""A learner's place in a room: joins, tells, and leaves. It is kept in a file of the workspace, so that the page and a
+terminal have the same one, and that it outlives both.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from exercises import files
 from exercises.errors import ExerciseError
-from exercises.page.room.news import MAX_FAILING, MAX_NICK, Feeling, Join, News, Result, Welcome
-from exercises.workspaces import last_check
-from exercises.workspaces.workspace import Workspace
+from exercises.page.room.news import MAX_NICK, Feeling, Join, News, Welcome
 
-LOOK_SECONDS = 1.0
-STILL_HERE_SECONDS = 15.0
-"""So often the room hears of somebody of whom there is nothing new."""
+FILE = "room.json"
+PRIVATE = 0o600
 TIMEOUT_SECONDS = 3.0
 JOIN = "exercises ui --join http://ADDRESS:PORT --code CODE --name NAME"
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(BaseModel):
     """A place in a room. `key` is the learner's alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: str
     key: str
     nick: str
+    feeling: Feeling = ""
+    """How it goes, as the learner said last."""
 
     def tell(self, news: News) -> bool:
         """Tell the room; False when it does not know this learner any more.
@@ -63,101 +66,45 @@ def join(address: str, code: str, nick: str) -> Membership:
     if answer.status_code != HTTPStatus.CREATED:
         raise ExerciseError(_sentence(answer, address))
     welcome = Welcome.model_validate_json(answer.content)
-    return Membership(address, welcome.key, welcome.nick)
+    return Membership(address=address, key=welcome.key, nick=welcome.nick)
 
 
-class Teller:
-    """Tells the room from a thread of its own, so that a slow room delays nothing."""
-
-    def __init__(self, membership: Membership, news: Callable[[], News]) -> None:
-        self.membership = membership
-        self.feeling: Feeling = ""
-        self.trouble = ""
-        """A sentence for the learner when the room does not hear; empty when it does."""
-        self._news = news
-        self._new = threading.Event()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="room", daemon=True)
-
-    def start(self) -> None:
-        """Begin to tell."""
-        self._thread.start()
-
-    def feel(self, feeling: Feeling) -> None:
-        """Tell how it goes; the same again takes it back."""
-        self.feeling = "" if feeling == self.feeling else feeling
-        self._new.set()
-
-    def leave(self) -> None:
-        """Stop telling and be forgotten; ExerciseError when the room cannot be reached."""
-        self.close()
-        try:
-            self.membership.leave()
-        except requests.RequestException:
-            raise ExerciseError(
-                "The room does not answer, so it could not forget you. It hears nothing more of you."
-            ) from None
-
-    def close(self) -> None:
-        """Stop telling."""
-        self._ended.set()
-        self._new.set()
-        if self._thread.is_alive():
-            self._thread.join(TIMEOUT_SECONDS + LOOK_SECONDS)
-
-    def _run(self) -> None:
-        told: News | None = None
-        quiet = 0.0
-        while not self._ended.is_set():
-            now = self._look(told)
-            if now is not None and (now != told or quiet >= STILL_HERE_SECONDS):
-                told, quiet = (now, 0.0) if self._tell(now) else (None, 0.0)
-            self._new.wait(LOOK_SECONDS)
-            self._new.clear()
-            quiet += LOOK_SECONDS
-
-    def _look(self, told: News | None) -> News | None:
-        try:
-            return self._news().model_copy(update={"feeling": self.feeling})
-        except (ExerciseError, OSError):
-            return told  # the course is being updated, or the disk is full: the page says so
-
-    def _tell(self, news: News) -> bool:
-        try:
-            known = self.membership.tell(news)
-        except requests.RequestException:
-            self.trouble = "The room does not answer. It is asked again."
-            return False
-        except ExerciseError as refusal:
-            self.trouble = str(refusal)
-            return False
-        if not known:
-            self.trouble = "The room has forgotten you. To come in again, start exercises ui with --join."
-            self._ended.set()
-            return False
-        self.trouble = ""
-        return True
+def come_in(folder: Path, address: str, code: str, nick: str) -> Membership:
+    """Join a room and store that in `folder`. A place that was stored there before is given up."""
+    if before := stored(folder):
+        with suppress(requests.RequestException):
+            before.leave()
+        forget(folder)
+    membership = join(address, code, nick)
+    store(folder, membership)
+    return membership
 
 
-def where(workspace: Workspace) -> News:
-    """Where the learner of this workspace is, from the files that `status` reads."""
-    step = workspace.step
-    last = last_check.last_check(workspace, step)
-    results = [last_check.task_result(task.checks, last) for task in step.manifest.tasks]
-    failing = [check for task in step.manifest.tasks for check in task.checks if last.get(check) == "not yet"]
-    return News(
-        step=step.label,
-        task=last_check.open_task(workspace, step),
-        tasks=len(results),
-        passed=results.count("pass"),
-        result=_worst(results),
-        failing=tuple(failing[:MAX_FAILING]),
-    )
+def stored(folder: Path) -> Membership | None:
+    """The place of the workspace whose data is in `folder`; None when it has none."""
+    try:
+        return Membership.model_validate_json(files.read(folder / FILE) or b"")
+    except ValidationError:
+        return None
 
 
-def _worst(results: list[str]) -> Result:
-    order: tuple[Result, ...] = ("tool error", "not yet", "inconclusive", "not run", "not checked", "pass")
-    return next((each for each in order if each in results), "pass")
+def require(folder: Path) -> Membership:
+    """The same; ExerciseError when there is none."""
+    found = stored(folder)
+    if found is None:
+        raise ExerciseError(f"You are in no room. To come in, type: {JOIN}")
+    return found
+
+
+def store(folder: Path, membership: Membership) -> None:
+    """Write it, for the learner's eyes only."""
+    (folder / FILE).touch(PRIVATE)
+    files.write(folder / FILE, membership.model_dump_json().encode())
+
+
+def forget(folder: Path) -> None:
+    """The workspace is in no room any more."""
+    (folder / FILE).unlink(missing_ok=True)
 
 
 def _post(address: str, what: str, body: str, headers: dict[str, str]) -> requests.Response:

@@ -14,6 +14,7 @@ const first = () => document.getElementById("charts").dataset.first;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // One shop: a colour for each line, and its earlier run faint. Two shops: a colour for each shop, the second one dotted.
+// What comes first is drawn behind.
 function series(kind) {
   const points = { show: false };
   const both = second();
@@ -21,9 +22,9 @@ function series(kind) {
   const others = CHARTS[kind].map(([label, key]) =>
     both
       ? { label: `${label}, ${both}`, stroke: css("--second"), width: 2, dash: [2, 3, ...(DASHES[key] ?? [])], points }
-      : { label: `${label}, earlier`, stroke: css("--soft"), width: 1, alpha: 0.5, points },
+      : { label: `${label}, earlier`, stroke: css(COLOURS[key]), width: 1, alpha: 0.4, dash: DASHES[key] ?? [], points },
   );
-  return [{ label: "s" }, ...lines, ...others];
+  return [{ label: "s" }, ...others, ...lines];
 }
 
 function make(kind, box) {
@@ -41,7 +42,7 @@ function data(kind, now, earlier) {
   const by = (points) => Object.fromEntries(points.map((point) => [Math.round(point.at), point]));
   const [mine, theirs] = [by(now), by(earlier)];
   const line = (points, read) => seconds.map((second) => (points[second] ? read(points[second]) : null));
-  return [seconds, ...CHARTS[kind].map(([, , read]) => line(mine, read)), ...CHARTS[kind].map(([, , read]) => line(theirs, read))];
+  return [seconds, ...CHARTS[kind].map(([, , read]) => line(theirs, read)), ...CHARTS[kind].map(([, , read]) => line(mine, read))];
 }
 
 const SAYS = {
@@ -78,6 +79,8 @@ function draw(points, earlier) {
     chart.setData(data(kind, points, earlier));
     says(box.parentElement.querySelector("output"), kind, points, earlier);
   }
+  const faint = document.querySelector("[data-faint]");
+  if (faint) faint.hidden = !earlier.length;
   for (const cell of document.querySelectorAll("[data-persona]")) suffered(cell, "second" in cell.dataset ? earlier : points);
   for (const input of document.querySelectorAll("[data-series]")) {
     const number = CHARTS.time.findIndex(([label]) => label === input.dataset.series) + 1;

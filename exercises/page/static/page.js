@@ -2,7 +2,7 @@
 // The server makes all HTML and escapes what learners wrote. Nothing is asked of any other host.
 
 import { drawLoad } from "./load.js";
-import { $, $$, fetched, listen, swap } from "./parts.js";
+import { $, $$, fetched, listen, showChosen, swap } from "./parts.js";
 
 const POLL_MS = 1000;
 const RUNNING_MS = 400;
@@ -136,8 +136,9 @@ document.addEventListener("click", async (event) => {
   const log = event.target.closest("[data-log]");
   if (log) {
     event.preventDefault();
-    query.shop = log.dataset.log ? `?log=${encodeURIComponent(log.dataset.log)}` : "";
+    query.shop = log.dataset.log ? `?of=${encodeURIComponent(log.dataset.log)}` : "";
     await refresh(["shop"], true);
+    showChosen(panels.shop);
   }
   const opens = event.target.closest("[data-open]");
   if (opens) {

@@ -63,6 +63,9 @@ export async function fetched(path) {
   return answer;
 }
 
+// What somebody clicked on in the map of a shop has its numbers and its log below the map.
+export const showChosen = (panel) => $(".chosen-one", panel)?.scrollIntoView({ block: "nearest" });
+
 async function copy(button) {
   await navigator.clipboard.writeText($("code", button.parentElement).textContent);
   button.textContent = "Copied";
@@ -79,8 +82,9 @@ function toggleMotion(button) {
 // Buttons of forms send without a reload; `then` asks what is new afterwards.
 export function listen(then) {
   document.addEventListener("submit", async (event) => {
-    event.preventDefault();
     const button = event.submitter ?? $("button", event.target);
+    if (button.formMethod === "get") return; // it opens a page and changes nothing
+    event.preventDefault();
     button.setAttribute("aria-disabled", "true");
     try {
       const sent = new URLSearchParams(new FormData(event.target));

@@ -1,7 +1,7 @@
 // The two reference shops: both are read once a second, and the charts draw what the visitors of both notice.
 
 import { drawLoad } from "./load.js";
-import { $, $$, fetched, listen, swap } from "./parts.js";
+import { $, $$, fetched, listen, showChosen, swap } from "./parts.js";
 
 const POLL_MS = 1000;
 const GONE_MS = 2000;
@@ -39,8 +39,9 @@ document.addEventListener("click", async (event) => {
   if (!log) return;
   event.preventDefault();
   const name = log.closest("[data-panel]").dataset.panel;
-  logs[name] = log.dataset.log ? `?log=${encodeURIComponent(log.dataset.log)}` : "";
+  logs[name] = log.dataset.log ? `?of=${encodeURIComponent(log.dataset.log)}` : "";
   await load(name);
+  showChosen(panels[name]);
 });
 document.addEventListener("visibilitychange", () => document.hidden || ask());
 listen(ask);
