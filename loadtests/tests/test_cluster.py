@@ -64,6 +64,14 @@ def address() -> Iterator[str]:
         yield stub.url
 
 
+def test_a_refusal_says_where_the_short_form_would_run(cluster: FakeCluster, address: str) -> None:
+    whole = target("monolith", f"{AT}@{address}").refusal(load("spike"))
+    assert whole
+    assert whole.startswith("spike gives one path a rule of its own (two-pools), which")
+    assert whole.endswith("; --short leaves it out.")
+    assert target("monolith", f"{AT}@{address}").refusal(load("spike").short()) is None
+
+
 def refusal(address: str, at: str = AT, name: str = "tax") -> str:
     return str(target("microservices", f"{at}@{address}").refusal(load(name)))
 

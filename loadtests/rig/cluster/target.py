@@ -61,7 +61,9 @@ class ClusterTarget:
         """Why this shop cannot run the experiment: it needs what a cluster has not, or the shop is not there."""
         impossible = next(_impossible(experiment, self.kind), None)
         if impossible:
-            return f"{experiment.name} {impossible}, which the lab cannot do in a cluster ({self.at})."
+            rest = next(_impossible(experiment.short(), self.kind), None)
+            hint = "" if rest else "; --short leaves it out"
+            return f"{experiment.name} {impossible}, which the lab cannot do in a cluster ({self.at}){hint}."
         try:
             self._check(experiment)
         except (TargetError, ShopNotThereError) as error:
