@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import urllib3
+
 from loadtests.rig.shop import TargetError
 
 Object = Mapping[str, Any]
@@ -139,8 +141,6 @@ class ClusterApi:
         body: Object | None = None,
     ) -> Object:
         """The JSON of the answer; TargetError for every other outcome."""
-        from urllib3.exceptions import HTTPError
-
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         request = self._client.param_serialize(
             method,
@@ -154,7 +154,7 @@ class ClusterApi:
         try:
             response = self._client.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
             text = response.read()
-        except (HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise TargetError(
                 f"No cluster answers at {self.server}; start it, or choose another with kubectl config use-context."
             ) from error
@@ -185,6 +185,8 @@ def _client() -> Any:
         raise TargetError(
             "The lab needs the Kubernetes client for a shop in a cluster; run: make extras."
         ) from error
+    # A kubeconfig that skips the check of certificates says so itself; a warning for each request says nothing new.
+    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     try:
         return config.new_client_from_config(config_file=os.environ.get("KUBECONFIG"))
     except (config.ConfigException, OSError) as error:
