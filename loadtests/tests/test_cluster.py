@@ -28,6 +28,7 @@ from loadtests.rig.cluster.samples import PodSamples
 from loadtests.rig.shop import TargetError
 from loadtests.rig.targets import target
 from loadtests.rig.trial import Rig, run_trials
+from loadtests.running import runner
 from loadtests.tests.fake_cluster import CORES, MEMORY, NAMESPACE, FakeCluster, served
 from loadtests.tests.made_up import NOTES, TEXT, trial
 from microservices.chaos.standin import Answer, Asked, StandIn
@@ -398,6 +399,16 @@ def test_cpu_per_request_carries_the_bounds_of_the_readings() -> None:
     assert result.doubts == []
 
 
+def test_a_machine_that_is_not_the_clusters_is_not_judged_by_what_pods_use() -> None:
+    """Four pods on a node elsewhere use more than the machine that sends the load has."""
+    at = [-4.5, 5.5, 15.5]
+    busy = Usage(at, [0.0, 40.0, 80.0], [MEMORY] * 3, read=True)
+    found = trial(usage={"monolith-1": busy, "gateway": busy}, engine="kubernetes", slice_backend="none")
+    (result,) = measure(found)
+    assert result.doubts == []
+    assert not any("the whole machine was busy" in each for each in result.remarks)
+
+
 def test_cpu_that_was_not_read_after_the_phase_is_missing_and_no_zero() -> None:
     (result,) = measure(in_cluster([-4.5, 5.5], [0.0, 2.0]))
     assert result.cpu_us_per_request is None
@@ -411,6 +422,14 @@ def test_systems_run_one_after_another_in_a_cluster() -> None:
     alone = plan([load("scale-hot").short().without_turns()], share=False)
     assert len({each.id for each in alone}) == 4
     assert all(not each.group and each.phases[-1].seconds == 2.4 for each in alone)
+
+
+def test_a_run_takes_no_turns_where_one_of_its_shops_is_in_a_cluster() -> None:
+    here, there = target("monolith", None), target("microservices", AT)
+    (kept,) = runner._runnable([load("scale-hot")], {"monolith": here})
+    (changed,) = runner._runnable([load("scale-hot")], {"monolith": here, "microservices": there})
+    assert kept.turns
+    assert changed.turns is None
 
 
 def test_the_report_names_the_engine_and_what_it_does_not_know() -> None:
