@@ -19,7 +19,7 @@ install:  ## make .venv with all that shops, lab and course need to run (done by
 dev:  ## the same, and what tests, lint and types need (done by the others when needed)
 	@PYTHON="$(PYTHON)" .ci/install dev
 
-extras: install  ## the same, and what optional parts need: OpenTelemetry and Node
+extras: install  ## the same, and what optional parts need: OpenTelemetry, Node, a client of Kubernetes
 	@PYTHON="$(PYTHON)" .ci/install extras
 
 demo: install  ## seed and boot both shops, compare them, write the report (≤ 5 minutes)

@@ -69,7 +69,9 @@ def _shop_options(command: Callable[..., None]) -> Callable[..., None]:
 
     for kind, what in (("microservices", "split shop"), ("monolith", "monolith")):
         with_shops = click.option(
-            f"--{kind}", metavar="DIR|URL", help=f"The {what} in a folder or at an address, instead of ours."
+            f"--{kind}",
+            metavar="DIR|URL|kube:NAMESPACE",
+            help=f"The {what} in a folder, at an address or in a cluster, not ours.",
         )(with_shops)
     return with_shops
 

@@ -43,10 +43,20 @@ def declared() -> tuple[set[str], set[str]]:
     return names(project["project"]["dependencies"]), names([*groups["test"], *groups["check"]])
 
 
+def extra(name: str) -> set[str]:
+    """The packages of one extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return names(project["project"]["optional-dependencies"][name])
+
+
 def tracing() -> set[str]:
     """The packages of the extra that traces requests."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return names(project["project"]["optional-dependencies"]["tracing"])
+    return extra("tracing")
+
+
+def is_cluster(path: Path) -> bool:
+    """Whether the file may import the client of Kubernetes."""
+    return path == ROOT / "loadtests/rig/cluster/api.py"
 
 
 def is_tracing(path: Path) -> bool:
@@ -86,13 +96,16 @@ def undeclared(paths: list[Path], allowed: set[str]) -> set[str]:
 
 def test_what_runs_imports_only_what_the_project_declares() -> None:
     running = [path for path in files() if not is_development(path)]
-    plain = [path for path in running if not is_tracing(path)]
+    plain = [path for path in running if not is_tracing(path) and not is_cluster(path)]
     assert undeclared(plain, declared()[0]) == set()
-    assert undeclared(running, declared()[0] | tracing()) == set()
+    traced = [path for path in running if is_tracing(path)]
+    assert undeclared(traced, declared()[0] | tracing()) == set()
+    in_clusters = [path for path in running if is_cluster(path)]
+    assert undeclared(in_clusters, declared()[0] | extra("cluster")) == set()
 
 
 def test_tests_import_only_what_is_declared() -> None:
-    assert undeclared(files(), declared()[0] | tracing() | declared()[1]) == set()
+    assert undeclared(files(), declared()[0] | tracing() | extra("cluster") | declared()[1]) == set()
 
 
 def test_an_import_that_is_declared_nowhere_is_found(tmp_path: Path) -> None:
@@ -105,11 +118,14 @@ def test_each_lock_has_the_packages_declared_for_it() -> None:
     run, development = ({name for name, _ in pins(f"requirements{kind}.lock")} for kind in ("", "-dev"))
     assert declared()[0] - run == set()
     assert declared()[1] - development == set()
-    assert tracing() - {name for name, _ in pins("requirements-extras.lock")} == set()
+    extras = {name for name, _ in pins("requirements-extras.lock")}
+    assert (tracing() | extra("cluster")) - extras == set()
 
 
 def test_the_demo_installs_nothing_that_only_development_needs() -> None:
-    assert {name for name, _ in pins("requirements.lock")} & (declared()[1] | tracing()) == set()
+    assert {name for name, _ in pins("requirements.lock")} & (
+        declared()[1] | tracing() | extra("cluster")
+    ) == set()
 
 
 def test_both_locks_have_the_same_version_of_a_shared_package() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from loadtests.analysis.following import bill, elasticity_in
 from loadtests.analysis.phase_result import PhaseResult
-from loadtests.analysis.raw import RawTrial, Request, Window, service_of
+from loadtests.analysis.raw import RawTrial, Request, Window, cpu_known, service_of
 from loadtests.analysis.records import GATEWAY, GENERATOR, KEPT_COLUMNS
 from loadtests.analysis.remarks import remarks
 from loadtests.analysis.routes import route_numbers
@@ -36,6 +36,7 @@ def _measure_phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
     in_phase = [(each, _share(each, window)) for window in windows for each in trial.requests if each.status]
     served = sum(share * request.ok for request, share in in_phase if request.is_request)
     cores = {name: usage.cores(windows) for name, usage in trial.usage.items()}
+    known = cpu_known(trial, windows)
     memory = {name: usage.memory(windows) for name, usage in trial.usage.items()}
     shop = [name for name in (*trial.replicas, GATEWAY) if name in trial.usage]
     cpu_seconds = sum(cores[name] for name in shop) * phase.seconds
@@ -60,10 +61,11 @@ def _measure_phase(trial: RawTrial, turns: Sequence[int]) -> PhaseResult:
             overload=phase.overload,
         ),
         processes=_processes(phase, [*shop, GENERATOR], trial, windows),
-        cpu_us_per_request=cpu_seconds / served * 1e6 if served and shop else None,
+        cpu_us_per_request=cpu_seconds / served * 1e6 if served and shop and known else None,
+        cpu_known=known or (1.0, 1.0),
         uss_bytes=sum(memory[name] for name in shop),
         of_shop={
-            "cpu_cores": cpu_seconds / phase.seconds,
+            "cpu_cores": cpu_seconds / phase.seconds if known else None,
             "instances": len(shop),
             **{name: _kept(trial, name, shop, windows) for name in KEPT_COLUMNS},
             **{name: facts.get(name) for name in OF_TRIAL},
@@ -87,18 +89,20 @@ def _processes(
 ) -> list[dict[str, Any]]:
     """For each process its slice in cores (None without one), the cores that it used, and its memory in bytes.
 
+    Pods whose CPU is not known are left out.
     Where it is known, also what the slice did, per second: periods in which it stopped the process, seconds for which
     it did, and seconds in which the process waited for CPU.
     """
     return [
         {
             "name": name,
-            "slice": phase.cores_of(service_of(name)) if name in trial.replicas else None,
+            "slice": phase.cores_of(service_of(name)) if name in trial.replicas and not usage.read else None,
             "cpu_cores": round(usage.cores(windows), 4),
             "uss_bytes": usage.memory(windows),
             **{count: round(held, 4) for count, held in usage.held_per_second(windows).items()},
         }
         for name, usage in ((name, trial.usage[name]) for name in names)
+        if usage.cpu_bounds(windows) is not None
     ]
 
 

@@ -45,6 +45,8 @@ class PhaseResult:
     """Group and attempt number, equal for all trials that took turns; None for a trial on its own."""
     remarks: list[str] = field(default_factory=list)
     """What the shop did that a reader has to know. It counts, because it is a result."""
+    cpu_known: tuple[float, float] = (1.0, 1.0)
+    """The least and the most that the shop's CPU may be, as factors: kubelets read pods only now and then."""
     capacity: Bracket | None = None
     """The result of a search, in the one result that stands for it."""
 
@@ -63,14 +65,19 @@ class PhaseResult:
             if self.cpu_us_per_request is None and self.metrics:
                 cpu_us = float(self.of_shop["cpu_cores"] or 0) * self.seconds * 1e6
                 return Number.at_least(cpu_us) if cpu_us else None
-            return _positive(self.cpu_us_per_request)
+            return self._cpu(self.cpu_us_per_request)
         if metric == "uss_bytes":
             return _positive(self.uss_bytes)
         if metric in self.of_shop:
-            return _positive(self.of_shop[metric])
+            found = self.of_shop[metric]
+            return self._cpu(found) if metric == "cpu_cores" else _positive(found)
         if metric == "capacity_rps":
             return _capacity(self.capacity)
         return self._of_route(metric, endpoint)
+
+    def _cpu(self, value: float | None) -> Number | None:
+        low, high = self.cpu_known
+        return Number(value, value * low, value * high) if value else None
 
     def counts(self, metric: str, endpoint: str) -> tuple[int, int, int] | None:
         """Of a share: its successes, those that may be successes (cut off), and all requests. None without requests."""

@@ -15,7 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.analysis.records import HELD_COLUMNS, KEPT_COLUMNS, NOT_REPLICAS, VISIT, WAIT
+from loadtests.analysis.records import (
+    ENGINE,
+    GATEWAY,
+    HELD_COLUMNS,
+    KEPT_COLUMNS,
+    NOT_REPLICAS,
+    READING_SECONDS,
+    VISIT,
+    WAIT,
+)
 from loadtests.planning.phases import PlannedAction, PlannedPhase
 
 READ = ("intended", "start", "end", "phase", "persona", "route", "status", "ok")
@@ -73,10 +82,45 @@ class Usage:
     held: Mapping[str, Sequence[float]] = field(default_factory=dict)
     kept: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """What the group held at each sample, by the names of the columns: `handles` and `threads`."""
+    read: bool = False
+    """Whether others took the samples, at times of their own: a kubelet's readings of a pod."""
 
     def cores(self, windows: Sequence[Window]) -> float:
         """CPU seconds per second in these windows, interpolated linearly between samples."""
         return self._per_second(self.cpu, windows)
+
+    def cpu_bounds(self, windows: Sequence[Window]) -> tuple[float, float] | None:
+        """The least and the most CPU seconds in these windows, if they are not known exactly.
+
+        CPU time only grows, so at any time it lies between the last reading before and the first one after. None where
+        there is no reading after a window: the pod ended in it, or nobody read it.
+        """
+        if not self.read:
+            exact = self.cores(windows) * sum(end - begin for begin, end in windows)
+            return exact, exact
+        least = most = 0.0
+        for begin, end in windows:
+            if self._gone and begin >= self.at[-1]:
+                continue
+            (begin_low, begin_high), (end_low, end_high) = self._cpu_at(begin), self._cpu_at(end)
+            if begin_high is None or end_high is None:
+                return None
+            least += max(0.0, end_low - begin_high)
+            most += end_high - begin_low
+        return least, most
+
+    @property
+    def _gone(self) -> bool:
+        """Whether the last sample only says that the pod is no longer there; it has no memory then."""
+        return self.read and len(self.uss) > 1 and not self.uss[-1]
+
+    def _cpu_at(self, time: float) -> tuple[float, float | None]:
+        """Two CPU times between which that of this time lies; the second is None without a later reading."""
+        slack = READING_SECONDS / 2
+        readings = list(zip(self.at, self.cpu, strict=True))[: -1 if self._gone else None]
+        before = [cpu for at, cpu in readings if at + slack <= time]
+        after = [cpu for at, cpu in readings if at - slack >= time]
+        return before[-1] if before else 0.0, after[0] if after else None
 
     def held_per_second(self, windows: Sequence[Window]) -> dict[str, float]:
         """The counts of `held` per second in these windows."""
@@ -98,13 +142,25 @@ class Usage:
         return float(grown.sum()) / sum(end - begin for begin, end in windows)
 
     def memory(self, windows: Sequence[Window]) -> int:
-        """The mean of the bytes in these windows while it was there; 0 without a sample in them."""
+        """The mean of the bytes in these windows while it was there; 0 without a sample in them.
+
+        Readings are rare, so the last one before a window and the first one after it count too.
+        """
         inside = [
             uss
             for at, uss in zip(self.at, self.uss, strict=True)
-            if uss and any(begin - 0.1 <= at <= end + 0.1 for begin, end in windows)
+            if uss and any(begin - 0.1 <= at <= end + 0.1 for begin, end in map(self._around, windows))
         ]
         return round(sum(inside) / len(inside)) if inside else 0
+
+    def _around(self, window: Window) -> Window:
+        """The window; of readings, up to those around it. Without one on either side the pod was not there."""
+        begin, end = window
+        if not self.read or self.at[-1] < begin or self.at[0] > end:
+            return window
+        return max((at for at in self.at if at <= begin), default=begin), min(
+            (at for at in self.at if at >= end), default=end
+        )
 
 
 @dataclass(frozen=True)
@@ -157,13 +213,36 @@ class RawTrial:
         return None
 
 
+def cpu_known(trial: RawTrial, windows: Sequence[Window]) -> tuple[float, float] | None:
+    """How well the CPU of the whole shop is known in these windows: the least and the most it may be, as factors.
+
+    Both are 1 for processes of this machine. None where the readings of some pod do not reach.
+    """
+    shop = [trial.usage[name] for name in (*trial.replicas, GATEWAY) if name in trial.usage]
+    bounds = [usage.cpu_bounds(windows) for usage in shop]
+    known = [each for each in bounds if each is not None]
+    seconds = sum(end - begin for begin, end in windows)
+    value = sum(usage.cores(windows) for usage in shop) * seconds
+    if len(known) < len(bounds):
+        return None
+    if not value:
+        return 1.0, 1.0
+    return min(1.0, sum(low for low, _ in known) / value), max(1.0, sum(high for _, high in known) / value)
+
+
 def read_trial(folder: Path) -> RawTrial:
     """Read the folder of a finished trial."""
     facts = json.loads((folder / "trial.json").read_text(encoding="utf-8"))
     phases = [_phase(phase) for phase in facts["phases"]]
-    return RawTrial(
-        facts, phases, read_requests(folder / "requests.csv.gz"), _usage(folder / "processes.csv.gz")
-    )
+    usage = _usage(folder / "processes.csv.gz")
+    if facts.get("engine") == ENGINE:
+        usage = {name: replace(each, read=_is_pod(name)) for name, each in usage.items()}
+    return RawTrial(facts, phases, read_requests(folder / "requests.csv.gz"), usage)
+
+
+def _is_pod(name: str) -> bool:
+    """Whether a process of a trial in a cluster is not one of this machine."""
+    return name == GATEWAY or name not in NOT_REPLICAS
 
 
 def read_trials(run: Path) -> Iterator[RawTrial]:

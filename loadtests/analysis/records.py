@@ -16,5 +16,11 @@ MACHINE_BUSY, MACHINE_STOLEN = "(machine busy)", "(machine stolen)"
 """Rows of processes.csv.gz about the whole machine, in core seconds: busy in total, and taken by the hypervisor."""
 NOT_REPLICAS = {GATEWAY, GENERATOR, MACHINE_BUSY, MACHINE_STOLEN}
 
+ENGINE = "kubernetes"
+"""The `engine` in the facts of a trial whose shop ran in a cluster; other trials have none."""
+
+READING_SECONDS = 1.0
+"""The times of a kubelet's readings are whole seconds; samples have the middle of that second."""
+
 MAX_GENERATOR_CORES = 0.8
 """A generator that used more may have been the bottleneck; then it measured itself and not the shop."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from scipy.stats import mannwhitneyu
 
-from loadtests.analysis.raw import RawTrial, Request, service_of
+from loadtests.analysis.raw import RawTrial, Request, cpu_known, service_of
 from loadtests.analysis.summaries import percentile
 from loadtests.analysis.trends import growing
 from loadtests.analysis.validity import MAX_OTHERS, left_unused, machine_full, others_cores
@@ -17,6 +17,8 @@ MIN_ACHIEVED = 0.99
 MIN_REQUESTS_TO_JUDGE_WARM_UP = 60
 WARM_FACTOR = 1.25
 WARM_CHANCE = 0.01
+MAX_UNKNOWN_CPU = 0.1
+"""The width of the range in which the CPU lies, as a share of the value."""
 
 
 def remarks(
@@ -35,10 +37,20 @@ def remarks(
         service = service_of(name)
         if service in phase.saturates and left_unused(trial, name, turns):
             yield f"{name} left a part of its slice of {phase.cores_of(service):g} unused"
+    yield from _unknown_cpu(trial, turns)
     yield from growing(trial, turns)
     if not phase.overload and requests:
         yield from _failures(requests)
         yield from _warming_up(requests)
+
+
+def _unknown_cpu(trial: RawTrial, turns: Sequence[int]) -> Iterable[str]:
+    """How far the CPU of pods is known: a kubelet reads it only every ten seconds or so."""
+    known = cpu_known(trial, [trial.window(index) for index in turns])
+    if known is None:
+        yield "its CPU is not known, because a pod was not read after the phase or ended in it"
+    elif known[1] - known[0] > MAX_UNKNOWN_CPU:
+        yield f"its CPU is known only to between {known[0]:.0%} and {known[1]:.0%} of what is shown"
 
 
 def _failures(requests: Sequence[Request]) -> Iterable[str]:

@@ -91,8 +91,11 @@ def others_cores(trial: RawTrial, cores: Mapping[str, float]) -> float:
 
 
 def machine_full(trial: RawTrial, cores: Mapping[str, float]) -> bool:
-    """Whether all cores that we may use were busy, so that processes waited for one."""
-    return bool(_busy_cores(trial, cores) > MAX_BUSY * trial.facts["cores"])
+    """Whether all cores that we may use were busy, so that processes waited for one.
+
+    No for a shop in a cluster: its pods may have other cores, and nobody tells us of other work on them.
+    """
+    return not trial.facts.get("engine") and bool(_busy_cores(trial, cores) > MAX_BUSY * trial.facts["cores"])
 
 
 def _own_cores(cores: Mapping[str, float]) -> float:

@@ -64,7 +64,8 @@ def _entry(claim: Claim, selected: Selected, judged: Verdict, primary: int) -> d
     sentences = [claim.statement.replace("{ratio}", _in_words(result, unit))]
     if missing := _missing(claim, selected):
         count = "one repeat" if missing == 1 else f"{missing} repeats"
-        sentences.append(f"In {count} one side had no such request, so this run cannot tell.")
+        what = "had no such request" if METRICS[claim.metric].source == "requests" else "has no such number"
+        sentences.append(f"In {count} one side {what}, so this run cannot tell.")
     if judged is Verdict.NO_WINNER:
         sentences.append(f"The two are less than {claim.margin_or_default:g} times apart.")
     alone = judge(claim, selected)

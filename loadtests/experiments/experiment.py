@@ -114,6 +114,10 @@ class Experiment(Part):
         last = names.index(self.search.phase) if self.search else -1
         return [phase for phase in self.phases[: last + 1] if not phase.record or phase.name == names[last]]
 
+    def without_turns(self) -> "Experiment":
+        """The same, with one system after another: for a shop that cannot run several times at once."""
+        return self.model_copy(update={"turns": None})
+
     def short(self) -> "Experiment":
         """The short form of this experiment, as the demo runs it."""
         demo = self.demo

@@ -167,12 +167,16 @@ def _bottleneck(most: int, trials: Sequence[Mapping[str, Any]]) -> str:
     shares, others = list[float](), dict[str, list[float]]()
     for process in (process for trial in trials for process in trial["processes"]):
         if process["name"].startswith(scaled):
-            shares.append(process["cpu_cores"] / process["slice"])
+            shares += [process["cpu_cores"] / process["slice"]] if process["slice"] else []
         else:
             others.setdefault(process["name"], []).append(process["cpu_cores"])
-    used = sum(shares) / len(shares)
     cores = {name: sum(each) / len(each) for name, each in others.items()}
     busiest = max(cores, key=lambda name: cores[name])
+    if not shares:  # pods have no slice
+        return (
+            f"The busiest process beside the {most} replicas was {busiest} with {cores[busiest]:.2f} cores."
+        )
+    used = sum(shares) / len(shares)
     why = "each answer cost more CPU than with one replica" if used >= GOOD else "something else limited them"
     return (
         f"The {most} replicas used {used:.0%} of their slices, so {why}; the busiest other process was {busiest} "

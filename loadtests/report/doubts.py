@@ -26,6 +26,7 @@ def _about_run(
     experiment: Experiment, measured: Mapping[str, Any], notes: Mapping[str, Any]
 ) -> Iterable[str]:
     yield from _about_setup(notes)
+    yield from _about_clusters(experiment, notes.get("clusters", {}))
     yield from _about_time(notes)
     if notes["form"] == "demo":
         yield (
@@ -51,6 +52,38 @@ def _about_setup(notes: Mapping[str, Any]) -> Iterable[str]:
             if "://" in where
             else ""
         )
+
+
+def _about_clusters(experiment: Experiment, clusters: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """What the lab cannot do or know where a shop runs in a Kubernetes cluster."""
+    for kind, each in clusters.items():
+        nodes = "1 node" if each["nodes"] == 1 else f"{each['nodes']} nodes"
+        yield (
+            f"The {kind} shop ran in a cluster (Kubernetes {each['version'].removeprefix('v')}, {nodes} with "
+            f"{', '.join(map(str, each['node_cpu']))} cores; limits of CPU: {_limits(each['limits'])}). Its pods were "
+            "not started afresh or sliced, each trial found the data of earlier trials, and nobody looked for other "
+            "work on the nodes."
+        )
+    if not clusters:
+        return
+    yield (
+        "CPU and memory of pods are what the kubelets read: the times are whole seconds, the memory is anonymous "
+        "memory, and the database server counts as a part of the shop."
+    )
+    if len(clusters) == 1:
+        yield f"Only the {next(iter(clusters))} shop ran in a cluster, so the ratios compare two environments too."
+    if experiment.turns:
+        yield "The shops took no turns: a namespace has one shop, so the systems ran one after another."
+
+
+def _limits(limits: Mapping[str, str | None]) -> str:
+    """The CPU limits of the Deployments, those with the same limit together."""
+    by_limit: dict[str, list[str]] = {}
+    for name, limit in limits.items():
+        by_limit.setdefault(limit or "none", []).append(name)
+    if len(by_limit) == 1:
+        return next(iter(by_limit))
+    return "; ".join(f"{limit} for {', '.join(names)}" for limit, names in by_limit.items())
 
 
 def _about_time(notes: Mapping[str, Any]) -> Iterable[str]:

@@ -10,14 +10,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from loadtests.planning.phases import PlannedAction
 from loadtests.rig.phase_slices import PhaseSlices
-from loadtests.rig.shop import Shop, TargetError
+from loadtests.rig.shop import Shop, ShopReplica, TargetError
 from microservices.chaos.pause import paused_processes
-from microservices.launcher import LauncherError, Phase, Replica
+from microservices.launcher import LauncherError, Phase
 
 SLOW_SHARE = 0.1
 """The part of its slice that a slowed replica keeps."""
@@ -88,13 +88,13 @@ class ActionRunner:
         except (LauncherError, TargetError, OSError) as error:
             result.failed = str(error)
 
-    def _replicas(self, result: ActionResult) -> list[Replica]:
+    def _replicas(self, result: ActionResult) -> Sequence[ShopReplica]:
         return self._shop.replicas(result.service)
 
     def _kill(self, result: ActionResult, _phase_ended: threading.Event) -> None:
         self._replace(result, lambda: self._kill_and_wait(result))
 
-    def _kill_and_wait(self, result: ActionResult) -> list[Replica]:
+    def _kill_and_wait(self, result: ActionResult) -> Sequence[ShopReplica]:
         before = {replica.label: replica.pid for replica in self._replicas(result)}
         until = time.monotonic() + RETURN_TIMEOUT_SECONDS
         for replica in self._replicas(result):
@@ -119,7 +119,7 @@ class ActionRunner:
             phase_ended.wait()
 
     @contextlib.contextmanager
-    def _without_slices(self, result: ActionResult) -> Iterator[list[Replica]]:
+    def _without_slices(self, result: ActionResult) -> Iterator[Sequence[ShopReplica]]:
         """The replicas, without slices meanwhile: a slice kept by pausing and resuming would resume them."""
         replicas = self._replicas(result)
         for replica in replicas:
@@ -142,7 +142,7 @@ class ActionRunner:
         count = len(self._replicas(result)) + 1
         self._replace(result, lambda: self._shop.scale(result.service, count))
 
-    def _replace(self, result: ActionResult, change: Callable[[], list[Replica]]) -> None:
+    def _replace(self, result: ActionResult, change: Callable[[], Sequence[ShopReplica]]) -> None:
         """Make the change, and note how long it took and which replicas are new."""
         before = {replica.label: replica.pid for replica in self._replicas(result)}
         began = time.monotonic()
@@ -151,12 +151,12 @@ class ActionRunner:
         result.fresh = [replica.label for replica in after if before.get(replica.label) != replica.pid]
 
 
-def _is_new(replica: Replica, before: dict[str, int]) -> bool:
+def _is_new(replica: ShopReplica, before: dict[str, int]) -> bool:
     return replica.phase is Phase.READY and replica.pid != before.get(replica.label)
 
 
-def _end(replica: Replica) -> None:
-    # Only a replica that runs: after its death another process may have got its pid.
-    if replica.phase in {Phase.STARTING, Phase.READY}:
+def _end(replica: ShopReplica) -> None:
+    # Only a replica that runs: after its death another process may have got its pid. Group 0 would be our own.
+    if replica.pid and replica.phase in {Phase.STARTING, Phase.READY}:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(replica.pid, signal.SIGKILL)

@@ -2,10 +2,11 @@
 
 import contextlib
 import threading
+from collections.abc import Sequence
 
 from loadtests.planning.phases import PlannedPhase
+from loadtests.rig.shop import ShopReplica
 from loadtests.rig.slices import Slices, Throttling
-from microservices.launcher import Replica
 
 
 class PhaseSlices:
@@ -21,14 +22,14 @@ class PhaseSlices:
         self._applied: dict[str, tuple[int, float]] = {}
         self._lock = threading.RLock()
 
-    def begin(self, phase: PlannedPhase, replicas: list[Replica]) -> None:
+    def begin(self, phase: PlannedPhase, replicas: Sequence[ShopReplica]) -> None:
         """Put every replica on its slice of this phase."""
         with self._lock:
             self._phase = phase
             for replica in replicas:
                 self.apply(replica)
 
-    def apply(self, replica: Replica, share: float = 1.0) -> None:
+    def apply(self, replica: ShopReplica, share: float = 1.0) -> None:
         """Put one replica on `share` of its slice. Before the first phase this does nothing."""
         with self._lock:
             if self._phase is None:

@@ -1,7 +1,7 @@
 """Carries out the phases of trials that run at the same time: load, slices, actions and samples, by one clock."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from loadtests.analysis.records import GATEWAY, GENERATOR
 from loadtests.planning.trials import Trial
 from loadtests.rig.actions import ActionResult, ActionRunner
+from loadtests.rig.cluster import ClusterShop
 from loadtests.rig.following import Followed, Follower
 from loadtests.rig.generator import GeneratorProcess
 from loadtests.rig.live import replicas_recorder
@@ -69,7 +70,7 @@ def run_phases(trials: Sequence[ActiveTrial]) -> float:
             followers[number].phase_begins(phase)
         time.sleep(max(0.0, trials[0].begins(epoch)[-1] - time.time()))
         for each, runner, sampler in zip(trials, runners, samplers, strict=True):
-            _finish(each, runner, sampler)
+            _finish(each, runner, sampler, epoch)
         for each, follower in zip(trials, followers, strict=True):
             each.slices.remove_all()  # so that replicas which drain now do so in a moment
             each.followed = follower.finish()
@@ -81,16 +82,23 @@ def run_phases(trials: Sequence[ActiveTrial]) -> float:
             each.slices.remove_all()
 
 
-def _finish(active: ActiveTrial, runner: ActionRunner, sampler: Sampler) -> None:
+def _finish(active: ActiveTrial, runner: ActionRunner, sampler: Sampler, epoch: float) -> None:
     """Wait for the end of a trial's actions and load, and record what is known of it."""
     active.done = runner.finish()
     active.generator.expect("{", active.trial.drain_seconds + ENDING_SECONDS)
-    active.samples = sampler.finish()
+    active.samples = [*sampler.finish(), *_of_pods(active, epoch)]
     active.died = [
         f"{death.name}-{death.slot}: {death.cause}"
         for death in active.shop.died
         if death.name not in active.trial.killed
     ]
+
+
+def _of_pods(active: ActiveTrial, epoch: float) -> list[Sample]:
+    """The samples of a shop in a cluster, which others than our sampler took."""
+    if isinstance(active.shop, ClusterShop):
+        return active.shop.samples(until=active.begins(epoch)[-1])
+    return []
 
 
 def _phase_changes(trials: Sequence[ActiveTrial], epoch: float) -> list[tuple[float, int, int]]:
@@ -119,19 +127,25 @@ def _sampler(active: ActiveTrial, epoch: float) -> Sampler:
         if not phase.idle
     ]
     groups = _groups(active.shop, group_pids(active.generator.process.pid))
-    return Sampler(groups, sample_times(spans), replicas_recorder(active.folder), active.slices.throttling)
+    recorder = replicas_recorder(active.folder)
+
+    def note(_names: Collection[str]) -> None:
+        recorder([replica.label for replica in active.shop.replicas()])
+
+    return Sampler(groups, sample_times(spans), note, active.slices.throttling)
 
 
 def _groups(shop: Shop, generator: list[int]) -> Callable[[], Groups]:
     """A function that returns the current process groups; it is called at every sample, as replicas come and go.
 
-    A ready server has all its workers, so its pids are looked up only once.
+    A ready server has all its workers, so its pids are looked up only once. A shop in a cluster has none here.
     """
     known: dict[tuple[str, int], list[int]] = {}
+    here = None if isinstance(shop, ClusterShop) else shop
 
     def groups() -> Groups:
         found: dict[str, list[int]] = {}
-        for replica in shop.replicas():
+        for replica in here.replicas() if here else ():
             key = (replica.label, replica.pid)
             if key not in known:
                 pids = replica.pids()

@@ -1,4 +1,4 @@
-"""Which shop is measured: this project's own, a workspace in a folder, or one that already runs at an address."""
+"""Which shop is measured: this project's own, one in a folder, at an address, or in a cluster."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from loadtests.experiments.experiment import Experiment
 from loadtests.experiments.kinds import Kind
+from loadtests.rig.cluster import PREFIX, ClusterTarget, cluster_target
 from loadtests.rig.external import ExternalTarget
 from loadtests.rig.managed import SEED_COMMANDS, ManagedTarget
 from loadtests.rig.shop import TargetError
@@ -15,12 +16,12 @@ from microservices.topology import Topology, Workspace, load
 KINDS: tuple[Kind, ...] = ("monolith", "microservices")
 TOPOLOGIES: Mapping[Kind, Topology] = {"monolith": MONOLITH, "microservices": SPLIT}
 
-Target = ManagedTarget | ExternalTarget
+Target = ManagedTarget | ExternalTarget | ClusterTarget
 """One of the two shops of a comparison."""
 
 
 def target(kind: Kind, where: str | None) -> Target:
-    """The shop to measure as `kind`: this project's own when `where` is None, else the one in a folder or at a URL.
+    """The shop to measure as `kind`: the one in a folder, at a URL or in a cluster; this project's own for None.
 
     Raises TargetError when there is no shop, and WorkspaceError when the folder's topology.py is wrong.
     """
@@ -28,6 +29,8 @@ def target(kind: Kind, where: str | None) -> Target:
         return ManagedTarget(kind, TOPOLOGIES[kind])
     if where.startswith(("http://", "https://")):
         return ExternalTarget(kind, where)
+    if where.startswith(PREFIX):
+        return cluster_target(kind, where)
     folder = Path(where)
     if (folder / "topology.py").is_file():
         workspace = load(folder)
@@ -36,7 +39,9 @@ def target(kind: Kind, where: str | None) -> Target:
         topology = replace(MONOLITH, folder=folder.absolute())
         workspace = Workspace(topology, {"monolith": SEED_COMMANDS["monolith"]})
         return ManagedTarget(kind, topology, workspace, where)
-    raise TargetError(f"{where} is neither an http:// address nor a folder with a shop's topology.py in it.")
+    raise TargetError(
+        f"{where} is neither an http:// address nor kube:NAMESPACE nor a folder with a shop's topology.py in it."
+    )
 
 
 def check(targets: Mapping[Kind, Target], experiments: Sequence[Experiment]) -> None:
@@ -45,3 +50,8 @@ def check(targets: Mapping[Kind, Target], experiments: Sequence[Experiment]) -> 
         for each in targets.values():
             if refusal := each.refusal(experiment):
                 raise TargetError(refusal)
+
+
+def clusters(targets: Mapping[Kind, Target]) -> dict[Kind, ClusterTarget]:
+    """The shops that run in a cluster. A namespace has one shop, so their systems cannot take turns."""
+    return {kind: each for kind, each in targets.items() if isinstance(each, ClusterTarget)}

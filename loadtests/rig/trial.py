@@ -14,16 +14,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtests.analysis.records import PROCESS_COLUMNS
+from loadtests.analysis.records import ENGINE, PROCESS_COLUMNS
 from loadtests.experiments.kinds import Kind
 from loadtests.planning.trials import Trial
+from loadtests.rig.cluster import ClusterTarget
 from loadtests.rig.core_speed import core_speed
 from loadtests.rig.cpus import allowed_cpus, usable_cpus
 from loadtests.rig.generator import generator
 from loadtests.rig.phase_slices import PhaseSlices
 from loadtests.rig.phases import ActiveTrial, run_phases
 from loadtests.rig.sampler import Sample
-from loadtests.rig.slices import Slices
+from loadtests.rig.slices import NoSlices, Slices
 from loadtests.rig.targets import Target
 
 PREPARING_SECONDS = 60.0
@@ -62,7 +63,7 @@ def run_trials(trials: Sequence[tuple[Trial, Path]], rig: Rig) -> None:
 @contextlib.contextmanager
 def _active(trial: Trial, folder: Path, rig: Rig) -> Iterator[ActiveTrial]:
     """The trial with its generator and its shop on fresh data, both ready; they are stopped afterwards."""
-    slices = PhaseSlices(rig.slices, f"{trial.seat}-")
+    slices = PhaseSlices(rig.slices if rig.targets[trial.system].managed else NoSlices(), f"{trial.seat}-")
     with generator(trial, folder, rig.generator_processes) as process:
         started = time.monotonic()
         with rig.targets[trial.system].open(trial, rig.home, slices.apply) as shop:
@@ -86,6 +87,7 @@ def _facts(active: ActiveTrial, rig: Rig, epoch: float, speed: float) -> dict[st
         "core_speed": round(speed, 2),
         "slice_backend": rig.slices.backend if target.managed else "none",
         "ready_seconds": round(active.ready_seconds, 3) if target.managed else None,
+        **({"engine": ENGINE} if isinstance(target, ClusterTarget) else {}),
         "databases": target.databases(rig.home, trial.products),
         "died": active.died,
         "done": [asdict(each) for each in active.done],

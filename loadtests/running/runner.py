@@ -18,7 +18,7 @@ from loadtests.rig import codebase, machine, slices
 from loadtests.rig.generator import TrialError
 from loadtests.rig.managed import stop_leftovers
 from loadtests.rig.shop import TargetError
-from loadtests.rig.targets import Target, check
+from loadtests.rig.targets import Target, check, clusters
 from loadtests.rig.trial import Rig, run_trials
 from loadtests.running.calm import WaitBudget
 from loadtests.running.folder import Notes, RunError, new_notes, read_texts, write_json, write_texts
@@ -55,6 +55,7 @@ def run(experiments: Sequence[Experiment], folder: Path, options: Options, show:
     """
     targets = options.targets()
     check(targets, experiments)
+    experiments = _runnable(experiments, targets)
     trials = plan(experiments, share=options.share)
     notes = new_notes(folder, experiments, len(trials), options)
     write_texts(experiments, folder)
@@ -62,14 +63,18 @@ def run(experiments: Sequence[Experiment], folder: Path, options: Options, show:
         slicer = slices.open_backend(options.backend) if options.backend else slices.detect()
         cleaning.callback(slicer.close)
         notes["machine"] = machine.facts(slicer.backend)
+        if found := clusters(targets):
+            notes["clusters"] = {kind: each.facts() for kind, each in found.items()}
         active = ActiveRun(TrialQueue(trials, experiments=experiments), experiments, folder, options, show)
         _execute(active, notes, slicer, targets)
 
 
 def resume(folder: Path, show: Show) -> None:
     """Go on with an interrupted run, by its own rules. RunError when it is whole or began on another machine."""
-    notes, experiments = read_texts(folder)
+    notes, recorded = read_texts(folder)
     options = _options_of(folder, notes)
+    targets = options.targets()
+    experiments = _runnable(recorded, targets)
     queue = remaining(plan(experiments, share=options.share), experiments, folder, options.attempts)
     if not queue.waiting and not (
         options.until and next_repeat(experiments[0], folder, notes, options.until)[1]
@@ -81,7 +86,12 @@ def resume(folder: Path, show: Show) -> None:
     with ExitStack() as cleaning:
         slicer = slices.open_backend(notes["machine"]["slice_backend"])
         cleaning.callback(slicer.close)
-        _execute(ActiveRun(queue, experiments, folder, options, show), notes, slicer, options.targets())
+        _execute(ActiveRun(queue, experiments, folder, options, show), notes, slicer, targets)
+
+
+def _runnable(experiments: Sequence[Experiment], targets: Mapping[Kind, Target]) -> Sequence[Experiment]:
+    """The experiments as these shops can run them: without turns where one of them is in a cluster."""
+    return [each.without_turns() for each in experiments] if clusters(targets) else experiments
 
 
 def _options_of(folder: Path, notes: Notes) -> Options:

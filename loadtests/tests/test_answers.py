@@ -92,6 +92,13 @@ def test_the_evidence_for_a_low_efficiency_is_named(full: float, why: str) -> No
     assert evidence == f"The 8 replicas {why}; the busiest other process was gateway with 0.80 cores."
 
 
+def test_replicas_without_a_slice_have_no_share_of_one() -> None:
+    trials = [trial("microservices", n, 1, 10 * n / (1 + 0.1 * (n - 1))) for n in (1, 8)]
+    for process in (process for each in trials for process in each["processes"]):
+        process["slice"] = None  # as of pods
+    assert sentences(trials)[1] == "The busiest process beside the 8 replicas was gateway with 0.80 cores."
+
+
 def level(phase: str, system: str, value: float) -> dict[str, Any]:
     return {
         "metric": "p95_ms",

@@ -93,5 +93,26 @@ def test_an_external_shop_keeps_its_data_so_it_is_asked_once(
     monkeypatch.setattr(ExternalTarget, "open", lambda *_: NoShop())
     kept = Rig(rig.home, {**FRESH, "monolith": ExternalTarget("monolith", NoShop.url)}, rig.slices)
     found += [[LATE]]
-    with pytest.raises(GateError, match="give different answers, so they are not compared"):
+    with pytest.raises(
+        GateError, match=r"give different answers, so they are not compared.*seed both afresh"
+    ):
         same_work(kept, 200, 1)
+
+
+def test_a_shop_that_keeps_its_data_gets_another_script_in_each_run(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows the customers of the last script, so their ids would differ."""
+    seeds: list[int] = []
+
+    def run(_a: str, _b: str, seed: int, requests: int, *, odd: bool) -> ParityResult:
+        seeds.append(seed)
+        return ParityResult(requests, [])
+
+    monkeypatch.setattr(parity, "run_parity", run)
+    monkeypatch.setattr(ExternalTarget, "open", lambda *_: NoShop())
+    kept = Rig(rig.home, {**FRESH, "monolith": ExternalTarget("monolith", NoShop.url)}, rig.slices)
+    for each in (rig, rig, kept, kept):
+        same_work(each, 200, 1)
+    assert seeds[:2] == [1, 1]
+    assert len({*seeds}) == 3

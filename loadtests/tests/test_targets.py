@@ -43,7 +43,7 @@ def test_a_folder_with_a_monolith_is_a_monolith(tmp_path: Path) -> None:
 
 
 def test_anything_else_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(TargetError, match="neither an http:// address nor a folder"):
+    with pytest.raises(TargetError, match="neither an http:// address nor kube:NAMESPACE nor a folder"):
         target("microservices", str(tmp_path))
 
 

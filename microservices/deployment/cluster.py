@@ -16,8 +16,8 @@ from microservices.deployment.objects import Object
 from microservices.topology import Topology
 
 NOTE = "# Made from microservices/topology.py by `microservices kubernetes make`: change the code instead.\n"
-NODE_PORT = 30080
-"""The port of a node at which overlay `local` offers the shop."""
+NODE_PORTS = {"microservices": 30080, "monolith": 30081}
+"""By shop, the port of a node at which overlay `local` offers it: two, so that one cluster can have both shops."""
 AUTOSCALED = {"microservices": "recommendations", "monolith": "monolith"}
 """By shop, the Deployment that its autoscaler's policy scales."""
 
@@ -28,7 +28,7 @@ def kubernetes_files(topology: Topology, policy: str) -> Mapping[str, str]:
     made = {
         **{f"data/{name}": text for name, text in _data(topology).items()},
         **{f"base/{name}": text for name, text in _base(topology).items()},
-        "overlays/local/kustomization.yaml": _local(),
+        "overlays/local/kustomization.yaml": _local(topology),
         "overlays/autoscale/kustomization.yaml": _kustomization(
             ["../local", policy_file(topology)], namespace=topology.name
         ),
@@ -95,11 +95,11 @@ def _base(topology: Topology) -> dict[str, str]:
     }
 
 
-def _local() -> str:
+def _local(topology: Topology) -> str:
     """A port of the node in front of the gateway, as kind can publish it."""
     port = [
         {"op": "add", "path": "/spec/type", "value": "NodePort"},
-        {"op": "add", "path": "/spec/ports/0/nodePort", "value": NODE_PORT},
+        {"op": "add", "path": "/spec/ports/0/nodePort", "value": NODE_PORTS[topology.name]},
     ]
     patch = {"target": {"kind": "Service", "name": "gateway"}, "patch": yaml.safe_dump(port)}
     return _kustomization(["../../base"], patches=[patch])
