@@ -9,7 +9,7 @@ import { createServer } from "./server.js";
 import { ServiceTokens, TokenVerifier } from "./tokens.js";
 import { Upstream } from "./upstream.js";
 
-const STOP_MS = 10_000; // for the requests in progress, once the process was told to stop
+const STOP_MS = 4_000; // for the requests in progress, once the process was told to stop: none may take more than three seconds
 
 function main(env) {
   const config = readConfig("recommendations", env, ["orders", "accounts"]);

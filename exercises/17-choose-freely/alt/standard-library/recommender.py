@@ -64,12 +64,13 @@ TITLES = {
 
 
 class Refused(Exception):
-    """A refusal: a status, and a sentence for people."""
+    """A refusal: a status, and a sentence for people; and the parameter that is not valid, if one is."""
 
-    def __init__(self, status: int, detail: str, slug: str = "") -> None:
+    def __init__(self, status: int, detail: str, slug: str = "", field: str = "") -> None:
         super().__init__(detail)
         usual, self.title = TITLES[status]
         self.status, self.slug = status, slug or usual
+        self.errors = {"errors": [{"field": field, "message": detail}]} if field else {}
 
 
 class Context:
@@ -346,6 +347,7 @@ class Handler(BaseHTTPRequestHandler):
             "title": problem.title,
             "status": problem.status,
             "detail": str(problem),
+            **problem.errors,
         }
 
     def _answer(self, context: Context) -> Any:
@@ -368,9 +370,9 @@ class Handler(BaseHTTPRequestHandler):
         cart = [sku for sku in query.get("cart", [""])[0].split(",") if sku]
         limit = query.get("limit", ["8"])[0]
         if len(cart) > MAX_CART or not all(map(SKU.fullmatch, cart)):
-            raise Refused(422, "cart must name at most 50 products.")
+            raise Refused(422, "cart must name at most 50 products.", field="cart")
         if not re.fullmatch("[0-9]{1,2}", limit) or not 1 <= int(limit) <= 20:
-            raise Refused(422, "limit must be a whole number from 1 to 20.")
+            raise Refused(422, "limit must be a whole number from 1 to 20.", field="limit")
         sku = unquote(found[1])
         if not SKU.fullmatch(sku):
             raise Refused(404, f"The shop has no product {sku}.", "unknown-product")
