@@ -58,6 +58,7 @@ SPIKE, CALM, QUIET = 10.0, 0.02, 0.1
 UP_SECONDS, KEEP_SECONDS, DOWN_SECONDS = 90, 60, 660
 CLIENTS, SPIKE_SECONDS = 8, 30.0
 OK = 200
+OF_ONE_CLUSTER = re.compile(r"SHOP_[A-Z]+_URL|SHOP_SERVICE_KEY")
 MIB = 1 << 20
 
 
@@ -103,8 +104,9 @@ def _(bench: Bench) -> None:
             did="sent SIGTERM to the first process of the container",
             expected=f"an end within {END_SECONDS:g} s",
             got="processes that still run",
-            why="A shell in front does not pass the signal on, and after the grace period everything is killed.",
-            look=f"{DOCKERFILE}: CMD",
+            why="A shell in front does not pass the signal on; SHOP_DRAIN_SECONDS makes the program wait. After the "
+            "grace period everything is killed.",
+            look=f"{DOCKERFILE}: CMD; {DEPLOYMENT}: env",
         )
 
 
@@ -128,12 +130,22 @@ def _(bench: Bench) -> None:
         why="A process that breaks out as root is root on the node.",
         look=f"{DOCKERFILE}: USER",
     )
-    installs = [place for place, line in enumerate(image.lines) if re.match(r"RUN\b.*\bpip\d? install", line)]
+    settings = sorted(name for name in image.stage.env if OF_ONE_CLUSTER.fullmatch(name))
     bench.expect(
-        installs and all("--require-hashes" in image.lines[place] for place in installs),
+        not settings,
+        did=f"read ENV in {DOCKERFILE}",
+        expected="no address and no password: the Deployment and its Secret have them",
+        got=", ".join(settings),
+        why="Everybody who gets the image can read it, and in another cluster it would be another image.",
+        look=f"{DOCKERFILE}: ENV",
+    )
+    installs = [place for place, line in enumerate(image.lines) if re.match(r"RUN\b.*\bpip\d? install", line)]
+    unpinned = [image.lines[place] for place in installs if "--require-hashes" not in image.lines[place]]
+    bench.expect(
+        installs and not unpinned,
         did=f"read RUN in {DOCKERFILE}",
         expected="pip install --require-hashes, from requirements-runtime.lock",
-        got=image.lines[installs[0]] if installs else "no pip install",
+        got=unpinned[0] if unpinned else "no pip install",
         why="Without hashes, what is installed depends on the day.",
         look=f"{DOCKERFILE}: RUN",
     ) if any("python" in base for base in image.bases) else None
@@ -209,16 +221,36 @@ def _(bench: Bench) -> None:
             _expect_probes(bench, pod, program, "its database has lost its tables", ready=False, alive=True)
         with paused_processes(program.child.pids()):
             _expect_probes(bench, pod, program, "it hangs", ready=False, alive=False)
-    startup = pod.container.get("startupProbe") or {}
-    allowed = startup.get("periodSeconds", 10) * startup.get("failureThreshold", 3)
+
+
+@check("has-time-to-start", task="deployment", shop=False)
+def _(bench: Bench) -> None:
+    """The livenessProbe leaves time for a start, and ends a replica that hangs within a minute."""
+    pod = _pod(bench)
+    startup, alive = (pod.container.get(name) or {} for name in ("startupProbe", "livenessProbe"))
+    allowed = _patience(startup) if startup else alive.get("initialDelaySeconds", 0)
     bench.expect(
-        startup and allowed >= 30,
-        did="read the startupProbe",
-        expected="at least 30 s to start in, before the other probes count",
-        got=f"{allowed} s" if startup else "none",
+        allowed >= 30,
+        did="read the startupProbe, or the livenessProbe's initialDelaySeconds",
+        expected="at least 30 s to start in, before the livenessProbe counts",
+        got=f"{allowed} s",
         why="On a busy node a start takes longer, and a livenessProbe would end it again and again.",
         look=f"{DEPLOYMENT}: startupProbe",
     )
+    bench.expect(
+        _patience(alive) <= 60,
+        did="read the livenessProbe",
+        expected="at most 60 s until a replica that hangs is ended",
+        got=f"{_patience(alive)} s: failureThreshold times periodSeconds, or timeoutSeconds if that is longer",
+        why="Until then it holds a place among the replicas, and its share of the requests waits.",
+        look=f"{DEPLOYMENT}: livenessProbe",
+    )
+
+
+def _patience(probe: Mapping[str, Any]) -> int:
+    """Seconds that a probe may fail before it counts."""
+    longest = max(probe.get("periodSeconds", 10), probe.get("timeoutSeconds", 1))
+    return int(probe.get("failureThreshold", 3) * longest)
 
 
 @check("asks-for-what-it-needs", task="deployment", shop=False)
@@ -228,7 +260,8 @@ def _(bench: Bench) -> None:
     resources = pod.container.get("resources") or {}
     asked, limits = resources.get("requests") or {}, resources.get("limits") or {}
     bench.expect(
-        asked.get("cpu") and asked.get("memory"),
+        asked.get("cpu")
+        and (asked.get("memory") or limits.get("memory")),  # without a request the limit is one
         did="read the requests",
         expected="cpu and memory",
         got=asked or "none",
@@ -244,7 +277,7 @@ def _(bench: Bench) -> None:
         limit is not None and 1.15 * used <= limit <= 1024,
         did=f"started it and asked a little: it uses {used} MiB; then read limits.memory",
         expected="a limit with some room above that, and below a gibibyte",
-        got=f"{limit} MiB" if limit is not None else "none",
+        got=f"memory: {limits['memory']}" if "memory" in limits else "none",
         why="Below its need it is killed under load; without a limit a leak takes the whole node.",
         look=f"{DEPLOYMENT}: resources.limits",
     )
@@ -263,26 +296,37 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     """No root, no capabilities, a read-only root file system, no token of the cluster, no password in the file."""
     pod = _pod(bench)
-    own = pod.container.get("securityContext") or {}
-    both = {**(pod.spec.get("securityContext") or {}), **own}
-    writable = {mount.get("mountPath") for mount in pod.container.get("volumeMounts") or []}
-    rights = {
-        "runAsNonRoot: true": both.get("runAsNonRoot") is True,
-        "seccompProfile: RuntimeDefault": (both.get("seccompProfile") or {}).get("type") == "RuntimeDefault",
-        "allowPrivilegeEscalation: false": own.get("allowPrivilegeEscalation") is False,
-        "capabilities: drop ALL": "ALL" in ((own.get("capabilities") or {}).get("drop") or []),
-        "readOnlyRootFilesystem: true": own.get("readOnlyRootFilesystem") is True,
-        "a volume at /tmp, the one place to write": "/tmp" in writable,  # noqa: S108 -- the container's own
-        "automountServiceAccountToken: false": pod.spec.get("automountServiceAccountToken") is False,
+    for container in pod.containers:
+        rights = _rights(pod, container)
+        missing = [name for name, there in rights.items() if not there]
+        bench.expect(
+            not missing,
+            did=f"read the rights of the container {container.get('name')}",
+            expected="; ".join(missing),
+            got="not so",
+            why="What a service does not need, nobody who breaks into it should have.",
+            look=f"{DEPLOYMENT}: securityContext of the pod and of each container",
+        )
+    writable = {
+        mount.get("mountPath")
+        for mount in pod.container.get("volumeMounts") or []
+        if not mount.get("readOnly")
     }
-    missing = [name for name, there in rights.items() if not there]
     bench.expect(
-        not missing,
-        did="read the rights of the pod",
-        expected="; ".join(rights),
-        got=f"without {'; '.join(missing)}",
-        why="What a service does not need, nobody who breaks into it should have.",
-        look=f"{DEPLOYMENT}: securityContext",
+        "/tmp" in writable,  # noqa: S108 -- the container's own
+        did="read volumeMounts",
+        expected="a volume at /tmp, the one place to write",
+        got=", ".join(map(str, writable)) or "none that can be written to",
+        why="A program needs a place for what it keeps for a moment, and its root file system is read-only.",
+        look=f"{DEPLOYMENT}: volumes and volumeMounts",
+    )
+    bench.expect(
+        _has_no_token(bench, pod),
+        did="read the pod, and its ServiceAccount where the file has one",
+        expected="automountServiceAccountToken: false",
+        got="a token of the cluster in each pod",
+        why="Whoever breaks into the service could ask the cluster's API.",
+        look=f"{DEPLOYMENT}: spec.template.spec",
     )
     secret = [
         each.get("name")
@@ -342,6 +386,16 @@ def _(bench: Bench) -> None:
         got=policy.target,
         why="A policy for a name that is not there does nothing, quietly.",
         look=f"{AUTOSCALER}: scaleTargetRef",
+    )
+    here = pod.deployment["metadata"].get("namespace")
+    there = _one(bench, AUTOSCALER, "HorizontalPodAutoscaler")["metadata"].get("namespace")
+    bench.expect(
+        here == there,
+        did="compared the namespaces of the policy and of the Deployment",
+        expected="the same",
+        got=f"{there or 'that of the command'} and {here or 'that of the command'}",
+        why="A policy sees only the Deployments of its own namespace.",
+        look=f"{AUTOSCALER}: metadata; {DEPLOYMENT}: metadata",
     )
     bench.expect(
         "replicas" not in pod.deployment["spec"],
@@ -620,7 +674,7 @@ def _is_foreign(path: str) -> bool:
     at = path.find("microservices/")
     if at >= 0:
         inside = path[at:]
-        return inside.count("/") > 1 and not inside.startswith(OWN)
+        return not inside.startswith(OWN) and inside != "microservices/__init__.py"
     name = path.rpartition("/")[2]
     return any(
         part in path.split("/") for part in ("monolith", "tests", "loadtest", "releases", *OTHERS)
@@ -705,10 +759,11 @@ def _running(bench: Bench) -> Iterator[Program]:
         "PYTHONPATH": _mapped(image.stage, env.get("PYTHONPATH", "")),
         "PATH": f"{_programs()}:{os.environ.get('PATH', '')}",
     }
-    program = shutil.which(argv[0], path=env["PATH"])
+    program = _program(image.stage, argv[0], env["PATH"])
     if program is None:
         ports.release()
-        raise _unusable(bench, f"CMD {argv}", "a program such as python")
+        word = "ENTRYPOINT" if image.stage.entry else "CMD"
+        raise _unusable(bench, f"{word} {argv}", "a program such as python")
     log = scratch() / f"18-{number}.log"
     child = Child([program, *argv[1:]], in_workspace(env, folder), log, folder)
     running = Program(child, port, drain, database)
@@ -747,6 +802,14 @@ def _mapped(stage: Stage, path: str) -> str:
     return ":".join(str(_inside(stage, part)) for part in path.split(":") if part)
 
 
+def _program(stage: Stage, word: str, path: str) -> str | None:
+    """Where this machine has what the image calls `word`: its own file, or a program of the base image."""
+    if word.startswith("/") and _inside(stage, word).is_file():
+        return str(_inside(stage, word))
+    # An interpreter is elsewhere in the image: in /usr/local/bin, or in an environment that RUN has made.
+    return shutil.which(Path(word).name if word.startswith("/") else word, path=path)
+
+
 def _programs() -> Path:
     """A folder with the programs that a base image would have."""
     folder = scratch() / "bin"
@@ -771,6 +834,8 @@ class PodOf:
 
     deployment: dict[str, Any]
     image: Mapping[str, str]
+    maps: Mapping[str, Mapping[str, str]]
+    """The data of the ConfigMaps in the same file, by name."""
 
     @property
     def template(self) -> dict[str, Any]:
@@ -785,11 +850,23 @@ class PodOf:
         return dict((self.spec.get("containers") or [{}])[0])
 
     @property
+    def containers(self) -> list[dict[str, Any]]:
+        """All of them, those that run before the start among them."""
+        return [*(self.spec.get("initContainers") or []), *(self.spec.get("containers") or [{}])]
+
+    @property
     def plain_environment(self) -> dict[str, str]:
-        """What the file itself says."""
-        return {
-            each["name"]: str(each["value"]) for each in self.container.get("env") or [] if "value" in each
-        }
+        """What the file itself says, also in a ConfigMap."""
+        found: dict[str, str] = {}
+        for each in self.container.get("envFrom") or []:
+            found |= self.maps.get((each.get("configMapRef") or {}).get("name", ""), {})
+        for each in self.container.get("env") or []:
+            key = (each.get("valueFrom") or {}).get("configMapKeyRef") or {}
+            if "value" in each:
+                found[each["name"]] = str(each["value"])
+            elif key.get("key") in self.maps.get(key.get("name", ""), {}):
+                found[each["name"]] = self.maps[key["name"]][key["key"]]
+        return found
 
     @property
     def environment(self) -> dict[str, str]:
@@ -802,7 +879,12 @@ class PodOf:
 
 
 def _pod(bench: Bench) -> PodOf:
-    return PodOf(_one(bench, DEPLOYMENT, "Deployment"), _image(bench).stage.env)
+    maps = {
+        each["metadata"]["name"]: {name: str(text) for name, text in (each.get("data") or {}).items()}
+        for each in _objects(bench, DEPLOYMENT)
+        if each.get("kind") == "ConfigMap"
+    }
+    return PodOf(_one(bench, DEPLOYMENT, "Deployment"), _image(bench).stage.env, maps)
 
 
 def _one(bench: Bench, path: str, kind: str) -> dict[str, Any]:
@@ -814,7 +896,7 @@ def _one(bench: Bench, path: str, kind: str) -> dict[str, Any]:
         did=f"read {path}",
         expected=f"one {kind} with metadata and spec",
         got=", ".join(str(each.get("kind")) for each in _objects(bench, path)) or "nothing",
-        why="The checks read it as a cluster does.",
+        why="Each object is a document of its own, which names one thing.",
         look=path,
     )
     return found[0]
@@ -890,6 +972,30 @@ def _expect_probes(
         )
 
 
+def _rights(pod: PodOf, container: Mapping[str, Any]) -> dict[str, bool]:
+    """What Kubernetes calls "restricted", and a read-only root file system; each with whether it is so."""
+    own = container.get("securityContext") or {}
+    both = {**(pod.spec.get("securityContext") or {}), **own}
+    capabilities = own.get("capabilities") or {}
+    return {
+        "runAsNonRoot: true": both.get("runAsNonRoot") is True,
+        "seccompProfile: RuntimeDefault": (both.get("seccompProfile") or {}).get("type") == "RuntimeDefault",
+        "allowPrivilegeEscalation: false": own.get("allowPrivilegeEscalation") is False,
+        "capabilities: drop ALL": "ALL" in (capabilities.get("drop") or []),
+        "capabilities: add none": not capabilities.get("add"),
+        "readOnlyRootFilesystem: true": own.get("readOnlyRootFilesystem") is True,
+    }
+
+
+def _has_no_token(bench: Bench, pod: PodOf) -> bool:
+    """The pod says so, or its ServiceAccount in the same file."""
+    named = pod.spec.get("serviceAccountName")
+    accounts = [each for each in _objects(bench, DEPLOYMENT) if each.get("kind") == "ServiceAccount"]
+    account = next((each for each in accounts if each["metadata"].get("name") == named), {})
+    said: object = pod.spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken"))
+    return said is False
+
+
 def _secrets(pod: PodOf) -> bool:
     from_secret = any("secretRef" in each for each in pod.container.get("envFrom") or [])
     return from_secret or any(
@@ -898,10 +1004,10 @@ def _secrets(pod: PodOf) -> bool:
 
 
 def _mebibytes(text: object) -> int | None:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|k|M|G|)", str(text))
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|m|k|M|G|)", str(text))
     if not found:
         return None
-    sizes = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 1 << 10, "Mi": MIB, "Gi": 1 << 30}
+    sizes = {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 1 << 10, "Mi": MIB, "Gi": 1 << 30}
     return int(float(found[1]) * sizes[found[2]] / MIB)
 
 
