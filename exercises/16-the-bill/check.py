@@ -224,19 +224,20 @@ def _(bench: Bench) -> None:
     shop = _merged(bench)
     sku = _sku(bench, shop)
     _set_stock(bench, shop, sku, PIECES)
-    someone = _buyer(bench, shop, sku)
-    before = _money_and_stock(bench, shop, sku)
-    with shop.without_tables(MONOLITH, "order_lines"):
-        answer = _check_out(bench, someone)
-    after = _money_and_stock(bench, shop, sku)
-    bench.expect(
-        answer.status >= 500 and after == before,
-        did=f"took the table order_lines away, and bought a piece of {sku} in the copy",
-        expected=f"an answer from 500 on, and all as it was: {_shown(before)}",
-        got=f"{answer.status}; {_shown(after)}",
-        why="That everything happens or nothing is what you get back for the service. In two transactions you do not.",
-        look=f"{COPY}/monolith/orders/checkout.py",
-    )
+    for table in ("order_lines", "outbox"):
+        someone = _buyer(bench, shop, sku)
+        before = _money_and_stock(bench, shop, sku)
+        with shop.without_tables(MONOLITH, table):
+            answer = _check_out(bench, someone)
+        after = _money_and_stock(bench, shop, sku)
+        bench.expect(
+            answer.status >= 500 and after == before,
+            did=f"took the table {table} away, and bought a piece of {sku} in the copy",
+            expected=f"an answer from 500 on, and all as it was: {_shown(before)}",
+            got=f"{answer.status}; {_shown(after)}",
+            why="That everything happens or nothing is what you get back for the service; not in two transactions.",
+            look=f"{COPY}/monolith/orders/checkout.py",
+        )
     _set_stock(bench, shop, sku, 1)
     buyers = [_buyer(bench, shop, sku) for _ in range(BUYERS)]
     with ThreadPoolExecutor(BUYERS) as pool:
@@ -321,7 +322,11 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     """While a checkout is not finished, nothing moves, or the move finishes it: no piece and no key is lost."""
     _bought(bench, bench.shop(), _skus(bench, bench.shop(), 1)[0])
-    for what, leave in (("pieces are still reserved", _reserved), ("a checkout has only begun", _begun)):
+    for what, leave in (
+        ("pieces are still reserved", _reserved),
+        ("the pieces of a confirmed order are still reserved", _confirmed),
+        ("a checkout has only begun", _begun),
+    ):
         moved = _moving(bench)
         finished = leave(bench, moved)
         ran = moved.bring_back(bench)
@@ -681,6 +686,30 @@ def _reserved(bench: Bench, moved: Moving) -> Callable[[], bool]:
         db.execute("INSERT INTO reservations (order_id, status) VALUES (?, 'reserved')", (order,))
         db.execute("INSERT INTO reserved_lines (order_id, sku, quantity) VALUES (?, ?, 1)", (order, sku))
     return lambda: _stock(moved.ours).get(sku) == wanted
+
+
+def _confirmed(bench: Bench, moved: Moving) -> Callable[[], bool]:
+    """An order is confirmed, and its pieces are not yet sold; returns whether they are."""
+    query = "SELECT id, sku, quantity FROM order_lines JOIN orders ON number = order_number ORDER BY number DESC, sku"
+    stock = _stock(moved.theirs)
+    with closing(sqlite3.connect(moved.ours)) as db, db:
+        order, sku, pieces = next(row for row in db.execute(query) if stock[row[1]][2] >= row[2])
+        db.execute(
+            "INSERT INTO unfinished_checkouts (order_id, customer_id, key, step, lease_until) "
+            "SELECT id, customer_id, ?, 'confirmed', 0 FROM orders WHERE id = ?",
+            (_key(bench), order),
+        )
+    with closing(sqlite3.connect(moved.theirs)) as db, db:
+        db.execute(
+            "UPDATE stock SET sold = sold - ?, reserved = reserved + ? WHERE sku = ?", (pieces, pieces, sku)
+        )
+        db.execute("DELETE FROM reserved_lines WHERE order_id = ?", (order,))
+        db.execute("DELETE FROM reservations WHERE order_id = ?", (order,))
+        db.execute("INSERT INTO reservations (order_id, status) VALUES (?, 'reserved')", (order,))
+        db.execute(
+            "INSERT INTO reserved_lines (order_id, sku, quantity) VALUES (?, ?, ?)", (order, sku, pieces)
+        )
+    return lambda: _stock(moved.ours).get(sku) == stock[sku]
 
 
 def _begun(bench: Bench, moved: Moving) -> Callable[[], bool]:
