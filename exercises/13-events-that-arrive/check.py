@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -310,13 +311,19 @@ def _(bench: Bench) -> None:
         why="A sender whose first answer got lost sends again, and goes on until it hears that all is well.",
         look=SERVICE,
     )
-    with _locked(shop, MAILER):
-        threads = [threading.Thread(target=_deliver, args=(shop, second)) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        time.sleep(LOCKED_SECONDS)
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as pool:
+        with _locked(shop, MAILER):
+            waiting = [pool.submit(_deliver, shop, second) for _ in range(3)]
+            time.sleep(LOCKED_SECONDS)
+        answers = [each.result() for each in waiting]
+    bench.expect(
+        answers == [TAKEN] * 3,
+        did=f"sent the event of {two.name}'s order to the mailer three times at the same moment",
+        expected="200 each time: one of them writes the mail, and the others find it written",
+        got=f"answers with {', '.join(map(str, answers))}",
+        why="Between a look at the inbox and the transaction that writes, the event has come by another way.",
+        look=f"{SERVICE}: an id that is there already is no error",
+    )
     with shop.killed(MAILER):
         pass
     for event in (first, second):
