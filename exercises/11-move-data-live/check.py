@@ -132,12 +132,6 @@ class Relay:
         self._gate.loses = lose
         self._gate.opened.set()
 
-    def wait_for_another(self) -> None:
-        """Hold back one more write, so that the newest state is lost too. Not every sender has more."""
-        held, until = self.held, time.monotonic() + MISSED_SECONDS
-        while self.held == held and time.monotonic() < until:
-            time.sleep(0.05)
-
     def let_the_next_pass(self) -> None:
         """Pass on what comes from now on; what was held stays held."""
         self._mode = "pass"
@@ -341,7 +335,9 @@ def _(bench: Bench) -> None:
             why="The sale is complete when the monolith has committed it. A copy must not stop it.",
             look=f"{SENDER}: who waits for the second write?",
         )
-    _relay().wait_for_another()
+    # One more write is held back, so that the newest state is lost too. Not every sender has more.
+    held = _relay().held
+    _wait_for(lambda: _relay().held > held, MISSED_SECONDS)
     seen = _moved(bench, shop, "compare")
     bench.expect(
         seen.status == 1 and sku in seen.out,

@@ -99,9 +99,10 @@ class CheckBench:
         found = []
         for running in self._shops.values():
             if running.folder == self.workspace:
-                found += [(name, log.tail(LOG_LINES)) for name, log in running.logs().items()]
-        telling = [(name, [line for line in tail if not ANSWERED.search(line)]) for name, tail in found]
-        return [(name, kept[-lines:]) for name, kept in telling if kept]
+                found += [
+                    (name, _telling(log.tail(LOG_LINES))[-lines:]) for name, log in running.logs().items()
+                ]
+        return [(name, tail) for name, tail in found if tail]
 
     def close(self) -> None:
         """End every process and remove what was written."""
@@ -355,3 +356,8 @@ def _items(body: Any) -> list[Any]:
 
 def _facts(answer: Answer) -> dict[str, Any]:
     return parse(answer.response).normal({})
+
+
+def _telling(lines: list[str]) -> list[str]:
+    """Those that say more than that a request was answered."""
+    return [line for line in lines if not ANSWERED.search(line)]

@@ -97,8 +97,9 @@ class ClusterTarget:
                 shop.begin(wanted)
                 yield shop
             finally:
-                for name, each in self._api.deployments().items():
-                    if each["spec"]["replicas"] != before.get(name):
+                after = self._api.deployments()
+                for name in sorted(before.keys() & after.keys()):
+                    if after[name]["spec"]["replicas"] != before[name]:
                         self._api.scale(name, before[name])
 
     def _check(self, experiment: Experiment) -> None:
