@@ -97,9 +97,8 @@ class ClusterTarget:
                 shop.begin(wanted)
                 yield shop
             finally:
-                after = self._api.deployments()
-                for name in sorted(before.keys() & after.keys()):
-                    if after[name]["spec"]["replicas"] != before[name]:
+                for name, each in self._api.deployments().items():
+                    if name in before and each["spec"]["replicas"] != before[name]:
                         self._api.scale(name, before[name])
 
     def _check(self, experiment: Experiment) -> None:
