@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -90,9 +91,10 @@ class Watcher:
         )
 
     def _watch(self) -> None:
-        before = _Reading.now()
+        ours = OurProcesses()
+        before = _Reading.now(ours)
         while not self._end.wait(WINDOW_SECONDS):
-            now = _Reading.now()
+            now = _Reading.now(ours)
             self._windows.append(now.minus(before))
             before = now
 
@@ -105,9 +107,9 @@ class _Reading:
     ours: float
 
     @classmethod
-    def now(cls) -> _Reading:
+    def now(cls, ours: OurProcesses) -> _Reading:
         busy, stolen = machine_seconds()
-        return cls(time.monotonic(), busy, stolen, _ours())
+        return cls(time.monotonic(), busy, stolen, ours.read())
 
     def minus(self, before: _Reading) -> Window:
         seconds = max(self.at - before.at, 0.001)
@@ -120,13 +122,58 @@ class _Reading:
         )
 
 
-def _ours() -> float:
-    """CPU seconds of this process and its descendants, with ended children that were waited for."""
-    me = psutil.Process()
-    total = 0.0
-    for process in [me, *me.children(recursive=True)]:
-        with contextlib.suppress(psutil.Error):
+class OurProcesses:
+    """The CPU time of this process and of all that it started, also of a worker whose parent was killed.
+
+    Nobody of ours waits for such a worker: it belongs to the system's first process from then on, and what it used is
+    in no sum when it has ended. So who was once ours stays ours, and the total never falls; otherwise its fall would
+    look like other programs' work.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[psutil.Process, Used] = {}
+        self._total = 0.0
+
+    def read(self) -> float:
+        """CPU seconds so far. They never fall."""
+        now = {process: used for process in self._alive() if (used := Used.by(process))}
+        self._total += growth(self._known, now)
+        self._known = now
+        return self._total
+
+    def _alive(self) -> set[psutil.Process]:
+        me = psutil.Process()
+        found = {me, *me.children(recursive=True)}
+        for orphan in self._known.keys() - found:
+            with contextlib.suppress(psutil.Error):
+                found |= {orphan, *orphan.children(recursive=True)}
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    own: float
+    waited_for: float
+    """CPU seconds of ended children."""
+
+    @classmethod
+    def by(cls, process: psutil.Process) -> Used | None:
+        """What a process used; None when it has ended."""
+        try:
             times = process.cpu_times()
-            total += times.user + times.system
-            total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
-    return total
+        except psutil.Error:
+            return None
+        children = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+        return cls(times.user + times.system, children)
+
+    def total(self) -> float:
+        return self.own + self.waited_for
+
+
+def growth(before: Mapping[psutil.Process, Used], now: Mapping[psutil.Process, Used]) -> float:
+    """CPU seconds that some processes and their children used between two readings, at least."""
+    # A child that was waited for moves from its own clock to its parent's: the sum of both stays true. A child for
+    # which nobody of ours waited is missing in the sum: then what the living used is the better bound.
+    with_ended = sum(map(Used.total, now.values())) - sum(map(Used.total, before.values()))
+    living = sum(used.own - before[process].own for process, used in now.items() if process in before)
+    return max(with_ended, living)

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
 import pytest
 
-from exercises.checks.machine import Watcher, _Reading
+from exercises.checks.machine import OurProcesses, Used, Watcher, _Reading, growth
 from loadtests.rig import cpus
+
+WORKER = "import time; [sum(range(9999)) for _ in iter(lambda: time.process_time() < 0.3, False)]; print(flush=True)"
+PARENT = f"""
+import subprocess, sys
+worker = subprocess.Popen([sys.executable, "-c", {WORKER + "; time.sleep(60)"!r}], stdout=subprocess.PIPE)
+worker.stdout.readline()
+print(worker.pid, flush=True)
+worker.wait()
+"""
 
 
 def test_with_a_quota_others_disturb_only_with_what_they_take_from_it(
@@ -18,3 +32,47 @@ def test_with_a_quota_others_disturb_only_with_what_they_take_from_it(
     start = _Reading(at=0.0, busy=0.0, stolen=0.0, ours=0.0)
     assert _Reading(at=1.0, busy=6.0, stolen=0.0, ours=0.5).minus(start).others == 0.0
     assert _Reading(at=1.0, busy=8.0, stolen=0.0, ours=0.5).minus(start).others == 1.0
+
+
+@pytest.fixture
+def worker() -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
+    """A parent of ours and its worker, which has used 0.3 s of CPU time."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    yield parent, child
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    if child.is_running():
+        child.kill()
+
+
+def test_the_work_of_a_worker_whose_parent_was_killed_counts_as_ours(worker) -> None:
+    parent, child = worker
+    ours = OurProcesses()
+    ours.read()
+    parent.kill()
+    parent.wait()
+    assert child in ours._alive()
+    assert ours.read() > 0
+    assert child in ours._alive(), "it was forgotten after one reading"
+
+
+PARENT_OF_ALL, ELDER, YOUNGER = "parent", "elder", "younger"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "seconds"),
+    [
+        ({PARENT_OF_ALL: Used(1, 0)}, {PARENT_OF_ALL: Used(3, 0)}, 2),
+        # Waited for: the elder child's 5 s, of which 4 s were seen before, are now its parent's.
+        ({PARENT_OF_ALL: Used(1, 0), ELDER: Used(4, 0)}, {PARENT_OF_ALL: Used(1, 5)}, 1),
+        # Nobody waited for the elder child; the younger one worked on.
+        ({PARENT_OF_ALL: Used(1, 0), ELDER: Used(4, 0), YOUNGER: Used(2, 0)}, {YOUNGER: Used(2.5, 0)}, 0.5),
+        # A child that came and worked.
+        ({PARENT_OF_ALL: Used(1, 0)}, {PARENT_OF_ALL: Used(1, 0), YOUNGER: Used(0.5, 0)}, 0.5),
+    ],
+)
+def test_the_work_of_ended_children_is_neither_lost_nor_counted_twice(before, now, seconds) -> None:
+    assert growth(before, now) == seconds
