@@ -196,7 +196,7 @@ def _judge(bench: CheckBench, step: Step, check: Check, home: Path, usual: float
             return _tool_error(step, check, time.perf_counter() - started, attempt, error, home)
     seconds = time.perf_counter() - started
     if check.timing and busy:
-        reason = f"it failed {attempt} times, but the machine was busy: {busy}"
+        reason = f"it failed {attempt} times, but the machine was busy: {busy}. The last time: {failure}"
         return Outcome(step.id, check, Verdict.INCONCLUSIVE, seconds, attempt, None, reason)
     shown = [("", list(failure.log))] if failure.log else logs
     return Outcome(step.id, check, Verdict.NOT_YET, seconds, attempt, failure, "", shown)

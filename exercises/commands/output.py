@@ -187,5 +187,8 @@ def _result(report: Report) -> str:
 
 
 def _shortened(lines: Sequence[str], width: int) -> list[str]:
-    longest = max(width * 3, 200)
-    return [line if len(line) <= longest else f"{line[:longest]} …" for line in lines[-LOG_LINES:]]
+    """The last lines; a long one without its middle: its end may be the last line of a traceback."""
+    half = max(width * 3, 200) // 2
+    return [
+        line if len(line) <= 2 * half else f"{line[:half]} … {line[-half:]}" for line in lines[-LOG_LINES:]
+    ]

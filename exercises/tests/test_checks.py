@@ -14,7 +14,7 @@ from exercises.checks.bench import CheckBench
 from exercises.checks.checking import Check, Inconclusive, NotYet
 from exercises.checks.leftovers import sweep
 from exercises.checks.loading import checks_of
-from exercises.checks.machine import MachineLoad, Watcher, _Reading
+from exercises.checks.machine import MachineLoad, OurProcesses, Watcher, _Reading
 from exercises.checks.results import Outcome, Report, Verdict
 from exercises.checks.runner import Choice, run_checks, select
 from exercises.checks.shops import RunningShop
@@ -191,6 +191,21 @@ def test_a_curl_line_is_on_a_line_of_its_own_and_signs_in_first(capsys, monkeypa
     assert lines[lines.index(request) - 1].startswith("TOKEN=$(curl -s http://127.0.0.1:8000/api/sessions")
 
 
+def test_a_long_line_of_the_log_keeps_its_end_where_a_traceback_says_what_happened(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    failed = NotYet(
+        "asked", "200", "500", "It matters.", "here", ("Traceback: " + "x" * 900 + " KeyError: 'sku'",)
+    )
+    check = Check("one", "two", "It works.", lambda _: None)
+    failure(
+        Printer(), Outcome("hello", check, Verdict.NOT_YET, 0.1, 1, failed, logs=[("", list(failed.log))])
+    )
+    out = capsys.readouterr().out
+    assert "Traceback: x" in out
+    assert "KeyError: 'sku'" in out
+    assert "x" * 300 not in out
+
+
 def test_a_missing_file_is_not_yet(run, make_workspace):
     report = run("hello", make_workspace("hello", greeting=None), choice=Choice(only=("no-print",)))
     failed = report.outcomes[0].failure
@@ -280,7 +295,8 @@ def test_a_check_that_depends_on_time_is_never_not_yet_on_a_busy_machine(
     assert (outcome.verdict, outcome.tries) == (verdict, tries)
     if verdict is Verdict.INCONCLUSIVE:
         assert outcome.reason == (
-            "it failed 3 times, but the machine was busy: other programs used up to 1.2 of 2 cores"
+            "it failed 3 times, but the machine was busy: other programs used up to 1.2 of 2 cores. "
+            "The last time: looked at your workspace: expected soon, got late"
         )
 
 
@@ -309,9 +325,10 @@ def test_the_load_of_others_is_the_load_of_the_machine_without_ours():
 
 
 def test_the_work_of_child_processes_counts_as_ours():
-    before = _Reading.now()
+    ours = OurProcesses()
+    before = _Reading.now(ours)
     programs.run(("-c", "sum(range(3_000_000))"), Path(), {}, 60.0)
-    assert _Reading.now().ours - before.ours >= 0.02
+    assert _Reading.now(ours).ours - before.ours >= 0.02
 
 
 @pytest.fixture
