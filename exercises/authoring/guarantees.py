@@ -8,9 +8,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from exercises.authoring.mutation.warm import forked
 from exercises.authoring.overlays import Overlay, overlays
 from exercises.checks import programs
 from exercises.checks.bench import CheckBench
@@ -20,6 +22,7 @@ from exercises.checks.runner import Choice, run_checks
 from exercises.course.course import Course, Step
 from exercises.course.manifest import Alternative, Mistake
 from exercises.errors import CourseError
+from microservices.sealing import HERE
 
 ACCEPTANCE = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "loadtests/contract/acceptance", "--shop-url")
 ACCEPTANCE_SECONDS = 300.0
@@ -73,7 +76,8 @@ def run_trial(
     try:
         workspace = folder / "workspace"
         course.write(tree, workspace)
-        report = run_checks(course, trial.step, workspace, folder / "home", choice=choice, seed=seed)
+        with _starts(trial):
+            report = run_checks(course, trial.step, workspace, folder / "home", choice=choice, seed=seed)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     problem, inconclusive = _judge(trial, report)
@@ -108,6 +112,11 @@ def run_acceptance(course: Course, step: Step, say: Callable[[str], None] = lamb
     say(lines[-1] if lines else "")
     failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
     return "" if ran.status == 0 else "; ".join([*failed[:5], *lines[-1:]]) or ran.err[-500:]
+
+
+def _starts(trial: Trial) -> AbstractContextManager[None]:
+    """A wrong answer's processes are forks, because starting them is most of the work. Right ones start as always."""
+    return forked(HERE) if isinstance(trial.overlay.variant, Mistake) else nullcontext()
 
 
 def _choice(trial: Trial, *, load: bool) -> Choice | None:

@@ -16,9 +16,9 @@ STARTS = """
 import json, os, subprocess, sys
 from exercises.authoring.mutation import warm
 from microservices.sealing import HERE
-warm.install(HERE)
 given = json.loads(os.environ["GIVEN"])
-done = subprocess.run([sys.executable, *sys.argv[1:]], env=given, capture_output=True, text=True)
+with warm.forked(HERE):
+    done = subprocess.run([sys.executable, *sys.argv[1:]], env=given, capture_output=True, text=True)
 print(json.dumps([done.returncode, done.stdout, done.stderr, os.getpid()]))
 """
 LINUX = pytest.mark.skipif(

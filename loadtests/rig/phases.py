@@ -141,19 +141,16 @@ def _groups(shop: Shop, generator: list[int]) -> Callable[[], Groups]:
     A ready server has all its workers, so its pids are looked up only once. A shop in a cluster has none here.
     """
     known: dict[tuple[str, int], list[int]] = {}
-    here = None if isinstance(shop, ClusterShop) else shop
 
     def groups() -> Groups:
         found: dict[str, list[int]] = {}
-        for replica in here.replicas() if here else ():
+        for replica in shop.replicas():
             key = (replica.label, replica.pid)
-            if key not in known:
-                pids = replica.pids()
-                if replica.phase is Phase.READY:
-                    known[key] = pids
+            pids = known.get(key) or replica.pids()
+            if replica.phase is Phase.READY:
+                known[key] = pids
+            if pids:
                 found[replica.label] = pids
-            else:
-                found[replica.label] = known[key]
         gateway = {GATEWAY: [shop.gateway]} if shop.gateway else {}
         return {**found, **gateway, GENERATOR: generator}
 

@@ -1,7 +1,7 @@
 """Starts Python processes as forks of one that has loaded the libraries: a shop then starts with a quarter of the CPU.
 
 Nearly all CPU time of a mutant goes into starting a dozen processes, and most of each start into importing Flask and
-SQLAlchemy, which no mutant changes. `install` lets `subprocess` fork such a process instead. The fork becomes a child
+SQLAlchemy, which no mutant changes. `forked` lets `subprocess` fork such a process instead. The fork becomes a child
 of the process that asked (PR_SET_CHILD_SUBREAPER), so waiting for it and killing it work as usual. That is possible on
 Linux only; elsewhere, and for programs that must load their libraries themselves, processes start as always.
 
@@ -26,7 +26,8 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,21 +71,30 @@ class Job:
 # ---- in the process that wants others
 
 
-def install(seal: str) -> None:
-    """From now on `subprocess` forks Python processes where it can. `seal` is the folder of sitecustomize.py."""
+@contextmanager
+def forked(seal: str) -> Iterator[None]:
+    """In the block `subprocess` forks Python processes where it can. `seal` is the folder of sitecustomize.py."""
     if not sys.platform.startswith("linux"):
+        yield
         return
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     WarmPopen.asks, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     WarmPopen.seal = seal
+    usual = subprocess.Popen
     with asked:
-        subprocess.Popen(  # noqa: S603 -- this file
+        forking = usual(
             [sys.executable, __file__, str(asked.fileno())],
             env={**os.environ, "PYTHONPATH": seal},
             cwd=tempfile.gettempdir(),  # no workspace
             pass_fds=[asked.fileno()],
         )
     subprocess.Popen = WarmPopen  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        subprocess.Popen = usual  # type: ignore[misc]
+        WarmPopen.asks.close()  # then it ends
+        forking.wait()
 
 
 class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]

@@ -46,14 +46,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command itself ends this process
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a check prints is no answer
-    warm.install(HERE)
     folder, name, home = sys.argv[1:]
     course = Course(Path(folder))
     trial = Trial(course, course.step(name), Path(home))
-    for line in sys.stdin:
-        result = trial.run(Job(**json.loads(line)))
-        answers.write(f"{json.dumps(asdict(result))}\n")
-        answers.flush()
+    with warm.forked(HERE):
+        for line in sys.stdin:
+            result = trial.run(Job(**json.loads(line)))
+            answers.write(f"{json.dumps(asdict(result))}\n")
+            answers.flush()
 
 
 @dataclass(slots=True)
