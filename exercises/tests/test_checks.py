@@ -14,7 +14,8 @@ from exercises.checks.bench import CheckBench
 from exercises.checks.checking import Check, Inconclusive, NotYet
 from exercises.checks.leftovers import sweep
 from exercises.checks.loading import checks_of
-from exercises.checks.machine import MachineLoad, OurProcesses, Watcher, _Reading
+from exercises.checks.machine import MachineLoad, Watcher
+from exercises.checks.readings import OurProcesses, Reading
 from exercises.checks.results import Outcome, Report, Verdict
 from exercises.checks.runner import Choice, run_checks, select
 from exercises.checks.shops import RunningShop
@@ -317,7 +318,7 @@ def test_a_check_that_does_not_end_is_stopped(made, machine, verdict):
 
 
 def test_the_load_of_others_is_the_load_of_the_machine_without_ours():
-    before, after = _Reading(10.0, 100.0, 0.0, 5.0), _Reading(10.5, 100.9, 0.1, 5.4)
+    before, after = Reading(10.0, 100.0, 0.0, 5.0), Reading(10.5, 100.9, 0.1, 5.4)
     window = after.minus(before)
     assert window.others == pytest.approx(1.0)
     assert window.stolen == pytest.approx(0.2)
@@ -325,10 +326,10 @@ def test_the_load_of_others_is_the_load_of_the_machine_without_ours():
 
 
 def test_the_work_of_child_processes_counts_as_ours():
-    ours = OurProcesses()
-    before = _Reading.now(ours)
+    ours = OurProcesses(psutil.Process())
+    before = Reading.now(ours)
     programs.run(("-c", "sum(range(3_000_000))"), Path(), {}, 60.0)
-    assert _Reading.now(ours).ours - before.ours >= 0.02
+    assert Reading.now(ours).ours - before.ours >= 0.02
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import psutil
 import pytest
 
-from exercises.checks.machine import OurProcesses, Used, Watcher, _Reading, growth
+from exercises.checks.machine import Watcher
+from exercises.checks.readings import OurProcesses, Reading, Used, growth
 from loadtests.rig import cpus
 
 WORKER = "import time; [sum(range(9999)) for _ in iter(lambda: time.process_time() < 0.3, False)]; print(flush=True)"
@@ -29,9 +31,9 @@ def test_with_a_quota_others_disturb_only_with_what_they_take_from_it(
     monkeypatch.setattr(cpus, "read_mounts", list)
     monkeypatch.setattr(cpus, "smallest_quota", lambda _mounts: 1.5)
     assert Watcher().cores == 1.5
-    start = _Reading(at=0.0, busy=0.0, stolen=0.0, ours=0.0)
-    assert _Reading(at=1.0, busy=6.0, stolen=0.0, ours=0.5).minus(start).others == 0.0
-    assert _Reading(at=1.0, busy=8.0, stolen=0.0, ours=0.5).minus(start).others == 1.0
+    start = Reading(at=0.0, busy=0.0, stolen=0.0, ours=0.0)
+    assert Reading(at=1.0, busy=6.0, stolen=0.0, ours=0.5).minus(start).others == 0.0
+    assert Reading(at=1.0, busy=8.0, stolen=0.0, ours=0.5).minus(start).others == 1.0
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def worker() -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
 
 def test_the_work_of_a_worker_whose_parent_was_killed_counts_as_ours(worker) -> None:
     parent, child = worker
-    ours = OurProcesses()
+    ours = OurProcesses(psutil.Process())
     ours.read()
     parent.kill()
     parent.wait()
@@ -76,3 +78,17 @@ PARENT_OF_ALL, ELDER, YOUNGER = "parent", "elder", "younger"
 )
 def test_the_work_of_ended_children_is_neither_lost_nor_counted_twice(before, now, seconds) -> None:
     assert growth(before, now) == seconds
+
+
+@pytest.mark.processes
+def test_the_load_is_read_by_a_process_that_ends_with_the_block() -> None:
+    began = time.monotonic()
+    with Watcher() as watcher:
+        deadline = began + 20
+        while not watcher._windows:
+            assert time.monotonic() < deadline, "no reading came"
+            time.sleep(0.01)
+        reader = watcher._reader.pid
+        assert psutil.Process(reader).ppid() == psutil.Process().pid
+    assert not psutil.pid_exists(reader)
+    assert began < watcher._windows[0].at < time.monotonic()
