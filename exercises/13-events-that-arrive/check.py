@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,11 +13,12 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from email.policy import default
 from functools import cache, partial
@@ -27,12 +29,12 @@ import psutil
 import requests
 
 from exercises.checks.checking import Answer, Bench, Shop, Visitor, check
-from exercises.checks.relay import Call, Relay
+from exercises.checks.relay import Call, Relay, pass_on
 from loadtests.contract.client import PASSWORD, new_session
 from microservices.chaos.standin import LOSE, Asked
 from microservices.chaos.standin import Answer as Reply
 
-MAILER, TABLE, MAILS = "mailer", "outbox", "mails"
+MAILER, INVENTORY, TABLE, MAILS = "mailer", "inventory", "outbox", "mails"
 OUTBOX, SENDER, CHECKOUT = (
     "monolith/orders/outbox.py",
     "monolith/orders/sender.py",
@@ -62,8 +64,12 @@ MAX_CHECKOUT_SECONDS = 1.0
 """One that does not wait takes less than a tenth; one that waits for a mailer that hangs takes 2 s."""
 LOCKED_SECONDS = 0.5
 """Until all deliveries wait for the lock. The mailer itself waits 4 s for it."""
+OTHERS = 120
+"""An inbox that forgets the oldest after some dozens has forgotten an event after so many others."""
 EFFECT_SECONDS = 0.5
 """Until a sender has done what follows from an answer."""
+RECOVERY_SECONDS = 8.0
+"""A checkout that nobody works on is taken up after 4 s; the recovery looks every half second."""
 MEET_SECONDS, HANG_SECONDS = 1.0, 20.0
 POLL_SECONDS = 0.02
 TOTAL = re.compile(r"EUR ([\d,]+)\.(\d\d)")
@@ -141,6 +147,54 @@ def _(bench: Bench) -> None:
             look=f"{OUTBOX}: record; {CHECKOUT}",
         )
     finally:
+        post.behave()
+
+
+@check("a-recovery-adds-none", task="record", shop=False, load=True, seconds=20)
+def _(bench: Bench) -> None:
+    """An order that the recovery finishes has one event like any other."""
+    shop, post = _shop(bench)
+    someone = _customer(bench, shop)
+    is_left, finished = threading.Event(), threading.Event()
+
+    def no_commit_at_first(call: Call) -> Reply:
+        if not call.path.endswith("/commit"):
+            return call.send()
+        if not is_left.is_set():
+            return _refuse(503)
+        answer = call.send()
+        finished.set()
+        return answer
+
+    post.behave(lambda _: _refuse(503))
+    _stock().rule = no_commit_at_first
+    try:
+        _fill_cart(bench, someone)
+        _check_out(bench, someone)
+        bench.expect(
+            _is_committed(shop, someone),
+            did="bought while the inventory answers each commit with 503",
+            expected="a confirmed order, whose rest the recovery does",
+            got="none",
+            why="From the confirmation on, the order stands. Exercise 12 has the words: the point of no return.",
+            look=CHECKOUT,
+        )
+        is_left.set()
+        finished.wait(RECOVERY_SECONDS)
+        time.sleep(EFFECT_SECONDS)
+        (order_id,) = _ordered(bench, someone)
+        found = [row for row in _rows(bench, shop) if order_id in row]
+        bench.expect(
+            len(found) == 1,
+            did="bought while the inventory refuses each commit, let the recovery finish the checkout, and looked into "
+            "the table outbox",
+            expected=f"one event with the id of the order {order_id}",
+            got=f"{len(found)} of them",
+            why="The event came with the order, so it is not what is left to do. Two events are two mails.",
+            look=f"{CHECKOUT}: recover",
+        )
+    finally:
+        _stock().rule = pass_on
         post.behave()
 
 
@@ -229,28 +283,31 @@ def _(bench: Bench) -> None:
     _buy(bench, first)  # the first checkout of a process also loads code
     for someone in (first, *people):
         _fill_cart(bench, someone)
-    usual = _timed(bench, first)
+    usual = _check_out(bench, first)
+    _placed(bench, first, usual)
     post.hang()
     try:
-        slowest = _timed(bench, people[0])
+        answers = [_check_out(bench, people[0])]
         with suppress(TimeoutError):
             _until(lambda: post.count(people[0].email), SOON_SECONDS)
-        for someone in people[1:]:
-            slowest = max(slowest, _timed(bench, someone))
+        answers += [_check_out(bench, someone) for someone in people[1:]]
     finally:
         post.behave()
+    slowest = max(answers, key=lambda answer: answer.seconds)
     bench.expect(
-        slowest < MAX_CHECKOUT_SECONDS,
-        did=f"bought once, which took {usual:.2f} s, let the mailer hang, and bought three times",
+        slowest.seconds < MAX_CHECKOUT_SECONDS,
+        did=f"bought once, which took {usual.seconds:.2f} s, let the mailer hang, and bought three times",
         expected="checkouts as fast as before: nobody waits for the mailer",
-        got=f"one that took {slowest:.1f} s",
+        got=f"one that took {slowest.seconds:.1f} s: {slowest}",
         why="A customer who has paid should not wait for a mail. A transaction that waits makes everybody wait.",
         look=f"{SENDER}; {CHECKOUT}",
     )
+    for someone, answer in zip(people, answers, strict=True):
+        _placed(bench, someone, answer)
     _expect_one_mail_each(
         bench, shop, [first, *people], did="let the mailer hang, bought, and let it go on", look=SENDER
     )
-    bench.note(f"a checkout took {usual:.2f} s, with a mailer that hangs {slowest:.2f} s")
+    bench.note(f"a checkout took {usual.seconds:.2f} s, with a mailer that hangs {slowest.seconds:.2f} s")
 
 
 @check("how-late-a-mail-is", task="send", load=True, timing=True, seconds=25)
@@ -326,14 +383,14 @@ def _(bench: Bench) -> None:
     )
     with shop.killed(MAILER):
         pass
-    for event in (first, second):
+    for event in (*_others(first), first, second):
         _deliver(shop, event)
     _expect_one_mail_each(
         bench,
         shop,
         (one, two),
         did=f"sent the event of {one.name}'s order to the mailer three times, and that of {two.name}'s three times "
-        "at the same moment; then killed the mailer, started it again, and sent both once more",
+        f"at the same moment; then killed the mailer, started it again, sent {OTHERS} other events and both once more",
         look=f"{SERVICE}: an id and a mail in one transaction",
         acknowledged=False,
     )
@@ -362,8 +419,8 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     """The mailer knows an event if and only if its mail is written: both are in one transaction."""
     shop, post = _shop(bench)
-    one, two = _customer(bench, shop), _customer(bench, shop)
-    first, second = _caught(bench, post, one), _caught(bench, post, two)
+    one, two, three = (_customer(bench, shop) for _ in range(3))
+    first, second, third = (_caught(bench, post, someone) for someone in (one, two, three))
     with closing(sqlite3.connect(shop.database(MAILER))) as db:
         tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     others = [table for table in tables if table != MAILS and not table.startswith("sqlite_")]
@@ -380,12 +437,24 @@ def _(bench: Bench) -> None:
             look=SERVICE,
         )
         _deliver(shop, event)
+    with _refusing(shop.database(MAILER), MAILS):
+        answer = _deliver(shop, third)
+    bench.expect(
+        answer != TAKEN,
+        did=f"let the mailer's database refuse each new row of the table {MAILS}, as a constraint does, and delivered "
+        "an event",
+        expected="an error, so that the sender tries again",
+        got=f"{answer}",
+        why="Not every error of integrity means that the event was here before. This mail is not written.",
+        look=SERVICE,
+    )
+    _deliver(shop, third)
     _expect_one_mail_each(
         bench,
         shop,
-        (one, two),
-        did=f"delivered {one.name}'s event while the mailer had no table {MAILS}, and {two.name}'s while it had no "
-        f"table {', '.join(others) or MAILS}, and each of them again afterwards",
+        (one, two, three),
+        did=f"delivered {one.name}'s event while the mailer had no table {MAILS}, {two.name}'s while it had no table "
+        f"{', '.join(others) or MAILS}, and {three.name}'s while that refused rows, and each of them again afterwards",
         look=f"{SERVICE}: one transaction for both",
         acknowledged=False,
     )
@@ -604,11 +673,19 @@ def _post() -> Post:
     return Post()
 
 
+@cache
+def _stock() -> Relay:
+    """Stands between the monolith and the inventory."""
+    return Relay()
+
+
 def _shop(bench: Bench) -> tuple[Shop, Post]:
     """The learner's shop, and what stands between its monolith and its mailer."""
-    post = _post()
-    shop = _with_mailer(bench, bench.shop(env={"SHOP_MAILER_URL": post.relay.url, **CHECKED}))
+    post, stock = _post(), _stock()
+    addresses = {"SHOP_MAILER_URL": post.relay.url, "SHOP_INVENTORY_URL": stock.url}
+    shop = _with_mailer(bench, bench.shop(env={**addresses, **CHECKED}))
     post.relay.upstream = shop.fleet.internal_ports[MAILER]
+    stock.upstream = shop.fleet.internal_ports[INVENTORY]
     post.behave()
     return shop, post
 
@@ -633,6 +710,15 @@ def _deliver(shop: Shop, event: Asked) -> int:
     with new_session() as session, suppress(requests.RequestException):
         return session.post(url, data=event.body, headers=headers, timeout=10).status_code
     return 0
+
+
+def _others(event: Asked) -> Iterator[Asked]:
+    """Events about orders of other people."""
+    for number in range(OTHERS):
+        sent = json.loads(event.body)
+        about = {"order_id": uuid.uuid4().hex, "email": f"somebody-{number}@example.com"}
+        sent = {**sent, "id": uuid.uuid4().hex, "data": {**sent["data"], **about}}
+        yield replace(event, body=json.dumps(sent).encode())
 
 
 def _caught(bench: Bench, post: Post, someone: Customer) -> Asked:
@@ -664,6 +750,19 @@ def _locked(shop: Shop, service: str) -> Iterator[None]:
             yield
         finally:
             db.execute("ROLLBACK")
+
+
+@contextmanager
+def _refusing(database: Path, table: str) -> Iterator[None]:
+    """No new row of the table is taken while the block runs."""
+    with closing(sqlite3.connect(database, timeout=10)) as db:
+        db.execute(
+            f"CREATE TRIGGER refusing BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+        try:
+            yield
+        finally:
+            db.execute("DROP TRIGGER refusing")
 
 
 @contextmanager
@@ -903,13 +1002,6 @@ def _ordered(bench: Bench, someone: Customer) -> list[str]:
         look="monolith/orders",
     )
     return [str(item["id"]) for item in items or []]
-
-
-def _timed(bench: Bench, someone: Customer) -> float:
-    """The seconds that a checkout takes; the cart is full already."""
-    answer = _check_out(bench, someone)
-    _placed(bench, someone, answer)
-    return answer.seconds
 
 
 # ---- mails

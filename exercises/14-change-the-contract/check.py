@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -36,7 +37,9 @@ UNKNOWN = "GONE-1"
 UNAVAILABLE = "503 /problems/unavailable"
 NO_WAY = ("/problems/bad-upstream", "the connection was", "nothing came")
 """What visitors get when the gateway finds no replica."""
-ASKS_OLD, ASKS_NEW = "check-old", "check-new"
+ASKS_OLD, ASKS_OTHER, ASKS_NEW = "check-old/1.0 (today)", "check-other/1.0", "check-new/1.0"
+"""Names of callers: one that does not say what it reads, one that reads `price` and says so, one that reads the new."""
+CALLERS = (ASKS_OLD, ASKS_OTHER, ASKS_NEW)
 TIMES = 3
 """Questions of each kind that the check itself asks after each deploy."""
 APPROVED = "4242424242424242"
@@ -65,11 +68,12 @@ def _(bench: Bench) -> None:
         why="The checks deploy what is there, one release after the other.",
         look="release.py",
     )
-    for number, release in enumerate(releases, 1):
+    times = Counter(release.number for release in releases)
+    for release in releases:
         bench.expect(
-            release.number == number,
+            times[release.number] == 1,
             did=f"looked into {RELEASES}/",
-            expected=f"release {number} there",
+            expected=f"one release with the number {release.number}",
             got=", ".join(each.name for each in releases),
             why="The numbers are the order of the deploys.",
             look=f"{RELEASES}/",
@@ -140,12 +144,13 @@ def _(bench: Bench) -> None:
     # The catalog may have been expanded in two releases; the last one with both forms counts.
     expanded = [each for each in journey.deploys if each.has_old and each.now[CATALOG] != TODAY]
     counted = expanded[-1].counted if expanded else {}
-    asked = {name: counted.get(name, 0.0) for name in (ASKS_OLD, ASKS_NEW)}
+    asked = {name: counted.get(name, 0.0) for name in CALLERS}
     bench.expect(
-        asked == {ASKS_OLD: TIMES, ASKS_NEW: 0.0},
-        did=f"deployed {_listed(expanded)}, asked GET {INTERNAL} {TIMES} times as {ASKS_OLD}, and {TIMES} times as "
-        f"{ASKS_NEW} with reads=price_cents, and read /metrics before and after",
-        expected=f'{COUNTER}{{caller="{ASKS_OLD}"}} to grow by {TIMES}, and none for {ASKS_NEW}',
+        asked == {ASKS_OLD: TIMES, ASKS_OTHER: TIMES, ASKS_NEW: 0.0},
+        did=f"deployed {_listed(expanded)}, asked GET {INTERNAL} {TIMES} times as {ASKS_OLD}, as {ASKS_OTHER} with "
+        f"reads=price, and as {ASKS_NEW} with reads=price_cents, and read /metrics before and after",
+        expected=f'{COUNTER}{{caller="{ASKS_OLD}"}} to grow by {TIMES}, the one of {ASKS_OTHER} too, and none for '
+        f"{ASKS_NEW}",
         got=", ".join(f"{name} {number:+g}" for name, number in counted.items()) or "no such counter",
         why="Nobody sees in an answer which of its fields are read. Callers have to say so, and the service to count.",
         look=f"{RELEASES}/: the releases of the catalog",
@@ -153,7 +158,7 @@ def _(bench: Bench) -> None:
     contracted = next((stretch for stretch in journey.deploys if not stretch.has_old), None)
     before = journey.before(contracted) if contracted else None
     if before:
-        left = {name: number for name, number in before.counted.items() if number and name != ASKS_OLD}
+        left = {name: number for name, number in before.counted.items() if number and name not in CALLERS}
         bench.expect(
             not left,
             did=f"read the counter under traffic before {contracted.what if contracted else ''} was deployed",
@@ -230,10 +235,11 @@ def _(bench: Bench) -> None:
         look="the last release of the catalog",
     )
     bench.expect(
-        ASKS_OLD not in last.counted,
+        not last.has_counter,
         did=f"deployed {_listed(journey.deploys)} and read /metrics",
-        expected=f"nothing in {COUNTER}: nobody can read what is gone",
-        got=", ".join(f"{name} {number:+g}" for name, number in last.counted.items()),
+        expected=f"no {COUNTER}: nobody can read what is gone",
+        got=", ".join(f"{name} {number:+g}" for name, number in last.counted.items())
+        or "its name, without a number",
         why="A counter of something that cannot happen makes others look for it.",
         look="the last release of the catalog",
     )
@@ -335,6 +341,8 @@ class Stretch:
     """The catalog's products, for a caller that does not say what it reads and for one that reads price_cents."""
     counted: dict[str, float] = field(default_factory=dict)
     """By caller: how much the counter of old reads grew after the deploy."""
+    has_counter: bool = False
+    """Whether the metrics name the counter."""
 
     @property
     def answers(self) -> int:
@@ -506,6 +514,7 @@ class Rig:
         for _ in range(TIMES):
             skus = self.journey.prices
             stretch.seen_old = _asked(self.shop, skus, {"User-Agent": ASKS_OLD}, {})
+            _asked(self.shop, skus, {"User-Agent": ASKS_OTHER}, {"reads": "price"})
             stretch.seen_new = _asked(self.shop, skus, {"User-Agent": ASKS_NEW}, {"reads": "price_cents"})
         stretch.price_list = self._price_list()
         while True:
@@ -517,6 +526,7 @@ class Rig:
             time.sleep(0.02)
         after = _counted(self.shop)
         stretch.counted = {name: number - before.get(name, 0.0) for name, number in after.items()}
+        stretch.has_counter = any(COUNTER in text for text in _metrics(self.shop))
         self.journey.stretches.append(stretch)
         return stretch
 
@@ -661,7 +671,8 @@ def _wrong_page(page: Answer, cents: int) -> str:
     """What is wrong with the page of a product with this price."""
     if page.status != requests.codes.ok:
         return UNAVAILABLE if page.status == requests.codes.unavailable else str(page)
-    return "" if f"€{_euros(cents)}" in page.text else f"a page without €{_euros(cents)}"
+    shown = f"€{cents // 100:,}.{cents % 100:02}"
+    return "" if shown in page.text else f"a page without {shown}"
 
 
 # ---- the catalog
@@ -721,9 +732,16 @@ def _expect_today(bench: Bench, journey: Journey) -> None:
 
 
 def _set_prices(bench: Bench, shop: Shop) -> dict[str, int]:
-    """New prices of some products: half of them are wrong by a cent after int(float(price) * 100), half end with 0."""
+    """New prices of some products.
+
+    One is wrong by a cent after int(float(price) * 100), one ends with 0, and one has four digits before the point.
+    """
     traps = [cents for cents in range(1001, 20_000) if int(float(_euros(cents)) * 100) != cents]
-    new = [bench.random.choice(traps), 10 * bench.random.randint(101, 2_000)]
+    new = [
+        bench.random.choice(traps),
+        10 * bench.random.randint(101, 2_000),
+        bench.random.randint(100_000, 999_999),
+    ]
     prices = {}
     admin = shop.admin()
     for number, sku in enumerate(_prices(bench, shop, LINES)):
@@ -773,14 +791,19 @@ def _asked(
 def _counted(shop: Shop) -> dict[str, float]:
     """The counter of old reads, by caller, over all replicas."""
     found: dict[str, float] = {}
+    for text in _metrics(shop):
+        for caller, number in SAMPLE.findall(text):
+            found[caller] = found.get(caller, 0.0) + float(number)
+    return found
+
+
+def _metrics(shop: Shop) -> Iterator[str]:
+    """The metrics of each replica of the catalog that answers."""
     with requests.Session() as session:
         session.trust_env = False
         for replica in shop.fleet.replicas(CATALOG):
             with suppress(requests.RequestException):
-                text = session.get(f"http://127.0.0.1:{replica.port}/metrics", timeout=10).text
-                for caller, number in SAMPLE.findall(text):
-                    found[caller] = found.get(caller, 0.0) + float(number)
-    return found
+                yield session.get(f"http://127.0.0.1:{replica.port}/metrics", timeout=10).text
 
 
 # ---- words
@@ -823,6 +846,6 @@ def _listed(deploys: list[Stretch]) -> str:
 
 def _readers(stretch: Stretch) -> str:
     readers = [
-        f"{name} {number:+g}" for name, number in stretch.counted.items() if number and name != ASKS_OLD
+        f"{name} {number:+g}" for name, number in stretch.counted.items() if number and name not in CALLERS
     ]
     return ", ".join(readers) or "none"

@@ -28,8 +28,6 @@ def run(arguments: tuple[str, ...], folder: Path, env: Mapping[str, str], timeou
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
         start_new_session=True,
     )
     try:
@@ -46,9 +44,16 @@ def run(arguments: tuple[str, ...], folder: Path, env: Mapping[str, str], timeou
     finally:
         _end(process)  # also what it left in the background
     shown = " ".join(["python", *(shlex.quote(argument) for argument in arguments)])
-    return Ran(shown, status, out, err, time.perf_counter() - started)
+    # Line ends stay as they are: to a program that reads this output they are a part of it.
+    return Ran(
+        shown,
+        status,
+        out.decode(errors="replace"),
+        err.decode(errors="replace"),
+        time.perf_counter() - started,
+    )
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

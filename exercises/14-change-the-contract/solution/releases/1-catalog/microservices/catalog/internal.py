@@ -28,10 +28,10 @@ OLD_READS = Counter(
 def products() -> dict[str, Any]:
     """Give other processes the products with these SKUs, in the order asked; unknown ones are left out."""
     skus = query_skus("sku", MAX_SKUS)
-    if request.args.get("reads") != "price_cents":
-        OLD_READS.labels(request.user_agent.string).inc()
     with reading() as db:
         found = service.batch(db, skus)
+    if request.args.get("reads") != "price_cents":
+        OLD_READS.labels(request.user_agent.string).inc()
     return {"items": [as_product(item) for item in found["items"]]}
 
 
