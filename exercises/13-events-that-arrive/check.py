@@ -64,7 +64,7 @@ MAX_CHECKOUT_SECONDS = 1.0
 """One that does not wait takes less than a tenth; one that waits for a mailer that hangs takes 2 s."""
 LOCKED_SECONDS = 0.5
 """Until all deliveries wait for the lock. The mailer itself waits 4 s for it."""
-OTHERS = 120
+OTHERS = 60
 """An inbox that forgets the oldest after some dozens has forgotten an event after so many others."""
 EFFECT_SECONDS = 0.5
 """Until a sender has done what follows from an answer."""
