@@ -133,7 +133,7 @@ def _print(printer: Printer, report: Report, left_alone: tuple[str, ...]) -> Non
         str(len(report.equivalent)), f"equivalent ({report.share:.1%} of all are explained)", width=5
     )
     printer.item(str(len(report.survivors)), "survived", width=5)
-    printer.say(f"{report.invalid} more changes do not compile and are not counted.")
+    printer.say(f"{report.invalid} more changes do not compile or change nothing, and are not counted.")
     for file in left_alone:
         printer.say(f"{file} is of a kind that cannot be mutated.")
     for sentence in report.mistakes:

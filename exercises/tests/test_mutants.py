@@ -262,6 +262,20 @@ def test_a_change_that_does_not_compile_is_counted_and_left_out(own_course):
     assert found.invalid == 1
 
 
+def test_an_argument_of_a_topology_that_has_its_default_is_no_mutant(own_course):
+    (own_course / "01-hello/solution/topology.py").write_text(
+        "from microservices.topology import Service, Topology\n"
+        'TOPOLOGY = Topology("one", services=(Service("shop", ("-m", "shop"), slots=8, threads=2),))\n'
+    )
+    course = Course(own_course)
+    found = mutants_of(course, course.step("hello"))
+    texts = [each.content for each in found.mutants if each.file == "topology.py"]
+    assert not any("slots" not in text and "threads=2" in text for text in texts)
+    assert any("threads" not in text and "slots=8" in text for text in texts)
+    assert any("slots=" in text and "slots=8" not in text for text in texts)
+    assert found.invalid == 1
+
+
 def test_the_same_text_is_one_mutant_however_it_came_about(own_course):
     (own_course / "01-hello/solution/more.json").write_text("[1, 1]\n")
     course = Course(own_course)

@@ -11,9 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher, unified_diff
+from functools import cache
 from itertools import chain, zip_longest
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from exercises.authoring.mutation import caddyfile, python, settings
 from exercises.authoring.mutation.edits import Edit, Kind
@@ -56,7 +57,7 @@ class Mutants:
 
     mutants: tuple[Mutant, ...]
     invalid: int
-    """How many changes do not compile; they say nothing."""
+    """How many changes do not compile or change nothing; they say nothing."""
     left_alone: tuple[str, ...]
     """The learner's files of a kind that cannot be mutated."""
 
@@ -149,7 +150,7 @@ def _of_file(file: str, text: str, own: set[int], finder: Finder) -> tuple[list[
     invalid = 0
     for edit in finder(text, own):
         content = edit.apply(text)
-        if not _compiles(file, content):
+        if not _compiles(file, content) or _says_the_same(file, text, content):
             invalid += 1
         else:
             line = text.count("\n", 0, edit.start) + 1
@@ -170,6 +171,22 @@ def _compiles(file: str, text: str) -> bool:
         return not file.endswith(".py") or bool(compile(text, file, "exec", dont_inherit=True))
     except (SyntaxError, ValueError):
         return False
+
+
+def _says_the_same(file: str, old: str, new: str) -> bool:
+    """Whether a changed topology is equal to the one before: an argument that was left out had its default."""
+    return PurePosixPath(file).name == "topology.py" and _declared(old) == _declared(new)
+
+
+@cache
+def _declared(text: str) -> object:
+    """What a topology.py declares; when it cannot be run, nothing else is equal to it."""
+    names: dict[str, Any] = {}
+    try:
+        exec(compile(text, "topology.py", "exec", dont_inherit=True), names)  # noqa: S102 -- the course's own file
+    except Exception:  # noqa: BLE001 -- a mutant may fail in any way
+        return object()
+    return names.get("TOPOLOGY"), names.get("SEED")
 
 
 def _kept(file: str, path: Path) -> Mutant:
