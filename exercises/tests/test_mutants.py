@@ -60,8 +60,8 @@ def made(finder, text: str, own: set[int] | None = None) -> list[tuple[str, str]
         ("def f():\n    return a\n", [("return value replaced", "return None")]),
         ("def f():\n    return True\n", [("constant changed", "return False")]),
         (
-            "def f(a=19, b=20): ...\n",
-            [("constant changed", "def f(a=20, b=20): ..."), ("constant changed", "def f(a=19, b=40): ...")],
+            "def f(a=9, b=10): ...\n",
+            [("constant changed", "def f(a=10, b=10): ..."), ("constant changed", "def f(a=9, b=20): ...")],
         ),
         ("def f(a=0.5): ...\n", [("constant changed", "def f(a=1.0): ...")]),
         (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 SENTENCE = re.compile(r"[A-Z].* .*[.!?]", re.DOTALL)
-SMALL = 20
+SMALL = 10
 
 
 class Kind(StrEnum):
