@@ -136,13 +136,12 @@ def _(bench: Bench) -> None:
         key = _key(bench)
         order = _placed(bench, someone, _check_out(bench, someone, key))
         _check_out(bench, someone, key)
-        found = [row for row in _rows(bench, shop) if order.id in row]
-        bench.expect(
-            len(found) == 1,
+        _expect_one_event(
+            bench,
+            shop,
+            order.id,
             did="bought while the mailer answers 503, sent the same checkout again with the same Idempotency-Key, "
             "and looked into the table outbox",
-            expected=f"one event with the id of the order {order.id}",
-            got=f"{len(found)} of them",
             why="What is not in the outbox is not sent; what is in it twice is two events, and nobody can tell.",
             look=f"{OUTBOX}: record; {CHECKOUT}",
         )
@@ -183,13 +182,12 @@ def _(bench: Bench) -> None:
         finished.wait(RECOVERY_SECONDS)
         time.sleep(EFFECT_SECONDS)
         (order_id,) = _ordered(bench, someone)
-        found = [row for row in _rows(bench, shop) if order_id in row]
-        bench.expect(
-            len(found) == 1,
+        _expect_one_event(
+            bench,
+            shop,
+            order_id,
             did="bought while the inventory refuses each commit, let the recovery finish the checkout, and looked into "
             "the table outbox",
-            expected=f"one event with the id of the order {order_id}",
-            got=f"{len(found)} of them",
             why="The event came with the order, so it is not what is left to do. Two events are two mails.",
             look=f"{CHECKOUT}: recover",
         )
@@ -847,6 +845,19 @@ def _rows(bench: Bench, shop: Shop) -> list[str]:
             why="The event is to be in the same database as the order, or they cannot be in one transaction.",
             look=OUTBOX,
         ) from None
+
+
+def _expect_one_event(bench: Bench, shop: Shop, order_id: str, *, did: str, why: str, look: str) -> None:
+    """NotYet unless the outbox has exactly one event of the order."""
+    found = [row for row in _rows(bench, shop) if order_id in row]
+    bench.expect(
+        len(found) == 1,
+        did=did,
+        expected=f"one event with the id of the order {order_id}",
+        got=f"{len(found)} of them",
+        why=why,
+        look=look,
+    )
 
 
 def _is_committed(shop: Shop, someone: Customer) -> bool:

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -510,7 +510,7 @@ class Rig:
 
     def observe(self, stretch: Stretch) -> Stretch:
         """Let visitors go on for a moment, and ask as two callers; then the stretch is complete."""
-        began, before = time.monotonic(), _counted(self.shop)
+        began, before = time.monotonic(), _counted(_metrics(self.shop))
         for _ in range(TIMES):
             skus = self.journey.prices
             stretch.seen_old = _asked(self.shop, skus, {"User-Agent": ASKS_OLD}, {})
@@ -524,9 +524,10 @@ class Rig:
             if enough or waited > MAX_SETTLED_SECONDS:
                 break
             time.sleep(0.02)
-        after = _counted(self.shop)
+        texts = list(_metrics(self.shop))
+        after = _counted(texts)
         stretch.counted = {name: number - before.get(name, 0.0) for name, number in after.items()}
-        stretch.has_counter = any(COUNTER in text for text in _metrics(self.shop))
+        stretch.has_counter = any(COUNTER in text for text in texts)
         self.journey.stretches.append(stretch)
         return stretch
 
@@ -788,10 +789,10 @@ def _asked(
     return []
 
 
-def _counted(shop: Shop) -> dict[str, float]:
-    """The counter of old reads, by caller, over all replicas."""
+def _counted(metrics: Iterable[str]) -> dict[str, float]:
+    """The counter of old reads, by caller, over the metrics of all replicas."""
     found: dict[str, float] = {}
-    for text in _metrics(shop):
+    for text in metrics:
         for caller, number in SAMPLE.findall(text):
             found[caller] = found.get(caller, 0.0) + float(number)
     return found
