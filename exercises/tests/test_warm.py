@@ -27,20 +27,29 @@ LINUX = pytest.mark.skipif(
 
 
 @pytest.fixture
-def fork(tmp_path):
-    """Runs Python in a folder, forked; returns its exit status, its output, its errors and the starter's pid."""
+def starter(tmp_path):
+    """Runs a program that forks; returns what it prints."""
 
-    def run(*arguments: str) -> tuple[int, str, str, int]:
+    def run(program: str, *arguments: str) -> str:
         env = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
-        done = subprocess.run(
-            [sys.executable, "-c", STARTS, *arguments],
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments],
             env={**env, "GIVEN": json.dumps(in_workspace(env, tmp_path))},
             cwd=tmp_path,
             capture_output=True,
             text=True,
             check=True,
-        )
-        return tuple(json.loads(done.stdout))
+        ).stdout
+
+    return run
+
+
+@pytest.fixture
+def fork(starter):
+    """Runs Python in a folder, forked; returns its exit status, its output, its errors and the starter's pid."""
+
+    def run(*arguments: str) -> tuple[int, str, str, int]:
+        return tuple(json.loads(starter(STARTS, *arguments)))
 
     return run
 
@@ -61,6 +70,31 @@ def test_a_fork_imports_the_folders_code_and_none_of_the_course(fork, tmp_path):
         status, out, errors, _ = fork(*how, "more")
         assert (status, out) == (1, "['more']\n")
         assert errors.splitlines()[-1] == "ModuleNotFoundError: No module named 'loadtests'"
+
+
+LEAVES_AN_ORPHAN = """
+import ctypes, json, os, subprocess, sys, time
+import psutil
+from exercises.authoring.mutation import warm
+from microservices.sealing import HERE
+given = json.loads(os.environ["GIVEN"])
+with warm.forked(HERE):
+    subprocess.run([sys.executable, "-c", sys.argv[1]], env=given, check=True)
+    me, deadline = psutil.Process(), time.monotonic() + 20
+    while not any(each.status() == psutil.STATUS_ZOMBIE for each in me.children()):
+        assert time.monotonic() < deadline, "no orphan was adopted"
+        time.sleep(0.01)
+adopts = ctypes.c_int(1)
+ctypes.CDLL(None).prctl(37, ctypes.byref(adopts), 0, 0, 0)  # PR_GET_CHILD_SUBREAPER
+print(me.children(), adopts.value)
+"""
+
+
+@LINUX
+@pytest.mark.processes
+def test_no_orphan_stays_after_the_block_and_none_is_adopted_any_more(starter):
+    orphan = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'pass'])"
+    assert starter(LEAVES_AN_ORPHAN, orphan) == "[] 0\n"
 
 
 @LINUX

@@ -141,7 +141,8 @@ def test_a_replica_killed_in_the_middle_of_a_checkout_is_a_gap_and_the_recovery_
                 and "payments" in shown.later[0].services
             ),
         )
-        spans = spans_of(store, "interrupted-1", {"gateway", "orders", "inventory"}, whole=False)
+        services = {"gateway", "orders", "cart", "catalog", "inventory"}
+        spans = spans_of(store, "interrupted-1", services, whole=False)
     [root] = trees(spans)
     [gap] = [node for node in root.children if node.missing]
     assert root.span.service == "gateway"

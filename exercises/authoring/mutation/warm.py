@@ -32,6 +32,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 PR_SET_CHILD_SUBREAPER = 36
 MAX_MESSAGE = 1 << 17
 LIBRARIES = (
@@ -77,7 +79,8 @@ def forked(seal: str) -> Iterator[None]:
     if not sys.platform.startswith("linux"):
         yield
         return
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    own = set(psutil.Process().children())
+    _adopt_orphans(True)
     WarmPopen.asks, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     WarmPopen.seal = seal
     usual = subprocess.Popen
@@ -95,6 +98,21 @@ def forked(seal: str) -> Iterator[None]:
         subprocess.Popen = usual  # type: ignore[misc]
         WarmPopen.asks.close()  # then it ends
         forking.wait()
+        _adopt_orphans(False)
+        _reap_all_but(own)
+
+
+def _adopt_orphans(adopts: bool) -> None:
+    """Whether this process becomes the parent of its descendants whose parent has ended."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(adopts), 0, 0, 0)
+
+
+def _reap_all_but(own: set[psutil.Process]) -> None:
+    """Wait for what has ended; the system's first process would have done that for orphans."""
+    for process in set(psutil.Process().children()) - own:
+        with contextlib.suppress(psutil.Error, ChildProcessError):
+            if process.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(process.pid, os.WNOHANG)
 
 
 class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
